@@ -1,0 +1,46 @@
+# `make` lists what there is to make.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help up verify down test lint unit e2e pins
+
+help: ## list the targets
+	@sed -nE 's/^([a-z0-9]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s'|'
+
+up: .venv ## boot the lab, deploy the stack dev into it and verify it
+	$(BIN)/python -m lab up
+	eval "$$($(BIN)/python -m lab env)"
+	pulumi stack select --create dev
+	pulumi up --stack dev --yes --skip-preview
+	$(BIN)/python -m verification --stack dev
+
+down: .venv ## end the lab and forget what was deployed into it
+	$(BIN)/python -m lab down
+
+test: lint unit e2e ## every check and test; restarts the lab and ends it
+
+lint: .venv ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: .venv ## unit tests, with mocks
+	$(BIN)/pytest tests/unit
+
+e2e: .venv ## end-to-end tests, in the lab
+	$(BIN)/pytest -v tests/e2e
+
+pins: .venv ## lock the newest versions that requirements*.in allow
+	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header --python-version 3.11 requirements.in -o requirements.txt
+	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header --python-version 3.11 tests/e2e/scanner.in -o tests/e2e/scanner.txt
+
+.venv: requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt -r requirements-dev.txt
+	@touch .venv

@@ -1,0 +1,82 @@
+"""The way to the Kubernetes API through Kyma's apiserver-proxy, with a certificate and a DNS entry of its own.
+
+Follows "Apiserver-proxy" of Kyma's "Ingress and Egress traffic". Kyma no longer publishes the proxy itself: the Service
+selects whatever has its label.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components import gardener
+from components.gateway_certificate import CertificateSource, Wanted
+from components.kubernetes import demo_domain, load_balancer_address
+
+# An address is all there is to wait for: Pulumi's own readiness asks for Pods, too.
+_HAS_ADDRESS = {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress[0]}"}
+
+
+@dataclass(frozen=True)
+class ApiserverProxyArgs:
+    """How the proxy is reached.
+
+    domain: its host name is apiserver.DOMAIN; empty for a domain derived from the address of its load balancer
+    place: metadata for the name of an object in the proxy's namespace
+    source: of its certificate
+    gardener_dns: whether Gardener makes its DNS entry; external-dns is asked for one otherwise
+    """
+
+    domain: str
+    place: Callable[[str], dict[str, Any]]
+    source: CertificateSource
+    gardener_dns: bool
+
+
+class ApiserverProxy(pulumi.ComponentResource):
+    """Makes the LoadBalancer Service apiserver-proxy-ssl, its certificate in the Secret apiserver-proxy-tls-cert, the
+    ConfigMap apiserver-proxy and the DNS entry.
+
+    Gives `host` and `address`, an IP address or host name.
+    """
+
+    host: pulumi.Output[str]
+    address: pulumi.Output[str]
+
+    def __init__(self, name: str, args: ApiserverProxyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("kyma-mtls:index:ApiserverProxy", name, None, opts)
+        children = pulumi.ResourceOptions(parent=self)
+        given = f"apiserver.{args.domain}" if args.domain else ""
+        self.address = self._service(name, args.place("apiserver-proxy-ssl"), given, children).status.apply(
+            load_balancer_address
+        )
+        domain = pulumi.Output.from_input(args.domain) if args.domain else self.address.apply(demo_domain)
+        self.host = pulumi.Output.concat("apiserver.", domain)
+        k8s.core.v1.ConfigMap(
+            f"{name}-domain",
+            metadata=args.place("apiserver-proxy"),
+            data={"DOMAIN": domain},
+            opts=children,
+        )
+        certificate = args.place("apiserver-proxy-tls-cert")
+        args.source.issue(f"{name}-certificate", Wanted(self.host, certificate, certificate), children)
+        if args.gardener_dns:
+            gardener.dns_entry(f"{name}-dns", args.place("apiserver-proxy"), self.host, self.address, children)
+        self.register_outputs({"host": self.host, "address": self.address})
+
+    def _service(
+        self, name: str, metadata: dict[str, Any], host: str, opts: pulumi.ResourceOptions
+    ) -> k8s.core.v1.Service:
+        external_dns = {"external-dns.alpha.kubernetes.io/hostname": host} if host else {}
+        return k8s.core.v1.Service(
+            f"{name}-service",
+            metadata={**metadata, "annotations": {**metadata["annotations"], **_HAS_ADDRESS, **external_dns}},
+            spec={
+                "type": "LoadBalancer",
+                "ports": [{"name": "https", "port": 443, "target_port": "secure"}],
+                "selector": {"app": "apiserver-proxy"},
+            },
+            opts=opts,
+        )

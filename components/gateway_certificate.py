@@ -1,0 +1,156 @@
+"""Where the certificates of the Kyma gateway come from: the user, a CA of the stack's own, or Gardener.
+
+Follows "TLS management" of Kyma's "Ingress and Egress traffic".
+"""
+
+from base64 import b64decode
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components import gardener
+from components.certificates import Authority, AuthorityArgs
+from components.kubernetes import credential_secret
+
+_COMMON_NAME_LENGTH = 64
+
+
+@dataclass(frozen=True)
+class OwnArgs:
+    """The user's own certificate, which is used for every host.
+
+    certificate: PEM chain, server certificate first
+    ca_certificate: PEM of the chain's last certificate
+    key: PEM
+    """
+
+    certificate: str
+    ca_certificate: str
+    key: str
+
+
+@dataclass(frozen=True)
+class GardenerArgs:
+    """What Gardener's certificate management is asked for.
+
+    issuer: name of an Issuer, or NAMESPACE/NAME for one in this cluster; empty for the cluster's default
+    key_algorithm: ECDSA-P256, ECDSA-P384, RSA-2048, RSA-3072 or RSA-4096
+    validity_hours: asked of the issuer, which may choose otherwise; 1440 or more
+    renew_before_hours: how long before its end Gardener renews a certificate
+    """
+
+    issuer: str
+    key_algorithm: str
+    validity_hours: int
+    renew_before_hours: int
+
+
+CertificateArgs = OwnArgs | AuthorityArgs | GardenerArgs
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A certificate for `host`: metadata of the Secret that it goes into, and of the Certificate that Gardener gets."""
+
+    host: pulumi.Input[str]
+    secret: dict[str, Any]
+    certificate: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Issued:
+    """PEM texts of a chain, of the CA that it ends with, and of the key; Gardener's keys stay in their Secrets."""
+
+    certificate: pulumi.Output[str]
+    ca_certificate: pulumi.Output[str]
+    key: pulumi.Output[str] | None
+
+
+class CertificateSource(Protocol):
+    """Something that issues certificates."""
+
+    def issue(self, resource: str, wanted: Wanted, opts: pulumi.ResourceOptions) -> Issued:
+        """Put a certificate and its key (tls.crt, tls.key) into the wanted Secret."""
+
+
+def certificate_source(name: str, args: CertificateArgs, opts: pulumi.ResourceOptions) -> CertificateSource:
+    """The source that these arguments are for."""
+    match args:
+        case OwnArgs():
+            return _Own(args)
+        case AuthorityArgs():
+            return _SelfSigned(name, args, opts)
+        case GardenerArgs():
+            return _Gardener(args)
+
+
+class _Own:
+    def __init__(self, args: OwnArgs) -> None:
+        self._certificate, self._ca_certificate = map(pulumi.Output.from_input, (args.certificate, args.ca_certificate))
+        self._key = pulumi.Output.secret(args.key)
+
+    def issue(self, resource: str, wanted: Wanted, opts: pulumi.ResourceOptions) -> Issued:
+        return _stored(resource, wanted, self._certificate, self._ca_certificate, self._key, opts)
+
+
+class _SelfSigned:
+    def __init__(self, name: str, args: AuthorityArgs, opts: pulumi.ResourceOptions) -> None:
+        self._authority = Authority(name, {"common_name": "Kyma gateway CA", "organization": "Kyma"}, args, opts)
+
+    def issue(self, resource: str, wanted: Wanted, opts: pulumi.ResourceOptions) -> Issued:
+        server = self._authority.sign(resource, {"organization": "Kyma"}, wanted.host, "server_auth")
+        return _stored(resource, wanted, server.certificate, self._authority.credential.certificate, server.key, opts)
+
+
+class _Gardener:
+    def __init__(self, args: GardenerArgs) -> None:
+        self._args = args
+
+    def issue(self, resource: str, wanted: Wanted, opts: pulumi.ResourceOptions) -> Issued:
+        # Gardener writes into the Secret but leaves it behind; ours is removed with the stack.
+        secret = k8s.core.v1.Secret(resource, metadata=wanted.secret, opts=opts)
+        spec = pulumi.Output.all(wanted.host, secret.metadata.name).apply(
+            lambda known: {**self._terms(), **_named(known[0]), "secretName": known[1]}
+        )
+        certificate = gardener.certificate(resource, wanted.certificate, spec, opts)
+        # Read once the Certificate is Ready: until then, what depends on its ID is unknown.
+        written = k8s.core.v1.Secret.get(
+            f"{resource}-written", pulumi.Output.all(secret.id, certificate.id).apply(lambda ids: ids[0]), opts
+        )
+
+        def entry(key: str) -> pulumi.Output[str]:
+            return pulumi.Output.unsecret(
+                written.data.apply(lambda data: b64decode((data or {}).get(key, "")).decode())
+            )
+
+        return Issued(entry("tls.crt"), entry("ca.crt"), None)
+
+    def _terms(self) -> dict[str, object]:
+        algorithm, _, size = self._args.key_algorithm.partition("-")
+        namespace, _, name = self._args.issuer.rpartition("/")
+        issuer = {"name": name} | ({"namespace": namespace} if namespace else {})
+        # Any other way to write a duration is rewritten to this one by Gardener, and its owner would change.
+        return {
+            "duration": f"{self._args.validity_hours}h0m0s",
+            "renewBefore": f"{self._args.renew_before_hours}h0m0s",
+            "privateKey": {"algorithm": algorithm, "size": int(size.removeprefix("P"))},
+            **({"issuerRef": issuer} if name else {}),
+        }
+
+
+def _named(host: str) -> dict[str, object]:
+    return {"commonName": host} if len(host) <= _COMMON_NAME_LENGTH else {"dnsNames": [host]}
+
+
+def _stored(
+    resource: str,
+    wanted: Wanted,
+    certificate: pulumi.Output[str],
+    ca_certificate: pulumi.Output[str],
+    key: pulumi.Output[str],
+    opts: pulumi.ResourceOptions,
+) -> Issued:
+    credential_secret(resource, wanted.secret, {"tls.crt": certificate, "tls.key": key}, opts)
+    return Issued(certificate, ca_certificate, key)

@@ -1,0 +1,134 @@
+"""Core objects that more than one component makes, in the shape the hardened tutorial wants them."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+ISTIO_SYSTEM = "istio-system"
+OWNER = "kyma-mtls/owner"
+EGRESS_GATEWAY = {"istio": "egressgateway"}
+INGRESS_GATEWAY = {"app": "istio-ingressgateway", "istio": "ingressgateway"}
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """How a stack marks what it makes where others make things too.
+
+    suffix: ends the name of each such object; may be empty
+    owner: differs between any two stacks. Server-side apply would let a second stack take over an object of the same
+        name, and delete it in the end; it refuses to change the annotation OWNER of another's.
+    """
+
+    suffix: pulumi.Input[str]
+    owner: pulumi.Input[str]
+
+    def metadata(self, name: str) -> dict[str, Any]:
+        """Of an object in istio-system, where the gateways look for what is theirs."""
+        return {"name": pulumi.Output.concat(name, self.suffix), "namespace": ISTIO_SYSTEM, **self.annotations()}
+
+    def annotations(self) -> dict[str, Any]:
+        """The mark alone."""
+        return {"annotations": {OWNER: self.owner}}
+
+
+def injected_namespace(
+    resource: str, name: pulumi.Input[str], ownership: Ownership, opts: pulumi.ResourceOptions
+) -> k8s.core.v1.Namespace:
+    """A namespace whose pods get a sidecar."""
+    labels = {"istio-injection": "enabled"}
+    return k8s.core.v1.Namespace(
+        resource, metadata={"name": name, "labels": labels, **ownership.annotations()}, opts=opts
+    )
+
+
+def credential_secret(
+    resource: str,
+    metadata: dict[str, Any],
+    data: Mapping[str, pulumi.Output[str]],
+    opts: pulumi.ResourceOptions,
+) -> k8s.core.v1.Secret:
+    """A Secret of PEM texts."""
+    return k8s.core.v1.Secret(
+        resource,
+        metadata=metadata,
+        data={key: in_base64(pem) for key, pem in data.items()},
+        opts=opts,
+    )
+
+
+def in_base64(text: pulumi.Output[str]) -> pulumi.Output[str]:
+    """A text as it stands in a Secret's data."""
+    # There is none when `pulumi destroy --run-program` meets a stack that was never finished.
+    return text.apply(lambda plain: base64.b64encode((plain or "").encode()).decode())
+
+
+def load_balancer_address(status: k8s.core.v1.outputs.ServiceStatus | None) -> str:
+    """The IP address or host name of a LoadBalancer Service; empty while it has none."""
+    addresses = (status and status.load_balancer and status.load_balancer.ingress) or []
+    return next((entry.ip or entry.hostname or "" for entry in addresses), "")
+
+
+def demo_domain(address: str) -> str:
+    """A domain whose every name leads to this IP address, by the public service sslip.io; empty without an address."""
+    return ip_address(address).exploded.replace(".", "-").replace(":", "-") + ".sslip.io" if address else ""
+
+
+def workload(
+    resource: str,
+    name: str,
+    namespace: pulumi.Input[str],
+    container: k8s.core.v1.ContainerArgsDict,
+    port: k8s.core.v1.ServicePortArgsDict,
+    pod_labels: Mapping[str, str],
+    opts: pulumi.ResourceOptions,
+) -> k8s.core.v1.Service:
+    """A Deployment of one unprivileged container, with its ServiceAccount and Service, all called `name`.
+
+    `pod_labels` are added to `app: name`. Gives the Service.
+    """
+    labels = {"app": name}
+    metadata: k8s.meta.v1.ObjectMetaArgsDict = {
+        "name": name,
+        "namespace": namespace,
+        "labels": {**labels, "service": name},
+    }
+    account = k8s.core.v1.ServiceAccount(resource, metadata={"name": name, "namespace": namespace}, opts=opts)
+    pod: k8s.core.v1.PodSpecArgsDict = {
+        "service_account_name": account.metadata.name,
+        "automount_service_account_token": False,
+        "termination_grace_period_seconds": 0,
+        "security_context": {
+            "run_as_non_root": True,
+            "run_as_user": 65532,
+            "seccomp_profile": {"type": "RuntimeDefault"},
+        },
+        "containers": [
+            {
+                "name": name,
+                "image_pull_policy": "IfNotPresent",
+                "security_context": {
+                    "allow_privilege_escalation": False,
+                    "read_only_root_filesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+                "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
+                **container,
+            }
+        ],
+    }
+    k8s.apps.v1.Deployment(
+        resource,
+        metadata=metadata,
+        spec={
+            "replicas": 1,
+            "selector": {"match_labels": labels},
+            "template": {"metadata": {"labels": {**labels, **pod_labels}}, "spec": pod},
+        },
+        opts=opts,
+    )
+    return k8s.core.v1.Service(resource, metadata=metadata, spec={"ports": [port], "selector": labels}, opts=opts)

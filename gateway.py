@@ -1,0 +1,60 @@
+"""The Kyma gateway as a stack's settings want it."""
+
+from dataclasses import replace
+from typing import Any
+
+import pulumi
+
+import own_certificate
+from components.certificates import AuthorityArgs
+from components.gateway_certificate import CertificateArgs, GardenerArgs, OwnArgs
+from components.kyma_gateway import KymaGateway, KymaGatewayArgs, TakeOver
+from components.mtls_target import MtlsTarget
+from gateway_settings import GatewayMode, GatewaySettings
+from gateway_site import GatewaySite
+
+
+def deploy(
+    wanted: GatewaySettings,
+    site: GatewaySite,
+    target: MtlsTarget,
+    authority: AuthorityArgs,
+    owner: pulumi.Input[str],
+    hooks: pulumi.ResourceHookBinding,
+    opts: pulumi.ResourceOptions,
+) -> dict[str, Any]:
+    """Deploy it beside the target's own gateway, and give what the stack says of it."""
+    args = KymaGatewayArgs(
+        domain=site.domain,
+        address=target.address,
+        namespace=target.namespace,
+        owner=owner,
+        take_over=TakeOver(site.namespaces, site.operator, hooks) if wanted.take_over else None,
+        certificate=_certificate(wanted, authority),
+        cipher_suites=wanted.cipher_suites,
+        apiserver_proxy=wanted.apiserver_proxy,
+        legacy_installer=wanted.legacy_installer,
+        service_entry_hosts=wanted.service_entry_hosts,
+    )
+    gateway = KymaGateway("gateway", args, opts)
+    return {
+        "domain": gateway.domain,
+        "gateway": gateway.gateway,
+        "address": target.address,
+        "caCertificate": gateway.ca_certificate,
+        "secret": gateway.secret,
+        "caSecret": gateway.ca_secret,
+        "apiserverProxy": gateway.apiserver_proxy and gateway.apiserver_proxy.host,
+    }
+
+
+def _certificate(wanted: GatewaySettings, authority: AuthorityArgs) -> CertificateArgs:
+    match wanted.mode:
+        case GatewayMode.OWN:
+            ca_certificate = own_certificate.chain_end(wanted.certificate)
+            return OwnArgs(wanted.certificate, ca_certificate, wanted.key.get_secret_value())
+        case GatewayMode.SELF_SIGNED:
+            return replace(authority, key_algorithm=wanted.key_algorithm)
+        case _:
+            hours = (authority.validity_hours, authority.early_renewal_hours)
+            return GardenerArgs(wanted.issuer, wanted.key_algorithm, *hours)

@@ -1,0 +1,144 @@
+"""The Kyma gateway's part of a stack's config."""
+
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, model_validator
+from pydantic.alias_generators import to_camel
+
+import own_certificate
+from config_values import LABEL, KeyAlgorithm, each_once, host_name, listed, refuse
+
+CIPHER_PROFILES = {
+    "modern": (
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-RSA-AES128-GCM-SHA256",
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "ECDHE-RSA-AES256-GCM-SHA384",
+        "ECDHE-ECDSA-CHACHA20-POLY1305",
+        "ECDHE-RSA-CHACHA20-POLY1305",
+    ),
+    "documented": (
+        "ECDHE-RSA-CHACHA20-POLY1305",
+        "ECDHE-RSA-AES256-GCM-SHA384",
+        "ECDHE-RSA-AES256-SHA",
+        "ECDHE-RSA-AES128-GCM-SHA256",
+        "ECDHE-RSA-AES128-SHA",
+    ),
+}
+
+_GATEWAY_DOMAIN_LENGTH = 253 - len("apiserver.")
+# Known to Envoy (its BoringSSL), yet without forward secrecy or authenticated encryption.
+_WEAK_CIPHER = re.compile(r"(ECDHE-(ECDSA|RSA)-)?(AES(128|256)-(SHA|SHA256|GCM-SHA256|GCM-SHA384)|DES-CBC3-SHA)")
+
+
+class GatewayMode(StrEnum):
+    """Whether the target cluster gets a Kyma gateway, and where its certificate comes from."""
+
+    NONE = "none"
+    OWN = "own"
+    SELF_SIGNED = "selfSigned"
+    GARDENER = "gardener"
+
+
+def _gateway_domain(value: str) -> str:
+    if len(value) > _GATEWAY_DOMAIN_LENGTH:
+        raise ValueError(f"longer than {_GATEWAY_DOMAIN_LENGTH} characters, which leaves no room for apiserver.DOMAIN")
+    return host_name(value) if value else value
+
+
+def _ciphers(value: str) -> str:
+    if value in CIPHER_PROFILES:
+        return value
+    for name in listed(value) or ("",):
+        if name in CIPHER_PROFILES["modern"]:
+            continue
+        if _WEAK_CIPHER.fullmatch(name):
+            raise ValueError(f"{name} is weak; it comes with the profile documented only, or not at all")
+        known = ", ".join((*CIPHER_PROFILES, *CIPHER_PROFILES["modern"]))
+        raise ValueError(f"{name!r} is no cipher that Envoy knows; known are {known}")
+    return each_once(value)
+
+
+def _hosts(value: str) -> str:
+    for host in listed(value):
+        host_name(host)
+    return each_once(value)
+
+
+def _issuer(value: str) -> str:
+    if value and not re.fullmatch(rf"({LABEL}/)?{LABEL}(\.{LABEL})*", value):
+        raise ValueError("not the name of an Issuer: NAME, or NAMESPACE/NAME")
+    return value
+
+
+class GatewaySettings(BaseModel):
+    """The Kyma gateway: one field for each config key, there in camelCase and beginning with `gateway`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=lambda name: to_camel(f"gateway_{name}"))
+
+    mode: GatewayMode = GatewayMode.NONE
+    domain: Annotated[str, AfterValidator(_gateway_domain)] = ""
+    take_over: bool = False
+    ciphers: Annotated[str, AfterValidator(_ciphers)] = "modern"
+    certificate: str = ""
+    key: SecretStr = SecretStr("")
+    key_algorithm: KeyAlgorithm = KeyAlgorithm.ECDSA_P256
+    issuer: Annotated[str, AfterValidator(_issuer)] = ""
+    apiserver_proxy: bool = False
+    legacy_installer: bool = False
+    service_entries: Annotated[str, AfterValidator(_hosts)] = ""
+
+    @property
+    def cipher_suites(self) -> tuple[str, ...]:
+        """Names of the TLS 1.2 ciphers, best first."""
+        return CIPHER_PROFILES.get(self.ciphers) or listed(self.ciphers)
+
+    @property
+    def service_entry_hosts(self) -> tuple[str, ...]:
+        """Host names outside the mesh that it is to know."""
+        return listed(self.service_entries)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        refuse(*self._conflicts())
+        return self
+
+    def _conflicts(self) -> Iterator[tuple[str, str]]:
+        for name, field in type(self).model_fields.items():
+            modes = _MODES_OF.get(name, _GATEWAY_MODES)
+            if name != "mode" and getattr(self, name) != field.default and self.mode not in modes:
+                yield f"{field.alias}", f"set, but gatewayMode is {self.mode}; it belongs to {' or '.join(modes)}"
+        if self.mode == GatewayMode.OWN:
+            yield from self._own_conflicts()
+        elif self.mode != GatewayMode.NONE:
+            yield from self._cipher_conflicts(self.key_algorithm.partition("-")[0])
+
+    def _own_conflicts(self) -> Iterator[tuple[str, str]]:
+        given = {"gatewayDomain": self.domain, "gatewayCertificate": self.certificate, "gatewayKey": self.key}
+        missing = [key for key, value in given.items() if not value]
+        if missing:
+            yield from ((key, "not set; gatewayMode own needs it") for key in missing)
+            return
+        checked = own_certificate.check(self.certificate, self.key.get_secret_value(), self.domain)
+        yield from ((f"gateway{part}", message) for part, message in checked.problems)
+        if checked.key_type:
+            yield from self._cipher_conflicts(checked.key_type)
+
+    def _cipher_conflicts(self, key_type: str) -> Iterator[tuple[str, str]]:
+        if not any(f"-{key_type}-" in name for name in self.cipher_suites):
+            yield (
+                "gatewayCiphers",
+                f"{self.ciphers!r}: no cipher for a key of type {key_type}; TLS 1.2 would always fail",
+            )
+
+
+_GATEWAY_MODES = (GatewayMode.OWN, GatewayMode.SELF_SIGNED, GatewayMode.GARDENER)
+_MODES_OF = {
+    "certificate": (GatewayMode.OWN,),
+    "key": (GatewayMode.OWN,),
+    "key_algorithm": (GatewayMode.SELF_SIGNED, GatewayMode.GARDENER),
+    "issuer": (GatewayMode.GARDENER,),
+}

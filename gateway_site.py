@@ -1,0 +1,137 @@
+"""Where the Kyma gateway can go in the target cluster, and how it gets along with the one that Kyma's operator makes.
+
+The operator of the API Gateway module owns Gateway kyma-system/kyma-gateway while `enableKymaGateway` of its APIGateway
+is true. Some time after that became false it deletes what it made, unless something refers to it, and takes its
+finalizer off. It reads an absent value as false: to give the gateway back, true has to be written.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+import pulumi
+from kubernetes import client
+
+from clusters import Cluster, check_apis, check_claims, read
+from components.kubernetes import OWNER
+from components.kyma_gateway import claims
+from gateway_settings import GatewayMode
+from settings import PROJECT, ConfigError, Platform, Settings
+
+_CERTIFICATES = ("cert.gardener.cloud", "has no Gardener certificate management; set gatewayMode to another one")
+_DNS = ("dns.gardener.cloud", "has no Gardener DNS management; set gatewayMode to another one")
+_DEFAULT_GATEWAY = "/apis/networking.istio.io/v1/namespaces/kyma-system/gateways/kyma-gateway"
+_API_GATEWAY = ("operator.kyma-project.io", "v1alpha1", "apigateways", "default")
+_FINALIZER = "gateways.operator.kyma-project.io/kyma-gateway"
+_TIMEOUT_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class GatewaySite:
+    """What the gateway finds.
+
+    domain: configured, or that of the Gardener shoot; empty if it is to be derived from the ingress gateway's address
+    namespaces: of those that a take-over needs, the ones that the stack makes, or made before
+    operator: whether Kyma's operator has to give up its gateway to the stack, or did before
+    """
+
+    domain: str
+    namespaces: tuple[str, ...] = ()
+    operator: bool = False
+
+
+def find(settings: Settings, target: Cluster) -> GatewaySite | None:
+    """Look where the gateway can go, if there is to be one; raise ConfigError if it would be in another one's way."""
+    wanted = settings.gateway
+    if wanted.mode == GatewayMode.NONE:
+        return None
+    if wanted.mode == GatewayMode.GARDENER:
+        check_apis(target, _CERTIFICATES, _DNS)
+    domain = wanted.domain or _domain(target, wanted.mode)
+    if not wanted.take_over:
+        default = read(target, _DEFAULT_GATEWAY)
+        if default and not _is_a_stacks(default) and f"*.{domain}" in _served(default):
+            raise _problem(target, "Domain", f"serves *.{domain} by kyma-system/kyma-gateway already")
+        return GatewaySite(domain)
+    operator = settings.platform == Platform.KYMA and _has_to_give_up(target)
+    claimed = claims(wanted.mode, operator, wanted.apiserver_proxy, wanted.legacy_installer)
+    check_claims(target, claimed, OWNER, "gatewayTakeOver", "remove it, or set gatewayTakeOver to false")
+    needed = ("kyma-system", *(("kyma-installer",) if wanted.legacy_installer else ()))
+    found = {name: read(target, f"/api/v1/namespaces/{name}") for name in needed}
+    return GatewaySite(domain, tuple(name for name, it in found.items() if not it or _is_a_stacks(it)), operator)
+
+
+def hooks(target: Cluster) -> pulumi.ResourceHookBinding:
+    """For the patch of the APIGateway: wait until the operator has left; before the patch goes, switch it on again."""
+    custom = client.CustomObjectsApi(target.api)
+
+    def wait(_: pulumi.ResourceHookArgs) -> None:
+        end = time.monotonic() + _TIMEOUT_SECONDS
+        while _FINALIZER in read(target, _path(*_API_GATEWAY))["metadata"].get("finalizers", []):
+            if time.monotonic() > end:
+                raise TimeoutError(f"Kyma's operator did not give up kyma-gateway within {_TIMEOUT_SECONDS} s")
+            time.sleep(1)
+
+    def give_back(_: pulumi.ResourceHookArgs) -> None:
+        custom.patch_cluster_custom_object(*_API_GATEWAY, {"spec": {"enableKymaGateway": True}})
+
+    return pulumi.ResourceHookBinding(
+        after_create=[pulumi.ResourceHook("kyma-gateway-given-up", wait)],
+        before_delete=[pulumi.ResourceHook("kyma-gateway-given-back", give_back)],
+    )
+
+
+def _domain(target: Cluster, mode: GatewayMode) -> str:
+    if mode == GatewayMode.GARDENER:
+        shoot = read(target, "/api/v1/namespaces/kube-system/configmaps/shoot-info") or {}
+        if not shoot.get("data", {}).get("domain"):
+            raise _problem(target, "Domain", "has no domain in ConfigMap kube-system/shoot-info; set one")
+        return str(shoot["data"]["domain"])
+    service = read(target, "/api/v1/namespaces/istio-system/services/istio-ingressgateway")
+    entries = service["status"]["loadBalancer"].get("ingress", [])
+    address = next((entry.get("ip") or entry["hostname"] for entry in entries), "no address")
+    try:
+        ip_address(address)
+    except ValueError:
+        raise _problem(target, "Domain", f"reaches its ingress gateway by {address}; set a domain") from None
+    return ""
+
+
+def _has_to_give_up(target: Cluster) -> bool:
+    module = read(target, _path(*_API_GATEWAY))
+    if not module or _is_a_stacks(module):
+        return module is not None
+    if not module.get("spec", {}).get("enableKymaGateway"):
+        return False
+    users = list(_users(target))
+    if users:
+        raise _problem(target, "TakeOver", f"uses kyma-system/kyma-gateway in {', '.join(users)}; move them first")
+    return True
+
+
+def _users(target: Cluster) -> Iterator[str]:
+    """What refers to the operator's gateway, the operator's own objects aside."""
+    for group, plural in (("gateway.kyma-project.io/v2", "apirules"), ("networking.istio.io/v1", "virtualservices")):
+        for item in read(target, f"/apis/{group}/{plural}")["items"]:
+            gateways, metadata = (item["spec"].get("gateway"), *item["spec"].get("gateways", [])), item["metadata"]
+            is_operators = metadata.get("labels", {}).get("kyma-project.io/module") == "api-gateway"
+            if "kyma-system/kyma-gateway" in gateways and not is_operators:
+                yield f"{plural} {metadata['namespace']}/{metadata['name']}"
+
+
+def _served(gateway: Any) -> list[str]:
+    return [host for server in gateway["spec"]["servers"] for host in server["hosts"]]
+
+
+def _is_a_stacks(found: Any) -> bool:
+    return OWNER in found["metadata"].get("annotations", {})
+
+
+def _path(*names: str) -> str:
+    return "/apis/" + "/".join(names)
+
+
+def _problem(target: Cluster, key: str, message: str) -> ConfigError:
+    return ConfigError(f"{PROJECT}:gateway{key}: cluster {target.api.configuration.host} {message}")

@@ -1,0 +1,80 @@
+"""The container images of the lab: config/Containerfile, built by buildah inside the Debian root."""
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+
+from rich.console import Console
+
+from lab import rootfs, toolchain
+from lab.errors import LabError
+from lab.sandbox import CONFIG, Root, Sandbox
+from lab.toolchain import Toolchain
+
+CONTAINERFILE = CONFIG / "Containerfile"
+NAMES = re.findall(r"^FROM base AS (\w+)$", CONTAINERFILE.read_text(), re.MULTILINE)
+PROGRAMS = re.findall(r"^COPY (.*) /", CONTAINERFILE.read_text(), re.MULTILINE)
+
+_BUILD = """
+set -eu
+for name in "$@"; do
+    buildah --root=/build/storage --runroot=/run/buildah --storage-driver=overlay build --quiet --layers \\
+        --isolation=chroot --target="$name" --tag="lab.local/$name:lab" --file=/build/Containerfile /build/context
+    buildah --root=/build/storage --runroot=/run/buildah --storage-driver=overlay push --quiet --disable-compression \\
+        "lab.local/$name:lab" "oci:/build/images:$name"
+done
+"""
+
+
+def ensure(chain: Toolchain, node_root: Path, console: Console) -> Path:
+    """One OCI archive of every image, lab.local/<name>:lab; built when the cache has none of these inputs."""
+    base = rootfs.ensure("image", console)
+    programs = {name: chain.programs[name] for line in PROGRAMS for name in line.split()}
+    versions = sorted(f"{path.parent.name}/{path.name}" for path in programs.values())
+    inputs = [CONTAINERFILE.read_text(), _BUILD, base.parent.name, *versions]
+    key = hashlib.sha256("\n".join(inputs).encode()).hexdigest()[:16]
+    directory = toolchain.cache_dir() / "images" / f"images-{key}"
+    archive = directory / "images.tar"
+    if not archive.exists():
+        console.print("Building the container images")
+        shutil.rmtree(directory, ignore_errors=True)
+        _build(directory, node_root, base, programs)
+        _pack(directory / "work/images", directory / "partial.tar")
+        shutil.rmtree(directory / "work")
+        (directory / "partial.tar").rename(archive)
+    for stale in set(directory.parent.iterdir()) - {directory, base.parent, node_root.parent}:
+        shutil.rmtree(stale)
+    return archive
+
+
+def _build(directory: Path, node_root: Path, base: Path, programs: dict[str, Path]) -> None:
+    work = directory / "work"
+    (work / "context").mkdir(parents=True)
+    subprocess.run(["tar", "-C", base, "--one-file-system", "-cf", work / "context/base.tar", "."], check=True)
+    binds = {f"/build/context/{name}": (path.resolve(), "ro") for name, path in programs.items()}
+    binds = {"/build": (work, "rw"), "/build/Containerfile": (CONTAINERFILE, "ro"), **binds}
+    sandbox = Sandbox("build")
+    try:
+        with (directory / "log").open("wb") as log:
+            root = Root(node_root, work / "sandbox", binds)
+            code = sandbox.start_in_root(root, ["sh", "-c", _BUILD, "sh", *NAMES], log).wait()
+    finally:
+        sandbox.end()
+    if code:
+        raise LabError(f"buildah failed; see {directory / 'log'}")
+
+
+def _pack(layout: Path, archive: Path) -> None:
+    """Give the images of an OCI layout the names containerd reads, and make one archive of it."""
+    index_file = layout / "index.json"
+    index = json.loads(index_file.read_text())
+    for manifest in index["manifests"]:
+        name = manifest["annotations"]["org.opencontainers.image.ref.name"]
+        manifest["annotations"] = {"io.containerd.image.name": f"lab.local/{name}:lab"}
+    index_file.write_text(json.dumps(index))
+    with tarfile.open(archive, "w") as tar:
+        tar.add(layout, arcname=".")

@@ -1,0 +1,159 @@
+"""One node: a single-machine Kubernetes cluster in one sandbox."""
+
+import base64
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from lab import network, toolchain
+from lab.errors import LabError
+from lab.sandbox import CONFIG, Root, Sandbox
+from lab.toolchain import Toolchain
+
+PROGRAMS = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+    "kube-router",
+)
+# User name -> group, as the API server's built-in roles expect them; kube-router has no role of its own.
+USERS = {
+    "admin": ("admin", "system:masters"),
+    "kube-controller-manager": ("system:kube-controller-manager", ""),
+    "kube-scheduler": ("system:kube-scheduler", ""),
+    "kube-proxy": ("system:kube-proxy", ""),
+    "kube-router": ("kube-router", "system:masters"),
+}
+SCRIPTS = {f"/usr/local/bin/{name}": (CONFIG / f"{name}.sh", "ro") for name in ("keys", "node")}
+
+
+def lab_dir() -> Path:
+    """What belongs to the running lab; gone after `down`."""
+    return toolchain.cache_dir() / "lab"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node's name, and its number in every address."""
+
+    name: str
+    number: int
+
+    @property
+    def address(self) -> str:
+        return f"10.77.0.1{self.number}"
+
+    @property
+    def pods(self) -> str:
+        return f"10.78.{self.number}.0/24"
+
+    @property
+    def services(self) -> str:
+        return f"10.79.{self.number}.0/24"
+
+    @property
+    def dns(self) -> str:
+        return f"10.79.{self.number}.10"
+
+    @property
+    def sandbox(self) -> Sandbox:
+        return Sandbox(self.name, network.namespace(self.name))
+
+    @property
+    def state(self) -> Path:
+        return lab_dir() / self.name
+
+    @property
+    def logs(self) -> Path:
+        return self.state / "logs"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's."""
+        return self.state / "etc/admin.kubeconfig"
+
+    def start(self, chain: Toolchain, root: Path, images: Path) -> None:
+        """Start the node's programs; they need some seconds more until they answer."""
+        for directory in ("etc", "logs", "containerd", "kubelet", "etcd"):
+            (self.state / directory).mkdir(parents=True, mode=0o700)
+        environment = {
+            "NODE": self.name,
+            "ADDRESS": self.address,
+            "PODS": self.pods,
+            "SERVICES": self.services,
+            "PATH": os.environ["PATH"],
+        }
+        overlay = self.state / "root"
+        self._make_keys(Root(root, overlay, {"/etc/lab": (self.state / "etc", "rw"), **SCRIPTS}), environment)
+        self._write_credentials()
+        self._write_config()
+        binds = {f"/usr/local/bin/{name}": (chain.programs[name].resolve(), "ro") for name in PROGRAMS}
+        binds |= SCRIPTS | {
+            "/etc/lab": (self.state / "etc", "ro"),
+            "/images.tar": (images, "ro"),
+            "/var/log/lab": (self.logs, "rw"),
+            # Not on the overlay: containerd stacks overlays of its own, and etcd wants a real file system.
+            "/var/lib/containerd": (self.state / "containerd", "rw"),
+            "/var/lib/kubelet": (self.state / "kubelet", "rw"),
+            "/var/lib/etcd": (self.state / "etcd", "rw"),
+        }
+        with (self.logs / "node.log").open("ab") as log:
+            self.sandbox.start_in_root(Root(root, overlay, binds), ["sh", "/usr/local/bin/node"], log, environment)
+
+    def write_kubeconfig(self, path: Path) -> None:
+        """Write the administrator's kubeconfig, with the node's name as its context."""
+        path.parent.mkdir(exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(self.kubeconfig.read_text())
+
+    def _make_keys(self, root: Root, environment: dict[str, str]) -> None:
+        log = self.logs / "keys.log"
+        with log.open("ab") as output:
+            if self.sandbox.start_in_root(root, ["sh", "/usr/local/bin/keys"], output, environment).wait():
+                raise LabError(
+                    f"{self.name}: its sandbox or its keys cannot be made (log: {log}): "
+                    f"{log.read_text().strip()[-300:]}"
+                )
+
+    def _write_credentials(self) -> None:
+        etc = self.state / "etc"
+        authority = base64.b64encode((etc / "apiserver.crt").read_bytes()).decode()
+        template = Template((CONFIG / "kubeconfig.yaml").read_text())
+        tokens = ""
+        for file, (user, group) in (USERS | {"kubelet": (f"system:node:{self.name}", "system:nodes")}).items():
+            token = secrets.token_hex(32)
+            tokens += f'{token},{user},{user},"{group}"\n'
+            (etc / f"{file}.kubeconfig").write_text(
+                template.substitute(name=self.name, address=self.address, authority=authority, token=token)
+            )
+        (etc / "tokens.csv").write_text(tokens)
+        for path in etc.iterdir():
+            path.chmod(0o600)
+
+    def _write_config(self) -> None:
+        for name in ("kubelet.yaml", "kube-proxy.yaml", "containerd.toml", "ptp.conflist"):
+            (self.state / "etc" / name).write_text(self.fill(name))
+
+    def fill(self, name: str) -> str:
+        """A file of config/ with the node's addresses filled in."""
+        return Template((CONFIG / name).read_text()).substitute(
+            name=self.name,
+            address=self.address,
+            pods=self.pods,
+            dns=self.dns,
+            cgroup=self.sandbox.cgroup,
+            target=TARGET.address,
+            client=CLIENT.address,
+            website=network.WEBSITE_ADDRESS,
+        )
+
+
+TARGET = Node("target", 1)
+CLIENT = Node("client", 2)
+NODES = (TARGET, CLIENT)

@@ -1,0 +1,156 @@
+"""The lab, and projects of its users: each a copy of the program with stacks, state and passphrase of its own."""
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pulumi import automation
+from pydantic import SecretStr
+
+from settings import Settings
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = ("Pulumi.yaml", *(path.name for path in ROOT.glob("*.py")), "components", "verification")
+
+
+def run(*command: str, cwd: Path = ROOT, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a command; what it printed is shown when it fails."""
+    done = subprocess.run(command, cwd=cwd, check=False, capture_output=True, text=True)
+    assert done.returncode == 0 or not check, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+    return done
+
+
+def eventually(promise: Callable[[], bool], what: str, seconds: float = 120) -> None:
+    """Wait for something that Envoy or Kubernetes brings about in its own time."""
+    end = time.monotonic() + seconds
+    while not promise():
+        assert time.monotonic() < end, f"{what}: not within {seconds:.0f} s"
+        time.sleep(1)
+
+
+@dataclass(frozen=True)
+class Lab:
+    """The running lab."""
+
+    def kubectl(self, cluster: str, *arguments: str, check: bool = True) -> str:
+        """Output of kubectl against `target` or `client`."""
+        return run("kubectl", "--kubeconfig", self.kubeconfig(cluster), *arguments, check=check).stdout
+
+    def kubeconfig(self, cluster: str) -> str:
+        """Path of the kubeconfig of `target` or `client`."""
+        return str(ROOT / ".lab" / f"{cluster}.kubeconfig")
+
+    def curl(self, namespace: str, *arguments: str) -> tuple[int, str]:
+        """Exit code and output of curl in the client's Pod."""
+        done = run(
+            *(
+                "kubectl",
+                "--kubeconfig",
+                self.kubeconfig("client"),
+                "-n",
+                namespace,
+                "exec",
+                "deploy/curl",
+                "-c",
+                "curl",
+                "--",
+            ),
+            *("curl", "-sS", "--max-time", "20", *arguments),
+            check=False,
+        )
+        return done.returncode, done.stdout
+
+    def status(self, namespace: str, *arguments: str) -> str:
+        """The HTTP status that curl in the client's Pod gets."""
+        return self.curl(namespace, "-o", "/dev/null", "-w", "%{http_code}", *arguments)[1]
+
+    def objects(self, cluster: str) -> set[str]:
+        """Every object of a cluster as `Kind namespace name`, without those that come and go by themselves."""
+        kinds = set(self.kubectl(cluster, "api-resources", "--verbs=list", "-o", "name").split())
+        passing = {"events", "events.events.k8s.io", "leases.coordination.k8s.io", "componentstatuses"}
+        columns = "custom-columns=:.kind,:.metadata.namespace,:.metadata.name"
+        listing = self.kubectl(cluster, "get", ",".join(sorted(kinds - passing)), "-A", "--no-headers", "-o", columns)
+        return {" ".join(line.split()) for line in listing.splitlines()}
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """A lab of this session's own: whatever was deployed into an earlier one is gone."""
+    subprocess.run([sys.executable, "-m", "lab", "down"], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-m", "lab", "up"], cwd=ROOT, check=True)
+    exported = run("bash", "-c", f'eval "$({sys.executable} -m lab env)"; env -0').stdout
+    before = dict(os.environ)
+    os.environ.update(dict(line.split("=", 1) for line in exported.split("\0") if "=" in line))
+    yield Lab()
+    os.environ.clear()
+    os.environ.update(before)
+    subprocess.run([sys.executable, "-m", "lab", "down"], cwd=ROOT, check=True)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A user's checkout of the program."""
+
+    directory: Path
+    environment: dict[str, str]
+
+    def stack(self, name: str, **config: str) -> automation.Stack:
+        """A stack for the lab; `config` is added to what its clusters need, and wins."""
+        defaults = {
+            "platform": "istio",
+            "domain": f"{name}.target.test",
+            "clientDomain": f"{name}.client.test",
+            "targetKubeconfig": ".lab/target.kubeconfig",
+            "clientKubeconfig": ".lab/client.kubeconfig",
+            "targetImage": "lab.local/httpbin:lab",
+            "clientImage": "lab.local/curl:lab",
+        }
+        options = automation.LocalWorkspaceOptions(env_vars=self.environment)
+        stack = automation.create_or_select_stack(name, work_dir=str(self.directory), opts=options)
+        configure(stack, **(defaults | config))
+        return stack
+
+    def verify(self, stack: automation.Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the verification as a user would."""
+        return subprocess.run(
+            [sys.executable, "-m", "verification", "--stack", stack.name, *arguments],
+            cwd=self.directory,
+            env=os.environ | self.environment,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+
+    def state(self, stack: automation.Stack) -> str:
+        """The stack's state as it lies on disk."""
+        return (self.directory / f"state/.pulumi/stacks/kyma-mtls/{stack.name}.json").read_text()
+
+
+def configure(stack: automation.Stack, **config: str) -> None:
+    """Set keys of the project's config, secrets encrypted."""
+    secret = {key for key, field in Settings.keys().items() if field.annotation is SecretStr}
+    values = {key: automation.ConfigValue(value, secret=key in secret) for key, value in config.items()}
+    stack.set_all_config({f"kyma-mtls:{key}": value for key, value in values.items()})
+
+
+@pytest.fixture(scope="session")
+def project(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Project:  # noqa: ARG001 - it needs the lab
+    """A checkout with a backend and a passphrase of its own."""
+    directory = tmp_path_factory.mktemp("project")
+    for name in PROGRAM:
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, directory / name)
+    for name in (".lab", ".venv"):
+        (directory / name).symlink_to(ROOT / name)
+    (directory / "state").mkdir()
+    environment = {
+        "PULUMI_BACKEND_URL": f"file://{directory / 'state'}",
+        "PULUMI_CONFIG_PASSPHRASE": secrets.token_hex(),
+    }
+    return Project(directory, environment)

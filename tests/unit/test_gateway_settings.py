@@ -1,0 +1,124 @@
+"""Every rule of the Kyma gateway's config."""
+
+import re
+
+import pytest
+
+from gateway_settings import CIPHER_PROFILES, GatewayMode
+from settings import ConfigError, Settings
+from tests.unit.pki import issue
+
+DOMAIN = "kyma.example.com"
+OWN = issue("server", hosts=(f"*.{DOMAIN}",))
+OWN_CONFIG = {
+    "gatewayMode": "own",
+    "gatewayDomain": DOMAIN,
+    "gatewayCertificate": OWN.pem,
+    "gatewayKey": OWN.key_pem,
+}
+SELF_SIGNED = {"gatewayMode": "selfSigned"}
+
+
+def read(**values: str) -> Settings:
+    required = {"domain": "httpbin.example.com", "clientDomain": "client.example.com"}
+    return Settings.from_config({f"kyma-mtls:{key}": value for key, value in (required | values).items()})
+
+
+def refusal(**values: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        read(**values)
+    return str(caught.value).splitlines()
+
+
+def test_there_is_no_gateway_unless_asked_for() -> None:
+    assert read().gateway.mode == GatewayMode.NONE
+
+
+def test_each_mode_is_content_with_what_it_needs() -> None:
+    assert read(**OWN_CONFIG).gateway.key.get_secret_value() == OWN.key_pem
+    assert read(**SELF_SIGNED).gateway.domain == "", "the demo domain comes from the cluster"
+    assert read(gatewayMode="gardener").gateway.domain == "", "so does the shoot's"
+
+
+def test_the_documented_ciphers_are_those_of_the_document() -> None:
+    gateway = read(**SELF_SIGNED, gatewayCiphers="documented", gatewayKeyAlgorithm="RSA-2048").gateway
+    assert gateway.cipher_suites == (
+        "ECDHE-RSA-CHACHA20-POLY1305",
+        "ECDHE-RSA-AES256-GCM-SHA384",
+        "ECDHE-RSA-AES256-SHA",
+        "ECDHE-RSA-AES128-GCM-SHA256",
+        "ECDHE-RSA-AES128-SHA",
+    )
+
+
+def test_the_modern_ciphers_authenticate_and_serve_both_kinds_of_keys() -> None:
+    suites = read(**SELF_SIGNED).gateway.cipher_suites
+    assert suites == CIPHER_PROFILES["modern"]
+    assert all("GCM" in name or "POLY1305" in name for name in suites), "CBC is weak"
+    assert {name.split("-")[1] for name in suites} == {"ECDSA", "RSA"}
+
+
+def test_ciphers_may_be_listed() -> None:
+    listed = "ECDHE-ECDSA-AES256-GCM-SHA384, ECDHE-RSA-AES256-GCM-SHA384"
+    suites = read(**SELF_SIGNED, gatewayCiphers=listed).gateway.cipher_suites
+    assert suites == ("ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384")
+
+
+def test_hosts_of_service_entries_are_listed() -> None:
+    hosts = read(**SELF_SIGNED, gatewayServiceEntries="a.example.org,b.example.org").gateway.service_entry_hosts
+    assert hosts == ("a.example.org", "b.example.org")
+
+
+@pytest.mark.parametrize(
+    ("config", "key", "message"),
+    [
+        ({"gatewayMode": "xip"}, "gatewayMode", "'xip': Input should be 'none', 'own', 'selfSigned' or 'gardener'"),
+        ({"gatewayMod": "own"}, "gatewayMod", "unknown key; did you mean gatewayMode?"),
+        (SELF_SIGNED | {"gatewayDomain": "localhost"}, "gatewayDomain", "not a domain name"),
+        (SELF_SIGNED | {"gatewayDomain": "*.example.com"}, "gatewayDomain", "not a domain name"),
+        (SELF_SIGNED | {"gatewayDomain": "a." * 122 + "example.com"}, "gatewayDomain", "longer than 243"),
+        (SELF_SIGNED | {"gatewayCiphers": "ECDHE-ECDSA-RC4-SHA"}, "gatewayCiphers", "no cipher that Envoy knows"),
+        (SELF_SIGNED | {"gatewayCiphers": ""}, "gatewayCiphers", "no cipher that Envoy knows"),
+        (SELF_SIGNED | {"gatewayCiphers": "ECDHE-RSA-AES128-SHA"}, "gatewayCiphers", "is weak"),
+        (SELF_SIGNED | {"gatewayCiphers": "AES128-GCM-SHA256"}, "gatewayCiphers", "is weak"),
+        (SELF_SIGNED | {"gatewayCiphers": ",".join(2 * CIPHER_PROFILES["modern"])}, "gatewayCiphers", "more than once"),
+        (SELF_SIGNED | {"gatewayCiphers": "documented"}, "gatewayCiphers", "no cipher for a key of type ECDSA"),
+        (OWN_CONFIG | {"gatewayCiphers": "documented"}, "gatewayCiphers", "no cipher for a key of type ECDSA"),
+        (SELF_SIGNED | {"gatewayCertificate": OWN.pem}, "gatewayCertificate", "it belongs to own"),
+        (SELF_SIGNED | {"gatewayKey": OWN.key_pem}, "gatewayKey", "set, but gatewayMode is selfSigned"),
+        (SELF_SIGNED | {"gatewayIssuer": "lab"}, "gatewayIssuer", "it belongs to gardener"),
+        (OWN_CONFIG | {"gatewayKeyAlgorithm": "RSA-2048"}, "gatewayKeyAlgorithm", "it belongs to selfSigned or"),
+        ({"gatewayTakeOver": "true"}, "gatewayTakeOver", "set, but gatewayMode is none"),
+        ({"gatewayMode": "gardener", "gatewayIssuer": "a/b/c"}, "gatewayIssuer", "not the name of an Issuer"),
+        ({"gatewayMode": "gardener", "validityDays": "59"}, "validityDays", "less than 60"),
+        (OWN_CONFIG | {"gatewayDomain": ""}, "gatewayDomain", "not set; gatewayMode own needs it"),
+        (OWN_CONFIG | {"gatewayKey": issue("x").key_pem}, "gatewayKey", "not the key of gatewayCertificate"),
+        (OWN_CONFIG | {"gatewayDomain": "other.example.com"}, "gatewayCertificate", "not for *.other.example.com"),
+        (SELF_SIGNED | {"gatewayServiceEntries": "a.example.org,a.example.org"}, "gatewayServiceEntries", "once"),
+        (SELF_SIGNED | {"gatewayServiceEntries": "https://a.example.org"}, "gatewayServiceEntries", "not a domain"),
+    ],
+)
+def test_a_wrong_value_is_one_error_that_names_its_key(config: dict[str, str], key: str, message: str) -> None:
+    lines = refusal(**config)
+    assert len(lines) == 1, lines
+    assert lines[0].startswith(f"kyma-mtls:{key}: ")
+    assert re.search(re.escape(message), lines[0]), lines[0]
+
+
+def test_all_that_a_mode_lacks_is_told_at_once() -> None:
+    keys = [line.split(": ")[0] for line in refusal(gatewayMode="own", gatewayIssuer="x")]
+    assert keys == [
+        *("kyma-mtls:gatewayIssuer", "kyma-mtls:gatewayDomain"),
+        *("kyma-mtls:gatewayCertificate", "kyma-mtls:gatewayKey"),
+    ]
+
+
+@pytest.mark.parametrize("config", [{}, SELF_SIGNED, OWN_CONFIG | {"gatewayDomain": "x"}, {"gatewayKeyy": OWN.key_pem}])
+def test_no_error_shows_the_key(config: dict[str, str]) -> None:
+    shown = "\n".join(refusal(**({"gatewayKey": OWN.key_pem, "platform": "x"} | config)))
+    assert not any(line in shown for line in OWN.key_pem.splitlines())
+
+
+def test_a_key_that_is_not_encrypted_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^kyma-mtls:gatewayKey: not encrypted"):
+        Settings.from_config({"kyma-mtls:gatewayKey": OWN.key_pem}, lambda _: False)

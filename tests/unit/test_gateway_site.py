@@ -1,0 +1,121 @@
+"""Where the Kyma gateway may go, by what the target cluster already has."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+import clusters
+import gateway_site
+from clusters import Cluster
+from components.kubernetes import OWNER
+from gateway_site import GatewaySite
+from settings import ConfigError, Settings
+
+GATEWAY = "/apis/networking.istio.io/v1/namespaces/kyma-system/gateways/kyma-gateway"
+API_GATEWAY = "/apis/operator.kyma-project.io/v1alpha1/apigateways/default"
+API_RULES = "/apis/gateway.kyma-project.io/v2/apirules"
+VIRTUAL_SERVICES = "/apis/networking.istio.io/v1/virtualservices"
+INGRESS = "/api/v1/namespaces/istio-system/services/istio-ingressgateway"
+SHOOT = "/api/v1/namespaces/kube-system/configmaps/shoot-info"
+KYMA_SYSTEM = "/api/v1/namespaces/kyma-system"
+
+NOBODYS: dict[str, Any] = {"metadata": {}}
+A_STACKS: dict[str, Any] = {"metadata": {"annotations": {OWNER: "0a1b"}}}
+ENABLED = {"metadata": {}, "spec": {"enableKymaGateway": True}}
+CART = {"metadata": {"namespace": "shop", "name": "cart"}, "spec": {"gateway": "kyma-system/kyma-gateway"}}
+HEALTHZ = {
+    "metadata": {"namespace": "istio-system", "name": "healthz", "labels": {"kyma-project.io/module": "api-gateway"}},
+    "spec": {"gateways": ["kyma-system/kyma-gateway"]},
+}
+TAKING_OVER = {"gatewayDomain": "kyma.example.com", "gatewayTakeOver": "true"}
+
+
+def find(monkeypatch: pytest.MonkeyPatch, found: dict[str, Any], **config: str) -> GatewaySite | None:
+    """Look at a cluster that has nothing but what was `found`."""
+    for module in (clusters, gateway_site):
+        monkeypatch.setattr(module, "read", lambda _, path: found.get(path))
+    monkeypatch.setattr(gateway_site, "check_apis", lambda *_: None)
+    values = {"domain": "a.example.com", "clientDomain": "b.example.com", "gatewayMode": "selfSigned"}
+    settings = Settings.from_config({f"kyma-mtls:{key}": value for key, value in (values | config).items()})
+    api = SimpleNamespace(configuration=SimpleNamespace(host="https://target"))
+    return gateway_site.find(settings, Cluster(settings.target, cast(Any, api), "uid"))
+
+
+def test_without_a_gateway_nothing_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find(monkeypatch, {}, gatewayMode="none") is None
+
+
+def test_a_domain_comes_from_the_config_the_shoot_or_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    address = {INGRESS: {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}}}
+    shoot = {SHOOT: {"data": {"domain": "shoot.example.com"}}}
+    assert find(monkeypatch, {}, gatewayDomain="kyma.example.com") == GatewaySite("kyma.example.com")
+    assert find(monkeypatch, shoot, gatewayMode="gardener") == GatewaySite("shoot.example.com")
+    assert find(monkeypatch, address) == GatewaySite(""), "the component derives it"
+
+
+@pytest.mark.parametrize(
+    ("found", "config", "message"),
+    [
+        ({}, {"gatewayMode": "gardener"}, "gatewayDomain: cluster https://target has no domain in ConfigMap"),
+        (
+            {INGRESS: {"status": {"loadBalancer": {}}}},
+            {},
+            "gatewayDomain: cluster https://target reaches its ingress gateway by no address; set a domain",
+        ),
+        (
+            {INGRESS: {"status": {"loadBalancer": {"ingress": [{"hostname": "lb.example.com"}]}}}},
+            {},
+            "gatewayDomain: cluster https://target reaches its ingress gateway by lb.example.com; set a domain",
+        ),
+        (
+            {GATEWAY: {**NOBODYS, "spec": {"servers": [{"hosts": ["*.kyma.example.com"]}]}}},
+            {"gatewayDomain": "kyma.example.com"},
+            "gatewayDomain: cluster https://target serves *.kyma.example.com by kyma-system/kyma-gateway already",
+        ),
+        (
+            {GATEWAY: NOBODYS},
+            {"gatewayDomain": "kyma.example.com", "gatewayTakeOver": "true", "platform": "istio"},
+            f"gatewayTakeOver: cluster https://target has {GATEWAY} already, and no stack made it; remove it",
+        ),
+        (
+            {API_GATEWAY: ENABLED, API_RULES: {"items": [CART]}, VIRTUAL_SERVICES: {"items": []}},
+            {"gatewayDomain": "kyma.example.com", "gatewayTakeOver": "true"},
+            "gatewayTakeOver: cluster https://target uses kyma-system/kyma-gateway in apirules shop/cart",
+        ),
+    ],
+)
+def test_what_is_in_the_way_is_told(
+    monkeypatch: pytest.MonkeyPatch, found: dict[str, Any], config: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        find(monkeypatch, found, **config)
+    assert str(caught.value).startswith(f"kyma-mtls:{message}")
+
+
+def test_missing_namespaces_are_made_and_kept_by_the_stack_that_made_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def namespaces(**found: Any) -> tuple[str, ...]:
+        paths = {f"/api/v1/namespaces/kyma-{name}": value for name, value in found.items()}
+        site = find(monkeypatch, paths, platform="istio", gatewayLegacyInstaller="true", **TAKING_OVER)
+        return site.namespaces if site else ()
+
+    assert namespaces() == ("kyma-system", "kyma-installer")
+    assert namespaces(system=NOBODYS) == ("kyma-installer",), "Kyma's own is used, and stays"
+    assert namespaces(system=A_STACKS, installer=NOBODYS) == ("kyma-system",), "else the next `pulumi up` deleted it"
+
+
+def test_the_installers_namespace_is_made_for_its_overrides_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find(monkeypatch, {}, platform="istio", **TAKING_OVER) == GatewaySite("kyma.example.com", ("kyma-system",))
+
+
+def test_kymas_operator_gives_up_what_it_has_and_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def operator(found: dict[str, Any]) -> bool:
+        site = find(monkeypatch, {KYMA_SYSTEM: NOBODYS, **found}, **TAKING_OVER)
+        assert site
+        return site.operator
+
+    used_by_itself = {API_RULES: {"items": []}, VIRTUAL_SERVICES: {"items": [HEALTHZ]}}
+    assert operator({API_GATEWAY: ENABLED, GATEWAY: NOBODYS, **used_by_itself}), "its own gateway is in nobody's way"
+    assert operator({API_GATEWAY: {**A_STACKS, "spec": {"enableKymaGateway": False}}, GATEWAY: A_STACKS})
+    assert not operator({API_GATEWAY: NOBODYS}), "it has none: there is nothing to give back"
+    assert not operator({})

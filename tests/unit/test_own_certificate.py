@@ -1,0 +1,82 @@
+"""What a user's own certificate and key can be refused for."""
+
+from datetime import timedelta
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+import own_certificate
+from tests.unit.pki import Holder, ec_key, issue
+
+DOMAIN = "kyma.example.com"
+HOSTS = (f"*.{DOMAIN}",)
+ROOT = issue("root")
+MIDDLE = issue("middle", ROOT)
+SERVER = issue("server", MIDDLE, hosts=HOSTS)
+
+
+def problems(*chain: Holder, key: str = "", domain: str = DOMAIN) -> list[str]:
+    checked = own_certificate.check("".join(each.pem for each in chain), key or chain[0].key_pem, domain)
+    return [f"{part}: {message}" for part, message in checked.problems]
+
+
+@pytest.mark.parametrize("chain", [(SERVER, MIDDLE), (SERVER, MIDDLE, ROOT), (issue("alone", hosts=HOSTS),)])
+def test_a_chain_from_the_server_up_is_right(chain: tuple[Holder, ...]) -> None:
+    assert problems(*chain) == []
+
+
+def test_the_end_of_the_chain_is_the_ca() -> None:
+    assert own_certificate.chain_end(SERVER.pem + MIDDLE.pem) == MIDDLE.pem
+
+
+def test_the_type_of_the_key_is_told() -> None:
+    other = issue("rsa", hosts=HOSTS, key=rsa.generate_private_key(65537, 2048))
+    assert own_certificate.check(SERVER.pem + MIDDLE.pem, SERVER.key_pem, DOMAIN).key_type == "ECDSA"
+    assert own_certificate.check(other.pem, other.key_pem, DOMAIN).key_type == "RSA"
+
+
+@pytest.mark.parametrize(
+    ("chain", "message"),
+    [
+        ((issue("server", hosts=("*.example.com",)),), "not for *.kyma.example.com, but for *.example.com"),
+        ((issue("server", hosts=(DOMAIN,)),), "not for *.kyma.example.com, but for kyma.example.com"),
+        ((issue("server"),), "not for *.kyma.example.com, but for no DNS name at all"),
+        ((issue("server", hosts=HOSTS, end=timedelta(minutes=-1)),), "CN=server expired on "),
+        ((issue("server", hosts=HOSTS, start=timedelta(days=1)),), "CN=server is not valid before "),
+        ((SERVER, issue("middle", ROOT)), "CN=middle did not sign CN=server, which stands before it"),
+        ((SERVER, ROOT, MIDDLE), "CN=root did not sign CN=server, which stands before it"),
+        ((SERVER,), "the certificate of its CA (CN=middle) has to follow it"),
+        ((issue("server", hosts=HOSTS, usage=ExtendedKeyUsageOID.CLIENT_AUTH),), "lacks server authentication"),
+        ((issue("server", hosts=HOSTS, key=rsa.generate_private_key(65537, 1024)),), "its RSA key has 1024 bits"),  # noqa: S505
+    ],
+)
+def test_a_wrong_certificate_is_refused(chain: tuple[Holder, ...], message: str) -> None:
+    assert any(message in problem for problem in problems(*chain)), problems(*chain)
+    assert all(problem.startswith("Certificate: ") for problem in problems(*chain))
+
+
+def test_an_expired_ca_is_refused() -> None:
+    old = issue("old", ROOT, end=timedelta(minutes=-1))
+    (problem,) = problems(issue("server", old, hosts=HOSTS), old)
+    assert problem.startswith("Certificate: CN=old expired on ")
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        (Holder(SERVER.certificate, ec_key()).key_pem, "not the key of gatewayCertificate (CN=server)"),
+        (SERVER.encrypted_key_pem("passphrase"), "encrypted with a passphrase"),
+        ("-----BEGIN PRIVATE KEY-----\nTm8ga2V5\n-----END PRIVATE KEY-----\n", "not a PEM private key"),
+        (SERVER.pem, "not a PEM private key"),
+    ],
+)
+def test_a_wrong_key_is_refused_without_being_shown(key: str, message: str) -> None:
+    (problem,) = problems(SERVER, MIDDLE, key=key)
+    assert problem.startswith(f"Key: {message}")
+    assert not any(line in problem for line in key.splitlines())
+
+
+def test_what_is_no_certificate_is_refused() -> None:
+    checked = own_certificate.check("certificate", SERVER.key_pem, DOMAIN)
+    assert checked.problems == (("Certificate", "not PEM certificates"),)
