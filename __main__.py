@@ -8,7 +8,7 @@ import pulumi_random as random
 
 import clusters
 import gateway
-import gateway_site
+from clusters import gateway_site
 from components import egress_client, mtls_target
 from components.certificates import AuthorityArgs, Certificates, CertificatesArgs
 from components.egress_client import EgressClient, EgressClientArgs
@@ -25,7 +25,7 @@ try:
     if settings.namespace:
         remedy = "choose another namespace, or leave it empty for names of the stack's own"
         for cluster, claims in ((target_cluster, mtls_target.claims), (client_cluster, egress_client.claims)):
-            clusters.check_claims(cluster, claims(settings.namespace), OWNER, "namespace", remedy)
+            cluster.check_claims(claims(settings.namespace), OWNER, "namespace", remedy)
     site = gateway_site.find(settings, target_cluster)
 except ConfigError as error:
     pulumi.log.error(f"stack {pulumi.get_stack()} cannot be planned:\n{error}")

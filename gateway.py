@@ -5,13 +5,13 @@ from typing import Any
 
 import pulumi
 
-import own_certificate
+from clusters.gateway_site import GatewaySite
 from components.certificates import AuthorityArgs
 from components.gateway_certificate import CertificateArgs, GardenerArgs, OwnArgs
 from components.kyma_gateway import KymaGateway, KymaGatewayArgs, TakeOver
 from components.mtls_target import MtlsTarget
-from gateway_settings import GatewayMode, GatewaySettings
-from gateway_site import GatewaySite
+from settings import own_certificate
+from settings.gateway import GatewayMode, GatewaySettings
 
 
 def deploy(

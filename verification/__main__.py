@@ -45,7 +45,7 @@ def main() -> int:
     except ConfigError as error:
         console.print(f"[red]cannot verify:[/] {escape(str(error))}")
         return 2
-    console.print(f"[bold]{stack.name}[/]: {stack.client.api.configuration.host} calls {stack.endpoint.domain}")
+    console.print(f"[bold]{stack.name}[/]: {stack.client.host} calls {stack.endpoint.domain}")
     verdicts = [verify(console, check, stack, arguments.timeout) for check in (*CHECKS, *gateway.checks(stack))]
     console.print(", ".join(f"{verdicts.count(verdict)} {verdict.value}" for verdict in Verdict))
     return 1 if Verdict.FAILED in verdicts else 0

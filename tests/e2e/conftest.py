@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from settings import Settings
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = ("Pulumi.yaml", *(path.name for path in ROOT.glob("*.py")), "components", "verification")
+PROGRAM = ("Pulumi.yaml", "__main__.py", "gateway.py", "settings", "clusters", "components", "verification")
 
 
 def run(*command: str, cwd: Path = ROOT, check: bool = True) -> subprocess.CompletedProcess[str]:

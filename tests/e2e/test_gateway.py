@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pulumi import automation
 
-from gateway_settings import CIPHER_PROFILES
+from settings.gateway import CIPHER_PROFILES
 from tests.e2e.conftest import Lab, Project, configure, eventually
 from tests.e2e.test_bad_input import refusal
 from tests.unit.pki import Holder, ec_key, issue

@@ -3,7 +3,7 @@
 import pytest
 
 from components.certificates import AuthorityArgs, Certificates, CertificatesArgs
-from config_values import KeyAlgorithm
+from settings.values import KeyAlgorithm
 from tests.unit.conftest import Deploy, Recorder
 
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from gateway_settings import CIPHER_PROFILES, GatewayMode
 from settings import ConfigError, Settings
+from settings.gateway import CIPHER_PROFILES, GatewayMode
 from tests.unit.pki import issue
 
 DOMAIN = "kyma.example.com"

@@ -1,15 +1,14 @@
 """Where the Kyma gateway may go, by what the target cluster already has."""
 
-from types import SimpleNamespace
-from typing import Any, cast
+from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
+from kubernetes.client import ApiClient, Configuration
 
-import clusters
-import gateway_site
-from clusters import Cluster
+from clusters import Cluster, gateway_site
+from clusters.gateway_site import GatewaySite
 from components.kubernetes import OWNER
-from gateway_site import GatewaySite
 from settings import ConfigError, Settings
 
 GATEWAY = "/apis/networking.istio.io/v1/namespaces/kyma-system/gateways/kyma-gateway"
@@ -31,27 +30,37 @@ HEALTHZ = {
 TAKING_OVER = {"gatewayDomain": "kyma.example.com", "gatewayTakeOver": "true"}
 
 
-def find(monkeypatch: pytest.MonkeyPatch, found: dict[str, Any], **config: str) -> GatewaySite | None:
+@dataclass(frozen=True)
+class Recorded(Cluster):
+    """A cluster that has nothing but what was `found`, and Gardener's extensions."""
+
+    found: dict[str, Any] = field(default_factory=dict)
+
+    def read(self, path: str) -> Any:
+        if path == "/apis":
+            return {"groups": [{"name": "cert.gardener.cloud"}, {"name": "dns.gardener.cloud"}]}
+        return self.found.get(path)
+
+
+def find(found: dict[str, Any], **config: str) -> GatewaySite | None:
     """Look at a cluster that has nothing but what was `found`."""
-    for module in (clusters, gateway_site):
-        monkeypatch.setattr(module, "read", lambda _, path: found.get(path))
-    monkeypatch.setattr(gateway_site, "check_apis", lambda *_: None)
     values = {"domain": "a.example.com", "clientDomain": "b.example.com", "gatewayMode": "selfSigned"}
     settings = Settings.from_config({f"kyma-mtls:{key}": value for key, value in (values | config).items()})
-    api = SimpleNamespace(configuration=SimpleNamespace(host="https://target"))
-    return gateway_site.find(settings, Cluster(settings.target, cast(Any, api), "uid"))
+    return gateway_site.find(
+        settings, Recorded(settings.target, ApiClient(Configuration(host="https://target")), found)
+    )
 
 
-def test_without_a_gateway_nothing_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert find(monkeypatch, {}, gatewayMode="none") is None
+def test_without_a_gateway_nothing_is_looked_for() -> None:
+    assert find({}, gatewayMode="none") is None
 
 
-def test_a_domain_comes_from_the_config_the_shoot_or_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_domain_comes_from_the_config_the_shoot_or_the_address() -> None:
     address = {INGRESS: {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}}}
     shoot = {SHOOT: {"data": {"domain": "shoot.example.com"}}}
-    assert find(monkeypatch, {}, gatewayDomain="kyma.example.com") == GatewaySite("kyma.example.com")
-    assert find(monkeypatch, shoot, gatewayMode="gardener") == GatewaySite("shoot.example.com")
-    assert find(monkeypatch, address) == GatewaySite(""), "the component derives it"
+    assert find({}, gatewayDomain="kyma.example.com") == GatewaySite("kyma.example.com")
+    assert find(shoot, gatewayMode="gardener") == GatewaySite("shoot.example.com")
+    assert find(address) == GatewaySite(""), "the component derives it"
 
 
 @pytest.mark.parametrize(
@@ -85,18 +94,16 @@ def test_a_domain_comes_from_the_config_the_shoot_or_the_address(monkeypatch: py
         ),
     ],
 )
-def test_what_is_in_the_way_is_told(
-    monkeypatch: pytest.MonkeyPatch, found: dict[str, Any], config: dict[str, str], message: str
-) -> None:
+def test_what_is_in_the_way_is_told(found: dict[str, Any], config: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        find(monkeypatch, found, **config)
+        find(found, **config)
     assert str(caught.value).startswith(f"kyma-mtls:{message}")
 
 
-def test_missing_namespaces_are_made_and_kept_by_the_stack_that_made_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_namespaces_are_made_and_kept_by_the_stack_that_made_them() -> None:
     def namespaces(**found: Any) -> tuple[str, ...]:
         paths = {f"/api/v1/namespaces/kyma-{name}": value for name, value in found.items()}
-        site = find(monkeypatch, paths, platform="istio", gatewayLegacyInstaller="true", **TAKING_OVER)
+        site = find(paths, platform="istio", gatewayLegacyInstaller="true", **TAKING_OVER)
         return site.namespaces if site else ()
 
     assert namespaces() == ("kyma-system", "kyma-installer")
@@ -104,13 +111,13 @@ def test_missing_namespaces_are_made_and_kept_by_the_stack_that_made_them(monkey
     assert namespaces(system=A_STACKS, installer=NOBODYS) == ("kyma-system",), "else the next `pulumi up` deleted it"
 
 
-def test_the_installers_namespace_is_made_for_its_overrides_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert find(monkeypatch, {}, platform="istio", **TAKING_OVER) == GatewaySite("kyma.example.com", ("kyma-system",))
+def test_the_installers_namespace_is_made_for_its_overrides_only() -> None:
+    assert find({}, platform="istio", **TAKING_OVER) == GatewaySite("kyma.example.com", ("kyma-system",))
 
 
-def test_kymas_operator_gives_up_what_it_has_and_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kymas_operator_gives_up_what_it_has_and_stays_so() -> None:
     def operator(found: dict[str, Any]) -> bool:
-        site = find(monkeypatch, {KYMA_SYSTEM: NOBODYS, **found}, **TAKING_OVER)
+        site = find({KYMA_SYSTEM: NOBODYS, **found}, **TAKING_OVER)
         assert site
         return site.operator
 

@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-import own_certificate
+from settings import own_certificate
 from tests.unit.pki import Holder, ec_key, issue
 
 DOMAIN = "kyma.example.com"

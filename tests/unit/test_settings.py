@@ -8,8 +8,8 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
-from config_values import KeyAlgorithm
 from settings import ConfigError, Platform, Settings
+from settings.values import KeyAlgorithm
 
 PROJECT_FILE = Path(__file__).parents[2] / "Pulumi.yaml"
 REQUIRED = {"domain": "httpbin.example.com", "clientDomain": "client.example.com"}

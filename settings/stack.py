@@ -1,7 +1,4 @@
-"""A stack's config as one frozen, validated object.
-
-Pulumi.yaml describes each key. Whatever can be judged without a cluster is judged here, all of it at once.
-"""
+"""The config keys of a stack, those of the Kyma gateway aside, and what must be true of them together."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -15,8 +12,8 @@ from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from config_values import LABEL, Days, Domain, KeyAlgorithm, refuse
-from gateway_settings import GatewayMode, GatewaySettings
+from settings.gateway import GatewayMode, GatewaySettings
+from settings.values import LABEL, Days, Domain, KeyAlgorithm, refuse
 
 PROJECT = "kyma-mtls"
 
@@ -54,6 +51,11 @@ class ClusterAccess(BaseModel):
     side: str
     kubeconfig: str
     context: str
+
+    @property
+    def key(self) -> str:
+        """The config key that chose the cluster."""
+        return f"{self.side}{'Context' if self.context else 'Kubeconfig'}"
 
     @property
     def path(self) -> str | None:

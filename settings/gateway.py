@@ -8,8 +8,8 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, model_validator
 from pydantic.alias_generators import to_camel
 
-import own_certificate
-from config_values import LABEL, KeyAlgorithm, each_once, host_name, listed, refuse
+from settings import own_certificate
+from settings.values import LABEL, KeyAlgorithm, each_once, host_name, listed, refuse
 
 CIPHER_PROFILES = {
     "modern": (

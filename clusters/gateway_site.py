@@ -14,11 +14,11 @@ from typing import Any
 import pulumi
 from kubernetes import client
 
-from clusters import Cluster, check_apis, check_claims, read
+from clusters.cluster import Cluster
 from components.kubernetes import OWNER
 from components.kyma_gateway import claims
-from gateway_settings import GatewayMode
-from settings import PROJECT, ConfigError, Platform, Settings
+from settings import Platform, Settings
+from settings.gateway import GatewayMode
 
 _CERTIFICATES = ("cert.gardener.cloud", "has no Gardener certificate management; set gatewayMode to another one")
 _DNS = ("dns.gardener.cloud", "has no Gardener DNS management; set gatewayMode to another one")
@@ -48,18 +48,18 @@ def find(settings: Settings, target: Cluster) -> GatewaySite | None:
     if wanted.mode == GatewayMode.NONE:
         return None
     if wanted.mode == GatewayMode.GARDENER:
-        check_apis(target, _CERTIFICATES, _DNS)
+        target.check_apis(_CERTIFICATES, _DNS)
     domain = wanted.domain or _domain(target, wanted.mode)
     if not wanted.take_over:
-        default = read(target, _DEFAULT_GATEWAY)
+        default = target.read(_DEFAULT_GATEWAY)
         if default and not _is_a_stacks(default) and f"*.{domain}" in _served(default):
-            raise _problem(target, "Domain", f"serves *.{domain} by kyma-system/kyma-gateway already")
+            raise target.problem(f"serves *.{domain} by kyma-system/kyma-gateway already", "gatewayDomain")
         return GatewaySite(domain)
     operator = settings.platform == Platform.KYMA and _has_to_give_up(target)
     claimed = claims(wanted.mode, operator, wanted.apiserver_proxy, wanted.legacy_installer)
-    check_claims(target, claimed, OWNER, "gatewayTakeOver", "remove it, or set gatewayTakeOver to false")
+    target.check_claims(claimed, OWNER, "gatewayTakeOver", "remove it, or set gatewayTakeOver to false")
     needed = ("kyma-system", *(("kyma-installer",) if wanted.legacy_installer else ()))
-    found = {name: read(target, f"/api/v1/namespaces/{name}") for name in needed}
+    found = {name: target.read(f"/api/v1/namespaces/{name}") for name in needed}
     return GatewaySite(domain, tuple(name for name, it in found.items() if not it or _is_a_stacks(it)), operator)
 
 
@@ -69,7 +69,7 @@ def hooks(target: Cluster) -> pulumi.ResourceHookBinding:
 
     def wait(_: pulumi.ResourceHookArgs) -> None:
         end = time.monotonic() + _TIMEOUT_SECONDS
-        while _FINALIZER in read(target, _path(*_API_GATEWAY))["metadata"].get("finalizers", []):
+        while _FINALIZER in target.read(_path(*_API_GATEWAY))["metadata"].get("finalizers", []):
             if time.monotonic() > end:
                 raise TimeoutError(f"Kyma's operator did not give up kyma-gateway within {_TIMEOUT_SECONDS} s")
             time.sleep(1)
@@ -85,36 +85,36 @@ def hooks(target: Cluster) -> pulumi.ResourceHookBinding:
 
 def _domain(target: Cluster, mode: GatewayMode) -> str:
     if mode == GatewayMode.GARDENER:
-        shoot = read(target, "/api/v1/namespaces/kube-system/configmaps/shoot-info") or {}
+        shoot = target.read("/api/v1/namespaces/kube-system/configmaps/shoot-info") or {}
         if not shoot.get("data", {}).get("domain"):
-            raise _problem(target, "Domain", "has no domain in ConfigMap kube-system/shoot-info; set one")
+            raise target.problem("has no domain in ConfigMap kube-system/shoot-info; set one", "gatewayDomain")
         return str(shoot["data"]["domain"])
-    service = read(target, "/api/v1/namespaces/istio-system/services/istio-ingressgateway")
+    service = target.read("/api/v1/namespaces/istio-system/services/istio-ingressgateway")
     entries = service["status"]["loadBalancer"].get("ingress", [])
     address = next((entry.get("ip") or entry["hostname"] for entry in entries), "no address")
     try:
         ip_address(address)
     except ValueError:
-        raise _problem(target, "Domain", f"reaches its ingress gateway by {address}; set a domain") from None
+        raise target.problem(f"reaches its ingress gateway by {address}; set a domain", "gatewayDomain") from None
     return ""
 
 
 def _has_to_give_up(target: Cluster) -> bool:
-    module = read(target, _path(*_API_GATEWAY))
+    module = target.read(_path(*_API_GATEWAY))
     if not module or _is_a_stacks(module):
         return module is not None
     if not module.get("spec", {}).get("enableKymaGateway"):
         return False
     users = list(_users(target))
     if users:
-        raise _problem(target, "TakeOver", f"uses kyma-system/kyma-gateway in {', '.join(users)}; move them first")
+        raise target.problem(f"uses kyma-system/kyma-gateway in {', '.join(users)}; move them first", "gatewayTakeOver")
     return True
 
 
 def _users(target: Cluster) -> Iterator[str]:
     """What refers to the operator's gateway, the operator's own objects aside."""
     for group, plural in (("gateway.kyma-project.io/v2", "apirules"), ("networking.istio.io/v1", "virtualservices")):
-        for item in read(target, f"/apis/{group}/{plural}")["items"]:
+        for item in target.read(f"/apis/{group}/{plural}")["items"]:
             gateways, metadata = (item["spec"].get("gateway"), *item["spec"].get("gateways", [])), item["metadata"]
             is_operators = metadata.get("labels", {}).get("kyma-project.io/module") == "api-gateway"
             if "kyma-system/kyma-gateway" in gateways and not is_operators:
@@ -131,7 +131,3 @@ def _is_a_stacks(found: Any) -> bool:
 
 def _path(*names: str) -> str:
     return "/apis/" + "/".join(names)
-
-
-def _problem(target: Cluster, key: str, message: str) -> ConfigError:
-    return ConfigError(f"{PROJECT}:gateway{key}: cluster {target.api.configuration.host} {message}")
