@@ -1,16 +1,15 @@
 """Two real Kubernetes clusters with Istio on this machine: `target` and `client`."""
 
 import argparse
-import fcntl
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from rich.console import Console
@@ -18,6 +17,7 @@ from rich.table import Table
 
 from lab import images, network, preflight, rootfs, toolchain
 from lab.errors import LabError
+from lab.lock import only_one
 from lab.mesh import Mesh
 from lab.node import NODES, Node, lab_dir
 from lab.sandbox import Sandbox
@@ -193,17 +193,9 @@ def _existing(path: Path) -> Path:
     return path
 
 
-@contextmanager
-def _only_one() -> Iterator[None]:
-    """Let a second `up` or `down` wait for the first; the lock goes with its process, however that ends."""
-    toolchain.cache_dir().mkdir(parents=True, exist_ok=True)
-    with (toolchain.cache_dir() / "lab.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            console.print("Waiting for another `python -m lab` to finish")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _only_one() -> AbstractContextManager[None]:
+    """Let a second `up` or `down` wait for the first."""
+    return only_one(toolchain.cache_dir() / "lab.lock", "Waiting for another `python -m lab` to finish", console)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,7 +5,6 @@ one wheel. parts.toml beside them says what else a build needs. Pulumi's officia
 used where they can be had.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -17,8 +16,7 @@ import tempfile
 import time
 import tomllib
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +26,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from lab.errors import LabError
+from lab.lock import only_one
 
 PARTS = Path(__file__).parent / "parts"
 REQUIREMENTS = Path(__file__).parent.parent / "requirements.txt"
@@ -110,7 +109,8 @@ def ensure(console: Console) -> Toolchain:
     Raises LabError when there is too little disk, before anything is built, and when a build fails; the next call
     then goes on where this one stopped.
     """
-    with _only_one(console):
+    with only_one(cache_dir() / "lock", "Waiting for another process that builds the lab's programs", console):
+        (cache_dir() / "parts").mkdir(exist_ok=True)
         _sweep(lambda path: path.name.startswith(BUILDING))
         cli = _official_cli()
         if cli:
@@ -148,19 +148,6 @@ def check_disk(missing: Sequence[Part]) -> None:
             f"Building the lab's programs needs {needed:.1f} GiB in {cache_dir()}, where {free:.1f} GiB are free: "
             "free some, or name a folder on a larger disk in KYMA_MTLS_CACHE"
         )
-
-
-@contextmanager
-def _only_one(console: Console) -> Iterator[None]:
-    """Lets a second build of the same cache wait; the lock goes with its process, however that ends."""
-    (cache_dir() / "parts").mkdir(parents=True, exist_ok=True)
-    with (cache_dir() / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            console.print("Waiting for another process that builds the lab's programs")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _sweep(stale: Callable[[Path], bool]) -> None:

@@ -1,0 +1,21 @@
+"""One process at a time."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+
+@contextmanager
+def only_one(file: Path, waiting: str, console: Console) -> Iterator[None]:
+    """Wait, saying so, while another process holds the lock; it goes with its process, however that ends."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            console.print(waiting)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
