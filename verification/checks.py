@@ -1,6 +1,5 @@
 """The tutorial's checks and their negatives, each a function that gives what it saw or raises Failed."""
 
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from uuid import uuid4
 from cryptography import x509
 
 from verification.stack import DeployedStack, client_subjects
-from verification.tls import ClientCredential, foreign_credential
+from verification.tls import VERSIONS, ClientCredential, foreign_credential
 
 OK = 200
 CURL_NOT_CONNECTED = {7, 28, 35}  # connection refused, timed out, reset before TLS was there
@@ -87,7 +86,7 @@ def _call_from_pod(stack: DeployedStack, path: str) -> str:
 
 def _refused(stack: DeployedStack, credential: ClientCredential | None) -> str:
     alerts = []
-    for name, version in (("TLS 1.2", ssl.TLSVersion.TLSv1_2), ("TLS 1.3", ssl.TLSVersion.TLSv1_3)):
+    for name, version in VERSIONS.items():
         try:
             alert = stack.endpoint.alert(credential, version)
         except OSError as error:

@@ -7,12 +7,11 @@ from contextlib import closing
 
 from verification.checks import Check, Failed
 from verification.stack import DeployedStack
-from verification.tls import TIMEOUT_SECONDS
+from verification.tls import TIMEOUT_SECONDS, VERSIONS
 
 _HOST = "verification"
 _OUTSIDE = "verification.invalid"
 _HOSTNAME_MISMATCH = 62  # X509_V_ERR_HOSTNAME_MISMATCH: signed by the gateway's CA, but for other names
-_SUPPORTED = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
 _LOOK = "target cluster: kubectl get gateways,secrets -A; istioctl proxy-config listeners deploy/istio-ingressgateway"
 
 
@@ -30,9 +29,9 @@ def http_is_redirected(stack: DeployedStack) -> str:
 
 def certificate_is_for_the_domain(stack: DeployedStack) -> str:
     """TLS 1.2 and 1.3 with a name of the domain, which the certificate and its CA have to prove."""
-    for version in _SUPPORTED:
+    for version in VERSIONS.values():
         _handshake(stack, _name(stack), version)
-    return f"*.{stack.outputs['gateway']['domain']} by {' and '.join(version.name for version in _SUPPORTED)}"
+    return f"*.{stack.outputs['gateway']['domain']} by {' and '.join(VERSIONS)}"
 
 
 def old_tls_is_refused(stack: DeployedStack) -> str:
@@ -41,9 +40,9 @@ def old_tls_is_refused(stack: DeployedStack) -> str:
         _handshake(stack, _name(stack), ssl.TLSVersion.TLSv1_1)
     except ssl.SSLError as error:
         if "ALERT_PROTOCOL_VERSION" not in (error.reason or ""):
-            raise Failed(f"TLSv1_1: {error}") from None
-        return "TLSv1_1: alert protocol version"
-    raise Failed("a handshake by TLSv1_1 came about")
+            raise Failed(f"TLS 1.1: {error}") from None
+        return "TLS 1.1: alert protocol version"
+    raise Failed("a handshake by TLS 1.1 came about")
 
 
 def other_hosts_are_refused(stack: DeployedStack) -> str:

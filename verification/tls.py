@@ -15,6 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 TIMEOUT_SECONDS = 10
 REFUSAL_SECONDS = 3
+VERSIONS = {"TLS 1.2": ssl.TLSVersion.TLSv1_2, "TLS 1.3": ssl.TLSVersion.TLSv1_3}  # those in use
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Endpoint:
     def get(self, path: str, credential: ClientCredential) -> tuple[int, bytes]:
         """Status and body of a GET; ssl.SSLError or OSError when there is none."""
         with closing(http.client.HTTPSConnection(self.domain, timeout=TIMEOUT_SECONDS)) as connection:
-            connection.sock = self._handshake(credential, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
+            connection.sock = self._handshake(credential, *VERSIONS.values())
             connection.request("GET", path)
             response = connection.getresponse()
             return response.status, response.read()
