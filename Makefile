@@ -32,6 +32,7 @@ unit: .venv ## unit tests, with mocks
 	$(BIN)/pytest tests/unit
 
 e2e: .venv ## end-to-end tests, in the lab
+	$(BIN)/python -m lab build gardener
 	$(BIN)/pytest -v tests/e2e
 
 pins: .venv ## lock the newest versions that requirements*.in allow

@@ -8,7 +8,7 @@ import pulumi_random as random
 
 import clusters
 import gateway
-from clusters import gateway_site
+from clusters import gateway_hooks, gateway_site
 from components import egress_client, mtls_target
 from components.certificates import AuthorityArgs, Certificates, CertificatesArgs
 from components.egress_client import EgressClient, EgressClientArgs
@@ -88,7 +88,7 @@ client = EgressClient(
     pulumi.ResourceOptions(provider=provider(client_cluster)),
 )
 
-hooks = gateway_site.hooks(target_cluster)  # always: a delete needs its hook even if the gateway is gone from here
+hooks = gateway_hooks.register(target_cluster)
 if site:
     pulumi.export("gateway", gateway.deploy(settings.gateway, site, target, authority, owner, hooks, target_options))
 pulumi.export("domain", settings.domain)

@@ -5,8 +5,10 @@ from typing import Any
 
 import pulumi
 
+from clusters.gateway_hooks import GatewayHooks
 from clusters.gateway_site import GatewaySite
 from components.certificates import AuthorityArgs
+from components.gardener import Gardener
 from components.gateway_certificate import CertificateArgs, GardenerArgs, OwnArgs
 from components.kyma_gateway import KymaGateway, KymaGatewayArgs, TakeOver
 from components.mtls_target import MtlsTarget
@@ -20,17 +22,18 @@ def deploy(
     target: MtlsTarget,
     authority: AuthorityArgs,
     owner: pulumi.Input[str],
-    hooks: pulumi.ResourceHookBinding,
+    hooks: GatewayHooks,
     opts: pulumi.ResourceOptions,
 ) -> dict[str, Any]:
     """Deploy it beside the target's own gateway, and give what the stack says of it."""
+    take_over = TakeOver(site.namespaces, site.operator, hooks.given_up, hooks.given_back)
     args = KymaGatewayArgs(
         domain=site.domain,
         address=target.address,
         namespace=target.namespace,
         owner=owner,
-        take_over=TakeOver(site.namespaces, site.operator, hooks) if wanted.take_over else None,
-        certificate=_certificate(wanted, authority),
+        take_over=take_over if wanted.take_over else None,
+        certificate=_certificate(wanted, authority, Gardener(hooks.gardener)),
         cipher_suites=wanted.cipher_suites,
         apiserver_proxy=wanted.apiserver_proxy,
         legacy_installer=wanted.legacy_installer,
@@ -48,7 +51,7 @@ def deploy(
     }
 
 
-def _certificate(wanted: GatewaySettings, authority: AuthorityArgs) -> CertificateArgs:
+def _certificate(wanted: GatewaySettings, authority: AuthorityArgs, gardener: Gardener) -> CertificateArgs:
     match wanted.mode:
         case GatewayMode.OWN:
             ca_certificate = own_certificate.chain_end(wanted.certificate)
@@ -57,4 +60,4 @@ def _certificate(wanted: GatewaySettings, authority: AuthorityArgs) -> Certifica
             return replace(authority, key_algorithm=wanted.key_algorithm)
         case _:
             hours = (authority.validity_hours, authority.early_renewal_hours)
-            return GardenerArgs(wanted.issuer, wanted.key_algorithm, *hours)
+            return GardenerArgs(gardener, wanted.issuer, wanted.key_algorithm, *hours)

@@ -1,7 +1,7 @@
 """A connection to a cluster, and what every stack needs of its two."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
@@ -42,17 +42,11 @@ class Cluster:
 
     def read(self, path: str) -> Any:
         """What the API server has at this path; None if there is nothing."""
-        request = self.api.param_serialize("GET", path, auth_settings=["BearerToken"])
-        try:
-            response = self.api.call_api(*request, _request_timeout=_TIMEOUT_SECONDS)
-            content = response.read()
-        except (client.ApiException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise self.problem(f"does not answer: {_brief(error)}") from None
-        if response.status == HTTPStatus.NOT_FOUND:
-            return None
-        if response.status != HTTPStatus.OK:
-            raise self.problem(f"does not let {path} be read: {response.status} {response.reason}")
-        return json.loads(content)
+        return self._request("GET", path)
+
+    def patch(self, path: str, change: Mapping[str, Any]) -> Any:
+        """Merge a change into what is at this path; give what it became."""
+        return self._request("PATCH", path, change)
 
     def check_apis(self, *needed: tuple[str, str]) -> None:
         """Raise ConfigError unless it serves each API group; the second text says what it means to lack it."""
@@ -71,6 +65,20 @@ class Cluster:
             found = self.read(path)
             if found and owner_annotation not in found["metadata"].get("annotations", {}):
                 raise self.problem(f"has {path} already, and no stack made it; {remedy}", key)
+
+    def _request(self, method: str, path: str, body: object = None) -> Any:
+        merge = {"Content-Type": "application/merge-patch+json"} if body else {}
+        request = self.api.param_serialize(method, path, header_params=merge, body=body, auth_settings=["BearerToken"])
+        try:
+            response = self.api.call_api(*request, _request_timeout=_TIMEOUT_SECONDS)
+            content = response.read()
+        except (client.ApiException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise self.problem(f"does not answer: {_brief(error)}") from None
+        if response.status == HTTPStatus.NOT_FOUND:
+            return None
+        if response.status != HTTPStatus.OK:
+            raise self.problem(f"refuses {method} {path}: {response.status} {response.reason}")
+        return json.loads(content)
 
 
 def check(settings: Settings) -> tuple[Cluster, Cluster]:

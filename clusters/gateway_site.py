@@ -1,20 +1,16 @@
-"""Where the Kyma gateway can go in the target cluster, and how it gets along with the one that Kyma's operator makes.
+"""Where the Kyma gateway can go in the target cluster, beside the one that Kyma's operator makes.
 
 The operator of the API Gateway module owns Gateway kyma-system/kyma-gateway while `enableKymaGateway` of its APIGateway
-is true. Some time after that became false it deletes what it made, unless something refers to it, and takes its
-finalizer off. It reads an absent value as false: to give the gateway back, true has to be written.
+is true.
 """
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
-import pulumi
-from kubernetes import client
-
 from clusters.cluster import Cluster
+from clusters.gateway_hooks import API_GATEWAY
 from components.kubernetes import OWNER
 from components.kyma_gateway import claims
 from settings import Platform, Settings
@@ -23,9 +19,6 @@ from settings.gateway import GatewayMode
 _CERTIFICATES = ("cert.gardener.cloud", "has no Gardener certificate management; set gatewayMode to another one")
 _DNS = ("dns.gardener.cloud", "has no Gardener DNS management; set gatewayMode to another one")
 _DEFAULT_GATEWAY = "/apis/networking.istio.io/v1/namespaces/kyma-system/gateways/kyma-gateway"
-_API_GATEWAY = ("operator.kyma-project.io", "v1alpha1", "apigateways", "default")
-_FINALIZER = "gateways.operator.kyma-project.io/kyma-gateway"
-_TIMEOUT_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -63,26 +56,6 @@ def find(settings: Settings, target: Cluster) -> GatewaySite | None:
     return GatewaySite(domain, tuple(name for name, it in found.items() if not it or _is_a_stacks(it)), operator)
 
 
-def hooks(target: Cluster) -> pulumi.ResourceHookBinding:
-    """For the patch of the APIGateway: wait until the operator has left; before the patch goes, switch it on again."""
-    custom = client.CustomObjectsApi(target.api)
-
-    def wait(_: pulumi.ResourceHookArgs) -> None:
-        end = time.monotonic() + _TIMEOUT_SECONDS
-        while _FINALIZER in target.read(_path(*_API_GATEWAY))["metadata"].get("finalizers", []):
-            if time.monotonic() > end:
-                raise TimeoutError(f"Kyma's operator did not give up kyma-gateway within {_TIMEOUT_SECONDS} s")
-            time.sleep(1)
-
-    def give_back(_: pulumi.ResourceHookArgs) -> None:
-        custom.patch_cluster_custom_object(*_API_GATEWAY, {"spec": {"enableKymaGateway": True}})
-
-    return pulumi.ResourceHookBinding(
-        after_create=[pulumi.ResourceHook("kyma-gateway-given-up", wait)],
-        before_delete=[pulumi.ResourceHook("kyma-gateway-given-back", give_back)],
-    )
-
-
 def _domain(target: Cluster, mode: GatewayMode) -> str:
     if mode == GatewayMode.GARDENER:
         shoot = target.read("/api/v1/namespaces/kube-system/configmaps/shoot-info") or {}
@@ -100,7 +73,7 @@ def _domain(target: Cluster, mode: GatewayMode) -> str:
 
 
 def _has_to_give_up(target: Cluster) -> bool:
-    module = target.read(_path(*_API_GATEWAY))
+    module = target.read(API_GATEWAY)
     if not module or _is_a_stacks(module):
         return module is not None
     if not module.get("spec", {}).get("enableKymaGateway"):
@@ -127,7 +100,3 @@ def _served(gateway: Any) -> list[str]:
 
 def _is_a_stacks(found: Any) -> bool:
     return OWNER in found["metadata"].get("annotations", {})
-
-
-def _path(*names: str) -> str:
-    return "/apis/" + "/".join(names)

@@ -11,7 +11,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import gardener
+from components.gardener import Gardener
 from components.gateway_certificate import CertificateSource, Wanted
 from components.kubernetes import demo_domain, load_balancer_address
 
@@ -26,13 +26,13 @@ class ApiserverProxyArgs:
     domain: its host name is apiserver.DOMAIN; empty for a domain derived from the address of its load balancer
     place: metadata for the name of an object in the proxy's namespace
     source: of its certificate
-    gardener_dns: whether Gardener makes its DNS entry; external-dns is asked for one otherwise
+    gardener: makes its DNS entry; without it, external-dns is asked for one
     """
 
     domain: str
     place: Callable[[str], dict[str, Any]]
     source: CertificateSource
-    gardener_dns: bool
+    gardener: Gardener | None
 
 
 class ApiserverProxy(pulumi.ComponentResource):
@@ -62,8 +62,8 @@ class ApiserverProxy(pulumi.ComponentResource):
         )
         certificate = args.place("apiserver-proxy-tls-cert")
         args.source.issue(f"{name}-certificate", Wanted(self.host, certificate, certificate), children)
-        if args.gardener_dns:
-            gardener.dns_entry(f"{name}-dns", args.place("apiserver-proxy"), self.host, self.address, children)
+        if args.gardener:
+            args.gardener.dns_entry(f"{name}-dns", args.place("apiserver-proxy"), self.host, self.address, children)
         self.register_outputs({"host": self.host, "address": self.address})
 
     def _service(

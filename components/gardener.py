@@ -1,48 +1,64 @@
 """What Gardener's extensions for certificates and DNS are asked for, each waited for until it is Ready."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
 
 _READY = {"pulumi.com/waitFor": "jsonpath={.status.state}=Ready"}
+_TIMEOUTS = pulumi.CustomTimeouts(create="5m", update="5m")
 _TTL_SECONDS = 600
 
 
-def certificate(
-    resource: str,
-    metadata: dict[str, Any],
-    spec: pulumi.Input[Mapping[str, object]],
-    opts: pulumi.ResourceOptions,
-) -> k8s.apiextensions.CustomResource:
-    """A Certificate, which Gardener puts into a Secret and renews."""
-    return k8s.apiextensions.CustomResource(
-        resource,
-        api_version="cert.gardener.cloud/v1alpha1",
-        kind="Certificate",
-        metadata=_annotated(metadata, _READY),
-        spec=spec,
-        opts=opts,
-    )
+@dataclass(frozen=True)
+class Gardener:
+    """Asks for certificates and DNS entries; `pulumi up` fails if one is not Ready within five minutes.
 
+    hooks: of each, to tell what Gardener has to say of a failure
+    """
 
-def dns_entry(
-    resource: str,
-    metadata: dict[str, Any],
-    host: pulumi.Input[str],
-    address: pulumi.Input[str],
-    opts: pulumi.ResourceOptions,
-) -> k8s.apiextensions.CustomResource:
-    """A DNSEntry by which a host leads to a load balancer's IP address or host name."""
-    return k8s.apiextensions.CustomResource(
-        resource,
-        api_version="dns.gardener.cloud/v1alpha1",
-        kind="DNSEntry",
-        metadata=_annotated(metadata, {**_READY, "dns.gardener.cloud/class": "garden"}),
-        spec={"dnsName": host, "ttl": _TTL_SECONDS, "targets": [address]},
-        opts=opts,
-    )
+    hooks: pulumi.ResourceHookBinding
+
+    def certificate(
+        self,
+        resource: str,
+        metadata: dict[str, Any],
+        spec: pulumi.Input[Mapping[str, object]],
+        opts: pulumi.ResourceOptions,
+    ) -> k8s.apiextensions.CustomResource:
+        """A Certificate, which Gardener puts into a Secret and renews."""
+        return k8s.apiextensions.CustomResource(
+            resource,
+            api_version="cert.gardener.cloud/v1alpha1",
+            kind="Certificate",
+            metadata=_annotated(metadata, _READY),
+            spec=spec,
+            opts=self._waiting(opts),
+        )
+
+    def dns_entry(
+        self,
+        resource: str,
+        metadata: dict[str, Any],
+        host: pulumi.Input[str],
+        address: pulumi.Input[str],
+        opts: pulumi.ResourceOptions,
+    ) -> k8s.apiextensions.CustomResource:
+        """A DNSEntry by which a host leads to a load balancer's IP address or host name."""
+        return k8s.apiextensions.CustomResource(
+            resource,
+            api_version="dns.gardener.cloud/v1alpha1",
+            kind="DNSEntry",
+            metadata=_annotated(metadata, {**_READY, "dns.gardener.cloud/class": "garden"}),
+            spec={"dnsName": host, "ttl": _TTL_SECONDS, "targets": [address]},
+            opts=self._waiting(opts),
+        )
+
+    def _waiting(self, opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
+        waiting = pulumi.ResourceOptions(custom_timeouts=_TIMEOUTS, hooks=self.hooks)
+        return pulumi.ResourceOptions.merge(opts, waiting)
 
 
 def _annotated(metadata: dict[str, Any], annotations: Mapping[str, str]) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import gardener
 from components.certificates import Authority, AuthorityArgs
+from components.gardener import Gardener
 from components.kubernetes import credential_secret
 
 _COMMON_NAME_LENGTH = 64
@@ -35,12 +35,14 @@ class OwnArgs:
 class GardenerArgs:
     """What Gardener's certificate management is asked for.
 
+    gardener: who asks
     issuer: name of an Issuer, or NAMESPACE/NAME for one in this cluster; empty for the cluster's default
     key_algorithm: ECDSA-P256, ECDSA-P384, RSA-2048, RSA-3072 or RSA-4096
     validity_hours: asked of the issuer, which may choose otherwise; 1440 or more
     renew_before_hours: how long before its end Gardener renews a certificate
     """
 
+    gardener: Gardener
     issuer: str
     key_algorithm: str
     validity_hours: int
@@ -114,7 +116,7 @@ class _Gardener:
         spec = pulumi.Output.all(wanted.host, secret.metadata.name).apply(
             lambda known: {**self._terms(), **_named(known[0]), "secretName": known[1]}
         )
-        certificate = gardener.certificate(resource, wanted.certificate, spec, opts)
+        certificate = self._args.gardener.certificate(resource, wanted.certificate, spec, opts)
         # Read once the Certificate is Ready: until then, what depends on its ID is unknown.
         written = k8s.core.v1.Secret.get(
             f"{resource}-written", pulumi.Output.all(secret.id, certificate.id).apply(lambda ids: ids[0]), opts

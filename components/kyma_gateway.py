@@ -10,7 +10,6 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import gardener
 from components.apiserver_proxy import ApiserverProxy, ApiserverProxyArgs
 from components.gateway_certificate import (
     CertificateArgs,
@@ -31,12 +30,13 @@ class TakeOver:
 
     namespaces: of kyma-system and kyma-installer, those that the stack makes
     operator: whether Kyma's API Gateway module has to give up its gateway
-    hooks: wait until it has, and give it back at the end
+    given_up, given_back: hooks that wait until it has, and that give it back at the end
     """
 
     namespaces: Sequence[str]
     operator: bool
-    hooks: pulumi.ResourceHookBinding
+    given_up: pulumi.ResourceHookBinding
+    given_back: pulumi.ResourceHookBinding
 
 
 @dataclass(frozen=True)
@@ -92,17 +92,17 @@ class KymaGateway(pulumi.ComponentResource):
         self.domain = pulumi.Output.from_input(args.domain) if args.domain else args.address.apply(demo_domain)
         self._hosts = pulumi.Output.concat("*.", self.domain)
         source = certificate_source(name, args.certificate, self._opts)
-        by_gardener = isinstance(args.certificate, GardenerArgs)
+        gardener = args.certificate.gardener if isinstance(args.certificate, GardenerArgs) else None
         secret, certificate = map(self._ownership.metadata, ("kyma-gateway-certs", "kyma-tls-cert"))
         issued = source.issue(f"{name}-certificate", Wanted(self._hosts, secret, certificate), self._opts)
         self.secret, self.ca_certificate = secret["name"], issued.ca_certificate
         self.ca_secret = pulumi.Output.concat(self.secret, "-cacert")
         self._propagate(issued)
         self.gateway = self._gateway()
-        if by_gardener:
+        if gardener:
             gardener.dns_entry(f"{name}-dns", self._place("kyma-gateway"), self._hosts, args.address, self._opts)
         if args.apiserver_proxy:
-            proxy = ApiserverProxyArgs(args.domain, self._place, source, by_gardener)
+            proxy = ApiserverProxyArgs(args.domain, self._place, source, gardener)
             self.apiserver_proxy = ApiserverProxy(f"{name}-apiserver-proxy", proxy, self._opts)
         if args.legacy_installer:
             self._legacy_installer(issued)
@@ -120,10 +120,10 @@ class KymaGateway(pulumi.ComponentResource):
         if take_over.operator:
             # Force would override another stack's mark, too: that one is set without.
             mark = self._patch_module("owner", self._ownership.annotations())
-            options = pulumi.ResourceOptions(depends_on=[mark], hooks=take_over.hooks)
+            options = pulumi.ResourceOptions(depends_on=[mark], hooks=take_over.given_back)
             force = {"annotations": {"pulumi.com/patchForce": "true"}}
             switch = self._patch_module("operator", force, {"enableKymaGateway": False}, options)
-            self._opts.depends_on = [switch]
+            self._opts.depends_on, self._opts.hooks = [switch], take_over.given_up
 
     def _patch_module(
         self,

@@ -55,6 +55,13 @@ def up(_: argparse.Namespace) -> None:
     )
 
 
+def build(arguments: argparse.Namespace) -> None:
+    """Build what the lab needs and is missing, as `up` does, and a part that it does not need."""
+    preflight.check()
+    toolchain.ensure(console, [arguments.part] if arguments.part else [])
+    console.print("All is built")
+
+
 def down(_: argparse.Namespace) -> None:
     """End both clusters and remove every trace of them; what was built stays in the cache."""
     preflight.check_root()
@@ -202,11 +209,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lab", description=__doc__)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     added = {}
-    for function in (up, down, status, kubeconfig, env, logs, pins, purge):
+    for function in (up, build, down, status, kubeconfig, env, logs, pins, purge):
         text = str(function.__doc__)
         added[function.__name__] = commands.add_parser(function.__name__, help=text, description=text)
         added[function.__name__].set_defaults(function=function)
     names = [node.name for node in NODES]
+    added["build"].add_argument("part", nargs="?", choices=toolchain.optional_parts(), help="one that only tests need")
     added["kubeconfig"].add_argument("name", choices=names)
     added["logs"].add_argument("node", nargs="?", choices=names)
     added["logs"].add_argument("program", nargs="?", help="such as kubelet; without it the logs there are")

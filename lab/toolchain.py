@@ -16,7 +16,7 @@ import tempfile
 import time
 import tomllib
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -65,6 +65,10 @@ class Part:
     def is_go(self) -> bool:
         return (self.source / "go.mod").exists()
 
+    @property
+    def is_optional(self) -> bool:
+        return bool(self.table.get("optional"))
+
     @cached_property
     def linker_flags(self) -> str:
         """With the versions filled in that the part's go.mod or requirements.txt pin."""
@@ -103,8 +107,10 @@ def pins(requirements: Path = REQUIREMENTS) -> dict[str, str]:
     return dict(re.findall(r"^([\w.-]+)==([^\s;\\]+)", requirements.read_text(), re.M))
 
 
-def ensure(console: Console) -> Toolchain:
+def ensure(console: Console, extras: Collection[str] = ()) -> Toolchain:
     """Builds or fetches what is missing, showing progress; takes no time when nothing is.
+
+    `extras` names optional parts to build, too. One that was built before is there without being named.
 
     Raises LabError when there is too little disk, before anything is built, and when a build fails; the next call
     then goes on where this one stopped.
@@ -119,17 +125,23 @@ def ensure(console: Console) -> Toolchain:
         parts = _all_parts(go)
         ours = {part for plugin, part in PLUGIN_PARTS.items() if not _is_official(_plugin(plugin))}
         unneeded = set(PLUGIN_PARTS.values()) - ours | (CLI_PARTS if cli else set())
-        needed = [part for part in parts if part.name not in unneeded]
-        missing = [part for part in needed if not part.home.exists()]
+        unneeded |= {part.name for part in parts if part.is_optional and part.name not in extras}
+        missing = [part for part in parts if part.name not in unneeded and not part.home.exists()]
         if missing:
             check_disk(missing)
             _build_all(missing, go or parts[0].home / "go/bin/go", console)
         current = {part.home for part in parts}
         _sweep(lambda path: path not in current)
-        programs = {file.name: file for part in needed for file in part.home.iterdir() if file.is_file()} | cli
+        usable = [part for part in parts if part.name not in unneeded or (part.is_optional and part.home.exists())]
+        programs = {file.name: file for part in usable for file in part.home.iterdir() if file.is_file()} | cli
         links = _link({name: path for name, path in programs.items() if not name.startswith("pulumi-resource-")})
         _install_plugins(programs)
         return Toolchain(programs, links, pulumi_home())
+
+
+def optional_parts() -> list[str]:
+    """Names of the parts that the lab itself does not need."""
+    return [name for name, table in tomllib.loads((PARTS / "parts.toml").read_text()).items() if table.get("optional")]
 
 
 def purge() -> None:

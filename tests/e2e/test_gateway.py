@@ -1,6 +1,7 @@
 """The Kyma gateway in the lab, in each of its certificate modes: real handshakes with the real Envoy."""
 
 import json
+import re
 import shutil
 import socket
 import ssl
@@ -20,6 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pulumi import automation
 
+from lab.network import WEBSITE_ADDRESS
 from settings.gateway import CIPHER_PROFILES
 from tests.e2e.conftest import Lab, Project, configure, eventually
 from tests.e2e.test_bad_input import refusal
@@ -100,14 +102,23 @@ def presented(host: str, ca: str = "") -> x509.Certificate:
         return x509.load_der_x509_certificate(tls.getpeercert(binary_form=True) or b"")
 
 
+def load(pem: str) -> x509.Certificate:
+    """The first certificate of a PEM text."""
+    return x509.load_pem_x509_certificate(pem.encode())
+
+
 @dataclass
 class Callers:
-    """Connect anew without pause, and remember whose certificate was seen and what was refused."""
+    """Connect anew without pause, and remember which certificate was seen and what was refused."""
 
     host: str
     ca: str
-    serials: list[int] = field(default_factory=list)
+    seen: list[x509.Certificate] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+
+    def have_only(self, certificate: x509.Certificate) -> bool:
+        """Whether they were presented this one alone lately."""
+        return set(self.seen[-50:]) == {certificate}
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -125,7 +136,7 @@ class Callers:
     def _call(self, done: threading.Event) -> None:
         while not done.wait(0.005):
             try:
-                self.serials.append(presented(self.host, self.ca).serial_number)
+                self.seen.append(presented(self.host, self.ca))
             except OSError as error:
                 self.failures.append(str(error))
 
@@ -210,28 +221,31 @@ def test_a_scanner_finds_modern_ciphers_only(scanner: Path, default: Deployed, t
     expect_ciphers(seen, {name for name in CIPHER_PROFILES["modern"] if "-ECDSA-" in name})
 
 
-def test_every_object_of_the_documents_table_is_there(lab: Lab, default: Deployed) -> None:
-    gateway = found(lab, "secret", "istio-system", "kyma-gateway-certs")["data"]
-    ca = default.gateway["caCertificate"]
-    assert presented("x.kyma.target.test", ca) == x509.load_pem_x509_certificate(gateway["tls.crt"].encode())
-    assert found(lab, "secret", "istio-system", "kyma-gateway-certs-cacert")["data"] == {"cacert": ca}
-    assert found(lab, "secret", "kyma-system", "ingress-tls-cert")["data"] == {"tls.crt": gateway["tls.crt"]}
+def expect_table(lab: Lab, gateway: dict[str, Any]) -> None:
+    """What the documents' tables have for a user's own certificate and for a self-signed one."""
+    domain, data = gateway["domain"], found(lab, "secret", "istio-system", "kyma-gateway-certs")["data"]
+    assert presented(f"x.{domain}") == load(data["tls.crt"])
+    ca = {"cacert": gateway["caCertificate"]}
+    assert found(lab, "secret", "istio-system", "kyma-gateway-certs-cacert")["data"] == ca
+    assert found(lab, "secret", "kyma-system", "ingress-tls-cert")["data"] == {"tls.crt": data["tls.crt"]}
     overrides = found(lab, "configmap", "kyma-installer", "net-global-overrides")
     assert overrides["metadata"]["labels"] == OVERRIDES
     assert overrides["data"] == {
-        "global.ingress.domainName": "kyma.target.test",
-        "global.ingress.tlsCrt": b64encode(gateway["tls.crt"].encode()).decode(),
-        "global.ingress.tlsKey": b64encode(gateway["tls.key"].encode()).decode(),
+        "global.ingress.domainName": domain,
+        "global.ingress.tlsCrt": b64encode(data["tls.crt"].encode()).decode(),
+        "global.ingress.tlsKey": b64encode(data["tls.key"].encode()).decode(),
     }
-    assert found(lab, "configmap", "kyma-system", "apiserver-proxy")["data"] == {"DOMAIN": "kyma.target.test"}
-    proxy = x509.load_pem_x509_certificate(
-        found(lab, "secret", "kyma-system", "apiserver-proxy-tls-cert")["data"]["tls.crt"].encode()
-    )
+    assert found(lab, "configmap", "kyma-system", "apiserver-proxy")["data"] == {"DOMAIN": domain}
+    assert found(lab, "service", "kyma-system", "apiserver-proxy-ssl")["spec"]["type"] == "LoadBalancer"
+    assert gateway["apiserverProxy"] == f"apiserver.{domain}"
+
+
+def test_every_object_of_the_documents_table_is_there(lab: Lab, default: Deployed) -> None:
+    expect_table(lab, default.gateway)
+    presented("x.kyma.target.test", default.gateway["caCertificate"])
+    proxy = load(found(lab, "secret", "kyma-system", "apiserver-proxy-tls-cert")["data"]["tls.crt"])
     names = proxy.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == ["apiserver.kyma.target.test"], "a certificate of its own"
-    service = found(lab, "service", "kyma-system", "apiserver-proxy-ssl")
-    assert service["spec"]["type"] == "LoadBalancer"
-    assert default.gateway["apiserverProxy"] == "apiserver.kyma.target.test"
 
 
 def test_no_private_key_is_seen_outside_its_objects(project: Project, default: Deployed) -> None:
@@ -270,6 +284,22 @@ def test_an_application_is_exposed_by_the_gateway(lab: Lab, default: Deployed, t
         lab.kubectl("target", "delete", "-f", str(route))
 
 
+def test_pods_leave_the_mesh_freely_and_a_named_host_is_known_to_it(lab: Lab, default: Deployed) -> None:
+    namespace = default.stack.outputs()["target"].value["namespace"]
+    inside = ("-n", namespace, "exec", "caller", "-c")
+    lab.kubectl("target", "-n", namespace, "run", "caller", "--image=lab.local/curl:lab", "--", "/bin/sleep", "600")
+    try:
+        lab.kubectl("target", "-n", namespace, "wait", "--for=condition=Ready", "--timeout=60s", "pod/caller")
+        for url in ("http://www.internet.test/", f"http://{WEBSITE_ADDRESS}/"):
+            status = ("curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", url)
+            assert lab.kubectl("target", *inside, "caller", "--", *status) == "200", url
+        known = lab.kubectl("target", *inside, "istio-proxy", "--", "pilot-agent", "request", "GET", "clusters")
+        assert re.search(r"outbound\|80\|\|www\.internet\.test::.*::rq_success::1\n", known), "by its ServiceEntry"
+        assert re.search(r"PassthroughCluster::.*::rq_success::1\n", known), "an unknown one just passes"
+    finally:
+        lab.kubectl("target", "-n", namespace, "delete", "pod", "caller")
+
+
 def test_a_second_stack_lives_beside_it_and_cannot_take_over(project: Project, default: Deployed) -> None:
     config = {"gatewayMode": "selfSigned", "gatewayDomain": "beside.target.test"}
     other = project.stack("beside", **config)
@@ -286,15 +316,19 @@ def test_a_second_stack_lives_beside_it_and_cannot_take_over(project: Project, d
 
 
 def test_a_changed_certificate_reaches_envoy_without_a_refused_connection(default: Deployed) -> None:
-    host = "x.kyma.target.test"
-    old = presented(host).serial_number
+    host, old_ca = "x.kyma.target.test", load(default.gateway["caCertificate"])
+    old = presented(host)
     callers = Callers(host, ca="")
     with callers.running():
         configure(default.stack, generation="2")
         default.stack.up()
-        eventually(lambda: callers.serials[-50:].count(old) == 0, "the new certificate is presented")
+        eventually(lambda: old not in callers.seen[-50:], "the new certificate is presented")
     assert not callers.failures
-    assert old in callers.serials
+    new_ca, new = load(default.gateway["caCertificate"]), callers.seen[-1]
+    assert set(callers.seen) == {old, new}
+    old.verify_directly_issued_by(old_ca)
+    new.verify_directly_issued_by(new_ca)
+    assert new_ca.public_key() != old_ca.public_key()
 
 
 def test_the_documented_ciphers_are_served_to_the_letter(scanner: Path, default: Deployed, tmp_path: Path) -> None:
@@ -318,33 +352,33 @@ def test_a_users_own_certificate_is_served_with_its_chain_and_changed_in_place(
     domain, hosts = "own.target.test", ("*.own.target.test",)
     key = rsa.generate_private_key(65537, 2048)
     first, second = (issue("server", MIDDLE_CA, hosts=hosts, key=key) for _ in range(2))
-    stack = project.stack("own", namespace="own", gatewayLegacyInstaller="true")
-    configure(stack, **own_config(first, domain))
+    stack = project.stack("own", **TAKING_OVER, **own_config(first, domain))
     try:
-        stack.up()
+        with attended(lab):
+            stack.up()
         expect_verified(project, stack)
+        expect_table(lab, stack.outputs()["gateway"].value)
+        proxy = found(lab, "secret", "kyma-system", "apiserver-proxy-tls-cert")["data"]
+        assert proxy == {"tls.crt": first.pem + MIDDLE_CA.pem, "tls.key": first.key_pem}
         assert presented(f"x.{domain}", ROOT_CA.pem) == first.certificate, (
             "a client that has the root alone needs the chain"
         )
         expect_ciphers(
             scan(scanner, f"x.{domain}", tmp_path), {name for name in CIPHER_PROFILES["modern"] if "-RSA-" in name}
         )
-        overrides = found(lab, "configmap", "own", "my-certificate-overrides")
+        overrides = found(lab, "configmap", "kyma-installer", "my-certificate-overrides")
         assert overrides["metadata"]["labels"] == OVERRIDES
-        assert b64decode(overrides["data"]["global.tlsKey"]).decode() == first.key_pem
-        assert found(lab, "secret", "istio-system", "kyma-gateway-certs-own-cacert")["data"] == {
-            "cacert": MIDDLE_CA.pem
-        }
-        secret = found(lab, "secret", "istio-system", "kyma-gateway-certs-own")
+        decoded = {key: b64decode(value).decode() for key, value in overrides["data"].items()}
+        assert decoded == {"global.tlsCrt": first.pem + MIDDLE_CA.pem, "global.tlsKey": first.key_pem}
+        secret = found(lab, "secret", "istio-system", "kyma-gateway-certs")
         callers = Callers(f"x.{domain}", ROOT_CA.pem)
         with callers.running():
             configure(stack, **own_config(second, domain))
             stack.up()
-            new = second.certificate.serial_number
-            eventually(lambda: set(callers.serials[-50:]) == {new}, "the new certificate is presented")
+            eventually(lambda: callers.have_only(second.certificate), "the new certificate is presented")
         assert not callers.failures, "every connection in between was served, by a certificate that verifies"
-        assert first.certificate.serial_number in callers.serials
-        uid = found(lab, "secret", "istio-system", "kyma-gateway-certs-own")["metadata"]["uid"]
+        assert first.certificate in callers.seen
+        uid = found(lab, "secret", "istio-system", "kyma-gateway-certs")["metadata"]["uid"]
         assert uid == secret["metadata"]["uid"], "a Secret is never replaced under live traffic"
         state = project.state(stack)
         assert not [mark for mark in KEY_MARKS if mark in state]
@@ -435,6 +469,7 @@ def test_a_demo_gets_its_domain_from_the_load_balancers_address(lab: Lab, projec
 @pytest.fixture
 def gardener(lab: Lab, tmp_path: Path) -> Iterator[x509.Certificate]:
     """Gardener's cert-controller-manager for the target cluster, an issuer of its own and a shoot's domain."""
+    assert shutil.which("cert-controller-manager"), "it is an optional part: run `python -m lab build gardener`"
     crds = [
         str(shutil.which(f"crd-{plural}.yaml"))
         for plural in ("certificates", "certificaterevocations", "issuers", "dnsentries")
@@ -507,7 +542,7 @@ def test_gardener_issues_and_renews_the_certificates(
             stack.up()
         gateway = stack.outputs()["gateway"].value
         assert gateway["domain"] == "shoot.target.test", "as the shoot says"
-        assert x509.load_pem_x509_certificate(gateway["caCertificate"].encode()) == gardener
+        assert load(gateway["caCertificate"]) == gardener
         expect_verified(project, stack)
         stack.preview(expect_no_changes=True)
         expect_ciphers(
@@ -530,8 +565,8 @@ def test_gardener_issues_and_renews_the_certificates(
                 "-p",
                 '{"spec":{"renew":true}}',
             )
-            old = x509.load_pem_x509_certificate(issued["tls.crt"].encode()).serial_number
-            eventually(lambda: old not in callers.serials[-50:], "the renewed certificate is presented")
+            old = load(issued["tls.crt"])
+            eventually(lambda: old not in callers.seen[-50:], "the renewed certificate is presented")
         assert not callers.failures
         stack.up()
         renewed = found(lab, "secret", "istio-system", "kyma-gateway-certs")["data"]["tls.crt"]
@@ -541,6 +576,22 @@ def test_gardener_issues_and_renews_the_certificates(
         stack.up()
         spec = found(lab, "certificate.cert.gardener.cloud", "istio-system", "kyma-tls-cert")["spec"]
         assert (spec["duration"], spec["renewBefore"]) == ("2160h0m0s", "480h0m0s")
+    finally:
+        stack.destroy()
+    assert lab.objects("target") == before
+
+
+def test_a_failure_of_gardener_ends_up_and_is_told(lab: Lab, project: Project, gardener: x509.Certificate) -> None:
+    assert gardener
+    before = lab.objects("target")
+    config = {"gatewayMode": "gardener", "gatewayDomain": "failing.target.test", "gatewayIssuer": "issuers/none"}
+    stack = project.stack("failing", validityDays="90", **config)
+    try:
+        with pytest.raises(automation.CommandError) as caught:
+            stack.up()
+        assert re.search(r"Gardener says Error: .*none", str(caught.value)), str(caught.value)
+        ingress = lab.kubectl("target", "get", "secrets", "-A", "--field-selector=metadata.name=ingress-tls-cert")
+        assert ingress == "", "nothing goes out that was not issued"
     finally:
         stack.destroy()
     assert lab.objects("target") == before

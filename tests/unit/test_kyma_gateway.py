@@ -9,6 +9,7 @@ import pytest
 from pulumi.runtime import rpc
 
 from components.certificates import AuthorityArgs
+from components.gardener import Gardener
 from components.gateway_certificate import CertificateArgs, GardenerArgs, OwnArgs
 from components.kubernetes import OWNER, demo_domain
 from components.kyma_gateway import KymaGateway, KymaGatewayArgs, TakeOver, claims
@@ -16,7 +17,9 @@ from tests.unit.conftest import Deploy, Recorder
 
 OWN = OwnArgs("CERTIFICATE", "CA", "KEY")
 SELF_SIGNED = AuthorityArgs("ECDSA-P256", 240, 2400, 24, "1")
-GARDENER = GardenerArgs("issuers/lab", "ECDSA-P384", 2160, 720)
+NO_HOOKS = pulumi.ResourceHookBinding()
+ASKING = Gardener(NO_HOOKS)
+GARDENER = GardenerArgs(ASKING, "issuers/lab", "ECDSA-P384", 2160, 720)
 MODES = {"own": OWN, "selfSigned": SELF_SIGNED, "gardener": GARDENER}
 
 TABLES = {
@@ -48,7 +51,7 @@ def gateway(deploy: Deploy) -> Gateway:
 
     def run(certificate: CertificateArgs = OWN, *, alone: bool = False, **changed: Any) -> Recorder:
         def program() -> None:
-            take_over = TakeOver(("kyma-installer",), False, pulumi.ResourceHookBinding())
+            take_over = TakeOver(("kyma-installer",), False, NO_HOOKS, NO_HOOKS)
             values: dict[str, Any] = {
                 "domain": "kyma.example.com",
                 "address": pulumi.Output.from_input("192.0.2.7"),
@@ -146,7 +149,7 @@ def test_whatever_lies_in_a_shared_namespace_names_its_owner(gateway: Gateway) -
 
 
 def test_kymas_operator_gives_its_gateway_up_before_ours_is_made(gateway: Gateway) -> None:
-    stack = gateway(take_over=TakeOver((), True, pulumi.ResourceHookBinding()))
+    stack = gateway(take_over=TakeOver((), True, NO_HOOKS, NO_HOOKS))
     assert stack.one("APIGatewayPatch", "gateway-operator")["spec"] == {"enableKymaGateway": False}
     owner = stack.one("APIGatewayPatch", "gateway-owner")
     assert owner["metadata"]["annotations"] == {OWNER: "0a1b"}, "force would let a second stack take over, too"
@@ -237,7 +240,7 @@ def test_gardener_gets_names_longer_than_a_common_name(gateway: Gateway) -> None
 
 
 def test_without_an_issuer_gardener_takes_its_default(gateway: Gateway) -> None:
-    spec = gateway(GardenerArgs("", "RSA-4096", 2160, 720)).one("Certificate", "gateway-certificate")["spec"]
+    spec = gateway(GardenerArgs(ASKING, "", "RSA-4096", 2160, 720)).one("Certificate", "gateway-certificate")["spec"]
     assert "issuerRef" not in spec
     assert spec["privateKey"] == {"algorithm": "RSA", "size": 4096}
 

@@ -24,6 +24,11 @@ kept = 0.1
 minutes = 1
 peak = 0.1
 kept = 0.1
+[optional]
+optional = true
+minutes = 1
+peak = 0.1
+kept = 0.1
 """
 
 
@@ -43,9 +48,9 @@ class Factory:
 
 @pytest.fixture
 def factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Factory:
-    """Two parts and an empty cache, away from the real ones."""
+    """Three parts and an empty cache, away from the real ones."""
     parts = tmp_path / "parts"
-    for name in ("one", "one-more"):
+    for name in ("one", "one-more", "optional"):
         (parts / name).mkdir(parents=True)
         (parts / name / "requirements.txt").write_text(f"{name}==1\n")
     (parts / "parts.toml").write_text(TABLES.format(peak=0.1))
@@ -73,6 +78,16 @@ def homes() -> list[str]:
 def test_a_second_call_builds_nothing(factory: Factory, ensure: Callable[[], toolchain.Toolchain]) -> None:
     assert ensure() == ensure()
     assert factory.made == ["one", "one-more"]
+
+
+def test_an_optional_part_is_built_by_name_only_and_then_kept(
+    factory: Factory, ensure: Callable[[], toolchain.Toolchain]
+) -> None:
+    assert "optional-program" not in ensure().programs
+    assert toolchain.optional_parts() == ["optional"]
+    assert "optional-program" in toolchain.ensure(Console(quiet=True), ["optional"]).programs
+    assert factory.made == ["one", "one-more", "optional"]
+    assert (ensure().bin / "optional-program").exists(), "it stays at hand"
 
 
 def test_every_program_is_linked_in_one_folder(ensure: Callable[[], toolchain.Toolchain]) -> None:
