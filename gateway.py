@@ -33,7 +33,7 @@ def deploy(
         namespace=target.namespace,
         owner=owner,
         take_over=take_over if wanted.take_over else None,
-        certificate=_certificate(wanted, authority, Gardener(hooks.gardener)),
+        certificate=_certificate(wanted, authority, Gardener(wanted.wait_minutes, hooks.gardener)),
         cipher_suites=wanted.cipher_suites,
         apiserver_proxy=wanted.apiserver_proxy,
         legacy_installer=wanted.legacy_installer,

@@ -18,6 +18,8 @@ API_GATEWAY = "/apis/operator.kyma-project.io/v1alpha1/apigateways/default"
 
 _FINALIZER = "gateways.operator.kyma-project.io/kyma-gateway"
 _TIMEOUT_SECONDS = 120
+_PAUSE_SECONDS = 1
+_NOTHING: dict[str, Any] = {"metadata": {}}
 _PLURALS = {"Certificate": "certificates", "DNSEntry": "dnsentries"}
 
 
@@ -38,37 +40,39 @@ class GatewayHooks:
 def register(target: Cluster) -> GatewayHooks:
     """Register the hooks with the engine: always, since what is deleted needs its own."""
 
-    def wait(_: pulumi.ResourceHookArgs) -> None:
-        end = time.monotonic() + _TIMEOUT_SECONDS
-        while _FINALIZER in _metadata(target.read(API_GATEWAY)).get("finalizers", []):
-            if time.monotonic() > end:
-                raise TimeoutError(f"Kyma's operator did not give up kyma-gateway within {_TIMEOUT_SECONDS} s")
-            time.sleep(1)
-
-    def give_back(_: pulumi.ResourceHookArgs) -> None:
-        if target.read(API_GATEWAY):
-            target.patch(API_GATEWAY, {"spec": {"enableKymaGateway": True}})
-
     def tell(failed: pulumi.ErrorHookArgs) -> bool:
-        status = failed.new_inputs and (target.read(_path(failed.new_inputs)) or {}).get("status")
-        if status:
-            pulumi.log.error(f"{failed.name}: Gardener says {status.get('state')}: {status.get('message')}")
+        if failed.new_inputs:
+            pulumi.log.error(f"{failed.name}: Gardener says {gardeners_word(target, failed.new_inputs)}")
         return False
 
+    wait = pulumi.ResourceHook("kyma-gateway-given-up", lambda _: wait_until_given_up(target))
+    back = pulumi.ResourceHook("kyma-gateway-given-back", lambda _: give_back(target))
     return GatewayHooks(
-        given_up=pulumi.ResourceHookBinding(before_create=[pulumi.ResourceHook("kyma-gateway-given-up", wait)]),
-        given_back=pulumi.ResourceHookBinding(
-            before_delete=[pulumi.ResourceHook("kyma-gateway-given-back", give_back)]
-        ),
+        given_up=pulumi.ResourceHookBinding(before_create=[wait]),
+        given_back=pulumi.ResourceHookBinding(before_delete=[back]),
         gardener=pulumi.ResourceHookBinding(on_error=[pulumi.ErrorHook("gardener-failed", tell)]),
     )
 
 
-def _metadata(found: Any) -> Mapping[str, Any]:
-    return dict(found["metadata"]) if found else {}
+def wait_until_given_up(target: Cluster) -> None:
+    """Return once Kyma's operator has no gateway; raise TimeoutError if it keeps it."""
+    end = time.monotonic() + _TIMEOUT_SECONDS
+    while _FINALIZER in (target.read(API_GATEWAY) or _NOTHING)["metadata"].get("finalizers", []):
+        if time.monotonic() > end:
+            raise TimeoutError(f"Kyma's operator did not give up kyma-gateway within {_TIMEOUT_SECONDS} s")
+        time.sleep(_PAUSE_SECONDS)
 
 
-def _path(wanted: Mapping[str, Any]) -> str:
+def give_back(target: Cluster) -> None:
+    """Have Kyma's operator make its gateway again, if it is still there."""
+    if target.read(API_GATEWAY):
+        target.patch(API_GATEWAY, {"spec": {"enableKymaGateway": True}})
+
+
+def gardeners_word(target: Cluster, wanted: Mapping[str, Any]) -> str:
+    """State and message of the Certificate or DNSEntry that has these inputs."""
     metadata = wanted["metadata"]
     namespace = f"/apis/{wanted['apiVersion']}/namespaces/{metadata['namespace']}"
-    return f"{namespace}/{_PLURALS[wanted['kind']]}/{metadata['name']}"
+    found = target.read(f"{namespace}/{_PLURALS[wanted['kind']]}/{metadata['name']}") or {}
+    status = found.get("status", {})
+    return f"{status.get('state') or 'nothing'}: {status.get('message') or 'no message'}"

@@ -8,17 +8,18 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 _READY = {"pulumi.com/waitFor": "jsonpath={.status.state}=Ready"}
-_TIMEOUTS = pulumi.CustomTimeouts(create="5m", update="5m")
 _TTL_SECONDS = 600
 
 
 @dataclass(frozen=True)
 class Gardener:
-    """Asks for certificates and DNS entries; `pulumi up` fails if one is not Ready within five minutes.
+    """Asks for certificates and DNS entries.
 
+    wait_minutes: for each to be Ready; then `pulumi up` fails
     hooks: of each, to tell what Gardener has to say of a failure
     """
 
+    wait_minutes: int
     hooks: pulumi.ResourceHookBinding
 
     def certificate(
@@ -57,8 +58,9 @@ class Gardener:
         )
 
     def _waiting(self, opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
-        waiting = pulumi.ResourceOptions(custom_timeouts=_TIMEOUTS, hooks=self.hooks)
-        return pulumi.ResourceOptions.merge(opts, waiting)
+        limit = f"{self.wait_minutes}m"
+        waiting = pulumi.CustomTimeouts(create=limit, update=limit)
+        return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(custom_timeouts=waiting, hooks=self.hooks))
 
 
 def _annotated(metadata: dict[str, Any], annotations: Mapping[str, str]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic.alias_generators import to_camel
 
 from settings import own_certificate
@@ -87,6 +87,7 @@ class GatewaySettings(BaseModel):
     key: SecretStr = SecretStr("")
     key_algorithm: KeyAlgorithm = KeyAlgorithm.ECDSA_P256
     issuer: Annotated[str, AfterValidator(_issuer)] = ""
+    wait_minutes: Annotated[int, Field(ge=1, le=60)] = 5
     apiserver_proxy: bool = False
     legacy_installer: bool = False
     service_entries: Annotated[str, AfterValidator(_hosts)] = ""
@@ -141,4 +142,5 @@ _MODES_OF = {
     "key": (GatewayMode.OWN,),
     "key_algorithm": (GatewayMode.SELF_SIGNED, GatewayMode.GARDENER),
     "issuer": (GatewayMode.GARDENER,),
+    "wait_minutes": (GatewayMode.GARDENER,),
 }

@@ -585,7 +585,7 @@ def test_a_failure_of_gardener_ends_up_and_is_told(lab: Lab, project: Project, g
     assert gardener
     before = lab.objects("target")
     config = {"gatewayMode": "gardener", "gatewayDomain": "failing.target.test", "gatewayIssuer": "issuers/none"}
-    stack = project.stack("failing", validityDays="90", **config)
+    stack = project.stack("failing", validityDays="90", gatewayWaitMinutes="1", **config)
     try:
         with pytest.raises(automation.CommandError) as caught:
             stack.up()

@@ -18,7 +18,7 @@ from tests.unit.conftest import Deploy, Recorder
 OWN = OwnArgs("CERTIFICATE", "CA", "KEY")
 SELF_SIGNED = AuthorityArgs("ECDSA-P256", 240, 2400, 24, "1")
 NO_HOOKS = pulumi.ResourceHookBinding()
-ASKING = Gardener(NO_HOOKS)
+ASKING = Gardener(5, NO_HOOKS)
 GARDENER = GardenerArgs(ASKING, "issuers/lab", "ECDSA-P384", 2160, 720)
 MODES = {"own": OWN, "selfSigned": SELF_SIGNED, "gardener": GARDENER}
 
