@@ -297,7 +297,7 @@ def test_pods_leave_the_mesh_freely_and_a_named_host_is_known_to_it(lab: Lab, de
         assert re.search(r"outbound\|80\|\|www\.internet\.test::.*::rq_success::1\n", known), "by its ServiceEntry"
         assert re.search(r"PassthroughCluster::.*::rq_success::1\n", known), "an unknown one just passes"
     finally:
-        lab.kubectl("target", "-n", namespace, "delete", "pod", "caller")
+        lab.kubectl("target", "-n", namespace, "delete", "pod", "caller", "--now")
 
 
 def test_a_second_stack_lives_beside_it_and_cannot_take_over(project: Project, default: Deployed) -> None:

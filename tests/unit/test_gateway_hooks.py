@@ -1,4 +1,4 @@
-"""What the program does beside the engine: wait for Kyma's operator, give it its gateway back, say what Gardener says."""
+"""What the program does beside the engine: waits for Kyma's operator, gives its gateway back, asks Gardener why."""
 
 from dataclasses import dataclass, field
 from typing import Any
