@@ -51,7 +51,7 @@ def own_config(server: Holder, domain: str) -> dict[str, str]:
 
 
 @contextmanager
-def attended(lab: Lab) -> Iterator[None]:
+def attended(lab: Lab, namespace: str = "kyma-system") -> Iterator[None]:
     """Stand in for what the lab has no controllers for: addresses of load balancers, and Gardener's DNS."""
     address = json.dumps({"status": {"loadBalancer": {"ingress": [{"ip": PROXY_ADDRESS}]}}})
     ready = json.dumps({"status": {"state": "Ready"}})
@@ -62,18 +62,8 @@ def attended(lab: Lab) -> Iterator[None]:
     def attend() -> None:
         while not done.wait(1):
             for kind, name, patch in patches:
-                arguments = (
-                    "-n",
-                    "kyma-system",
-                    "patch",
-                    kind,
-                    name,
-                    "--subresource=status",
-                    "--type=merge",
-                    "-p",
-                    patch,
-                )
-                lab.kubectl("target", *arguments, check=False)
+                what = ("-n", namespace, "patch", kind, name, "--subresource=status")
+                lab.kubectl("target", *what, "--type=merge", "-p", patch, check=False)
 
     thread = threading.Thread(target=attend)
     thread.start()
@@ -582,16 +572,21 @@ def test_gardener_issues_and_renews_the_certificates(
 
 
 def test_a_failure_of_gardener_ends_up_and_is_told(lab: Lab, project: Project, gardener: x509.Certificate) -> None:
-    assert gardener
     before = lab.objects("target")
     config = {"gatewayMode": "gardener", "gatewayDomain": "failing.target.test", "gatewayIssuer": "issuers/none"}
-    stack = project.stack("failing", validityDays="90", gatewayWaitMinutes="1", **config)
+    config |= {"namespace": "failing", "gatewayWaitMinutes": "1"}
+    stack = project.stack("failing", validityDays="90", **config)
     try:
         with pytest.raises(automation.CommandError) as caught:
             stack.up()
         assert re.search(r"Gardener says Error: .*none", str(caught.value)), str(caught.value)
         ingress = lab.kubectl("target", "get", "secrets", "-A", "--field-selector=metadata.name=ingress-tls-cert")
         assert ingress == "", "nothing goes out that was not issued"
+        configure(stack, gatewayIssuer="issuers/lab")
+        with attended(lab, "failing"):
+            stack.up()
+        assert presented("x.failing.target.test").issuer == gardener.subject, "the next `pulumi up` goes on"
+        stack.preview(expect_no_changes=True)
     finally:
         stack.destroy()
     assert lab.objects("target") == before
