@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from pulumi import automation
 
-from tests.e2e.conftest import ROOT, Lab, Project, eventually
+from tests.e2e.conftest import ROOT, Lab, Project, configure, eventually
 from tests.e2e.test_gateway import presented
 
 CRDS = ROOT.parent / "shared/crds"
@@ -38,6 +38,7 @@ spec:
   servers:
   - {port: {number: 80, name: http, protocol: HTTP}, hosts: ["*.local.kyma.dev"]}
 """
+MODULE_LABEL = "kyma-project.io/module: api-gateway"
 MODULE = "apigateway.operator.kyma-project.io/default"
 GATEWAY = ("-n", "kyma-system", "gateway.networking.istio.io/kyma-gateway")
 STACKS = ("taking", "late")
@@ -72,6 +73,11 @@ def istio_spec(lab: Lab) -> dict[str, object]:
 
 def module_spec(lab: Lab) -> dict[str, object]:
     return dict(json.loads(lab.kubectl("target", "get", MODULE, "-o", "json"))["spec"])
+
+
+def is_kymas(lab: Lab) -> bool:
+    """Whether the documented gateway is the operator's."""
+    return MODULE_LABEL in lab.kubectl("target", "get", *GATEWAY, "-o", "yaml", check=False)
 
 
 def say_ready(lab: Lab, namespace: str) -> None:
@@ -141,7 +147,15 @@ def test_kymas_gateway_is_taken_over_and_given_back(kyma: Lab, project: Project,
         before = kyma.objects("target")
         try:
             stack.up()
+            configure(stack, gatewayTakeOver="false")
+            stack.up()
+            assert module_spec(kyma) == {"enableKymaGateway": True}
+            eventually(lambda: is_kymas(kyma), "Kyma's own gateway is back")
+            assert stack.outputs()["gateway"].value["gateway"] == f"{stack.name}/kyma-gateway"
+            configure(stack, gatewayTakeOver="true")
+            stack.up()
             assert module_spec(kyma) == {"enableKymaGateway": False}
+            assert not is_kymas(kyma)
             gateway = stack.outputs()["gateway"].value
             assert gateway["gateway"] == "kyma-system/kyma-gateway"
             presented("x.kyma.target.test", gateway["caCertificate"])
