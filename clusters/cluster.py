@@ -45,7 +45,7 @@ class Cluster:
         return self._request("GET", path)
 
     def patch(self, path: str, change: Mapping[str, Any]) -> Any:
-        """Merge a change into what is at this path; give what it became."""
+        """Merge a change into what is at this path; give what it became, None if there is nothing."""
         return self._request("PATCH", path, change)
 
     def check_apis(self, *needed: tuple[str, str]) -> None:
@@ -107,7 +107,7 @@ def connect(access: ClusterAccess) -> Cluster:
     except config.ConfigException as error:
         raise ConfigError(f"{PROJECT}:{access.key}: {error}") from None
     cluster = Cluster(access, client.ApiClient(settings))
-    _ = cluster.uid
+    _ = cluster.uid  # whether it answers shows here
     return cluster
 
 
@@ -122,7 +122,7 @@ def _check_kubeconfig(access: ClusterAccess) -> None:
     names = [context["name"] for context in contexts]
     if access.context and access.context not in names:
         raise ConfigError(
-            f"{PROJECT}:{access.side}Context: {source} has no context {access.context!r}; it has {', '.join(names)}"
+            f"{PROJECT}:{access.key}: {source} has no context {access.context!r}; it has {', '.join(names)}"
         )
 
 

