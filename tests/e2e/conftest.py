@@ -5,8 +5,11 @@ import secrets
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +36,24 @@ def eventually(promise: Callable[[], bool], what: str, seconds: float = 120) -> 
     while not promise():
         assert time.monotonic() < end, f"{what}: not within {seconds:.0f} s"
         time.sleep(1)
+
+
+@contextmanager
+def meanwhile(act: Callable[[], object], pause: float = 1) -> Iterator[None]:
+    """Act again and again, `pause` seconds apart, beside what is done in the context; what `act` raises, this does."""
+    done = threading.Event()
+
+    def keep_acting() -> None:
+        while not done.wait(pause):
+            act()
+
+    with ThreadPoolExecutor() as pool:
+        acting = pool.submit(keep_acting)
+        try:
+            yield
+        finally:
+            done.set()
+        acting.result()
 
 
 @dataclass(frozen=True)

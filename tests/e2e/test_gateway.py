@@ -7,7 +7,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import threading
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -23,7 +22,7 @@ from pulumi import automation
 
 from lab.network import WEBSITE_ADDRESS
 from settings.gateway import CIPHER_PROFILES
-from tests.e2e.conftest import Lab, Project, configure, eventually
+from tests.e2e.conftest import Lab, Project, configure, eventually, meanwhile
 from tests.e2e.test_bad_input import refusal
 from tests.unit.pki import Holder, ec_key, issue
 
@@ -57,21 +56,14 @@ def attended(lab: Lab, namespace: str = "kyma-system") -> Iterator[None]:
     ready = json.dumps({"status": {"state": "Ready"}})
     patches = [("service", "apiserver-proxy-ssl", address)]
     patches += [("dnsentry", name, ready) for name in ("kyma-gateway", "apiserver-proxy")]
-    done = threading.Event()
 
     def attend() -> None:
-        while not done.wait(1):
-            for kind, name, patch in patches:
-                what = ("-n", namespace, "patch", kind, name, "--subresource=status")
-                lab.kubectl("target", *what, "--type=merge", "-p", patch, check=False)
+        for kind, name, patch in patches:
+            what = ("-n", namespace, "patch", kind, name, "--subresource=status")
+            lab.kubectl("target", *what, "--type=merge", "-p", patch, check=False)
 
-    thread = threading.Thread(target=attend)
-    thread.start()
-    try:
+    with meanwhile(attend):
         yield
-    finally:
-        done.set()
-        thread.join()
 
 
 def found(lab: Lab, kind: str, namespace: str, name: str) -> dict[str, Any]:
@@ -112,23 +104,14 @@ class Callers:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        done = threading.Event()
-        threads = [threading.Thread(target=self._call, args=(done,)) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        try:
+        with meanwhile(self._call, 0.005), meanwhile(self._call, 0.005):
             yield
-        finally:
-            done.set()
-            for thread in threads:
-                thread.join()
 
-    def _call(self, done: threading.Event) -> None:
-        while not done.wait(0.005):
-            try:
-                self.seen.append(presented(self.host, self.ca))
-            except OSError as error:
-                self.failures.append(str(error))
+    def _call(self) -> None:
+        try:
+            self.seen.append(presented(self.host, self.ca))
+        except OSError as error:
+            self.failures.append(str(error))
 
 
 Scan = dict[str, list[str]]
@@ -290,11 +273,15 @@ def test_pods_leave_the_mesh_freely_and_a_named_host_is_known_to_it(lab: Lab, de
         lab.kubectl("target", "-n", namespace, "delete", "pod", "caller", "--now")
 
 
-def test_a_second_stack_lives_beside_it_and_cannot_take_over(project: Project, default: Deployed) -> None:
-    config = {"gatewayMode": "selfSigned", "gatewayDomain": "beside.target.test"}
-    other = project.stack("beside", **config)
+def test_a_second_stack_lives_beside_it_and_cannot_take_over(lab: Lab, project: Project, default: Deployed) -> None:
+    config = {"gatewayMode": "selfSigned", "gatewayDomain": "beside.target.test", "gatewayLegacyInstaller": "true"}
+    other = project.stack("beside", namespace="beside", **config)
     try:
         other.up()
+        ca = {"cacert": other.outputs()["gateway"].value["caCertificate"]}
+        assert found(lab, "secret", "istio-system", "kyma-gateway-certs-beside-cacert")["data"] == ca
+        overrides = found(lab, "configmap", "beside", "net-global-overrides")
+        assert overrides["data"]["global.ingress.domainName"] == "beside.target.test"
         expect_verified(project, other)
         expect_verified(project, default.stack)
         configure(other, gatewayTakeOver="true")
@@ -347,7 +334,9 @@ def test_a_users_own_certificate_is_served_with_its_chain_and_changed_in_place(
         with attended(lab):
             stack.up()
         expect_verified(project, stack)
-        expect_table(lab, stack.outputs()["gateway"].value)
+        gateway = stack.outputs()["gateway"].value
+        expect_table(lab, gateway)
+        assert gateway["caCertificate"] == MIDDLE_CA.pem
         proxy = found(lab, "secret", "kyma-system", "apiserver-proxy-tls-cert")["data"]
         assert proxy == {"tls.crt": first.pem + MIDDLE_CA.pem, "tls.key": first.key_pem}
         assert presented(f"x.{domain}", ROOT_CA.pem) == first.certificate, (

@@ -3,7 +3,6 @@ do what the API Gateway module would, and no request is sent through an APIRule.
 """
 
 import json
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,10 +11,10 @@ from pathlib import Path
 import pytest
 from pulumi import automation
 
-from tests.e2e.conftest import ROOT, Lab, Project, configure, eventually
+from tests.e2e.conftest import ROOT, Lab, Project, configure, eventually, meanwhile
 from tests.e2e.test_gateway import presented
 
-CRDS = ROOT.parent / "shared/crds"
+CRDS = ROOT.parent / "shared/crds"  # Kyma's, not the project's to publish; a checkout may have them beside it
 ISTIO = """
 apiVersion: operator.kyma-project.io/v1alpha2
 kind: Istio
@@ -93,7 +92,7 @@ def set_finalizers(lab: Lab, *finalizers: str) -> None:
 @contextmanager
 def operated(lab: Lab, tmp_path: Path) -> Iterator[None]:
     """Do what the API Gateway module does about its gateway, and call every APIRule of a stack ready."""
-    manifest, done = tmp_path / "gateway.yaml", threading.Event()
+    manifest = tmp_path / "gateway.yaml"
     manifest.write_text(KYMA_GATEWAY)
 
     def operate() -> None:
@@ -108,18 +107,9 @@ def operated(lab: Lab, tmp_path: Path) -> Iterator[None]:
         for namespace in STACKS:
             say_ready(lab, namespace)
 
-    def keep_operating() -> None:
-        while not done.wait(1):
-            operate()
-
     operate()
-    with ThreadPoolExecutor() as pool:
-        operator = pool.submit(keep_operating)
-        try:
-            yield
-        finally:
-            done.set()
-            operator.result()
+    with meanwhile(operate):
+        yield
 
 
 def test_kymas_resources_are_accepted_and_waited_for_and_its_own_are_given_back(kyma: Lab, project: Project) -> None:

@@ -87,6 +87,8 @@ def test_hosts_of_service_entries_are_listed() -> None:
         (SELF_SIGNED | {"gatewayCertificate": OWN.pem}, "gatewayCertificate", "it belongs to own"),
         (SELF_SIGNED | {"gatewayKey": OWN.key_pem}, "gatewayKey", "set, but gatewayMode is selfSigned"),
         (SELF_SIGNED | {"gatewayIssuer": "lab"}, "gatewayIssuer", "it belongs to gardener"),
+        (SELF_SIGNED | {"gatewayWaitMinutes": "9"}, "gatewayWaitMinutes", "it belongs to gardener"),
+        ({"gatewayMode": "gardener", "gatewayWaitMinutes": "61"}, "gatewayWaitMinutes", "less than or equal to 60"),
         (OWN_CONFIG | {"gatewayKeyAlgorithm": "RSA-2048"}, "gatewayKeyAlgorithm", "it belongs to selfSigned or"),
         ({"gatewayTakeOver": "true"}, "gatewayTakeOver", "set, but gatewayMode is none"),
         ({"gatewayMode": "gardener", "gatewayIssuer": "a/b/c"}, "gatewayIssuer", "not the name of an Issuer"),

@@ -1,5 +1,6 @@
 """What a user's own certificate and key can be refused for."""
 
+from base64 import b64encode
 from datetime import timedelta
 
 import pytest
@@ -14,6 +15,7 @@ HOSTS = (f"*.{DOMAIN}",)
 ROOT = issue("root")
 MIDDLE = issue("middle", ROOT)
 SERVER = issue("server", MIDDLE, hosts=HOSTS)
+NO_KEY = f"-----BEGIN PRIVATE KEY-----\n{b64encode(b'No key').decode()}\n-----END PRIVATE KEY-----\n"
 
 
 def problems(*chain: Holder, key: str = "", domain: str = DOMAIN) -> list[str]:
@@ -67,7 +69,7 @@ def test_an_expired_ca_is_refused() -> None:
     [
         (Holder(SERVER.certificate, ec_key()).key_pem, "not the key of gatewayCertificate (CN=server)"),
         (SERVER.encrypted_key_pem("passphrase"), "encrypted with a passphrase"),
-        ("-----BEGIN PRIVATE KEY-----\nTm8ga2V5\n-----END PRIVATE KEY-----\n", "not a PEM private key"),
+        (NO_KEY, "not a PEM private key"),
         (SERVER.pem, "not a PEM private key"),
     ],
 )

@@ -13,10 +13,9 @@ PINNED = Package("etcd", "1.0-1", "aa")
 
 
 def said(found: Package, expected: Package | None) -> str:
-    console = Console(file=io.StringIO(), width=200)
-    with console.capture() as captured:
-        rootfs._compare(found, expected, console)
-    return captured.get()
+    text = io.StringIO()
+    rootfs._compare(found, expected, Console(file=text, width=200))
+    return text.getvalue()
 
 
 def test_what_is_pinned_comes_without_a_word() -> None:
