@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help up verify down test lint unit e2e pins
+.PHONY: help up verify down test lint unit e2e reference pins
 
 help: ## list the targets
 	@sed -nE 's/^([a-z0-9]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s'|'
@@ -34,6 +34,9 @@ unit: .venv ## unit tests, with mocks
 e2e: .venv ## end-to-end tests, in the lab
 	$(BIN)/python -m lab build gardener
 	$(BIN)/pytest -v tests/e2e
+
+reference: .venv ## write the config's JSON schema and README's table from the models
+	$(BIN)/python -m settings.reference
 
 pins: .venv ## lock the newest versions that requirements*.in allow
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header --python-version 3.11 requirements.in -o requirements.txt

@@ -1,4 +1,4 @@
-"""The stack: trust between two clusters, what serves in one and what calls out in the other."""
+"""The stack: hosts behind mutual TLS in one cluster, and clients that call them through their egress gateways."""
 
 import sys
 
@@ -7,13 +7,12 @@ import pulumi_kubernetes as k8s
 import pulumi_random as random
 
 import clusters
-import gateway
 from clusters import gateway_hooks, gateway_site
-from components import egress_client, mtls_target
-from components.certificates import AuthorityArgs, Certificates, CertificatesArgs
-from components.egress_client import EgressClient, EgressClientArgs
-from components.kubernetes import OWNER, Ownership
-from components.mtls_target import MtlsTarget, MtlsTargetArgs
+from components.certificates import AuthorityArgs, Certificates
+from components.lifecycle import Lifecycle
+from components.placement import Placement
+from deployment import clients, kyma_gateway, placement, target
+from deployment.identities import identities
 from settings import ConfigError, Settings
 
 # The exit code by which a program tells the engine that its error has been shown.
@@ -21,36 +20,38 @@ _USER_WAS_TOLD = 32
 
 try:
     settings = Settings.from_config(pulumi.runtime.get_config_env(), pulumi.runtime.is_config_secret)
-    target_cluster, client_cluster = clusters.check(settings)
-    if settings.namespace:
-        remedy = "choose another namespace, or leave it empty for names of the stack's own"
-        for cluster, claims in ((target_cluster, mtls_target.claims), (client_cluster, egress_client.claims)):
-            cluster.check_claims(claims(settings.namespace), OWNER, "namespace", remedy)
-    site = gateway_site.find(settings, target_cluster)
+    found = clusters.check(settings)
+    site = gateway_site.find(settings, found.target) if found.target else None
 except ConfigError as error:
     pulumi.log.error(f"stack {pulumi.get_stack()} cannot be planned:\n{error}")
     sys.exit(_USER_WAS_TOLD)
 
+placed = Placement("placement", placement.facts(settings, found), settings.confirm)
+owner = random.RandomId("owner", byte_length=8).hex
+lifecycles = {path: Lifecycle(path, owner, cluster) for path, cluster in found.all.items()}
+namespace: pulumi.Input[str] = settings.namespace
+if not namespace:
+    suffix = random.RandomString("suffix", length=5, special=False, upper=False).result
+    namespace = pulumi.Output.concat("kyma-mtls-", suffix)
 
-def provider(cluster: clusters.Cluster) -> k8s.Provider:
-    """A provider for one cluster, which updates its Secrets in place and is replaced only with the cluster itself."""
-    return k8s.Provider(
-        cluster.access.side,
-        kubeconfig=cluster.access.path,
-        context=cluster.access.context or None,
-        cluster_identifier=cluster.uid,
-        enable_secret_mutable=True,
+
+def options(path: str, *, vacated: bool = False) -> pulumi.ResourceOptions:
+    """Return options that deploy into the cluster of this config path, under the rule for the life of objects."""
+    return pulumi.ResourceOptions.merge(
+        lifecycles[path].options(vacated=vacated), pulumi.ResourceOptions(provider=providers[path])
     )
 
 
-owner = random.RandomId("owner", byte_length=8).hex
-ownership = Ownership("", owner)
-namespace: pulumi.Input[str] = settings.namespace
-if not settings.namespace:
-    suffix = pulumi.Output.concat("-", random.RandomString("suffix", length=5, special=False, upper=False).result)
-    ownership = Ownership(suffix, owner)
-    namespace = pulumi.Output.concat("kyma-mtls", suffix)
-
+providers = {
+    path: k8s.Provider(
+        path,
+        kubeconfig=placed.secret(cluster.kubeconfig),
+        cluster_identifier=cluster.uid,
+        enable_secret_mutable=True,
+        enable_config_map_mutable=True,
+    )
+    for path, cluster in found.all.items()
+}
 authority = AuthorityArgs(
     key_algorithm=settings.key_algorithm,
     validity_hours=settings.validity_days * 24,
@@ -58,45 +59,24 @@ authority = AuthorityArgs(
     early_renewal_hours=settings.renew_before_days * 24,
     generation=settings.generation,
 )
-target_options = pulumi.ResourceOptions(provider=provider(target_cluster))
-certificates = Certificates("certificates", CertificatesArgs(settings.domain, settings.client_domain, authority))
-target = MtlsTarget(
-    "target",
-    MtlsTargetArgs(
-        platform=settings.platform,
-        domain=settings.domain,
-        namespace=namespace,
-        ownership=ownership,
-        image=settings.target_image,
-        server=certificates.server,
-        ca_certificate=certificates.ca.certificate,
-    ),
-    target_options,
-)
-client = EgressClient(
-    "client",
-    EgressClientArgs(
-        platform=settings.platform,
-        domain=settings.domain,
-        namespace=namespace,
-        ownership=ownership,
-        image=settings.client_image,
-        client=certificates.client,
-        ca_certificate=certificates.ca.certificate,
-        network_policy=settings.network_policy,
-    ),
-    pulumi.ResourceOptions(provider=provider(client_cluster)),
-)
+certificates = Certificates("certificates", authority)
+who = identities(settings, pulumi.get_stack())
+hosts = target.partners(settings, who)
+if found.target:
+    serving, served = target.deploy(settings, namespace, certificates, who, options("target"))
+    hosts |= served
+    pulumi.export("target", {"namespace": serving.namespace, "address": serving.address})
+    hooks = gateway_hooks.register(found.target)
+    if site:
+        opts = options("target", vacated=site.operator)
+        deployed = kyma_gateway.deploy(settings.gateway, site, serving, authority, owner, hooks, opts)
+        pulumi.export("gateway", deployed)
+opts_of_clients = {name: options(f"clients.{name}") for name in found.clients}
+calling = clients.deploy(settings, namespace, certificates, who, opts_of_clients)
 
-hooks = gateway_hooks.register(target_cluster)
-if site:
-    pulumi.export("gateway", gateway.deploy(settings.gateway, site, target, authority, owner, hooks, target_options))
-pulumi.export("domain", settings.domain)
-pulumi.export("clientSubject", certificates.client.subject)
 pulumi.export("caCertificate", certificates.ca.certificate)
-pulumi.export("expiry", {role: getattr(certificates, role).expiry for role in ("ca", "server", "client")})
-pulumi.export(
-    "target",
-    {"namespace": target.namespace, "secret": target.secret, "gateway": target.gateway, "address": target.address},
-)
-pulumi.export("client", {"namespace": client.namespace, "secret": client.secret})
+pulumi.export("caExpiry", certificates.ca.expiry)
+pulumi.export("hosts", hosts)
+pulumi.export("clients", calling.clients)
+pulumi.export("signingRequests", calling.signing_requests)
+pulumi.run(lambda: placement.check_whole(lifecycles.values()))

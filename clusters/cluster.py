@@ -1,35 +1,41 @@
-"""A connection to a cluster, and what every stack needs of its two."""
+"""A connection to a cluster, and what it can be asked."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 import urllib3
 from kubernetes import client, config
 
-from settings import PROJECT, ClusterAccess, ConfigError, Platform, Settings
+from clusters import kubeconfig
+from settings import PROJECT, ClusterAccess, ConfigError
 
-_ISTIO = ("networking.istio.io", "has no Istio; install it (on Kyma: add the Istio module)")
-_KYMA_ISTIO = ("operator.kyma-project.io", "has no Kyma Istio module; add it, or set platform to istio")
-_API_GATEWAY = ("gateway.kyma-project.io", "has no Kyma API Gateway module; add it, or set platform to istio")
 _TIMEOUT_SECONDS = 10
+_METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A connection to a cluster. Whatever it is asked raises ConfigError if the cluster does not answer."""
+    """A connection to a cluster. Whatever it is asked raises ConfigError if the cluster does not answer.
+
+    kubeconfig: JSON of the one context by which it is reached
+    """
 
     access: ClusterAccess
     api: client.ApiClient
+    kubeconfig: str = field(default="", repr=False)
 
     @cached_property
     def uid(self) -> str:
-        """That of its kube-system namespace, which no two clusters share."""
-        return str(self.read("/api/v1/namespaces/kube-system")["metadata"]["uid"])
+        """Return that of its kube-system namespace, which no two clusters share."""
+        found = self.read("/api/v1/namespaces/kube-system")
+        try:
+            return str(found["metadata"]["uid"])
+        except (TypeError, KeyError):
+            raise self.problem("answers like no Kubernetes API server: it has no namespace kube-system") from None
 
     @property
     def host(self) -> str:
@@ -37,16 +43,30 @@ class Cluster:
         return str(self.api.configuration.host)
 
     def problem(self, message: str, key: str = "") -> ConfigError:
-        """A ConfigError about this cluster, naming `key` of the config; the key that chose the cluster by default."""
+        """Return a ConfigError about this cluster, naming a key of the config: by default the one that chose it."""
         return ConfigError(f"{PROJECT}:{key or self.access.key}: cluster {self.host} {message}")
 
-    def read(self, path: str) -> Any:
-        """What the API server has at this path; None if there is nothing."""
-        return self._request("GET", path)
+    def read(self, path: str, accept: str = "application/json") -> Any:
+        """Return what the API server has at this path; None if there is nothing."""
+        return self._request("GET", path, {"Accept": accept})
 
     def patch(self, path: str, change: Mapping[str, Any]) -> Any:
-        """Merge a change into what is at this path; give what it became, None if there is nothing."""
-        return self._request("PATCH", path, change)
+        """Merge a change into what is at this path; return the result, None if there is nothing."""
+        return self._request("PATCH", path, {"Content-Type": "application/merge-patch+json"}, change)
+
+    def metadata(self, api_version: str, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
+        """Return the metadata of an object; None if the cluster has no such object, or no such kind."""
+        path = self.path(api_version, kind, namespace, name)
+        found = self.read(path, _METADATA_ONLY) if path else None
+        return dict(found["metadata"]) if found else None
+
+    def path(self, api_version: str, kind: str, namespace: str, name: str) -> str | None:
+        """Return the path of an object; None if the cluster has no such kind."""
+        resource = self._kinds(api_version).get(kind)
+        if not resource:
+            return None
+        scope = f"/namespaces/{namespace}" if resource["namespaced"] else ""
+        return f"{_root(api_version)}{scope}/{resource['name']}/{name}"
 
     def check_apis(self, *needed: tuple[str, str]) -> None:
         """Raise ConfigError unless it serves each API group; the second text says what it means to lack it."""
@@ -55,80 +75,75 @@ class Cluster:
             if group not in served:
                 raise self.problem(lack)
 
-    def check_claims(self, paths: Iterable[str], owner_annotation: str, key: str, remedy: str) -> None:
-        """Raise ConfigError if somebody else has made an object that the stack is to make, and to delete some day.
+    @cached_property
+    def _known(self) -> dict[str, dict[str, Any]]:
+        return {}
 
-        Server-side apply would take it over without a word. What bears the annotation is left for it to judge. `key` of
-        the config made the stack claim it, and `remedy` is what else there is.
-        """
-        for path in paths:
-            found = self.read(path)
-            if found and owner_annotation not in found["metadata"].get("annotations", {}):
-                raise self.problem(f"has {path} already, and no stack made it; {remedy}", key)
+    def _kinds(self, api_version: str) -> dict[str, Any]:
+        if api_version not in self._known:
+            listed = (self.read(_root(api_version)) or {}).get("resources", [])
+            kinds = {item["kind"]: item for item in listed if "/" not in item["name"]}
+            self._known[api_version] = kinds
+        return self._known[api_version]
 
-    def _request(self, method: str, path: str, body: object = None) -> Any:
-        merge = {"Content-Type": "application/merge-patch+json"} if body else {}
-        request = self.api.param_serialize(method, path, header_params=merge, body=body, auth_settings=["BearerToken"])
+    def _request(self, method: str, path: str, headers: Mapping[str, str], body: object = None) -> Any:
+        request = self.api.param_serialize(
+            method, path, header_params=dict(headers), body=body, auth_settings=["BearerToken"]
+        )
         try:
             response = self.api.call_api(*request, _request_timeout=_TIMEOUT_SECONDS)
             content = response.read()
         except (client.ApiException, urllib3.exceptions.HTTPError, OSError) as error:
             raise self.problem(f"does not answer: {_brief(error)}") from None
+        except ValueError:  # whose text is the token
+            raise self.problem("cannot be asked: its token has characters that no HTTP header may have") from None
         if response.status == HTTPStatus.NOT_FOUND:
             return None
         if response.status != HTTPStatus.OK:
             raise self.problem(f"refuses {method} {path}: {response.status} {response.reason}")
-        return json.loads(content)
+        return self._parsed(content, path)
 
-
-def check(settings: Settings) -> tuple[Cluster, Cluster]:
-    """Connect to target and client; raise ConfigError unless they are two, each with what the platform needs."""
-    target, caller = connect(settings.target), connect(settings.client)
-    if target.uid == caller.uid:
-        raise caller.problem("is the target cluster too; mutual TLS needs two")
-    if settings.platform == Platform.KYMA:
-        target.check_apis(_ISTIO, _API_GATEWAY)
-        caller.check_apis(_ISTIO, _KYMA_ISTIO)
-    else:
-        target.check_apis(_ISTIO)
-        caller.check_apis(_ISTIO)
-        _check_service(caller, "istio-egressgateway")
-    _check_service(target, "istio-ingressgateway")
-    return target, caller
+    def _parsed(self, content: bytes, path: str) -> dict[str, Any]:
+        try:
+            parsed = json.loads(content)
+        except ValueError:
+            parsed = None
+        if not isinstance(parsed, dict):
+            raise self.problem(f"answers {path} with something that is no JSON object")
+        return parsed
 
 
 def connect(access: ClusterAccess) -> Cluster:
     """Reach a cluster; raise ConfigError for an unusable kubeconfig or context, or a cluster that does not answer."""
-    _check_kubeconfig(access)
+    content = kubeconfig.load(access)
     settings = client.Configuration()
     settings.retries = False
     try:
-        config.load_kube_config(access.path, access.context or None, settings, persist_config=False)
-    except config.ConfigException as error:
-        raise ConfigError(f"{PROJECT}:{access.key}: {error}") from None
-    cluster = Cluster(access, client.ApiClient(settings))
-    _ = cluster.uid  # whether it answers shows here
+        config.load_kube_config_from_dict(content, None, settings, persist_config=False)
+        _trim_token(settings)
+        cluster = Cluster(access, client.ApiClient(settings), json.dumps(content, sort_keys=True))
+        _ = cluster.uid  # whether it answers shows here
+    except ConfigError:
+        raise
+    except Exception as error:  # the library lets through whatever malformed credentials bring about
+        raise ConfigError(f"{PROJECT}:{access.key}: not a usable kubeconfig: {_brief(error)}") from None
     return cluster
 
 
-def _check_kubeconfig(access: ClusterAccess) -> None:
-    key, source = f"{PROJECT}:{access.side}Kubeconfig", access.kubeconfig or "KUBECONFIG or ~/.kube/config"
-    if access.path and not Path(access.path).is_file():
-        raise ConfigError(f"{key}: no such file: {access.kubeconfig}")
-    try:
-        contexts, _ = config.list_kube_config_contexts(access.path)
-    except Exception as error:  # the library lets through whatever a malformed file brings about
-        raise ConfigError(f"{key}: {source} is not a usable kubeconfig: {_brief(error)}") from None
-    names = [context["name"] for context in contexts]
-    if access.context and access.context not in names:
-        raise ConfigError(
-            f"{PROJECT}:{access.key}: {source} has no context {access.context!r}; it has {', '.join(names)}"
-        )
+def _trim_token(settings: client.Configuration) -> None:
+    """Use tokens without the newline that files end with, as kubectl does."""
+    load = settings.refresh_api_key_hook
+
+    def refresh(configuration: client.Configuration) -> None:
+        if load:
+            load(configuration)
+        configuration.api_key = {name: token.strip() for name, token in configuration.api_key.items()}
+
+    settings.refresh_api_key_hook = refresh  # type: ignore[assignment]
 
 
-def _check_service(cluster: Cluster, name: str) -> None:
-    if not cluster.read(f"/api/v1/namespaces/istio-system/services/{name}"):
-        raise cluster.problem(f"has no Service {name} in istio-system")
+def _root(api_version: str) -> str:
+    return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
 
 
 def _brief(error: Exception) -> str:

@@ -11,8 +11,7 @@ from typing import Any
 
 from clusters.cluster import Cluster
 from clusters.gateway_hooks import API_GATEWAY
-from components.kubernetes import OWNER
-from components.kyma_gateway import claims
+from components.lifecycle import OWNER
 from settings import Platform, Settings
 from settings.gateway import GatewayMode
 
@@ -49,8 +48,6 @@ def find(settings: Settings, target: Cluster) -> GatewaySite | None:
             raise target.problem(f"serves *.{domain} by kyma-system/kyma-gateway already", "gatewayDomain")
         return GatewaySite(domain)
     operator = settings.platform == Platform.KYMA and _has_to_give_up(target)
-    claimed = claims(wanted.mode, operator, wanted.apiserver_proxy, wanted.legacy_installer)
-    target.check_claims(claimed, OWNER, "gatewayTakeOver", "remove it, or set gatewayTakeOver to false")
     needed = ("kyma-system", *(("kyma-installer",) if wanted.legacy_installer else ()))
     found = {name: target.read(f"/api/v1/namespaces/{name}") for name in needed}
     return GatewaySite(domain, tuple(name for name, it in found.items() if not it or _is_a_stacks(it)), operator)

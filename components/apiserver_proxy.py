@@ -72,7 +72,7 @@ class ApiserverProxy(pulumi.ComponentResource):
         external_dns = {"external-dns.alpha.kubernetes.io/hostname": host} if host else {}
         return k8s.core.v1.Service(
             f"{name}-service",
-            metadata={**metadata, "annotations": {**metadata["annotations"], **_HAS_ADDRESS, **external_dns}},
+            metadata={**metadata, "annotations": {**_HAS_ADDRESS, **external_dns}},
             spec={
                 "type": "LoadBalancer",
                 "ports": [{"name": "https", "port": 443, "target_port": "secure"}],

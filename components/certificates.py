@@ -1,15 +1,18 @@
-"""The trust: a CA, and the server and client certificates it signs, all as pulumi-tls resources.
+"""The trust: a CA, the server and client certificates it signs, and signing requests for partners, all by pulumi-tls.
 
 Follows "Generate mTLS certificates" of the mTLS tutorial, with what its certificates lack: subject alternative names
 and extended key usages, without which no peer can tell the server's certificate from the client's.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Required, TypedDict
 
 import pulumi
 import pulumi_random as random
 import pulumi_tls as tls
+
+ORGANIZATION = "kyma-mtls"
 
 
 class _Algorithm(TypedDict, total=False):
@@ -35,6 +38,14 @@ class Subject(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
+class Names:
+    """Subject alternative names of a certificate: DNS names and URIs."""
+
+    dns: Sequence[pulumi.Input[str]]
+    uris: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class AuthorityArgs:
     """How a CA and the certificates it signs are issued.
 
@@ -49,20 +60,6 @@ class AuthorityArgs:
     ca_validity_hours: int
     early_renewal_hours: int
     generation: str
-
-
-@dataclass(frozen=True)
-class CertificatesArgs:
-    """What the certificates say.
-
-    domain: the server certificate's common name and DNS name
-    client_domain: the client certificate's common name and DNS name
-    authority: how they are issued
-    """
-
-    domain: str
-    client_domain: str
-    authority: AuthorityArgs
 
 
 @dataclass(frozen=True)
@@ -102,14 +99,15 @@ class Authority:
         )
         self.credential = _credential(certificate, key, subject)
 
-    def sign(self, resource: str, subject: Subject, dns_name: pulumi.Input[str], use: str) -> Credential:
-        """A new key and its certificate for one DNS name, of the extended key usage server_auth or client_auth."""
+    def sign(self, resource: str, subject: Subject, names: Names, use: str) -> Credential:
+        """Return a new key and its certificate, of the extended key usage server_auth or client_auth."""
         key = self._key(resource)
         request = tls.CertRequest(
             resource,
             private_key_pem=key.private_key_pem,
             subject=subject,
-            dns_names=[dns_name],
+            dns_names=names.dns,
+            uris=names.uris,
             opts=self._opts,
         )
         certificate = tls.LocallySignedCert(
@@ -126,37 +124,72 @@ class Authority:
         return _credential(certificate, key, subject)
 
     def _key(self, resource: str) -> tls.PrivateKey:
-        options = pulumi.ResourceOptions(
-            replacement_trigger=self._generation.hex,
-            additional_secret_outputs=["privateKeyPem", "privateKeyPemPkcs8", "privateKeyOpenssh"],
-        )
-        return tls.PrivateKey(
-            resource,
-            **_ALGORITHMS[self._args.key_algorithm],
-            opts=pulumi.ResourceOptions.merge(self._opts, options),
-        )
+        trigger = pulumi.ResourceOptions(replacement_trigger=self._generation.hex)
+        return _private_key(resource, self._args.key_algorithm, pulumi.ResourceOptions.merge(self._opts, trigger))
 
 
 class Certificates(pulumi.ComponentResource):
-    """Makes the CA (`ca`), and the `server` and `client` credentials it signed."""
+    """Makes the CA (`ca`), and signs credentials of servers and clients with it."""
 
     ca: Credential
-    server: Credential
-    client: Credential
 
-    def __init__(self, name: str, args: CertificatesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: AuthorityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("kyma-mtls:index:Certificates", name, None, opts)
-        subject: Subject = {"common_name": args.domain, "organization": "example Inc."}
-        authority = Authority(name, subject, args.authority, pulumi.ResourceOptions(parent=self))
-
-        def sign(role: str, domain: str, organization: str, use: str) -> Credential:
-            subject: Subject = {"common_name": domain, "organization": organization}
-            return authority.sign(f"{name}-{role}", subject, domain, use)
-
-        self.ca = authority.credential
-        self.server = sign("server", args.domain, "some organization", "server_auth")
-        self.client = sign("client", args.client_domain, "client organization", "client_auth")
+        self._name = name
+        subject: Subject = {"common_name": f"kyma-mtls {pulumi.get_stack()}", "organization": ORGANIZATION}
+        self._authority = Authority(name, subject, args, pulumi.ResourceOptions(parent=self))
+        self.ca = self._authority.credential
         self.register_outputs({"caCertificate": self.ca.certificate})
+
+    def server(self, host: str, domain: str) -> Credential:
+        """Return the credential by which a host of this name in the config serves its domain."""
+        subject: Subject = {"common_name": domain, "organization": ORGANIZATION}
+        return self._authority.sign(f"{self._name}-host-{host}", subject, Names([domain]), "server_auth")
+
+    def client(self, client: str, identity: str, domain: str) -> Credential:
+        """Return the credential by which a client shows its identity (a SPIFFE URI), and its domain if it has one."""
+        subject, names = client_names(client, identity, domain)
+        return self._authority.sign(f"{self._name}-client-{client}", subject, names, "client_auth")
+
+
+def client_names(client: str, identity: str, domain: str) -> tuple[Subject, Names]:
+    """Return what a client's certificate says of it."""
+    subject: Subject = {"common_name": domain or client, "organization": ORGANIZATION}
+    return subject, Names([domain] if domain else [], [identity])
+
+
+class SigningRequest(pulumi.ComponentResource):
+    """Makes a private key (`key`, a Pulumi secret) and a certificate signing request for it (`request`), both PEM.
+
+    Whoever signs the request decides how long the certificate is valid: no renewal or generation changes the key.
+    """
+
+    key: pulumi.Output[str]
+    request: pulumi.Output[str]
+    public_key: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, key_algorithm: str, subject: Subject, names: Names, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("kyma-mtls:index:SigningRequest", name, None, opts)
+        children = pulumi.ResourceOptions(parent=self)
+        key = _private_key(name, key_algorithm, children)
+        request = tls.CertRequest(
+            name,
+            private_key_pem=key.private_key_pem,
+            subject=subject,
+            dns_names=names.dns,
+            uris=names.uris,
+            opts=children,
+        )
+        self.key, self.request, self.public_key = key.private_key_pem, request.cert_request_pem, key.public_key_pem
+        self.register_outputs({"request": self.request})
+
+
+def _private_key(resource: str, algorithm: str, opts: pulumi.ResourceOptions) -> tls.PrivateKey:
+    secret = ["privateKeyPem", "privateKeyPemPkcs8", "privateKeyOpenssh"]
+    options = pulumi.ResourceOptions(additional_secret_outputs=secret)
+    return tls.PrivateKey(resource, **_ALGORITHMS[algorithm], opts=pulumi.ResourceOptions.merge(opts, options))
 
 
 def _credential(

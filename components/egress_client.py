@@ -1,92 +1,98 @@
-"""The cluster that calls out: curl, whose plain HTTP leaves through the egress gateway, which originates mutual TLS.
+"""The cluster that calls out through its egress gateway, which holds the client certificate so that no caller has to.
 
 Follows "Expose the workload" and "Enhance Security by Implementing NetworkPolicies" of the mTLS tutorial. Beyond it,
-the egress gateway verifies the server's name, the hop to the egress gateway is mutual TLS of the mesh, the access log
-is that of the egress gateway alone, and the NetworkPolicy knows DNS over TCP and Gardener's DNS Pods.
+the access log is that of the egress gateway alone, and the NetworkPolicy knows DNS over TCP and Gardener's DNS Pods.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.authorization import Identities
 from components.certificates import Credential
+from components.demo import CURL, DemoCaller
 from components.kubernetes import (
     EGRESS_GATEWAY,
     ISTIO_SYSTEM,
-    Ownership,
     credential_secret,
+    in_istio_system,
     injected_namespace,
-    workload,
+    istio,
 )
 
-CREDENTIAL = "client-credential"
-ACCESS_LOG = "egress-access-log"
-ORIGINATE_MTLS = "originate-mtls-for-httpbin"
-
-_GATEWAY_HOST = "istio-egressgateway.istio-system.svc.cluster.local"
 _NODE_LOCAL_DNS = "169.254.20.10/32"
 _GARDENER_DNS_PORT = 8053
 
 
 @dataclass(frozen=True)
 class EgressClientArgs:
-    """Who calls, and what it may reach.
+    """Who calls, and how the namespaces are closed.
 
     platform: kyma (the egress gateway is enabled in the Istio CR) or istio (it is there as installed)
-    domain: host name of the target
-    namespace: made for the workload
-    ownership: marks the namespace and what goes into istio-system
-    image: has curl and sleep
-    client: the egress gateway's credential
-    ca_certificate: PEM of the CA that must have signed the target's certificate
-    network_policy: whether the namespace may be left through the egress gateway only
+    namespace: made for what belongs to the stack
+    demo_image: has curl and sleep; empty if the callers are the user's own
+    callers: NAMESPACE/SERVICEACCOUNT, or NAMESPACE for all of it
+    client: the egress gateway's credential for hosts of the stack
+    ca_certificate: PEM of the CA that must have signed the certificates of those hosts
+    closed: whether the stack's own namespace may be left through the egress gateway only
+    closed_namespaces: namespaces of callers for which the same holds
     """
 
     platform: str
-    domain: str
     namespace: pulumi.Input[str]
-    ownership: Ownership
-    image: str
+    demo_image: str
+    callers: Sequence[str]
     client: Credential
     ca_certificate: pulumi.Output[str]
-    network_policy: bool
+    closed: bool
+    closed_namespaces: Sequence[str]
 
 
 class EgressClient(pulumi.ComponentResource):
-    """Makes the namespace, the Secret client-credential, curl, its way out and the NetworkPolicy.
+    """Makes the stack's namespace, the Secret client-credential-NAMESPACE, the NetworkPolicies, and curl if it is the
+    caller; the route to each host is a child of its own.
 
-    Gives `namespace` and `secret` (its name).
+    Gives `namespace`, `secret` (its name) and `callers` (their identities in the mesh).
     """
 
     namespace: pulumi.Output[str]
     secret: pulumi.Output[str]
+    callers: Identities
 
     def __init__(self, name: str, args: EgressClientArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("kyma-mtls:index:EgressClient", name, None, opts)
         self._name, self._args, self._opts = name, args, pulumi.ResourceOptions(parent=self)
-        self.namespace = injected_namespace(
-            f"{name}-namespace", args.namespace, args.ownership, self._opts
-        ).metadata.name
-        self.secret = credential_secret(
-            f"{name}-credential",
-            args.ownership.metadata(CREDENTIAL),
-            {"ca.crt": args.ca_certificate, "tls.crt": args.client.certificate, "tls.key": args.client.key},
-            self._opts,
-        ).metadata.name
+        self.namespace = injected_namespace(f"{name}-namespace", args.namespace, self._opts).metadata.name
+        self.secret = self._credential()
+        self.callers = self._identities()
         if args.platform == "kyma":
             self._enable_egress_gateway()
         self._access_log()
-        self._curl()
-        self._service_entry()
-        self._gateway()
-        self._destination_rule_to_gateway()
-        self._virtual_service()
-        self._destination_rule_to_target()
-        if args.network_policy:
-            self._network_policy()
+        if args.demo_image:
+            DemoCaller(f"{name}-curl", self.namespace, args.demo_image, self._opts)
+        if args.closed or args.closed_namespaces:
+            self._network_policies()
         self.register_outputs({"namespace": self.namespace, "secret": self.secret})
+
+    def _credential(self) -> pulumi.Output[str]:
+        client = self._args.client
+        return credential_secret(
+            f"{self._name}-credential",
+            in_istio_system(pulumi.Output.concat("client-credential-", self.namespace)),
+            {"ca.crt": self._args.ca_certificate, "tls.crt": client.certificate, "tls.key": client.key},
+            self._opts,
+        ).metadata.name
+
+    def _identities(self) -> Identities:
+        """Return the callers as the egress gateway sees them, in whatever trust domain the mesh has."""
+        accounts = [caller.split("/") for caller in self._args.callers if "/" in caller]
+        principals = [
+            pulumi.Output.concat("*/ns/", namespace, "/sa/", account)
+            for namespace, account in [*accounts, *([(self.namespace, CURL)] if self._args.demo_image else [])]
+        ]
+        return Identities(principals, [caller for caller in self._args.callers if "/" not in caller])
 
     def _enable_egress_gateway(self) -> None:
         # Kyma owns the Istio CR, and deleting it uninstalls Istio: only this field of it is ours.
@@ -100,170 +106,48 @@ class EgressClient(pulumi.ComponentResource):
         )
 
     def _access_log(self) -> None:
-        self._istio(
-            "access-log",
-            "telemetry.istio.io/v1",
-            "Telemetry",
-            self._args.ownership.metadata(ACCESS_LOG),
-            {"selector": {"matchLabels": EGRESS_GATEWAY}, "accessLogging": [{"providers": [{"name": "envoy"}]}]},
-        )
+        metadata = in_istio_system(pulumi.Output.concat("egress-access-log-", self.namespace))
+        spec = {"selector": {"matchLabels": EGRESS_GATEWAY}, "accessLogging": [{"providers": [{"name": "envoy"}]}]}
+        istio(f"{self._name}-access-log", "Telemetry", metadata, spec, self._opts)
 
-    def _curl(self) -> None:
-        workload(
-            f"{self._name}-curl",
-            "curl",
-            self.namespace,
-            {"image": self._args.image, "command": ["/bin/sleep", "infinity"]},
-            {"name": "https", "port": 443},
-            {"networking.kyma-project.io/to-egressgateway": "allowed"},
-            self._opts,
-        )
+    def _network_policies(self) -> None:
+        dns = k8s.core.v1.Service.get(f"{self._name}-dns", "kube-system/kube-dns", self._opts)
+        spec = _egress_only(pulumi.Output.concat(dns.spec.cluster_ip, "/32"))
+        name = "network-policy-allow-egress-traffic"
+        if self._args.closed:
+            k8s.networking.v1.NetworkPolicy(
+                f"{self._name}-network-policy",
+                metadata={"name": name, "namespace": self.namespace},
+                spec=spec,
+                opts=self._opts,
+            )
+        for namespace in self._args.closed_namespaces:
+            k8s.networking.v1.NetworkPolicy(
+                f"{self._name}-network-policy-{namespace}",
+                metadata={"name": pulumi.Output.concat(name, "-", self.namespace), "namespace": namespace},
+                spec=spec,
+                opts=self._opts,
+            )
 
-    def _service_entry(self) -> None:
-        self._istio(
-            "service-entry",
-            "networking.istio.io/v1",
-            "ServiceEntry",
-            self._own("httpbin"),
+
+def _egress_only(dns_address: pulumi.Output[str]) -> k8s.networking.v1.NetworkPolicySpecArgsDict:
+    cluster_dns, node_dns = (_pods("kube-system", "k8s-app", app) for app in ("kube-dns", "node-local-dns"))
+    return {
+        "pod_selector": {},
+        "policy_types": ["Egress"],
+        "egress": [
             {
-                "hosts": [self._args.domain],
-                "exportTo": [".", ISTIO_SYSTEM],
-                "ports": [
-                    {"number": 80, "name": "http", "protocol": "HTTP"},
-                    {"number": 443, "name": "https", "protocol": "HTTPS"},
-                ],
-                "resolution": "DNS",
+                "to": [_block(dns_address), _block(_NODE_LOCAL_DNS), node_dns, cluster_dns],
+                "ports": _dns_ports(53),
             },
-        )
-
-    def _gateway(self) -> None:
-        self._istio(
-            "gateway",
-            "networking.istio.io/v1",
-            "Gateway",
-            self._own("istio-egressgateway"),
+            {"to": [cluster_dns], "ports": _dns_ports(_GARDENER_DNS_PORT)},
             {
-                "selector": EGRESS_GATEWAY,
-                "servers": [
-                    {
-                        "port": {"number": 443, "name": "https", "protocol": "HTTPS"},
-                        "tls": {"mode": "ISTIO_MUTUAL"},
-                        "hosts": [self._args.domain],
-                    }
-                ],
+                "to": [_pods(ISTIO_SYSTEM, "istio", "egressgateway")],
+                "ports": [{"port": 8443, "protocol": "TCP"}],
             },
-        )
-
-    def _destination_rule_to_gateway(self) -> None:
-        tls = {"mode": "ISTIO_MUTUAL", "sni": self._args.domain}
-        policy = {"portLevelSettings": [{"port": {"number": 443}, "tls": tls}]}
-        self._istio(
-            "to-gateway",
-            "networking.istio.io/v1",
-            "DestinationRule",
-            self._own("egressgateway-for-httpbin"),
-            {"host": _GATEWAY_HOST, "exportTo": ["."], "subsets": [{"name": "httpbin", "trafficPolicy": policy}]},
-        )
-
-    def _virtual_service(self) -> None:
-        to_gateway = {"host": _GATEWAY_HOST, "subset": "httpbin", "port": {"number": 443}}
-        to_target = {"host": self._args.domain, "port": {"number": 443}}
-        self._istio(
-            "route",
-            "networking.istio.io/v1",
-            "VirtualService",
-            self._own("direct-httpbin-through-egress-gateway"),
-            {
-                "hosts": [self._args.domain],
-                "exportTo": [".", ISTIO_SYSTEM],
-                "gateways": ["istio-egressgateway", "mesh"],
-                "http": [
-                    {"match": [{"gateways": ["mesh"], "port": 80}], "route": [{"destination": to_gateway}]},
-                    {
-                        "match": [{"gateways": ["istio-egressgateway"], "port": 443}],
-                        "route": [{"destination": to_target}],
-                    },
-                ],
-            },
-        )
-
-    def _destination_rule_to_target(self) -> None:
-        # Without workloadSelector, sidecars drop the credential they cannot read and send plaintext.
-        tls = {
-            "mode": "MUTUAL",
-            "credentialName": self.secret,
-            "sni": self._args.domain,
-            "subjectAltNames": [self._args.domain],
-        }
-        self._istio(
-            "originate-mtls",
-            "networking.istio.io/v1",
-            "DestinationRule",
-            self._args.ownership.metadata(ORIGINATE_MTLS),
-            {
-                "host": self._args.domain,
-                "exportTo": ["."],
-                "workloadSelector": {"matchLabels": EGRESS_GATEWAY},
-                "trafficPolicy": {"portLevelSettings": [{"port": {"number": 443}, "tls": tls}]},
-            },
-        )
-
-    def _network_policy(self) -> None:
-        dns_service = k8s.core.v1.Service.get(f"{self._name}-dns", "kube-system/kube-dns", self._opts)
-        cluster_dns, node_dns = (_pods("kube-system", "k8s-app", app) for app in ("kube-dns", "node-local-dns"))
-        dns_address = pulumi.Output.concat(dns_service.spec.cluster_ip, "/32")
-        k8s.networking.v1.NetworkPolicy(
-            f"{self._name}-network-policy",
-            metadata=self._own("network-policy-allow-egress-traffic"),
-            spec={
-                "pod_selector": {},
-                "policy_types": ["Egress"],
-                "egress": [
-                    {
-                        "to": [_block(dns_address), _block(_NODE_LOCAL_DNS), node_dns, cluster_dns],
-                        "ports": _dns_ports(53),
-                    },
-                    {"to": [cluster_dns], "ports": _dns_ports(_GARDENER_DNS_PORT)},
-                    {
-                        "to": [_pods(ISTIO_SYSTEM, "istio", "egressgateway")],
-                        "ports": [{"port": 8443, "protocol": "TCP"}],
-                    },
-                    {"to": [_pods(ISTIO_SYSTEM, "app", "istiod")], "ports": [{"port": 15012, "protocol": "TCP"}]},
-                ],
-            },
-            opts=self._opts,
-        )
-
-    def _own(self, name: str) -> dict[str, Any]:
-        """Metadata of an object in the stack's own namespace."""
-        return {"name": name, "namespace": self.namespace}
-
-    def _istio(
-        self,
-        resource: str,
-        api_version: str,
-        kind: str,
-        metadata: dict[str, Any],
-        spec: dict[str, object],
-    ) -> None:
-        k8s.apiextensions.CustomResource(
-            f"{self._name}-{resource}",
-            api_version=api_version,
-            kind=kind,
-            metadata=metadata,
-            spec=spec,
-            opts=self._opts,
-        )
-
-
-def claims(namespace: str) -> list[str]:
-    """API paths of what EgressClient makes under a name that others may have used."""
-    return [
-        f"/api/v1/namespaces/{namespace}",
-        f"/api/v1/namespaces/{ISTIO_SYSTEM}/secrets/{CREDENTIAL}",
-        f"/apis/telemetry.istio.io/v1/namespaces/{ISTIO_SYSTEM}/telemetries/{ACCESS_LOG}",
-        f"/apis/networking.istio.io/v1/namespaces/{ISTIO_SYSTEM}/destinationrules/{ORIGINATE_MTLS}",
-    ]
+            {"to": [_pods(ISTIO_SYSTEM, "app", "istiod")], "ports": [{"port": 15012, "protocol": "TCP"}]},
+        ],
+    }
 
 
 def _block(cidr: pulumi.Input[str]) -> k8s.networking.v1.NetworkPolicyPeerArgsDict:

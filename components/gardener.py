@@ -67,4 +67,4 @@ class Gardener:
 
 
 def _annotated(metadata: dict[str, Any], annotations: Mapping[str, str]) -> dict[str, Any]:
-    return {**metadata, "annotations": {**metadata["annotations"], **annotations}}
+    return {**metadata, "annotations": {**metadata.get("annotations", {}), **annotations}}

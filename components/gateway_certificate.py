@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.certificates import Authority, AuthorityArgs
+from components.certificates import Authority, AuthorityArgs, Names
 from components.gardener import Gardener
 from components.kubernetes import credential_secret
 
@@ -102,7 +102,7 @@ class _SelfSigned:
         self._authority = Authority(name, {"common_name": "Kyma gateway CA", "organization": "Kyma"}, args, opts)
 
     def issue(self, resource: str, wanted: Wanted, opts: pulumi.ResourceOptions) -> Issued:
-        server = self._authority.sign(resource, {"organization": "Kyma"}, wanted.host, "server_auth")
+        server = self._authority.sign(resource, {"organization": "Kyma"}, Names([wanted.host]), "server_auth")
         return _stored(resource, wanted, server.certificate, self._authority.credential.certificate, server.key, opts)
 
 

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
@@ -10,39 +9,41 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 ISTIO_SYSTEM = "istio-system"
-OWNER = "kyma-mtls/owner"
 EGRESS_GATEWAY = {"istio": "egressgateway"}
 INGRESS_GATEWAY = {"app": "istio-ingressgateway", "istio": "ingressgateway"}
 
-
-@dataclass(frozen=True)
-class Ownership:
-    """How a stack marks what it makes where others make things too.
-
-    suffix: ends the name of each such object; may be empty
-    owner: differs between any two stacks. Server-side apply would let a second stack take over an object of the same
-        name, and delete it in the end; it refuses to change the annotation OWNER of another's.
-    """
-
-    suffix: pulumi.Input[str]
-    owner: pulumi.Input[str]
-
-    def metadata(self, name: str) -> dict[str, Any]:
-        """Of an object in istio-system, where the gateways look for what is theirs."""
-        return {"name": pulumi.Output.concat(name, self.suffix), "namespace": ISTIO_SYSTEM, **self.annotations()}
-
-    def annotations(self) -> dict[str, Any]:
-        """The mark alone."""
-        return {"annotations": {OWNER: self.owner}}
+_GROUPS = {
+    "AuthorizationPolicy": "security.istio.io",
+    "DestinationRule": "networking.istio.io",
+    "Gateway": "networking.istio.io",
+    "ServiceEntry": "networking.istio.io",
+    "Telemetry": "telemetry.istio.io",
+    "VirtualService": "networking.istio.io",
+}
+# The Deployment is waited for; waiting for the Service's endpoints, too, takes ten seconds more.
+_NO_WAIT = {"pulumi.com/skipAwait": "true"}
 
 
-def injected_namespace(
-    resource: str, name: pulumi.Input[str], ownership: Ownership, opts: pulumi.ResourceOptions
-) -> k8s.core.v1.Namespace:
-    """A namespace whose pods get a sidecar."""
-    labels = {"istio-injection": "enabled"}
-    return k8s.core.v1.Namespace(
-        resource, metadata={"name": name, "labels": labels, **ownership.annotations()}, opts=opts
+def injected_namespace(resource: str, name: pulumi.Input[str], opts: pulumi.ResourceOptions) -> k8s.core.v1.Namespace:
+    """Return a namespace whose Pods get a sidecar."""
+    return k8s.core.v1.Namespace(resource, metadata={"name": name, "labels": {"istio-injection": "enabled"}}, opts=opts)
+
+
+def in_istio_system(name: pulumi.Input[str]) -> dict[str, Any]:
+    """Return the metadata of an object in istio-system, where the gateways look for what is theirs."""
+    return {"name": name, "namespace": ISTIO_SYSTEM}
+
+
+def istio(
+    resource: str,
+    kind: str,
+    metadata: Mapping[str, Any],
+    spec: Mapping[str, Any],
+    opts: pulumi.ResourceOptions,
+) -> k8s.apiextensions.CustomResource:
+    """Return an object of one of Istio's own kinds."""
+    return k8s.apiextensions.CustomResource(
+        resource, api_version=f"{_GROUPS[kind]}/v1", kind=kind, metadata=metadata, spec=spec, opts=opts
     )
 
 
@@ -131,4 +132,9 @@ def workload(
         },
         opts=opts,
     )
-    return k8s.core.v1.Service(resource, metadata=metadata, spec={"ports": [port], "selector": labels}, opts=opts)
+    return k8s.core.v1.Service(
+        resource,
+        metadata={**metadata, "annotations": _NO_WAIT},
+        spec={"ports": [port], "selector": labels},
+        opts=opts,
+    )

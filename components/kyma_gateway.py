@@ -19,7 +19,15 @@ from components.gateway_certificate import (
     Wanted,
     certificate_source,
 )
-from components.kubernetes import INGRESS_GATEWAY, ISTIO_SYSTEM, Ownership, credential_secret, demo_domain, in_base64
+from components.kubernetes import (
+    INGRESS_GATEWAY,
+    credential_secret,
+    demo_domain,
+    in_base64,
+    in_istio_system,
+    istio,
+)
+from components.lifecycle import OWNER
 
 _OVERRIDES = {"installer": "overrides", "kyma-project.io/installation": ""}
 
@@ -30,11 +38,13 @@ class TakeOver:
 
     namespaces: of kyma-system and kyma-installer, those that the stack makes
     operator: whether Kyma's API Gateway module has to give up its gateway
+    owner: the stack's mark, set on what the operator has to give up
     given_up, given_back: hooks that wait until it has, and that give it back at the end
     """
 
     namespaces: Sequence[str]
     operator: bool
+    owner: pulumi.Input[str]
     given_up: pulumi.ResourceHookBinding
     given_back: pulumi.ResourceHookBinding
 
@@ -46,7 +56,6 @@ class KymaGatewayArgs:
     domain: without the `*.`; empty for one derived from the address
     address: of the ingress gateway, an IP address or host name
     namespace: the stack's own; also ends the names of what goes into istio-system
-    owner: marks what lies where others could make the same
     take_over: None leaves the documented names to others
     certificate: the mode and its settings
     cipher_suites: of TLS 1.2, best first
@@ -59,7 +68,6 @@ class KymaGatewayArgs:
     domain: str
     address: pulumi.Output[str]
     namespace: pulumi.Input[str]
-    owner: pulumi.Input[str]
     take_over: TakeOver | None
     certificate: CertificateArgs
     cipher_suites: Sequence[str]
@@ -85,7 +93,7 @@ class KymaGateway(pulumi.ComponentResource):
     def __init__(self, name: str, args: KymaGatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("kyma-mtls:index:KymaGateway", name, None, opts)
         self._name, self._args, self._opts = name, args, pulumi.ResourceOptions(parent=self)
-        self._ownership = Ownership("" if args.take_over else pulumi.Output.concat("-", args.namespace), args.owner)
+        self._suffix = "" if args.take_over else pulumi.Output.concat("-", args.namespace)
         self._system = self._installer = args.namespace
         if args.take_over:
             self._take_over(args.take_over)
@@ -93,7 +101,7 @@ class KymaGateway(pulumi.ComponentResource):
         self._hosts = pulumi.Output.concat("*.", self.domain)
         source = certificate_source(name, args.certificate, self._opts)
         gardener = args.certificate.gardener if isinstance(args.certificate, GardenerArgs) else None
-        secret, certificate = map(self._ownership.metadata, ("kyma-gateway-certs", "kyma-tls-cert"))
+        secret, certificate = map(self._in_istio_system, ("kyma-gateway-certs", "kyma-tls-cert"))
         issued = source.issue(f"{name}-certificate", Wanted(self._hosts, secret, certificate), self._opts)
         self.secret, self.ca_certificate = secret["name"], issued.ca_certificate
         self.ca_secret = pulumi.Output.concat(self.secret, "-cacert")
@@ -113,13 +121,14 @@ class KymaGateway(pulumi.ComponentResource):
         def place(namespace: str) -> pulumi.Input[str]:
             if namespace not in take_over.namespaces:
                 return namespace
-            metadata = {"name": namespace, **self._ownership.annotations()}
-            return k8s.core.v1.Namespace(f"{self._name}-{namespace}", metadata=metadata, opts=self._opts).metadata.name
+            return k8s.core.v1.Namespace(
+                f"{self._name}-{namespace}", metadata={"name": namespace}, opts=self._opts
+            ).metadata.name
 
         self._system, self._installer = place("kyma-system"), place("kyma-installer")
         if take_over.operator:
             # Force would override another stack's mark, too: that one is set without.
-            mark = self._patch_module("owner", self._ownership.annotations())
+            mark = self._patch_module("owner", {"annotations": {OWNER: take_over.owner}})
             options = pulumi.ResourceOptions(depends_on=[mark], hooks=take_over.given_back)
             force = {"annotations": {"pulumi.com/patchForce": "true"}}
             switch = self._patch_module("operator", force, {"enableKymaGateway": False}, options)
@@ -143,40 +152,33 @@ class KymaGateway(pulumi.ComponentResource):
 
     def _place(self, name: str) -> dict[str, Any]:
         """Metadata of an object in kyma-system, or in the stack's own namespace."""
-        return {"name": name, "namespace": self._system, **self._ownership.annotations()}
+        return {"name": name, "namespace": self._system}
+
+    def _in_istio_system(self, name: str) -> dict[str, Any]:
+        return in_istio_system(pulumi.Output.concat(name, self._suffix))
 
     def _gateway(self) -> pulumi.Output[str]:
-        return k8s.apiextensions.CustomResource(
-            f"{self._name}-gateway",
-            api_version="networking.istio.io/v1",
-            kind="Gateway",
-            metadata=self._place("kyma-gateway"),
-            spec={
-                "selector": INGRESS_GATEWAY,
-                "servers": [
-                    {
-                        "port": {"number": 443, "name": "https", "protocol": "HTTPS"},
-                        "tls": {
-                            "mode": "SIMPLE",
-                            "credentialName": self.secret,
-                            "minProtocolVersion": "TLSV1_2",
-                            "cipherSuites": list(self._args.cipher_suites),
-                        },
-                        "hosts": [self._hosts],
-                    },
-                    {
-                        "port": {"number": 80, "name": "http", "protocol": "HTTP"},
-                        "tls": {"httpsRedirect": True},
-                        "hosts": [self._hosts],
-                    },
-                ],
+        https = {
+            "port": {"number": 443, "name": "https", "protocol": "HTTPS"},
+            "tls": {
+                "mode": "SIMPLE",
+                "credentialName": self.secret,
+                "minProtocolVersion": "TLSV1_2",
+                "cipherSuites": list(self._args.cipher_suites),
             },
-            opts=self._opts,
-        ).id
+            "hosts": [self._hosts],
+        }
+        http = {
+            "port": {"number": 80, "name": "http", "protocol": "HTTP"},
+            "tls": {"httpsRedirect": True},
+            "hosts": [self._hosts],
+        }
+        spec = {"selector": INGRESS_GATEWAY, "servers": [https, http]}
+        return istio(f"{self._name}-gateway", "Gateway", self._place("kyma-gateway"), spec, self._opts).id
 
     def _propagate(self, issued: Issued) -> None:
-        ca = {**self._ownership.metadata("kyma-gateway-certs"), "name": self.ca_secret}
-        credential_secret(f"{self._name}-ca", ca, {"cacert": issued.ca_certificate}, self._opts)
+        ca = {"cacert": issued.ca_certificate}
+        credential_secret(f"{self._name}-ca", in_istio_system(self.ca_secret), ca, self._opts)
         # Its readers only verify with it: the key stays out.
         ingress = self._place("ingress-tls-cert")
         credential_secret(f"{self._name}-ingress", ingress, {"tls.crt": issued.certificate}, self._opts)
@@ -208,45 +210,14 @@ class KymaGateway(pulumi.ComponentResource):
 
     def _service_entries(self) -> None:
         for host in self._args.service_entry_hosts:
-            k8s.apiextensions.CustomResource(
-                f"{self._name}-{host}",
-                api_version="networking.istio.io/v1",
-                kind="ServiceEntry",
-                metadata={"name": host, "namespace": self._args.namespace},
-                spec={
-                    "hosts": [host],
-                    "location": "MESH_EXTERNAL",
-                    "resolution": "DNS",
-                    "ports": [
-                        {"number": 80, "name": "http", "protocol": "HTTP"},
-                        {"number": 443, "name": "tls", "protocol": "TLS"},
-                    ],
-                },
-                opts=self._opts,
-            )
-
-
-def claims(mode: str, operator: bool, apiserver_proxy: bool, legacy_installer: bool) -> list[str]:
-    """API paths of what a take-over makes under names that others may have used.
-
-    What Kyma's operator still has is not among them, if it is to give that up.
-    """
-    core, system = "/api/v1/namespaces", "kyma-system"
-    paths = [f"{core}/{system}/secrets/ingress-tls-cert", f"{core}/{ISTIO_SYSTEM}/secrets/kyma-gateway-certs-cacert"]
-    if not operator:
-        paths += [
-            f"{core}/{ISTIO_SYSTEM}/secrets/kyma-gateway-certs",
-            f"/apis/networking.istio.io/v1/namespaces/{system}/gateways/kyma-gateway",
-        ]
-    if mode == "gardener" and not operator:
-        paths += [
-            f"/apis/cert.gardener.cloud/v1alpha1/namespaces/{ISTIO_SYSTEM}/certificates/kyma-tls-cert",
-            f"/apis/dns.gardener.cloud/v1alpha1/namespaces/{system}/dnsentries/kyma-gateway",
-        ]
-    if apiserver_proxy:
-        kinds = {"services": "-ssl", "secrets": "-tls-cert", "configmaps": ""}
-        paths += [f"{core}/{system}/{plural}/apiserver-proxy{end}" for plural, end in kinds.items()]
-    if legacy_installer:
-        names = ("net-global-overrides", "my-certificate-overrides")
-        paths += [f"{core}/kyma-installer/configmaps/{name}" for name in names]
-    return paths
+            spec = {
+                "hosts": [host],
+                "location": "MESH_EXTERNAL",
+                "resolution": "DNS",
+                "ports": [
+                    {"number": 80, "name": "http", "protocol": "HTTP"},
+                    {"number": 443, "name": "tls", "protocol": "TLS"},
+                ],
+            }
+            metadata = {"name": host, "namespace": self._args.namespace}
+            istio(f"{self._name}-{host}", "ServiceEntry", metadata, spec, self._opts)

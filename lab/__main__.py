@@ -1,4 +1,4 @@
-"""Two real Kubernetes clusters with Istio on this machine: `target` and `client`."""
+"""Real Kubernetes clusters with Istio on this machine: `target`, `client` and, on request, `client2` to `client4`."""
 
 import argparse
 import shlex
@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -19,7 +18,7 @@ from lab import images, network, preflight, rootfs, toolchain
 from lab.errors import LabError
 from lab.lock import only_one
 from lab.mesh import Mesh
-from lab.node import NODES, Node, lab_dir
+from lab.node import CLIENTS, NODES, Node, lab_dir
 from lab.sandbox import Sandbox
 from lab.toolchain import Toolchain
 
@@ -29,30 +28,38 @@ PASSPHRASE = "kyma-mtls-lab"  # noqa: S105 - public on purpose: the keys it lock
 console = Console(highlight=False, soft_wrap=True)
 
 
-def up(_: argparse.Namespace) -> None:
-    """Build what is missing, boot both clusters and write their kubeconfigs to .lab/."""
+def up(arguments: argparse.Namespace) -> None:
+    """Build what is missing, boot the clusters that are not running and write their kubeconfigs to .lab/."""
     begin = time.monotonic()
     preflight.check()
     with _only_one():
-        if not any(node.sandbox.alive() for node in NODES):
-            preflight.check_free()
+        nodes = _nodes(arguments.clients)
+        if off := [node for node in nodes if not node.sandbox.alive()]:
+            preflight.check_free(len(off))
         chain = toolchain.ensure(console)
-        meshes = [Mesh(node, chain.bin) for node in NODES]
-        if not any(_problems(meshes).values()):
-            _hand_over()
-            console.print("The lab is up")
-            return
-        _end_all()
-        root = rootfs.ensure("node", console)
-        archive = images.ensure(chain, root, console)
-        booting = time.monotonic()
-        _boot(chain, meshes, root, archive)
-        _hand_over()
-    now = time.monotonic()
+        _end_if_broken(chain)
+        missing = [node for node in nodes if not node.booted.exists()]
+        took = _boot(chain, missing) if missing else 0
+        _hand_over(nodes)
+    if not missing:
+        console.print("The lab is up")
+        return
     console.print(
-        f"The lab is up: booted in {now - booting:.0f} s, {now - begin:.0f} s in all. "
+        f"The lab is up: booted in {took:.0f} s, {time.monotonic() - begin:.0f} s in all. "
         f'`eval "$(python -m lab env)"` sets a shell up for it'
     )
+
+
+def restart(arguments: argparse.Namespace) -> None:
+    """End one cluster with all its state and boot another with the same name and address."""
+    preflight.check()
+    node = _node(arguments.name)
+    with _only_one():
+        if not (node.state.exists() and INTERNET.alive()):
+            raise LabError(f"{node.name} is not running; `python -m lab up` boots the lab")
+        took = _boot(toolchain.ensure(console), [node])
+        _hand_over([node])
+    console.print(f"{node.name} is up: booted in {took:.0f} s")
 
 
 def build(arguments: argparse.Namespace) -> None:
@@ -63,7 +70,7 @@ def build(arguments: argparse.Namespace) -> None:
 
 
 def down(_: argparse.Namespace) -> None:
-    """End both clusters and remove every trace of them; what was built stays in the cache."""
+    """End every cluster and remove every trace of the lab; what was built stays in the cache."""
     preflight.check_root()
     with _only_one():
         _end_all()
@@ -73,7 +80,7 @@ def down(_: argparse.Namespace) -> None:
 def status(_: argparse.Namespace) -> None:
     """Say how each part of the lab is; exits with 1 when something is not well."""
     preflight.check_root()
-    problems = _problems([Mesh(node, toolchain.cache_dir() / "bin") for node in NODES])
+    problems = _problems(_nodes(), toolchain.cache_dir() / "bin")
     addresses = {node.name: node.address for node in NODES} | {"internet": network.WEBSITE_ADDRESS}
     table = Table("", "address", "state")
     for name, found in problems.items():
@@ -97,14 +104,14 @@ def env(_: argparse.Namespace) -> None:
         "PULUMI_BACKEND_URL": f"file://{lab_dir() / 'pulumi'}",
         "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
         "PULUMI_SKIP_UPDATE_CHECK": "true",
-        "KUBECONFIG": ":".join(str(_handed_over(node)) for node in NODES),
+        "KUBECONFIG": ":".join(str(_handed_over(node)) for node in _nodes()),
     }.items():
         print(f"export {name}={shlex.quote(value)}")
 
 
 def logs(arguments: argparse.Namespace) -> None:
     """Print a program's log on a node; without a program, list the logs there are."""
-    nodes = [_node(arguments.node)] if arguments.node else list(NODES)
+    nodes = [_node(arguments.node)] if arguments.node else _nodes()
     if arguments.program:
         file = _existing(nodes[0].logs / f"{arguments.program}.log")
         subprocess.run(["tail", "-n", "+1", *(["-F"] if arguments.follow else []), file], check=False)
@@ -138,24 +145,60 @@ def purge(arguments: argparse.Namespace) -> None:
     console.print(f"{max(freed, 0) / 2**30:.1f} GiB given back")
 
 
-def _boot(chain: Toolchain, meshes: list[Mesh], root: Path, archive: Path) -> None:
+def _nodes(clients: int = 1) -> list[Node]:
+    """The target, this many clients, and those that the lab has anyway."""
+    return [node for node in NODES if node not in CLIENTS[clients:] or node.state.exists()]
+
+
+def _end_if_broken(chain: Toolchain) -> None:
+    """End the whole lab when a part of it that was up is not well, and say what."""
+    booted = [node for node in NODES if node.booted.exists()]
+    problems = [f"{name}: {', '.join(found)}" for name, found in _problems(booted, chain.bin).items() if found]
+    if problems and booted:
+        console.print(f"Ending a broken lab ({'; '.join(problems)})")
+    if problems:
+        _end_all()
+
+
+def _boot(chain: Toolchain, nodes: list[Node]) -> float:
+    """Boot these anew, beside the others that are running; returns how many seconds it took."""
+    Sandbox("build").end()  # of an `up` that was killed
+    root = rootfs.ensure("node", console)
+    archive = images.ensure(chain, root, console)
+    for node in nodes:
+        node.end()
+    if not any(node.sandbox.alive() for node in NODES):
+        images.sweep(archive, root, console)
     begin = time.monotonic()
-
-    def reporter(name: str) -> Callable[[str], None]:
-        return lambda step: console.print(f"{time.monotonic() - begin:4.0f} s  {name}: {step}")
-
     lab_dir().mkdir(parents=True, exist_ok=True, mode=0o700)
-    network.up({node.name: node.address for node in NODES})
-    _start_internet(chain)
-    for node in NODES:
+    if not INTERNET.alive():
+        network.up()
+        _start_internet(chain)
+    for node in nodes:
         node.start(chain, root, archive)
+    _install(chain, nodes, begin)
+    return time.monotonic() - begin
+
+
+def _install(chain: Toolchain, nodes: list[Node], begin: float) -> None:
+    """Install what runs inside clusters that were just started, side by side."""
+
+    def install(node: Node) -> None:
+        def report(step: str) -> None:
+            console.print(f"{time.monotonic() - begin:4.0f} s  {node.name}: {step}")
+
+        Mesh(node, chain.bin).install(report)
+        node.booted.touch()
+
     with ThreadPoolExecutor() as pool:
-        boots = [pool.submit(mesh.install, reporter(mesh.node.name)) for mesh in meshes]
+        boots = [pool.submit(install, node) for node in nodes]
         try:
             for boot in boots:
                 boot.result()
         except KeyboardInterrupt:
-            _end_all()  # else the threads would go on waiting for their clusters
+            for node in nodes:
+                if not node.booted.exists():
+                    node.sandbox.end()  # else its thread would go on waiting for it
             raise
 
 
@@ -173,16 +216,16 @@ def _end_all() -> None:
     shutil.rmtree(lab_dir(), ignore_errors=True)
 
 
-def _hand_over() -> None:
+def _hand_over(nodes: list[Node]) -> None:
     (lab_dir() / "pulumi").mkdir(exist_ok=True, mode=0o700)
-    for node in NODES:
+    for node in nodes:
         node.write_kubeconfig(_handed_over(node))
 
 
-def _problems(meshes: list[Mesh]) -> dict[str, list[str]]:
+def _problems(nodes: list[Node], programs: Path) -> dict[str, list[str]]:
     with ThreadPoolExecutor() as pool:
-        problems = pool.map(Mesh.problems, meshes)
-        found = {mesh.node.name: found for mesh, found in zip(meshes, problems, strict=True)}
+        problems = pool.map(lambda node: Mesh(node, programs).problems(), nodes)
+        found = {node.name: found for node, found in zip(nodes, problems, strict=True)}
     return found | {"internet": [] if INTERNET.alive() else ["not running"]}
 
 
@@ -209,11 +252,19 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lab", description=__doc__)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     added = {}
-    for function in (up, build, down, status, kubeconfig, env, logs, pins, purge):
+    for function in (up, restart, build, down, status, kubeconfig, env, logs, pins, purge):
         text = str(function.__doc__)
         added[function.__name__] = commands.add_parser(function.__name__, help=text, description=text)
         added[function.__name__].set_defaults(function=function)
     names = [node.name for node in NODES]
+    added["up"].add_argument(
+        "--clients",
+        type=int,
+        choices=range(1, len(CLIENTS) + 1),
+        default=1,
+        help="how many client clusters to have; more that are running stay (default: %(default)s)",
+    )
+    added["restart"].add_argument("name", choices=names)
     added["build"].add_argument("part", nargs="?", choices=toolchain.optional_parts(), help="one that only tests need")
     added["kubeconfig"].add_argument("name", choices=names)
     added["logs"].add_argument("node", nargs="?", choices=names)

@@ -46,9 +46,14 @@ def ensure(chain: Toolchain, node_root: Path, console: Console) -> Path:
         _pack(directory / "work/images", directory / "partial.tar")
         shutil.rmtree(directory / "work")
         (directory / "partial.tar").rename(archive)
-    for stale in set(directory.parent.iterdir()) - {directory, base.parent, node_root.parent}:
-        shutil.rmtree(stale)
     return archive
+
+
+def sweep(archive: Path, node_root: Path, console: Console) -> None:
+    """Remove every image and file system but these; no node may be running on them."""
+    kept = {archive.parent, node_root.parent, rootfs.ensure("image", console).parent}
+    for stale in set(archive.parent.parent.iterdir()) - kept:
+        shutil.rmtree(stale)
 
 
 def _build(directory: Path, node_root: Path, base: Path, programs: dict[str, Path]) -> None:

@@ -1,16 +1,16 @@
 """The lab's network: one switch, in a namespace of its own that is the lab's whole internet and has no uplink.
 
     host (kyma-lab, 10.77.0.1) --+
-    target (10.77.0.11) ---------+-- switch in kyma-lab-internet (10.77.0.2, www.internet.test on 203.0.113.10)
+    target (10.77.0.11) ---------+-- switch in kyma-lab-internet (10.77.0.2, *.internet.test on 203.0.113.10)
     client (10.77.0.12) ---------+
+    client2 (10.77.0.13) and so on
 
-The default route of both nodes ends there, and the host forwards nothing for them.
+The default route of every node ends there, and the host forwards nothing for them.
 """
 
 import ipaddress
 import json
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 
 from lab.errors import LabError
@@ -42,18 +42,16 @@ def check_free() -> None:
         raise LabError(f"the interface {PREFIX} is not the lab's; rename or remove it first (`ip link del {PREFIX}`)")
 
 
-def up(addresses: Mapping[str, str]) -> None:
-    """Make the switch and a namespace for each node (name -> address)."""
-    for name in (INTERNET, *map(namespace, addresses)):
-        _ip("netns", "add", name)
-        _ip("-netns", name, "link", "set", "lo", "up")
+def up() -> None:
+    """Create the switch and connect the host to it."""
+    _add_namespace(INTERNET)
     _ip(
         "-netns",
         INTERNET,
         "-batch",
         "-",
         stdin=f"""
-        link add lan type bridge
+        link add lan address {_mac(INTERNET_ADDRESS)} type bridge
         link set lan up
         address add {INTERNET_ADDRESS}/24 dev lan
         address add {WEBSITE_ADDRESS}/32 dev lo
@@ -67,33 +65,71 @@ def up(addresses: Mapping[str, str]) -> None:
             Path(path).write_text(value)
     _ip("address", "add", f"{HOST_ADDRESS}/24", "dev", PREFIX)
     _ip("link", "set", PREFIX, "up")
-    for name, address in addresses.items():
-        _ip("-netns", INTERNET, "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", namespace(name))
-        _ip("-netns", INTERNET, "link", "set", name, "master", "lan", "up")
-        _ip(
-            "-netns",
-            namespace(name),
-            "-batch",
-            "-",
-            stdin=f"""
-            address add {address}/24 dev eth0
-            link set eth0 up
-            route add default via {INTERNET_ADDRESS}
-        """,
-        )
+
+
+def connect(name: str, address: str) -> None:
+    """Create a node's namespace and connect it to the switch."""
+    inside = namespace(name)
+    _add_namespace(inside)
+    _ip(
+        "-netns",
+        INTERNET,
+        "-batch",
+        "-",
+        stdin=f"""
+        link add {name} type veth peer name eth0 address {_mac(address)} netns {inside}
+        link set {name} master lan up
+    """,
+    )
+    _ip(
+        "-netns",
+        inside,
+        "-batch",
+        "-",
+        stdin=f"""
+        address add {address}/24 dev eth0
+        link set eth0 up
+        route add default via {INTERNET_ADDRESS}
+    """,
+    )
+
+
+def disconnect(name: str) -> None:
+    """Remove a node's namespace and its connection to the switch; nothing to remove is no error."""
+    inside = namespace(name)
+    if (NAMESPACES / inside).exists():
+        _delete_link("eth0", "-netns", inside)
+        _ip("netns", "delete", inside)
 
 
 def down() -> None:
     """Remove the namespaces and with them every interface; nothing to remove is no error."""
     for path in sorted(NAMESPACES.glob(f"{PREFIX}-*")):
         _ip("netns", "delete", path.name)
-    # A namespace goes a moment after its last process; a veth's other end need not wait for that.
-    if _host_interface_exists():
-        _ip("link", "delete", PREFIX)
+    _delete_link(PREFIX)
     if NAMESPACES.is_dir() and not any(NAMESPACES.iterdir()):
         # `ip netns` has mounted it on itself.
         subprocess.run(["umount", "--lazy", NAMESPACES], capture_output=True, check=False)
         NAMESPACES.rmdir()
+
+
+def _add_namespace(name: str) -> None:
+    _ip("netns", "add", name)
+    _ip("-netns", name, "link", "set", "lo", "up")
+
+
+def _mac(address: str) -> str:
+    """A hardware address that stays when a node is restarted or a bridge gets a port: neighbors remember it."""
+    return ":".join(f"{byte:02x}" for byte in (2, 0, *ipaddress.ip_address(address).packed))
+
+
+def _delete_link(link: str, *where: str) -> None:
+    """Delete a veth pair now: by itself it goes some time after the last process of a namespace, maybe meanwhile."""
+    try:
+        _ip(*where, "link", "delete", link)
+    except LabError as error:
+        if "Cannot find device" not in str(error):
+            raise
 
 
 def _host_interface_exists() -> bool:

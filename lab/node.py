@@ -3,6 +3,7 @@
 import base64
 import os
 import secrets
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -73,12 +74,18 @@ class Node:
         return self.state / "logs"
 
     @property
+    def booted(self) -> Path:
+        """A file that exists once the cluster was booted to the end."""
+        return self.state / "booted"
+
+    @property
     def kubeconfig(self) -> Path:
         """The administrator's."""
         return self.state / "etc/admin.kubeconfig"
 
     def start(self, chain: Toolchain, root: Path, images: Path) -> None:
         """Start the node's programs; they need some seconds more until they answer."""
+        network.connect(self.name, self.address)
         for directory in ("etc", "logs", "containerd", "kubelet", "etcd"):
             (self.state / directory).mkdir(parents=True, mode=0o700)
         environment = {
@@ -104,6 +111,14 @@ class Node:
         }
         with (self.logs / "node.log").open("ab") as log:
             self.sandbox.start_in_root(Root(root, overlay, binds), ["sh", "/usr/local/bin/node"], log, environment)
+
+    def end(self) -> None:
+        """End the node and remove its state; nothing to end is no error."""
+        self.booted.unlink(missing_ok=True)
+        self.sandbox.end()
+        network.disconnect(self.name)
+        if self.state.exists():
+            shutil.rmtree(self.state)
 
     def write_kubeconfig(self, path: Path) -> None:
         """Write the administrator's kubeconfig, with the node's name as its context."""
@@ -148,12 +163,12 @@ class Node:
             pods=self.pods,
             dns=self.dns,
             cgroup=self.sandbox.cgroup,
-            target=TARGET.address,
-            client=CLIENT.address,
-            website=network.WEBSITE_ADDRESS,
+            internet=network.WEBSITE_ADDRESS,
+            **{node.name: node.address for node in NODES},
         )
 
 
 TARGET = Node("target", 1)
-CLIENT = Node("client", 2)
-NODES = (TARGET, CLIENT)
+CLIENTS = (Node("client", 2), Node("client2", 3), Node("client3", 4), Node("client4", 5))
+NODES = (TARGET, *CLIENTS)
+"""Every node that the lab can have; the first client is always one of it."""

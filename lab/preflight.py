@@ -19,8 +19,9 @@ NEEDED = {
     "umount": "mount",
     "unshare": "util-linux",
 }
-MEMORY_GIB = 6
-DISK_GIB = 6
+# Of each cluster.
+MEMORY_GIB = 3
+DISK_GIB = 3
 OWN_CLUSTERS = 'With two clusters of your own you need no lab: see "Your own clusters" in README.md'
 
 
@@ -50,20 +51,21 @@ def check_root() -> None:
         raise LabError(f"the lab makes namespaces and mounts: run it as root. {OWN_CLUSTERS}")
 
 
-def check_free() -> None:
-    """Raise LabError when memory, disk or addresses are taken; asked when the lab itself is not running."""
+def check_free(clusters: int) -> None:
+    """Raise LabError when memory, disk or addresses for so many clusters are taken, beside those that are running."""
+    boot = f"to boot {clusters} cluster{'s' if clusters > 1 else ''}"
     memory = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
     available = int(memory["MemAvailable"].split()[0]) / 2**20
-    if available < MEMORY_GIB:
+    if available < (needed := clusters * MEMORY_GIB):
         raise LabError(
-            f"the lab needs {MEMORY_GIB} GiB of memory, {available:.1f} GiB are available: end something. "
+            f"{boot}, the lab needs {needed} GiB of memory, {available:.1f} GiB are available: end something. "
             f"{OWN_CLUSTERS}"
         )
     cache = toolchain.cache_dir()
     free = shutil.disk_usage(cache).free / 2**30
-    if free < DISK_GIB:
+    if free < (needed := clusters * DISK_GIB):
         raise LabError(
-            f"a running lab needs {DISK_GIB} GiB in {cache}, {free:.1f} GiB are free: free some, or name a "
+            f"{boot}, the lab needs {needed} GiB in {cache}, {free:.1f} GiB are free: free some, or name a "
             f"directory on a larger disk in KYMA_MTLS_CACHE. {OWN_CLUSTERS}"
         )
     network.check_free()

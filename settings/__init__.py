@@ -1,8 +1,27 @@
 """A stack's config as one frozen, validated object.
 
-Pulumi.yaml describes each key. Whatever can be judged without a cluster is judged here, all of it at once.
+Each field says what its key means, and settings.reference tells users of it. Whatever can be judged without a cluster
+is judged here, all of it at once.
 """
 
-from settings.stack import PROJECT, ClusterAccess, ConfigError, Platform, Settings
+from settings.clients import Client, NetworkPolicy
+from settings.clusters import ClusterAccess, TargetCluster
+from settings.hosts import External, ExternalCredential, Host, Service
+from settings.problems import ConfigError
+from settings.section import PROJECT
+from settings.stack import Platform, Settings
 
-__all__ = ["PROJECT", "ClusterAccess", "ConfigError", "Platform", "Settings"]
+__all__ = [
+    "PROJECT",
+    "Client",
+    "ClusterAccess",
+    "ConfigError",
+    "External",
+    "ExternalCredential",
+    "Host",
+    "NetworkPolicy",
+    "Platform",
+    "Service",
+    "Settings",
+    "TargetCluster",
+]

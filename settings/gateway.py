@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic.alias_generators import to_camel
 
 from settings import own_certificate
-from settings.values import LABEL, KeyAlgorithm, each_once, host_name, listed, refuse
+from settings.section import Section, encrypted_in
+from settings.values import LABEL, KeyAlgorithm, each_once, host_name, listed, may_be_shown, refuse
 
 CIPHER_PROFILES = {
     "modern": (
@@ -58,14 +59,17 @@ def _ciphers(value: str) -> str:
         if _WEAK_CIPHER.fullmatch(name):
             raise ValueError(f"{name} is weak; it comes with the profile documented only, or not at all")
         known = ", ".join((*CIPHER_PROFILES, *CIPHER_PROFILES["modern"]))
-        raise ValueError(f"{name!r} is no cipher that Envoy knows; known are {known}")
-    return each_once(value)
+        shown = repr(name) if may_be_shown(name) else "this"
+        raise ValueError(f"{shown} is no cipher that Envoy knows; known are {known}")
+    each_once(listed(value))
+    return value
 
 
 def _hosts(value: str) -> str:
     for host in listed(value):
         host_name(host)
-    return each_once(value)
+    each_once(listed(value))
+    return value
 
 
 def _issuer(value: str) -> str:
@@ -74,23 +78,73 @@ def _issuer(value: str) -> str:
     return value
 
 
-class GatewaySettings(BaseModel):
+class GatewaySettings(Section):
     """The Kyma gateway: one field for each config key, there in camelCase and beginning with `gateway`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=lambda name: to_camel(f"gateway_{name}"))
+    model_config = ConfigDict(alias_generator=lambda name: to_camel(f"gateway_{name}"))
 
-    mode: GatewayMode = GatewayMode.NONE
-    domain: Annotated[str, AfterValidator(_gateway_domain)] = ""
-    take_over: bool = False
-    ciphers: Annotated[str, AfterValidator(_ciphers)] = "modern"
-    certificate: str = ""
-    key: SecretStr = SecretStr("")
-    key_algorithm: KeyAlgorithm = KeyAlgorithm.ECDSA_P256
-    issuer: Annotated[str, AfterValidator(_issuer)] = ""
-    wait_minutes: Annotated[int, Field(ge=1, le=60)] = 5
-    apiserver_proxy: bool = False
-    legacy_installer: bool = False
-    service_entries: Annotated[str, AfterValidator(_hosts)] = ""
+    mode: GatewayMode = Field(
+        default=GatewayMode.NONE,
+        description="Deploys a Kyma gateway for `*.gatewayDomain` into the target cluster, with a certificate from: "
+        "gatewayCertificate and gatewayKey (own), a CA of the stack's own (selfSigned) or Gardener's certificate "
+        "management (gardener); none deploys no gateway",
+    )
+    domain: Annotated[str, AfterValidator(_gateway_domain)] = Field(
+        default="",
+        description="Serves the names in this domain. Empty in mode gardener for the shoot's own, in mode selfSigned "
+        "for a demo domain at sslip.io that the ingress gateway's IP address gives",
+    )
+    take_over: bool = Field(
+        default=False,
+        description="Makes the gateway the cluster's default one, with the documented names in kyma-system, "
+        "kyma-installer and istio-system; once in a cluster. On platform kyma the API Gateway module's own gateway "
+        "is switched off until `pulumi destroy --run-program`. false leaves all that to others: everything lies in "
+        "the stack's namespace, or ends in its name",
+    )
+    ciphers: Annotated[str, AfterValidator(_ciphers)] = Field(
+        default="modern",
+        description="Offers these ciphers of TLS 1.2, the oldest version accepted: modern (authenticated encryption "
+        "for ECDSA and RSA keys), documented (Kyma's own list, for RSA keys; it has weak CBC ciphers) or a list "
+        "separated by commas",
+    )
+    certificate: str = Field(
+        default="",
+        description="Serves with this PEM certificate for `*.gatewayDomain`, followed by those that signed it, up to "
+        "its CA; mode own",
+    )
+    key: Annotated[SecretStr, encrypted_in("gatewayKey")] = Field(
+        default=SecretStr(""),
+        description="Proves the certificate with this PEM private key, without a passphrase; mode own; needs --secret",
+    )
+    key_algorithm: KeyAlgorithm = Field(
+        default=KeyAlgorithm.ECDSA_P256,
+        description="Makes the gateway's keys with this algorithm; modes selfSigned and gardener",
+    )
+    issuer: Annotated[str, AfterValidator(_issuer)] = Field(
+        default="",
+        description="Asks this issuer for the certificates, NAME or NAMESPACE/NAME; empty for the cluster's default. "
+        "validityDays (60 or more) and renewBeforeDays are asked of it; mode gardener",
+    )
+    wait_minutes: Annotated[int, Field(ge=1, le=60)] = Field(
+        default=5,
+        description="Fails `pulumi up` if Gardener takes more minutes for a certificate or a DNS entry, at most 60; "
+        "mode gardener",
+    )
+    apiserver_proxy: bool = Field(
+        default=False,
+        description="Gives Kyma's apiserver-proxy a load balancer, a certificate for `apiserver.DOMAIN` and a DNS "
+        "entry",
+    )
+    legacy_installer: bool = Field(
+        default=False,
+        description="Writes the overrides of the installer of Kyma 1. true weakens security: outside mode gardener "
+        "they put the private key into a ConfigMap",
+    )
+    service_entries: Annotated[str, AfterValidator(_hosts)] = Field(
+        default="",
+        description="Tells the mesh of these host names outside the target cluster, separated by commas. "
+        "Applications may call any host without it; no two stacks may name the same one",
+    )
 
     @property
     def cipher_suites(self) -> tuple[str, ...]:

@@ -1,35 +1,34 @@
-"""The config keys of a stack, those of the Kyma gateway aside, and what must be true of them together."""
+"""The config keys of a stack, as one object."""
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from difflib import get_close_matches
+from dataclasses import replace
 from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from settings.gateway import GatewayMode, GatewaySettings
-from settings.values import LABEL, Days, Domain, KeyAlgorithm, refuse
+from settings import agreement
+from settings.clients import Client
+from settings.clusters import ClusterAccess, TargetCluster
+from settings.gateway import GatewaySettings
+from settings.hosts import Host
+from settings.problems import ConfigError, lines
+from settings.section import PROJECT, Entry, Reading, Section, is_list, keys, within
+from settings.values import LABEL, TEXT_OR_NUMBER, Days, KeyAlgorithm, Name, each_once, nearest, refuse
 
-PROJECT = "kyma-mtls"
-
-_SHORTEST_GARDENER_DAYS = 60
-_OWNED_BY_OTHERS = re.compile(r"default|istio-system|kyma-system|kube-.*")
-
-
-class ConfigError(Exception):
-    """Problems that the user can put right in the stack's config, one line each, naming the key."""
-
-    def __init__(self, *problems: str) -> None:
-        super().__init__("\n".join(problems))
+_OWNED_BY_OTHERS = re.compile(r"default|istio-system|kyma-system|kyma-installer|kube-.*")
+_CONFIRMATION = r"[A-Za-z][A-Za-z0-9._-]*=.*"
+_BY_NAME = ("clients", "hosts")
+# They are judged by each other: if one is wrong, nothing can be said of the rest.
+_DAYS = ("caValidityDays", "validityDays", "renewBeforeDays")
 
 
 class Platform(StrEnum):
-    """What runs on both clusters."""
+    """What runs on all clusters."""
 
     KYMA = "kyma"
     ISTIO = "istio"
@@ -43,47 +42,78 @@ def _namespace(value: str) -> str:
     return value
 
 
-class ClusterAccess(BaseModel):
-    """How to reach one cluster. `side` (target or client) begins the names of its config keys."""
-
-    model_config = ConfigDict(frozen=True)
-
-    side: str
-    kubeconfig: str
-    context: str
-
-    @property
-    def key(self) -> str:
-        """The config key that chose the cluster."""
-        return f"{self.side}{'Context' if self.context else 'Kubeconfig'}"
-
-    @property
-    def path(self) -> str | None:
-        """The kubeconfig's path with ~ expanded; None for KUBECONFIG or ~/.kube/config."""
-        return str(Path(self.kubeconfig).expanduser()) if self.kubeconfig else None
+def _confirmation(value: str) -> str:
+    if not re.fullmatch(_CONFIRMATION, value):
+        raise ValueError("not KEY=VALUE, the changed key and its new value")
+    return value
 
 
-class Settings(BaseModel):
+def _confirmations(value: tuple[str, ...]) -> tuple[str, ...]:
+    each_once(value)
+    return value
+
+
+Confirmation = Annotated[str, AfterValidator(_confirmation), Field(json_schema_extra={"pattern": f"^{_CONFIRMATION}$"})]
+
+
+class Settings(Section):
     """One field for each config key, in camelCase there; those of the Kyma gateway are in `gateway`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
-
-    platform: Platform = Platform.KYMA
-    domain: Domain
-    client_domain: Domain
-    target_kubeconfig: str = ""
-    target_context: str = ""
-    client_kubeconfig: str = ""
-    client_context: str = ""
-    namespace: Annotated[str, AfterValidator(_namespace)] = ""
-    key_algorithm: KeyAlgorithm = KeyAlgorithm.ECDSA_P256
-    ca_validity_days: Days = 1825
-    validity_days: Days = 365
-    renew_before_days: Days = 30
-    generation: Annotated[str, Field(min_length=1)] = "1"
-    target_image: Annotated[str, Field(min_length=1)] = "docker.io/mccutchen/go-httpbin:v2.15.0"
-    client_image: Annotated[str, Field(min_length=1)] = "docker.io/curlimages/curl:8.11.1"
-    network_policy: bool = True
+    platform: Platform = Field(
+        default=Platform.KYMA,
+        description="Expects this on all clusters: kyma (APIRule v2, Istio CR) or istio (VirtualService, egress "
+        "gateway as installed)",
+    )
+    namespace: Annotated[str, AfterValidator(_namespace)] = Field(
+        default="",
+        description="Makes this namespace in every cluster. Empty for kyma-mtls-SUFFIX with a random suffix. It also "
+        "ends the names of what the stack puts into istio-system, so that several stacks share a cluster",
+    )
+    target: TargetCluster | None = Field(
+        default=None,
+        description="Names the cluster that serves the hosts. May be left out if it serves none, and has no Kyma "
+        "gateway",
+    )
+    clients: dict[Name, Client] = Field(
+        default={},
+        description="Names who calls the hosts: clusters, and clients of partners, by a name of at most 30 "
+        "lower-case letters, digits and hyphens",
+    )
+    hosts: dict[Name, Host] = Field(
+        default={},
+        description="Names what is called: what the target serves, and hosts of partners, by a name of at most 30 "
+        "lower-case letters, digits and hyphens",
+    )
+    confirm: Annotated[tuple[Confirmation, ...], AfterValidator(_confirmations)] = Field(
+        default=(),
+        description="Confirms changes that interrupt what serves, each KEY=VALUE with the new value, as the preview "
+        "asks",
+    )
+    key_algorithm: KeyAlgorithm = Field(
+        default=KeyAlgorithm.ECDSA_P256, description="Makes every private key with this algorithm"
+    )
+    ca_validity_days: Days = Field(default=1825, description="Makes the CA's certificate valid for so many days")
+    validity_days: Days = Field(
+        default=365,
+        description="Makes the certificates of hosts and clients valid for so many days; at most caValidityDays",
+    )
+    renew_before_days: Days = Field(
+        default=30,
+        description="Renews a certificate in the first `pulumi up` within so many days of its end; less than "
+        "validityDays",
+    )
+    generation: Annotated[str, Field(min_length=1), TEXT_OR_NUMBER] = Field(
+        default="1",
+        description="Re-issues every key and certificate in one `pulumi up`, when it becomes any other value",
+    )
+    target_image: Annotated[str, Field(min_length=1)] = Field(
+        default="docker.io/mccutchen/go-httpbin:v2.15.0",
+        description="Runs this image as the demo httpbin, a go-httpbin that listens on 8080",
+    )
+    client_image: Annotated[str, Field(min_length=1)] = Field(
+        default="docker.io/curlimages/curl:8.11.1",
+        description="Runs this image as the demo caller; it has curl and sleep",
+    )
     gateway: GatewaySettings = GatewaySettings()
 
     @classmethod
@@ -92,72 +122,98 @@ class Settings(BaseModel):
 
         A secret for which `is_encrypted` says no is wrong, too.
         """
-        prefix = f"{PROJECT}:"
-        values = {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
-        bare = [key for key in values if _is_secret(key) and values[key] and not is_encrypted(prefix + key)]
-        if bare:
-            raise ConfigError(*(f"{prefix}{key}: not encrypted; `pulumi config set --secret {key}`" for key in bare))
-        gateway = {key: values.pop(key) for key in tuple(values) if key.startswith("gateway")}
+        prefix, reading = f"{PROJECT}:", Reading(is_encrypted)
+        texts = {key.removeprefix(prefix): text for key, text in config.items() if key.startswith(prefix)}
+        gateway = {key: texts.pop(key) for key in tuple(texts) if key.startswith("gateway")}
+        values = {key: _decoded(key, text) for key, text in texts.items()} | {"gateway": gateway}
         try:
-            return cls.model_validate({**values, "gateway": gateway})
-        except ValidationError as error:
-            raise ConfigError(*(line for each in error.errors() for line in _problems(each))) from None
+            return cls.model_validate(values, context=reading)
+        except ValidationError:
+            raise ConfigError(*cls._judge(values, reading)) from None
 
     @classmethod
     def keys(cls) -> dict[str, FieldInfo]:
-        """Every config key, and the field that it is read into."""
-        fields = [field for name, field in cls.model_fields.items() if name != "gateway"]
-        return {f"{field.alias}": field for field in (*fields, *GatewaySettings.model_fields.values())}
+        """Every top-level config key, and the field that it is read into."""
+        own = {key: field for key, field in keys(cls).items() if key != "gateway"}
+        return own | dict(keys(GatewaySettings))
 
     @property
-    def target(self) -> ClusterAccess:
-        """The cluster that serves."""
-        return ClusterAccess(side="target", kubeconfig=self.target_kubeconfig, context=self.target_context)
+    def served(self) -> dict[str, Host]:
+        """The hosts that the target serves."""
+        return {name: host for name, host in self.hosts.items() if host.external is None}
 
     @property
-    def client(self) -> ClusterAccess:
-        """The cluster that calls out."""
-        return ClusterAccess(side="client", kubeconfig=self.client_kubeconfig, context=self.client_context)
+    def own_clients(self) -> dict[str, Client]:
+        """The clients with a cluster of the stack."""
+        return {name: client for name, client in self.clients.items() if not client.is_partner}
+
+    def admitted(self, host: str) -> tuple[str, ...]:
+        """The names of the clients that a host admits."""
+        named = self.hosts[host].clients
+        return tuple(self.clients) if named is None else named
+
+    def hosts_of(self, client: str) -> dict[str, Host]:
+        """The hosts that admit a client."""
+        return {name: host for name, host in self.hosts.items() if client in self.admitted(name)}
+
+    @property
+    def target_access(self) -> ClusterAccess | None:
+        """How to reach the cluster that serves, if there is one."""
+        if self.target is None:
+            return None
+        return ClusterAccess(path="target", kubeconfig=self.target.kubeconfig, context=self.target.context)
+
+    def client_access(self, name: str) -> ClusterAccess:
+        """How to reach the cluster of an own client."""
+        client = self.clients[name]
+        return ClusterAccess(path=f"clients.{name}", kubeconfig=client.kubeconfig, context=client.context)
 
     @model_validator(mode="after")
-    def _agree(self) -> Self:
-        refuse(*self._conflicts())
+    def _agree(self, info: ValidationInfo) -> Self:
+        refuse(*agreement.conflicts(self, Reading.of(info).refused))
         return self
 
-    def _conflicts(self) -> Iterator[tuple[str, str]]:
-        if self.client_domain == self.domain:
-            yield "clientDomain", "the same as domain: client and server need names of their own"
-        validity = self.validity_days
-        if self.renew_before_days >= validity:
-            yield "renewBeforeDays", f"not less than validityDays ({validity}): every `pulumi up` would renew"
-        if validity > self.ca_validity_days:
-            yield "validityDays", f"more than caValidityDays ({self.ca_validity_days}): no certificate outlives its CA"
-        if self.gateway.mode == GatewayMode.GARDENER and validity < _SHORTEST_GARDENER_DAYS:
-            yield (
-                "validityDays",
-                f"less than {_SHORTEST_GARDENER_DAYS}, the least that Gardener issues certificates for",
-            )
+    @classmethod
+    def _judge(cls, values: Mapping[str, Any], reading: Reading) -> Iterator[str]:
+        """Tell every problem: what is wrong by itself is left out, to see whether the rest agrees."""
+        try:
+            cls.model_validate(values, context=reading)
+        except ValidationError as error:
+            yield from lines(error, cls, cls.keys())
+            refused = frozenset(entry for each in error.errors() for entry in _refused(each))
+            if refused:
+                rest = _without(values, refused)
+                yield from cls._judge(rest, replace(reading, refused=reading.refused | refused))
 
 
-def _problems(error: ErrorDetails) -> Iterator[str]:
-    if error["type"] == "conflict":
-        for key, message in error["ctx"]["problems"]:
-            yield f"{PROJECT}:{key}: {message}"
-        return
-    key, known = str(error["loc"][-1]), Settings.keys()
-    message = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        near = get_close_matches(key, known, n=1)
-        message = (
-            f"unknown key; did you mean {near[0]}?" if near else f"unknown key; known are {', '.join(sorted(known))}"
-        )
-    elif error["type"] == "missing":
-        message = f"not set; `pulumi config set {key} VALUE` sets it"
-    elif not _is_secret(key):
-        message = f"{error['input']!r}: {message}"
-    yield f"{PROJECT}:{key}: {message}"
-
-
-def _is_secret(key: str) -> bool:
+def _decoded(key: str, text: str) -> Any:
+    """The value of a structured key, which the engine gives as JSON; otherwise, the text."""
     field = Settings.keys().get(key)
-    return field is not None and field.annotation is SecretStr
+    if field is None or not (within(field.annotation) or is_list(field.annotation)):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _refused(error: ErrorDetails) -> Iterator[Entry]:
+    """The entries of the config of which nothing can be said, since this is wrong; none if it is the whole."""
+    location = [str(step) for step in error["loc"]]
+    if not location:
+        return
+    yield tuple(location[: 2 if location[0] in _BY_NAME else 1])
+    key = location[0]
+    if error["type"] == "extra_forbidden" and len(location) == 1:
+        key = nearest(key, Settings.keys()) or key
+        yield (key,)
+    if key in _DAYS:
+        yield from ((each,) for each in _DAYS)
+
+
+def _without(values: Mapping[str, Any], refused: frozenset[Entry]) -> dict[str, Any]:
+    rest = {key: value for key, value in values.items() if (key,) not in refused}
+    for section in _BY_NAME:
+        if isinstance(rest.get(section), dict):
+            rest[section] = {name: value for name, value in rest[section].items() if (section, name) not in refused}
+    return rest

@@ -1,15 +1,22 @@
 """What the values of several config keys have in common."""
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 
 _COMMON_NAME_LENGTH = 64
+_NAME_LENGTH = 30
+_LONGEST_SHOWN = 100
+_IP_ADDRESS = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)")
+_CLUSTER_LOCAL = re.compile(r".*\.(svc|cluster\.local)")
+_NOT_A_DOMAIN = "not a domain name: at least two labels of lower-case letters, digits and hyphens"
 
 
 class KeyAlgorithm(StrEnum):
@@ -23,9 +30,13 @@ class KeyAlgorithm(StrEnum):
 
 
 def host_name(value: str) -> str:
-    """Raise ValueError unless it is a lower-case DNS name of two labels or more; give it back."""
+    """Raise ValueError unless it is a lower-case DNS name of two labels or more, known everywhere; give it back."""
+    if _IP_ADDRESS.fullmatch(value):
+        raise ValueError("an IP address, not a domain name")
     if not re.fullmatch(rf"({LABEL}\.)+{LABEL}", value):
-        raise ValueError("not a domain name: at least two labels of lower-case letters, digits and hyphens")
+        raise ValueError(_NOT_A_DOMAIN)
+    if _CLUSTER_LOCAL.fullmatch(value):
+        raise ValueError("a name that only one cluster knows, not a domain name")
     return value
 
 
@@ -38,8 +49,50 @@ def _domain(value: str) -> str:
     return value
 
 
-Domain = Annotated[str, AfterValidator(_domain)]
+def _optional_domain(value: str) -> str:
+    return _domain(value) if value else value
+
+
+def _name(value: str) -> str:
+    if len(value) > _NAME_LENGTH or not re.fullmatch(LABEL, value):
+        raise ValueError(f"not a name: at most {_NAME_LENGTH} lower-case letters, digits and hyphens")
+    return value
+
+
+def label(value: str) -> str:
+    """Raise ValueError unless it is a DNS label; give it back."""
+    if not re.fullmatch(LABEL, value):
+        raise ValueError("not a DNS label: at most 63 lower-case letters, digits and hyphens")
+    return value
+
+
+def _not_a_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("not a number")  # noqa: TRY004 - pydantic takes a TypeError for a fault of the program
+    return value
+
+
+def _pattern(pattern: str, longest: int) -> object:
+    return Field(json_schema_extra={"pattern": f"^{pattern}$", "maxLength": longest})
+
+
+# For editors: what has digits only, `pulumi config set --path` writes as a number.
+TEXT_OR_NUMBER = Field(json_schema_extra={"type": ["string", "integer"]})
+
+
+Domain = Annotated[str, AfterValidator(_domain), _pattern(rf"({LABEL}\.)+{LABEL}", _COMMON_NAME_LENGTH)]
+OptionalDomain = Annotated[
+    str, AfterValidator(_optional_domain), _pattern(rf"(({LABEL}\.)+{LABEL})?", _COMMON_NAME_LENGTH)
+]
+Label = Annotated[str, AfterValidator(label), _pattern(LABEL, 63), TEXT_OR_NUMBER]
+Name = Annotated[str, AfterValidator(_name), _pattern(LABEL, _NAME_LENGTH)]
 Days = Annotated[int, Field(ge=1, le=36500)]
+Port = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_not_a_boolean)]
+
+
+def ended(pem: str) -> str:
+    """End a PEM text with a line break, which `pulumi config set` takes off, so that another can follow it."""
+    return f"{pem.rstrip()}\n" if pem else pem
 
 
 def listed(value: str) -> tuple[str, ...]:
@@ -47,15 +100,35 @@ def listed(value: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in value.split(",")) if value else ()
 
 
-def each_once(value: str) -> str:
-    """Raise ValueError for a comma-separated list in which a name stands twice; give it back."""
-    doubled = {name for name in listed(value) if listed(value).count(name) > 1}
+def each_once(names: Iterable[str]) -> None:
+    """Raise ValueError if a name stands twice among these."""
+    names = tuple(names)
+    doubled = {name for name in names if names.count(name) > 1}
     if doubled:
         raise ValueError(f"{', '.join(sorted(doubled))} stands there more than once")
-    return value
+
+
+def may_be_shown(text: str) -> bool:
+    """Whether a text is too short for a private key, or anything else in PEM."""
+    return len(text) <= _LONGEST_SHOWN and "-----" not in text
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that may have been meant."""
+    return next(iter(get_close_matches(name, list(known), n=1, cutoff=0.75)), None)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Say which of the known names may have been meant."""
+    known = sorted(known)
+    near = nearest(name, known)
+    return f"did you mean {near}?" if near else f"known are {', '.join(known)}" if known else "there are none"
 
 
 def refuse(*problems: tuple[str, str]) -> None:
-    """Fail the validation of a model with these problems, if there are any: config keys and what is wrong with them."""
+    """Fail a validation with these problems, if there are any.
+
+    Each is a config path, relative to what is validated, and what is wrong there.
+    """
     if problems:
-        raise PydanticCustomError("conflict", "keys that do not agree", {"problems": problems})
+        raise PydanticCustomError("conflict", "values that do not agree", {"problems": problems})

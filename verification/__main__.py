@@ -1,76 +1,100 @@
-"""Verify a deployed stack: a line for each promise, exit code 1 when one is not kept, 2 when it can't be judged."""
+"""Verify a deployed stack: a line for each promise, by host and client."""
 
 import argparse
-import ssl
 import sys
-import time
-from enum import Enum
+from collections.abc import Collection, Iterator
 
-import urllib3
-from kubernetes.client import ApiException
 from rich.console import Console
 from rich.markup import escape
 
 from settings import ConfigError
+from verification import clients as client_promises
 from verification import gateway
-from verification.checks import CHECKS, Check, Failed, Skipped
+from verification import hosts as host_promises
+from verification.checks import Check
+from verification.runner import Verdict, run
 from verification.stack import DeployedStack
 
-PAUSE_SECONDS = 2
+_EXIT_CODES = """\
+exit codes:
+  0  every promise that could be tried is kept
+  1  a promise is broken
+  2  nothing can be judged: no such stack, host or client, a wrong config, a cluster that does not answer
+"""
 
 
-class Verdict(Enum):
-    """How a check ended."""
+def main(arguments: list[str] | None = None) -> int:
+    """Run the checks that are asked for and return the exit code."""
+    asked = _parser().parse_args(arguments)
+    console = Console(highlight=False, soft_wrap=True)
+    try:
+        checks = chosen_checks(DeployedStack.load(asked.stack), asked.host, asked.client)
+    except ConfigError as error:
+        console.print(f"[red]cannot verify:[/] {escape(str(error))}")
+        return 2
+    verdicts = run(console, checks, asked.timeout)
+    console.print(", ".join(f"{verdicts[verdict]} {verdict.value}" for verdict in Verdict))
+    return 1 if verdicts[Verdict.FAILED] else 0
 
-    PASSED = "passed"
-    FAILED = "failed"
-    SKIPPED = "skipped"
+
+def chosen_checks(stack: DeployedStack, hosts: Collection[str], clients: Collection[str]) -> list[Check]:
+    """Connect to the clusters of these clients, and return the checks of these hosts and clients, of all by default."""
+    _check_names("host", hosts, stack.settings.hosts)
+    _check_names("client", clients, stack.settings.clients)
+    connected = stack.connect([name for name in stack.settings.own_clients if not clients or name in clients])
+    checks = [check for check in every_check(connected) if concerns(check, hosts, clients)]
+    if not checks:
+        raise ConfigError(f"stack {stack.name} promises nothing of what was asked for")
+    return checks
 
 
-def main() -> int:
-    """Run every check and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m verification", description=__doc__)
-    parser.add_argument("--stack", help="the stack to verify; the selected one by default")
+def every_check(stack: DeployedStack) -> Iterator[Check]:
+    """All that is tried on a stack, in the order of its config."""
+    for host in stack.settings.served:
+        yield from host_promises.checks(stack, host)
+    for client in stack.settings.clients:
+        yield from client_promises.checks(stack, client)
+    yield from gateway.checks(stack)
+
+
+def concerns(check: Check, hosts: Collection[str], clients: Collection[str]) -> bool:
+    """Tell whether a check is about one of these hosts and one of these clients; an empty collection stands for any."""
+    return (not hosts or check.host in hosts) and (not clients or check.client in clients)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m verification",
+        description=__doc__,
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--stack", metavar="NAME", help="the stack to verify; the selected one by default")
     parser.add_argument(
         "--timeout",
         type=float,
         default=120,
         metavar="SECONDS",
-        help="how long each check may wait for Envoy (default 120)",
+        help="how long each check may be tried again before it fails (default 120)",
     )
-    arguments = parser.parse_args()
-    console = Console(highlight=False, soft_wrap=True)
-    try:
-        stack = DeployedStack.load(arguments.stack)
-    except ConfigError as error:
-        console.print(f"[red]cannot verify:[/] {escape(str(error))}")
-        return 2
-    console.print(f"[bold]{stack.name}[/]: {stack.client.host} calls {stack.endpoint.domain}")
-    verdicts = [verify(console, check, stack, arguments.timeout) for check in (*CHECKS, *gateway.checks(stack))]
-    console.print(", ".join(f"{verdicts.count(verdict)} {verdict.value}" for verdict in Verdict))
-    return 1 if Verdict.FAILED in verdicts else 0
+    for kind in ("host", "client"):
+        parser.add_argument(
+            f"--{kind}",
+            nargs="+",
+            action="extend",
+            default=[],
+            metavar="NAME",
+            help=f"only what is promised about these {kind}s of the stack's config",
+        )
+    return parser
 
 
-def verify(console: Console, check: Check, stack: DeployedStack, timeout: float) -> Verdict:
-    """Run one check until it passes or `timeout` seconds are over, and print how it ended."""
-    end = time.monotonic() + timeout
-    with console.status(check.promise) as status:
-        while True:
-            try:
-                seen = check.run(stack)
-            except Skipped as reason:
-                console.print(f"[yellow]SKIP[/] {check.promise}: {escape(str(reason))}")
-                return Verdict.SKIPPED
-            except (Failed, LookupError, ApiException, urllib3.exceptions.HTTPError, ssl.SSLError, OSError) as failure:
-                saw = str(failure).strip() or type(failure).__name__
-            else:
-                console.print(f"[green]PASS[/] {check.promise}: {escape(seen)}")
-                return Verdict.PASSED
-            if time.monotonic() > end:
-                console.print(f"[red]FAIL[/] {check.promise}\n     saw: {escape(saw)}\n     look: {escape(check.look)}")
-                return Verdict.FAILED
-            status.update(f"{check.promise} [dim](waiting; saw: {escape(saw.splitlines()[0][:120])})[/]")
-            time.sleep(PAUSE_SECONDS)
+def _check_names(kind: str, chosen: Collection[str], known: Collection[str]) -> None:
+    unknown = [name for name in chosen if name not in known]
+    if unknown:
+        raise ConfigError(
+            f"--{kind}: no {kind} {' or '.join(unknown)} in the config, which has {', '.join(known) or 'none'}"
+        )
 
 
 if __name__ == "__main__":

@@ -3,9 +3,12 @@
 import http.client
 import socket
 import ssl
+from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 
 from verification.checks import Check, Failed
+from verification.outputs import GatewayOutput
 from verification.stack import DeployedStack
 from verification.tls import TIMEOUT_SECONDS, VERSIONS
 
@@ -15,10 +18,10 @@ _HOSTNAME_MISMATCH = 62  # X509_V_ERR_HOSTNAME_MISMATCH: signed by the gateway's
 _LOOK = "target cluster: kubectl get gateways,secrets -A; istioctl proxy-config listeners deploy/istio-ingressgateway"
 
 
-def http_is_redirected(stack: DeployedStack) -> str:
+def http_is_redirected(gateway: GatewayOutput) -> str:
     """Plain HTTP for a name of the domain."""
-    host = _name(stack)
-    with closing(http.client.HTTPConnection(_address(stack), 80, timeout=TIMEOUT_SECONDS)) as connection:
+    host = _name(gateway)
+    with closing(http.client.HTTPConnection(_address(gateway), 80, timeout=TIMEOUT_SECONDS)) as connection:
         connection.request("GET", "/", headers={"Host": host})
         response = connection.getresponse()
         seen = f"{response.status} {response.headers.get('Location', '')}".strip()
@@ -27,17 +30,17 @@ def http_is_redirected(stack: DeployedStack) -> str:
     return seen
 
 
-def certificate_is_for_the_domain(stack: DeployedStack) -> str:
+def certificate_is_for_the_domain(gateway: GatewayOutput) -> str:
     """TLS 1.2 and 1.3 with a name of the domain, which the certificate and its CA have to prove."""
     for version in VERSIONS.values():
-        _handshake(stack, _name(stack), version)
-    return f"*.{stack.outputs['gateway']['domain']} by {' and '.join(VERSIONS)}"
+        _handshake(gateway, _name(gateway), version)
+    return f"*.{gateway.domain} by {' and '.join(VERSIONS)}"
 
 
-def old_tls_is_refused(stack: DeployedStack) -> str:
+def old_tls_is_refused(gateway: GatewayOutput) -> str:
     """TLS 1.1."""
     try:
-        _handshake(stack, _name(stack), ssl.TLSVersion.TLSv1_1)
+        _handshake(gateway, _name(gateway), ssl.TLSVersion.TLSv1_1)
     except ssl.SSLError as error:
         if "ALERT_PROTOCOL_VERSION" not in (error.reason or ""):
             raise Failed(f"TLS 1.1: {error}") from None
@@ -45,10 +48,10 @@ def old_tls_is_refused(stack: DeployedStack) -> str:
     raise Failed("a handshake by TLS 1.1 came about")
 
 
-def other_hosts_are_refused(stack: DeployedStack) -> str:
+def other_hosts_are_refused(gateway: GatewayOutput) -> str:
     """TLS with a name outside the domain."""
     try:
-        _handshake(stack, _OUTSIDE, ssl.TLSVersion.TLSv1_3)
+        _handshake(gateway, _OUTSIDE, ssl.TLSVersion.TLSv1_3)
     except ssl.SSLCertVerificationError as error:
         if error.verify_code == _HOSTNAME_MISMATCH:
             raise Failed(f"{_OUTSIDE} got the gateway's own certificate") from None
@@ -58,31 +61,33 @@ def other_hosts_are_refused(stack: DeployedStack) -> str:
     raise Failed(f"a handshake for {_OUTSIDE} came about")
 
 
-def checks(stack: DeployedStack) -> tuple[Check, ...]:
-    """The checks of the gateway; none for a stack without one."""
-    return CHECKS if "gateway" in stack.outputs else ()
+def checks(stack: DeployedStack) -> Iterator[Check]:
+    """What is tried on the gateway; nothing for a stack without one."""
+    if stack.outputs.gateway:
+        for promise, run in _PROMISES.items():
+            yield Check("Kyma gateway", promise, partial(run, stack.outputs.gateway), _LOOK)
 
 
-def _name(stack: DeployedStack) -> str:
-    return f"{_HOST}.{stack.outputs['gateway']['domain']}"
+def _name(gateway: GatewayOutput) -> str:
+    return f"{_HOST}.{gateway.domain}"
 
 
-def _address(stack: DeployedStack) -> str:
-    return str(stack.outputs["gateway"]["address"] or _name(stack))
+def _address(gateway: GatewayOutput) -> str:
+    return gateway.address or _name(gateway)
 
 
-def _handshake(stack: DeployedStack, host: str, version: ssl.TLSVersion) -> None:
-    context = ssl.create_default_context(cadata=stack.outputs["gateway"]["caCertificate"])
+def _handshake(gateway: GatewayOutput, host: str, version: ssl.TLSVersion) -> None:
+    context = ssl.create_default_context(cadata=gateway.ca_certificate)
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a user's own chain may end below the root
     context.set_ciphers("DEFAULT:@SECLEVEL=0")  # else OpenSSL itself refuses TLS 1.1
     context.minimum_version = context.maximum_version = version
-    with closing(socket.create_connection((_address(stack), 443), TIMEOUT_SECONDS)) as plain:
+    with closing(socket.create_connection((_address(gateway), 443), TIMEOUT_SECONDS)) as plain:
         context.wrap_socket(plain, server_hostname=host).close()
 
 
-CHECKS = (
-    Check("the Kyma gateway redirects port 80 to 443", http_is_redirected, _LOOK),
-    Check("the Kyma gateway proves its domain", certificate_is_for_the_domain, _LOOK),
-    Check("the Kyma gateway refuses TLS before 1.2", old_tls_is_refused, _LOOK),
-    Check("the Kyma gateway refuses other hosts", other_hosts_are_refused, _LOOK),
-)
+_PROMISES = {
+    "the Kyma gateway redirects port 80 to 443": http_is_redirected,
+    "the Kyma gateway proves its domain": certificate_is_for_the_domain,
+    "the Kyma gateway refuses TLS before 1.2": old_tls_is_refused,
+    "the Kyma gateway refuses other hosts": other_hosts_are_refused,
+}

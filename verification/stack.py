@@ -1,41 +1,27 @@
-"""What a deployed stack says of itself, and the two clusters it was deployed into."""
+"""A deployed stack: its settings, its outputs, and connections to its clients' clusters."""
 
-import base64
-import json
-import re
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Self
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Self
 
-from kubernetes.client import CoreV1Api
-from kubernetes.stream import stream
 from pulumi import automation
 
 import clusters
 from settings import ConfigError, Settings
-from verification.tls import ClientCredential, Endpoint
-
-ISTIO_SYSTEM = "istio-system"
-
-
-@dataclass(frozen=True)
-class Executed:
-    """How a command in a Pod ended."""
-
-    code: int
-    stdout: str
-    stderr: str
+from verification.client_cluster import ClientCluster
+from verification.outputs import Outputs
+from verification.tls import Endpoint
 
 
 @dataclass(frozen=True)
 class DeployedStack:
-    """A stack's name, settings and outputs, and connections to its clusters."""
+    """A stack's name, settings and outputs; the clusters of its own clients by name, as far as it is connected."""
 
     name: str
     settings: Settings
-    outputs: dict[str, Any]
-    target: clusters.Cluster
-    client: clusters.Cluster
+    outputs: Outputs
+    clients: Mapping[str, ClientCluster] = field(default_factory=dict)
 
     @classmethod
     def load(cls, name: str | None) -> Self:
@@ -53,65 +39,24 @@ class DeployedStack:
             raise ConfigError(_last_line(error)) from None
         except (FileNotFoundError, automation.InvalidVersionError) as error:
             raise ConfigError(f"no usable `pulumi` on PATH: {error}") from None
-        if "client" not in outputs:
-            raise ConfigError(f"stack {selected} has no outputs yet; deploy it with `pulumi up`")
         settings = Settings.from_config(config)
-        return cls(selected, settings, outputs, clusters.connect(settings.target), clusters.connect(settings.client))
+        return cls(selected, settings, Outputs.read(selected, outputs, settings))
 
-    @property
-    def endpoint(self) -> Endpoint:
-        """The target's mTLS gateway."""
-        return Endpoint(self.outputs["domain"], self.outputs["target"]["address"], self.outputs["caCertificate"])
+    def connect(self, names: Collection[str]) -> Self:
+        """Connect to the clusters of these clients, side by side; raise ConfigError with the problems of all."""
+        reached = clusters.side_by_side(partial(clusters.connect, self.settings.client_access(name)) for name in names)
+        connected = {
+            name: ClientCluster(cluster.api, self.outputs.clients[name].namespace, self.outputs.clients[name].secret)
+            for name, cluster in zip(names, reached, strict=True)
+        }
+        return replace(self, clients=connected)
 
-    def client_credential(self) -> ClientCredential:
-        """The egress gateway's own credential, read from its Secret."""
-        secret: Any = self._core().read_namespaced_secret(self.outputs["client"]["secret"], ISTIO_SYSTEM)
-        return ClientCredential(*(base64.b64decode(secret.data[key]) for key in ("tls.crt", "tls.key")))
-
-    def curl(self, *arguments: str) -> Executed:
-        """Run curl in the client's Pod. Raise LookupError while no such Pod is ready."""
-        namespace = self.outputs["client"]["namespace"]
-        pods: Any = self._core().list_namespaced_pod(namespace, label_selector="app=curl")
-        ready = [pod.metadata.name for pod in pods.items if _is_ready(pod)]
-        if not ready:
-            raise LookupError(f"no curl Pod is ready in namespace {namespace}")
-        session = stream(
-            self._core().connect_get_namespaced_pod_exec,
-            ready[0],
-            namespace,
-            container="curl",
-            command=["curl", *arguments],
-            stdout=True,
-            stderr=True,
-            _preload_content=False,
-        )
-        session.run_forever(timeout=60)
-        return Executed(session.returncode, session.read_stdout() or "", session.read_stderr() or "")
-
-    def egress_gateway_log(self, since: datetime) -> str:
-        """What the egress gateway's Pods wrote since then."""
-        seconds = int((datetime.now(since.tzinfo) - since).total_seconds()) + 2
-        pods: Any = self._core().list_namespaced_pod(ISTIO_SYSTEM, label_selector="istio=egressgateway")
-        return "".join(
-            self._core().read_namespaced_pod_log(pod.metadata.name, ISTIO_SYSTEM, since_seconds=seconds)
-            for pod in pods.items
-        )
-
-    def _core(self) -> CoreV1Api:
-        return CoreV1Api(self.client.api)
-
-
-def _is_ready(pod: Any) -> bool:
-    conditions = pod.status.conditions or []
-    return not pod.metadata.deletion_timestamp and any(c.type == "Ready" and c.status == "True" for c in conditions)
+    def endpoint(self, host: str) -> Endpoint:
+        """The target's gateway, asked for this host."""
+        address = (self.outputs.target and self.outputs.target.address) or ""
+        return Endpoint(self.outputs.hosts[host].domain, address, self.outputs.ca_certificate)
 
 
 def _last_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip().startswith(("stderr:", "error:"))]
     return lines[-1].removeprefix("stderr:").strip() if lines else str(error)
-
-
-def client_subjects(body: bytes | str) -> list[str]:
-    """The Subjects that httpbin's /headers answer shows in X-Forwarded-Client-Cert, nearest hop last."""
-    values = json.loads(body)["headers"].get("X-Forwarded-Client-Cert", [])
-    return [subject for value in values for subject in re.findall(r'Subject="([^"]*)"', value)]

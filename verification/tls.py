@@ -4,6 +4,7 @@ import http.client
 import os
 import socket
 import ssl
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,9 +14,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from verification.answers import Answer
+from verification.checks import Failed
+
 TIMEOUT_SECONDS = 10
 REFUSAL_SECONDS = 3
 VERSIONS = {"TLS 1.2": ssl.TLSVersion.TLSv1_2, "TLS 1.3": ssl.TLSVersion.TLSv1_3}  # those in use
+
+_LONGEST_BODY = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -33,59 +39,87 @@ class Endpoint:
     domain: str
     address: str
     ca: str
+    port: int = 443
 
-    def get(self, path: str, credential: ClientCredential) -> tuple[int, bytes]:
-        """Status and body of a GET; ssl.SSLError or OSError when there is none."""
-        with closing(http.client.HTTPSConnection(self.domain, timeout=TIMEOUT_SECONDS)) as connection:
-            connection.sock = self._handshake(credential, *VERSIONS.values())
-            connection.request("GET", path)
+    def request(
+        self, method: str, path: str, credential: ClientCredential, version: ssl.TLSVersion | None = None
+    ) -> Answer:
+        """Ask by this version of TLS, by any if none is given; OSError or HTTPException if there is no answer."""
+        versions = (version, version) if version else tuple(VERSIONS.values())
+        with closing(http.client.HTTPConnection(self.domain)) as connection:
+            connection.sock = self.connect(credential, *versions)
+            connection.request(method, path)
             response = connection.getresponse()
-            return response.status, response.read()
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status, headers, _beginning(response).decode(errors="replace"))
 
     def alert(self, credential: ClientCredential | None, version: ssl.TLSVersion) -> str | None:
-        """The TLS alert by which exactly this version is refused; None if it isn't. OSError when there is no TLS."""
+        """Return the TLS alert by which exactly this version is refused; None if it isn't. OSError without TLS."""
         try:
-            with self._handshake(credential, version, version) as connection:
+            with self.connect(credential, version, version) as connection:
                 # In TLS 1.3 the refusal follows the handshake. Sending first could lose it to a reset.
                 connection.settimeout(REFUSAL_SECONDS)
-                if not connection.recv(1):
-                    raise ConnectionError("closed without an alert")
+                try:
+                    if not connection.recv(1):
+                        raise ConnectionError("closed without an alert")
+                except TimeoutError:
+                    pass
         except ssl.SSLError as error:
-            _, found, alert = (error.reason or "").partition("ALERT_")
-            if not found:
-                raise
-            return alert.replace("_", " ").lower()
-        except TimeoutError:
-            pass
+            return alert_of(error)
         return None
 
-    def _handshake(
-        self, credential: ClientCredential | None, oldest: ssl.TLSVersion, newest: ssl.TLSVersion
+    def connect(
+        self,
+        credential: ClientCredential | None,
+        oldest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
+        newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
     ) -> ssl.SSLSocket:
+        """Return a connection after its handshake, by a version of TLS from the oldest to the newest."""
         context = ssl.create_default_context(cadata=self.ca)
         context.minimum_version, context.maximum_version = oldest, newest
         if credential:
             _load(context, credential)
-        plain = socket.create_connection((self.address or self.domain, 443), TIMEOUT_SECONDS)
+        plain = socket.create_connection((self.address or self.domain, self.port), TIMEOUT_SECONDS)
         with closing(plain):  # once wrapped, it is no longer the plain one's to close
             return context.wrap_socket(plain, server_hostname=self.domain)
 
 
-def foreign_credential(subject: x509.Name) -> ClientCredential:
-    """A credential with the given subject whose CA is its own."""
+def alert_of(error: ssl.SSLError) -> str:
+    """Return the name of the TLS alert that an error tells of; raise the error if it tells of none."""
+    _, found, alert = (error.reason or "").partition("ALERT_")
+    if not found:
+        raise error
+    return alert.replace("_", " ").lower()
+
+
+def foreign_credential(subject: x509.Name, *names: x509.GeneralName) -> ClientCredential:
+    """Make a credential with the given subject and alternative names, whose CA is its own."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    certificate = (
+    builder = (
         x509.CertificateBuilder(subject_name=subject, issuer_name=subject, public_key=key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(hours=1))
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
-        .sign(key, hashes.SHA256())
     )
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    certificate = builder.sign(key, hashes.SHA256())
     return ClientCredential(
         certificate.public_bytes(serialization.Encoding.PEM),
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
     )
+
+
+def _beginning(response: http.client.HTTPResponse) -> bytes:
+    # What a user's service answers may be long, or never end.
+    body, end = b"", time.monotonic() + TIMEOUT_SECONDS
+    try:
+        while len(body) < _LONGEST_BODY and time.monotonic() < end and (part := response.read1(_LONGEST_BODY)):
+            body += part
+    except TimeoutError:
+        pass
+    return body
 
 
 def _load(context: ssl.SSLContext, credential: ClientCredential) -> None:
@@ -93,6 +127,9 @@ def _load(context: ssl.SSLContext, credential: ClientCredential) -> None:
     files = [_pipe(credential.certificate), _pipe(credential.key)]
     try:
         context.load_cert_chain(*(f"/dev/fd/{file}" for file in files))
+    except OSError as error:  # so is ssl.SSLError; without PEM in it, a pipe is read beyond its end
+        reason = getattr(error, "reason", "") or "no PEM"
+        raise Failed(f"the credential is no certificate with its key: {reason}") from None
     finally:
         for file in files:
             os.close(file)

@@ -1,5 +1,6 @@
 """The lab, and projects of its users: each a copy of the program with stacks, state and passphrase of its own."""
 
+import json
 import os
 import secrets
 import shutil
@@ -7,20 +8,21 @@ import subprocess
 import sys
 import threading
 import time
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from pulumi import automation
-from pydantic import SecretStr
-
-from settings import Settings
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = ("Pulumi.yaml", "__main__.py", "gateway.py", "settings", "clusters", "components", "verification")
+PROGRAM = ("Pulumi.yaml", "__main__.py", "settings", "clusters", "components", "deployment", "verification")
+CLUSTERS = ("target", "client", "client2")
 
 
 def run(*command: str, cwd: Path = ROOT, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -58,39 +60,39 @@ def meanwhile(act: Callable[[], object], pause: float = 1) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Lab:
-    """The running lab."""
+    """The running lab: clusters `target`, `client` and `client2`."""
 
-    def kubectl(self, cluster: str, *arguments: str, check: bool = True) -> str:
-        """Output of kubectl against `target` or `client`."""
-        return run("kubectl", "--kubeconfig", self.kubeconfig(cluster), *arguments, check=check).stdout
+    def kubectl(self, cluster: str, *arguments: str, check: bool = True, stdin: str = "") -> str:
+        """Output of kubectl against a cluster."""
+        command = ("kubectl", "--kubeconfig", self.kubeconfig(cluster), *arguments)
+        done = subprocess.run(command, check=False, capture_output=True, text=True, input=stdin)
+        assert done.returncode == 0 or not check, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
+        return done.stdout
 
     def kubeconfig(self, cluster: str) -> str:
-        """Path of the kubeconfig of `target` or `client`."""
+        """Path of a cluster's kubeconfig."""
         return str(ROOT / ".lab" / f"{cluster}.kubeconfig")
 
-    def curl(self, namespace: str, *arguments: str) -> tuple[int, str]:
-        """Exit code and output of curl in the client's Pod."""
-        done = run(
-            *(
-                "kubectl",
-                "--kubeconfig",
-                self.kubeconfig("client"),
-                "-n",
-                namespace,
-                "exec",
-                "deploy/curl",
-                "-c",
-                "curl",
-                "--",
-            ),
-            *("curl", "-sS", "--max-time", "20", *arguments),
-            check=False,
-        )
+    def apply(self, cluster: str, *manifests: dict[str, Any]) -> None:
+        """Apply objects, each a manifest."""
+        self.kubectl(cluster, "apply", "-f", "-", stdin=yaml.safe_dump_all(manifests))
+
+    def get(self, cluster: str, kind: str, namespace: str, name: str) -> dict[str, Any]:
+        """Return an object; Secrets with their data decoded."""
+        item = json.loads(self.kubectl(cluster, "-n", namespace, "get", kind, name, "-o", "json"))
+        if kind == "secret":
+            item["data"] = {key: b64decode(value).decode() for key, value in item.get("data", {}).items()}
+        return dict(item)
+
+    def curl(self, namespace: str, *arguments: str, cluster: str = "client", pod: str = "curl") -> tuple[int, str]:
+        """Exit code and output of curl in a Pod of the Deployment `pod`."""
+        inside = ("-n", namespace, "exec", f"deploy/{pod}", "-c", "curl", "--", "curl", "-sS", "--max-time", "20")
+        done = run("kubectl", "--kubeconfig", self.kubeconfig(cluster), *inside, *arguments, check=False)
         return done.returncode, done.stdout
 
-    def status(self, namespace: str, *arguments: str) -> str:
-        """The HTTP status that curl in the client's Pod gets."""
-        return self.curl(namespace, "-o", "/dev/null", "-w", "%{http_code}", *arguments)[1]
+    def status(self, namespace: str, *arguments: str, cluster: str = "client", pod: str = "curl") -> str:
+        """The HTTP status that curl in a Pod gets."""
+        return self.curl(namespace, "-o", "/dev/null", "-w", "%{http_code}", *arguments, cluster=cluster, pod=pod)[1]
 
     def objects(self, cluster: str) -> set[str]:
         """Every object of a cluster as `Kind namespace name`, without those that come and go by themselves."""
@@ -101,18 +103,26 @@ class Lab:
         return {" ".join(line.split()) for line in listing.splitlines()}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a developer try a test in the running lab."""
+    parser.addoption("--running-lab", action="store_true", help="use the running lab, and leave it running")
+
+
 @pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """A lab of this session's own: whatever was deployed into an earlier one is gone."""
-    subprocess.run([sys.executable, "-m", "lab", "down"], cwd=ROOT, check=True)
-    subprocess.run([sys.executable, "-m", "lab", "up"], cwd=ROOT, check=True)
+    is_ours = not request.config.getoption("--running-lab")
+    if is_ours:
+        subprocess.run([sys.executable, "-m", "lab", "down"], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-m", "lab", "up", "--clients", "2"], cwd=ROOT, check=True)
     exported = run("bash", "-c", f'eval "$({sys.executable} -m lab env)"; env -0').stdout
     before = dict(os.environ)
     os.environ.update(dict(line.split("=", 1) for line in exported.split("\0") if "=" in line))
     yield Lab()
     os.environ.clear()
     os.environ.update(before)
-    subprocess.run([sys.executable, "-m", "lab", "down"], cwd=ROOT, check=True)
+    if is_ours:
+        subprocess.run([sys.executable, "-m", "lab", "down"], cwd=ROOT, check=True)
 
 
 @dataclass(frozen=True)
@@ -122,14 +132,13 @@ class Project:
     directory: Path
     environment: dict[str, str]
 
-    def stack(self, name: str, **config: str) -> automation.Stack:
-        """A stack for the lab; `config` is added to what its clusters need, and wins."""
+    def stack(self, name: str, **config: object) -> automation.Stack:
+        """A stack for the lab, with one host and one client; `config` is added to what its clusters need, and wins."""
         defaults = {
             "platform": "istio",
-            "domain": f"{name}.target.test",
-            "clientDomain": f"{name}.client.test",
-            "targetKubeconfig": ".lab/target.kubeconfig",
-            "clientKubeconfig": ".lab/client.kubeconfig",
+            "target": {"kubeconfig": ".lab/target.kubeconfig"},
+            "clients": {"client": {"kubeconfig": ".lab/client.kubeconfig", "domain": f"{name}.client.test"}},
+            "hosts": {"httpbin": {"domain": f"{name}.target.test"}},
             "targetImage": "lab.local/httpbin:lab",
             "clientImage": "lab.local/curl:lab",
         }
@@ -149,15 +158,32 @@ class Project:
             text=True,
         )
 
+    def expect_verified(self, stack: automation.Stack, counts: str) -> None:
+        """Verify a stack; every promise has to be kept, and the last line has to count them so."""
+        verified = self.verify(stack)
+        assert verified.returncode == 0, verified.stdout
+        assert counts in verified.stdout, verified.stdout
+
+    def start_up(self, stack: automation.Stack) -> subprocess.Popen[str]:
+        """Start `pulumi up` as a process of its own, to be killed."""
+        return subprocess.Popen(
+            ["pulumi", "up", "--stack", stack.name, "--yes", "--skip-preview"],
+            cwd=self.directory,
+            env=os.environ | self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
     def state(self, stack: automation.Stack) -> str:
         """The stack's state as it lies on disk."""
         return (self.directory / f"state/.pulumi/stacks/kyma-mtls/{stack.name}.json").read_text()
 
 
-def configure(stack: automation.Stack, **config: str) -> None:
-    """Set keys of the project's config, secrets encrypted."""
-    secret = {key for key, field in Settings.keys().items() if field.annotation is SecretStr}
-    values = {key: automation.ConfigValue(value, secret=key in secret) for key, value in config.items()}
+def configure(stack: automation.Stack, **config: object) -> None:
+    """Set keys of the project's config, those that hold secrets encrypted; structures are set as JSON."""
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    values = {key: automation.ConfigValue(text, secret="PRIVATE KEY" in text) for key, text in texts.items()}
     stack.set_all_config({f"kyma-mtls:{key}": value for key, value in values.items()})
 
 

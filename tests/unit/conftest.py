@@ -1,22 +1,32 @@
 """Components under Pulumi's mocks: what they register, by type and name."""
 
-from base64 import b64encode
-from collections.abc import Callable
+import base64
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import pulumi
 import pytest
-from pulumi.runtime import mocks
+from pulumi.runtime import mocks, rpc
+from pulumi.runtime import settings as runtime
 
 from components.certificates import Credential
+
+Outputs = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass
 class Recorder(mocks.Mocks):
-    """Answers for the engine and keeps every resource that was registered."""
+    """Answers for the engine and keeps every resource that was registered, and the value that the program gave.
 
+    outputs: of resources, by kind, beyond their inputs
+    """
+
+    outputs: Outputs = field(default_factory=dict)
     resources: list[mocks.MockResourceArgs] = field(default_factory=list)
+    requests: dict[str, Any] = field(default_factory=dict)
+    hooks: dict[str, pulumi.ResourceHook] = field(default_factory=dict)
+    result: Any = None
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         self.resources.append(args)
@@ -29,44 +39,103 @@ class Recorder(mocks.Mocks):
         if args.inputs.get("spec", {}).get("type") == "LoadBalancer":
             state["status"] = {"loadBalancer": {"ingress": [{"ip": "192.0.2.8"}]}}
         if args.typ == "kubernetes:core/v1:Secret" and args.resource_id:
-            state["data"] = {key: b64encode(f"ISSUED {key}".encode()).decode() for key in ("tls.crt", "ca.crt")}
+            state["data"] = {key: base64.b64encode(f"ISSUED {key}".encode()).decode() for key in ("tls.crt", "ca.crt")}
         for output in ("privateKeyPem", "certPem", "certRequestPem", "hex", "validityEndTime"):
             state.setdefault(output, f"{args.name}-{output}")
+        state |= self.outputs.get(_kind(args), {})
         metadata = args.inputs.get("metadata", {})
-        return args.resource_id or f"{metadata.get('namespace')}/{metadata.get('name', args.name)}", state
+        place = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
+        return args.resource_id or place + metadata.get("name", args.name), state
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         raise AssertionError(f"no component calls a function, but {args.token} was called")
 
+    def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
+        """Keep a hook, as the engine does."""
+        self.hooks[hook.name] = hook
+
+    def register_error_hook(self, hook: pulumi.ErrorHook) -> None:
+        """Know of a hook, as the engine does."""
+
     def one(self, kind: str, name: str) -> dict[str, Any]:
         """Inputs of the only resource whose type ends in `kind` and whose name is `name`."""
-        found = [r.inputs for r in self.resources if r.typ.endswith(f":{kind}") and r.name == name]
+        found = [r.inputs for r in self.resources if _kind(r) == kind and r.name == name]
         assert len(found) == 1, f"one {kind} {name} was expected, among {self.names()}"
         return dict(found[0])
 
+    def pem(self, kind: str, name: str) -> dict[str, str]:
+        """Data of a Secret or ConfigMap in base64, decoded; it has to be secret in the state."""
+        data = self.one(kind, name)["data"]
+        assert rpc.is_rpc_secret(data), "previews and state would show the key"
+        return {key: base64.b64decode(value).decode() for key, value in rpc.unwrap_rpc_secret(data).items()}
+
+    def request(self, kind: str, name: str) -> Any:
+        """The request for a resource, with its options, as the engine gets it."""
+        self.one(kind, name)
+        return self.requests[f"{kind} {name}"]
+
+    def comes_after(self, later: str, earlier: str) -> bool:
+        """Whether a resource, `Kind name`, depends on another one."""
+        return any(
+            urn.endswith(f"::{earlier.split()[1]}") and f"{earlier.split(maxsplit=1)[0]}::" in urn
+            for urn in self.requests[later].dependencies
+        )
+
     def kinds(self) -> set[str]:
         """Kinds of all resources, without package and version."""
-        return {resource.typ.rpartition(":")[2] for resource in self.resources}
+        return {_kind(resource) for resource in self.resources}
 
     def names(self) -> list[str]:
         """Every resource as `Kind name`."""
-        return [f"{resource.typ.rpartition(':')[2]} {resource.name}" for resource in self.resources]
+        return [f"{_kind(resource)} {resource.name}" for resource in self.resources]
+
+    def objects(self) -> list[dict[str, Any]]:
+        """Inputs of whatever the program makes in a cluster, namespaces among them; Patches and reads aside."""
+        return [
+            r.inputs
+            for r in self.resources
+            if r.typ.startswith("kubernetes:") and not r.resource_id and not r.typ.endswith("Patch")
+        ]
 
 
-Deploy = Callable[[Callable[[], object]], Recorder]
+class _Monitor(mocks.MockMonitor):
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(recorder)
+        self._recorder = recorder
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the engine's name
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        assert response.urn not in self._recorder.requests, f"the engine refuses a second {response.urn}"
+        self._recorder.requests[response.urn] = request
+        self._recorder.requests[f"{request.type.rpartition(':')[2]} {request.name}"] = request
+        return response
+
+
+def _kind(resource: mocks.MockResourceArgs) -> str:
+    return resource.typ.rpartition(":")[2]
+
+
+class Deploy(Protocol):
+    """Runs a program to its end under fresh mocks; `outputs` of resources are by kind."""
+
+    def __call__(self, program: Callable[[], object], *, outputs: Outputs | None = None) -> Recorder: ...
 
 
 @pytest.fixture
 def deploy() -> Deploy:
-    """Run a program to its end under fresh mocks."""
+    """Run programs."""
 
-    def run(program: Callable[[], object]) -> Recorder:
-        recorder = Recorder()
-        mocks.set_mocks(recorder, project="kyma-mtls", stack="test", preview=False)
+    def run(program: Callable[[], object], *, outputs: Outputs | None = None) -> Recorder:
+        recorder = Recorder(outputs or {})
+        mocks.set_mocks(recorder, project="kyma-mtls", stack="test", preview=False, monitor=_Monitor(recorder))
+        runtime.SETTINGS.callbacks = recorder
+
+        def keep(value: Any) -> None:
+            recorder.result = value
 
         @pulumi.runtime.test  # type: ignore[untyped-decorator]
-        def whole() -> None:
-            program()
+        def whole() -> pulumi.Output[None]:
+            return pulumi.Output.from_input(program()).apply(keep)
 
         whole()
         return recorder
@@ -83,7 +152,7 @@ def credential() -> Callable[[], Credential]:
             certificate=pulumi.Output.from_input("CERTIFICATE"),
             key=pulumi.Output.secret("KEY"),
             expiry=pulumi.Output.from_input("2030-01-01T00:00:00Z"),
-            subject="CN=client.example.com,O=client organization",
+            subject="CN=client.example.com,O=kyma-mtls",
         )
 
     return make

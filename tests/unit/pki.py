@@ -26,6 +26,21 @@ class Holder:
     def key_pem(self) -> str:
         return self.encrypted_key_pem("")
 
+    def sign(self, request_pem: str) -> str:
+        """A certificate (PEM) for a signing request, with the alternative names that it asks for."""
+        request, now = x509.load_pem_x509_csr(request_pem.encode()), datetime.now(UTC)
+        names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        builder = (
+            x509.CertificateBuilder(self.certificate.subject, request.subject, request.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(days=30))
+            .add_extension(names, critical=False)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        )
+        signed = builder.sign(self.key, hashes.SHA256())
+        return signed.public_bytes(serialization.Encoding.PEM).decode()
+
     def encrypted_key_pem(self, passphrase: str) -> str:
         how = serialization.BestAvailableEncryption(passphrase.encode()) if passphrase else serialization.NoEncryption()
         pem = self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how)
@@ -41,12 +56,13 @@ def issue(
     signer: Holder | None = None,
     *,
     hosts: tuple[str, ...] = (),
+    uris: tuple[str, ...] = (),
     start: timedelta = timedelta(hours=-1),
     end: timedelta = timedelta(days=30),
     usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH,
     key: Key | None = None,
 ) -> Holder:
-    """A certificate for hosts, or of a CA without any; self-signed without a signer. `start`, `end` count from now."""
+    """A certificate for hosts or URIs, of a CA without any; self-signed without a signer. `start`, `end`: from now."""
     key, now = key or ec_key(), datetime.now(UTC)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = (
@@ -57,10 +73,10 @@ def issue(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now + start)
         .not_valid_after(now + end)
-        .add_extension(x509.BasicConstraints(ca=not hosts, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=not (hosts or uris), path_length=None), critical=True)
     )
-    if hosts:
-        names = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
-        builder = builder.add_extension(names, critical=False)
+    if hosts or uris:
+        names = [*map(x509.UniformResourceIdentifier, uris), *map(x509.DNSName, hosts)]
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
     return Holder(builder.sign(signer.key if signer else key, hashes.SHA256()), key)

@@ -1,58 +1,314 @@
-"""What is wrong with a kubeconfig is told without a cluster."""
+"""How clusters are reached, and what must be true of them; against HTTP servers in the place of API servers."""
 
+import base64
 import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
-import yaml
 
 import clusters
+from clusters import Clusters
 from settings import ClusterAccess, ConfigError
+from tests.support.kubeconfigs import write_kubeconfig
+from tests.unit.config import read
+from tests.unit.fakes import KUBE_SYSTEM, Answer, api_server, discovery, fake_cluster, kube_system
+
+INGRESS = "/api/v1/namespaces/istio-system/services/istio-ingressgateway"
+EGRESS = "/api/v1/namespaces/istio-system/services/istio-egressgateway"
+GATEWAYS = "/apis/networking.istio.io/v1/gateways"
+ORDERS = "/api/v1/namespaces/shop/services/orders"
+SECRET = "s3cr3t"  # noqa: S105 - what no message may hold
+
+Serve = Callable[[dict[str, Any]], str]
+Reach = Callable[..., str]
 
 
-def kubeconfig(file: Path, server: str) -> str:
-    content = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "one",
-        "contexts": [{"name": name, "context": {"cluster": "c", "user": "u"}} for name in ("one", "two")],
-        "clusters": [{"name": "c", "cluster": {"server": server}}],
-        "users": [{"name": "u", "user": {}}],
-    }
-    file.write_text(yaml.safe_dump(content))
-    return str(file)
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Starts servers, which end with the test; gives the URL of each."""
+    with ExitStack() as servers:
+        yield lambda answers: servers.enter_context(api_server(answers))
 
 
-def error(path: str, context: str = "") -> str:
-    with pytest.raises(ConfigError) as caught:
-        clusters.connect(ClusterAccess(side="target", kubeconfig=path, context=context))
-    return str(caught.value)
+@pytest.fixture
+def reach(tmp_path: Path) -> Reach:
+    """Fails to connect by a kubeconfig with some user; gives the error."""
+
+    def run(server: str, context: str = "", **user: Any) -> str:
+        path = write_kubeconfig(tmp_path / "config", server, contexts=("one", "two"), user={"token": SECRET} | user)
+        with pytest.raises(ConfigError) as caught:
+            clusters.connect(ClusterAccess(path="target", kubeconfig=path, context=context))
+        return str(caught.value)
+
+    return run
 
 
-def test_a_kubeconfig_that_does_not_exist_is_named() -> None:
-    assert error("no/such/file") == "kyma-mtls:targetKubeconfig: no such file: no/such/file"
+def test_cluster_is_known_by_its_uid_and_reached_by_what_its_kubeconfig_held(tmp_path: Path, serve: Serve) -> None:
+    url = serve(kube_system("uid-1"))
+    path = write_kubeconfig(tmp_path / "config", url, contexts=("one", "two"), user={"token": SECRET})
+    cluster = clusters.connect(ClusterAccess(path="target", kubeconfig=path, context="two"))
+    assert (cluster.uid, cluster.host) == ("uid-1", url)
+    assert '"current-context": "two"' in cluster.kubeconfig
+    assert SECRET in cluster.kubeconfig
+    assert SECRET not in repr(cluster), "logs and tracebacks would show it"
 
 
-def test_a_file_that_is_no_kubeconfig_is_named(tmp_path: Path) -> None:
-    file = tmp_path / "kubeconfig"
-    for text in ("", "just text", "{", "[]", "a: b"):
-        file.write_text(text)
-        message = error(str(file))
-        assert message.startswith(f"kyma-mtls:targetKubeconfig: {file} is not a usable kubeconfig: "), text
-        assert "\n" not in message
-
-
-def test_a_context_that_does_not_exist_is_named_beside_those_that_do(tmp_path: Path) -> None:
-    path = kubeconfig(tmp_path / "kubeconfig", "https://127.0.0.1:1")
-    assert error(path, "three") == f"kyma-mtls:targetContext: {path} has no context 'three'; it has one, two"
-
-
-def test_a_cluster_that_does_not_answer_is_named_by_the_key_that_chose_it(tmp_path: Path) -> None:
+def test_cluster_that_does_not_answer_is_named_by_the_key_that_chose_it(reach: Reach) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         server = f"https://127.0.0.1:{closed.getsockname()[1]}"
-    path = kubeconfig(tmp_path / "kubeconfig", server)
-    assert (
-        error(path) == f"kyma-mtls:targetKubeconfig: cluster {server} does not answer: [Errno 111] Connection refused"
+    refused = f"cluster {server} does not answer: [Errno 111] Connection refused"
+    assert reach(server) == f"kyma-mtls:target.kubeconfig: {refused}"
+    assert reach(server, "two") == f"kyma-mtls:target.context: {refused}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (Answer(b"<html>Sign in</html>"), f"answers {KUBE_SYSTEM} with something that is no JSON object"),
+        (Answer(b"[1, 2]"), f"answers {KUBE_SYSTEM} with something that is no JSON object"),
+        (Answer(b"\xff\xfe"), f"answers {KUBE_SYSTEM} with something that is no JSON object"),
+        (Answer(b"{}", 404), "answers like no Kubernetes API server: it has no namespace kube-system"),
+        (Answer(b'{"metadata": []}'), "answers like no Kubernetes API server: it has no namespace kube-system"),
+        (Answer(b"{}", 401), f"refuses GET {KUBE_SYSTEM}: 401 Unauthorized"),
+        (Answer(b"{}", 403), f"refuses GET {KUBE_SYSTEM}: 403 Forbidden"),
+        (Answer(b"oops", 500), f"refuses GET {KUBE_SYSTEM}: 500 Internal Server Error"),
+    ],
+    ids=["html", "list", "no-text", "404", "no-uid", "401", "403", "500"],
+)
+def test_server_that_answers_otherwise_is_told(reach: Reach, serve: Serve, answer: Answer, message: str) -> None:
+    server = serve({KUBE_SYSTEM: answer})
+    assert reach(server) == f"kyma-mtls:target.kubeconfig: cluster {server} {message}"
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        {"client-certificate-data": SECRET, "client-key-data": SECRET},
+        {"client-key-data": base64.b64encode(SECRET.encode()).decode()},
+        {"token": f"{SECRET}\nX-Other: header"},
+        {"token": f"{SECRET}\n"},
+        {"token": f"{SECRET}\N{SNOWMAN}"},
+        {"token": [SECRET]},
+        {"token": None, "exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "false"}},
+        {"token": None, "exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-command"}},
+        {"token": None, "exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "echo", "args": [SECRET]}},
+        {"token": None, "username": SECRET, "password": None},
+    ],
+    ids=[
+        "no-base64",
+        "key-alone",
+        "header",
+        "newline",
+        "snowman",
+        "list",
+        "failing-command",
+        "no-command",
+        "command-without-credential",
+        "no-password",
+    ],
+)
+def test_no_message_holds_a_key_or_a_token(reach: Reach, serve: Serve, user: dict[str, Any]) -> None:
+    for server in (serve({}), "https://127.0.0.1:1"):
+        message = reach(server, **user)
+        assert message.startswith("kyma-mtls:target.kubeconfig: ")
+        assert SECRET not in message
+        assert "\n" not in message
+
+
+def test_token_file_may_end_with_a_newline(tmp_path: Path, serve: Serve) -> None:
+    (tmp_path / "token").write_text(f"{SECRET}\n")
+    path = write_kubeconfig(tmp_path / "config", serve(kube_system("uid")), user={"tokenFile": "token"})
+    assert clusters.connect(ClusterAccess(path="target", kubeconfig=path, context="")).uid == "uid"
+
+
+def test_path_of_an_object_is_what_the_cluster_says_of_its_kind() -> None:
+    cluster = fake_cluster()
+    assert cluster.path("v1", "Namespace", "", "mtls") == "/api/v1/namespaces/mtls"
+    gateway = cluster.path("networking.istio.io/v1", "Gateway", "mtls", "a")
+    assert gateway == "/apis/networking.istio.io/v1/namespaces/mtls/gateways/a"
+    assert cluster.path("v1", "Unheard", "mtls", "a") is None
+    assert cluster.path("unheard.example/v1", "Secret", "mtls", "a") is None
+
+
+def test_metadata_is_that_of_the_object_or_nothing(tmp_path: Path, serve: Serve) -> None:
+    secret = {"/api/v1/namespaces/a/secrets/b": {"metadata": {"name": "b"}}}
+    path = write_kubeconfig(tmp_path / "config", serve(kube_system("uid") | discovery() | secret))
+    cluster = clusters.connect(ClusterAccess(path="target", kubeconfig=path, context=""))
+    assert cluster.metadata("v1", "Secret", "a", "b") == {"name": "b"}
+    assert cluster.metadata("v1", "Secret", "a", "c") is None
+    assert cluster.metadata("v1", "Unheard", "a", "b") is None
+
+
+def gateway(selector: dict[str, str], *servers: tuple[str, str], name: str = "raw") -> dict[str, Any]:
+    """A Gateway with servers of some protocol and mode."""
+    listed = [{"port": {"number": 443, "protocol": it}, "tls": {"mode": mode}} for it, mode in servers]
+    return {"metadata": {"namespace": "others", "name": name}, "spec": {"selector": selector, "servers": listed}}
+
+
+def whole(uid: str, **changed: Any) -> dict[str, Any]:
+    """A cluster that has all that a stack on platform istio needs."""
+    answers = {
+        "/apis": {"groups": [{"name": "networking.istio.io"}]},
+        INGRESS: {"metadata": {}},
+        EGRESS: {"metadata": {}},
+        GATEWAYS: {"items": []},
+    }
+    return {**kube_system(uid), **answers, **changed}
+
+
+@pytest.fixture
+def check(tmp_path: Path, serve: Serve) -> Callable[..., Clusters]:
+    """Checks a target and a client, `target` and `client` of which have what is given, for some config."""
+
+    def run(target: dict[str, Any], client: dict[str, Any], /, **config: Any) -> Clusters:
+        paths = {
+            name: write_kubeconfig(tmp_path / name, serve(answers), user={"token": SECRET})
+            for name, answers in (("target", target), ("client", client))
+        }
+        values: dict[str, Any] = {
+            "platform": "istio",
+            "target": {"kubeconfig": paths["target"]} | config.pop("target", {}),
+            "clients": {"caller": {"kubeconfig": paths["client"]} | config.pop("client", {})},
+        }
+        return clusters.check(read(**(values | config)))
+
+    return run
+
+
+Check = Callable[..., Clusters]
+
+
+def problems(check: Check, *arguments: Any, **config: Any) -> list[str]:
+    """The lines of the error that a check raises, without the servers' ports."""
+    with pytest.raises(ConfigError) as caught:
+        check(*arguments, **config)
+    assert SECRET not in str(caught.value)
+    lines = str(caught.value).removeprefix("kyma-mtls:").split("\nkyma-mtls:")
+    return [" ".join(word for word in line.split(" ") if "127.0.0.1" not in word) for line in lines]
+
+
+def test_clusters_that_have_everything_are_given(check: Check) -> None:
+    found = check(whole("uid-1"), whole("uid-2"))
+    assert {path: cluster.uid for path, cluster in found.all.items()} == {"target": "uid-1", "clients.caller": "uid-2"}
+    assert found.target is found.all["target"]
+    assert found.clients["caller"] is found.all["clients.caller"]
+
+
+def test_clients_without_a_target_are_checked_alone(tmp_path: Path, serve: Serve) -> None:
+    path = write_kubeconfig(tmp_path / "client", serve(whole("uid")))
+    settings = read(platform="istio", clients={"caller": {"kubeconfig": path}})
+    found = clusters.check(settings.model_copy(update={"target": None, "hosts": {}}))
+    assert list(found.all) == ["clients.caller"]
+
+
+def test_problems_of_all_clusters_are_told_at_once(check: Check) -> None:
+    bare: dict[str, Any] = {"/apis": {"groups": []}}
+    assert problems(check, whole("uid-1", **bare), whole("uid-2", **bare)) == [
+        "target.kubeconfig: cluster has no Istio; install it (on Kyma: add the Istio module)",
+        "clients.caller.kubeconfig: cluster has no Istio; install it (on Kyma: add the Istio module)",
+    ]
+    assert len(problems(check, {KUBE_SYSTEM: Answer(b"[]")}, {})) == 2
+
+
+def test_one_cluster_is_not_two(check: Check) -> None:
+    (line,) = problems(check, whole("uid"), whole("uid"))
+    assert line == "clients.caller.kubeconfig: cluster is that of target, too; each needs a cluster of its own"
+
+
+@pytest.mark.parametrize(
+    ("groups", "lines"),
+    [
+        (
+            ["networking.istio.io"],
+            [
+                "target.kubeconfig: cluster has no Kyma API Gateway module; add it, or set platform to istio",
+                "clients.caller.kubeconfig: cluster has no Kyma Istio module; add it, or set platform to istio",
+            ],
+        ),
+        (["networking.istio.io", "operator.kyma-project.io", "gateway.kyma-project.io"], []),
+    ],
+)
+def test_kyma_needs_its_modules_but_no_egress_gateway_beforehand(
+    check: Check, groups: list[str], lines: list[str]
+) -> None:
+    answers = {"/apis": {"groups": [{"name": name} for name in groups]}}
+    clients = whole("uid-2", **answers)
+    del clients[EGRESS]
+    clusters_of_kyma = (whole("uid-1", **answers), clients)
+    if lines:
+        assert problems(check, *clusters_of_kyma, platform="kyma") == lines
+    else:
+        assert check(*clusters_of_kyma, platform="kyma").target
+
+
+def test_gateways_have_to_be_there(check: Check) -> None:
+    target, client = whole("uid-1"), whole("uid-2")
+    del target[INGRESS], client[EGRESS]
+    assert problems(check, target, client) == [
+        "target.kubeconfig: cluster has no Service istio-ingressgateway in istio-system",
+        "clients.caller.kubeconfig: cluster has no Service istio-egressgateway in istio-system",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "in_the_way"),
+    [
+        (gateway({"istio": "ingressgateway"}, ("TLS", "PASSTHROUGH")), True),
+        (gateway({"app": "istio-ingressgateway"}, ("TCP", "SIMPLE")), True),
+        (gateway({"istio": "ingressgateway", "app": "istio-ingressgateway"}, ("HTTPS", "AUTO_PASSTHROUGH")), True),
+        (gateway({}, ("HTTPS", "SIMPLE"), ("mongo", "")), True),
+        (gateway({"istio": "ingressgateway"}, ("HTTPS", "SIMPLE"), ("HTTP", "")), False),
+        (gateway({"istio": "another"}, ("TLS", "PASSTHROUGH")), False),
+        (gateway({"istio": "ingressgateway", "more": "labels"}, ("TLS", "PASSTHROUGH")), False),
+    ],
+    ids=["passthrough", "tcp", "auto-passthrough", "any-gateway", "terminated", "another-gateway", "more-labels"],
+)
+def test_gateway_that_passes_through_what_a_policy_would_end_is_told(
+    check: Check, found: dict[str, Any], in_the_way: bool
+) -> None:
+    target = whole("uid-1", **{GATEWAYS: {"items": [found]}})
+    if in_the_way:
+        assert problems(check, target, whole("uid-2")) == [
+            "target.gatewayPassthrough: cluster passes TLS or TCP through istio-ingressgateway by Gateway others/raw, "
+            "which a policy of this stack would end; set this to true, or move them to another gateway"
+        ]
+        assert check(target, whole("uid-3"), target={"gatewayPassthrough": True}).target
+    else:
+        assert check(target, whole("uid-2")).target
+
+
+def test_egress_gateways_that_pass_through_are_told_by_name(check: Check) -> None:
+    raw = [gateway({"istio": "egressgateway"}, ("TLS", "PASSTHROUGH"), name=name) for name in ("b", "a")]
+    client = whole("uid-2", **{GATEWAYS: {"items": raw}})
+    (line,) = problems(check, whole("uid-1"), client)
+    assert line.startswith(
+        "clients.caller.gatewayPassthrough: cluster passes TLS or TCP through istio-egressgateway by Gateway others/a, "
+        "others/b, which"
     )
-    assert error(path, "two").startswith(f"kyma-mtls:targetContext: cluster {server} does not answer")
+    assert check(whole("uid-1"), client, client={"gatewayPassthrough": True}).clients
+
+
+@pytest.mark.parametrize(
+    ("service", "line"),
+    [
+        ({"spec": {"ports": [{"port": 80}, {"port": 8080}]}}, None),
+        (Answer(b"{}", 404), "hosts.orders.service: cluster has no Service shop/orders"),
+        (
+            {"spec": {"ports": [{"port": 80}, {"port": 443}]}},
+            "hosts.orders.service.port: cluster has no such port in Service shop/orders; it has 80, 443",
+        ),
+        ({"spec": {}}, "hosts.orders.service.port: cluster has no such port in Service shop/orders; it has none"),
+    ],
+    ids=["there", "no-service", "other-ports", "no-ports"],
+)
+def test_service_that_exists_has_to_have_the_port(check: Check, service: Any, line: str | None) -> None:
+    orders = {"domain": "orders.example.com", "service": {"namespace": "shop", "name": "orders", "port": 8080}}
+    target = whole("uid-1", **{ORDERS: service})
+    if line:
+        assert problems(check, target, whole("uid-2"), hosts={"orders": orders}) == [line]
+    else:
+        assert check(target, whole("uid-2"), hosts={"orders": orders}).target

@@ -1,4 +1,4 @@
-"""What the client cluster is given: each fault of the tutorial put right."""
+"""What a client cluster is given, whatever hosts it calls."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,6 @@ import pytest
 
 from components.certificates import Credential
 from components.egress_client import EgressClient, EgressClientArgs
-from components.kubernetes import OWNER, Ownership
 from tests.unit.conftest import Deploy, Recorder
 
 Client = Callable[..., Recorder]
@@ -16,76 +15,104 @@ Client = Callable[..., Recorder]
 
 @pytest.fixture
 def client(deploy: Deploy, credential: Callable[[], Credential]) -> Client:
-    """Deploys the component with some arguments changed."""
+    """Deploys the component with some arguments changed; the result is its outputs."""
 
     def run(**changed: Any) -> Recorder:
-        def program() -> None:
+        def program() -> dict[str, Any]:
             values: dict[str, Any] = {
                 "platform": "istio",
-                "domain": "httpbin.example.com",
                 "namespace": "mtls",
-                "ownership": Ownership("", "0a1b"),
-                "image": "curl:1",
-                "network_policy": True,
+                "demo_image": "curl:1",
+                "callers": (),
+                "client": credential(),
+                "ca_certificate": pulumi.Output.from_input("CA"),
+                "closed": True,
+                "closed_namespaces": (),
             }
-            args = EgressClientArgs(
-                **(values | changed), client=credential(), ca_certificate=pulumi.Output.from_input("CA")
-            )
-            EgressClient("client", args)
+            deployed = EgressClient("client", EgressClientArgs(**(values | changed)))
+            return {
+                "namespace": deployed.namespace,
+                "secret": deployed.secret,
+                "principals": list(deployed.callers.principals),
+                "namespaces": list(deployed.callers.namespaces),
+            }
 
         return deploy(program)
 
     return run
 
 
-def test_the_egress_gateway_verifies_the_name_of_the_server(client: Client) -> None:
-    rule = client().one("DestinationRule", "client-originate-mtls")["spec"]
-    (port,) = rule["trafficPolicy"]["portLevelSettings"]
-    assert port["port"] == {"number": 443}
-    assert port["tls"] == {
-        "mode": "MUTUAL",
-        "credentialName": "client-credential",
-        "sni": "httpbin.example.com",
-        "subjectAltNames": ["httpbin.example.com"],
-    }
+def policies(stack: Recorder) -> dict[str, str]:
+    """Name of each NetworkPolicy by its namespace."""
+    made = [r.inputs["metadata"] for r in stack.resources if r.typ.endswith(":NetworkPolicy")]
+    return {metadata["namespace"]: metadata["name"] for metadata in made}
 
 
-def test_only_the_egress_gateway_originates_mutual_tls(client: Client) -> None:
-    rule = client().one("DestinationRule", "client-originate-mtls")
-    assert rule["spec"]["workloadSelector"] == {"matchLabels": {"istio": "egressgateway"}}, (
-        "sidecars would drop the credential and send plaintext"
-    )
-    assert rule["metadata"]["namespace"] == "istio-system", "a workloadSelector selects in its own namespace only"
-
-
-def test_the_hop_to_the_egress_gateway_is_mutual_tls(client: Client) -> None:
+def test_secret_has_the_keys_that_the_egress_gateway_reads(client: Client) -> None:
     stack = client()
-    (server,) = stack.one("Gateway", "client-gateway")["spec"]["servers"]
-    assert (server["port"]["number"], server["tls"]) == (443, {"mode": "ISTIO_MUTUAL"})
-    (subset,) = stack.one("DestinationRule", "client-to-gateway")["spec"]["subsets"]
-    assert subset["trafficPolicy"]["portLevelSettings"] == [
-        {"port": {"number": 443}, "tls": {"mode": "ISTIO_MUTUAL", "sni": "httpbin.example.com"}}
-    ]
+    metadata = stack.one("Secret", "client-credential")["metadata"]
+    assert metadata == {"name": "client-credential-mtls", "namespace": "istio-system"}
+    pem = {"ca.crt": "CA", "tls.crt": "CERTIFICATE", "tls.key": "KEY"}
+    assert stack.pem("Secret", "client-credential") == pem
+    assert (stack.result["namespace"], stack.result["secret"]) == ("mtls", "client-credential-mtls")
 
 
-def test_plain_http_is_routed_through_the_egress_gateway(client: Client) -> None:
-    spec = client().one("VirtualService", "client-route")["spec"]
-    assert spec["gateways"] == ["istio-egressgateway", "mesh"]
-    first, second = spec["http"]
-    assert first["match"] == [{"gateways": ["mesh"], "port": 80}]
-    assert first["route"][0]["destination"]["subset"] == "httpbin"
-    assert second["match"] == [{"gateways": ["istio-egressgateway"], "port": 443}]
-    assert second["route"][0]["destination"] == {"host": "httpbin.example.com", "port": {"number": 443}}
+@pytest.mark.parametrize(
+    ("changed", "principals", "namespaces"),
+    [
+        ({}, ["*/ns/mtls/sa/curl"], []),
+        (
+            {"demo_image": "", "callers": ("logistics/dispatcher", "invoices")},
+            ["*/ns/logistics/sa/dispatcher"],
+            ["invoices"],
+        ),
+    ],
+    ids=["demo", "declared"],
+)
+def test_callers_are_identities_in_any_trust_domain(
+    client: Client, changed: dict[str, Any], principals: list[str], namespaces: list[str]
+) -> None:
+    stack = client(**changed)
+    assert stack.result["principals"] == principals
+    assert stack.result["namespaces"] == namespaces
+    assert ("Deployment" in stack.kinds()) == ("callers" not in changed), "the demo calls where nobody is declared"
 
 
-def test_the_host_is_resolved_and_seen_by_the_egress_gateway(client: Client) -> None:
-    spec = client().one("ServiceEntry", "client-service-entry")["spec"]
-    assert spec["resolution"] == "DNS", "NONE would loop the gateway"
-    assert spec["exportTo"] == [".", "istio-system"]
+def test_demo_has_no_privilege_and_may_reach_the_egress_gateway(client: Client) -> None:
+    template = client().one("Deployment", "client-curl")["spec"]["template"]
+    assert template["metadata"]["labels"]["networking.kyma-project.io/to-egressgateway"] == "allowed"
+    pod = template["spec"]
+    assert pod["serviceAccountName"] == "curl", "the egress gateway knows it by this"
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["containers"][0]["securityContext"]["capabilities"] == {"drop": ["ALL"]}
 
 
-def test_the_policy_lets_out_dns_the_egress_gateway_and_istiod_only(client: Client) -> None:
-    spec = client().one("NetworkPolicy", "client-network-policy")["spec"]
+@pytest.mark.parametrize(
+    ("closed", "namespaces", "expected"),
+    [
+        (True, (), {"mtls": "network-policy-allow-egress-traffic"}),
+        (
+            True,
+            ("logistics", "invoices"),
+            {
+                "mtls": "network-policy-allow-egress-traffic",
+                "logistics": "network-policy-allow-egress-traffic-mtls",
+                "invoices": "network-policy-allow-egress-traffic-mtls",
+            },
+        ),
+        (False, (), {}),
+    ],
+    ids=["own", "callers", "none"],
+)
+def test_policies_close_the_namespaces_they_are_asked_for(
+    client: Client, closed: bool, namespaces: tuple[str, ...], expected: dict[str, str]
+) -> None:
+    assert policies(client(closed=closed, closed_namespaces=namespaces)) == expected
+
+
+def test_policy_lets_out_dns_the_egress_gateway_and_istiod_only(client: Client) -> None:
+    stack = client(closed_namespaces=("logistics",))
+    spec = stack.one("NetworkPolicy", "client-network-policy")["spec"]
     assert spec["podSelector"] == {}
     assert spec["policyTypes"] == ["Egress"]
     dns, gardener_dns, gateway, istiod = spec["egress"]
@@ -96,10 +123,7 @@ def test_the_policy_lets_out_dns_the_egress_gateway_and_istiod_only(client: Clie
     assert gateway["to"][0]["podSelector"] == {"matchLabels": {"istio": "egressgateway"}}
     assert istiod["to"][0]["podSelector"] == {"matchLabels": {"app": "istiod"}}
     assert [gateway["ports"][0]["port"], istiod["ports"][0]["port"]] == [8443, 15012]
-
-
-def test_the_policy_can_be_switched_off(client: Client) -> None:
-    assert "NetworkPolicy" not in client(network_policy=False).kinds()
+    assert stack.one("NetworkPolicy", "client-network-policy-logistics")["spec"] == spec
 
 
 def test_kyma_is_asked_for_the_egress_gateway_without_owning_its_resource(client: Client) -> None:
@@ -112,21 +136,12 @@ def test_istio_has_its_egress_gateway_as_installed(client: Client) -> None:
     assert "IstioPatch" not in client().kinds()
 
 
-def test_a_suffix_keeps_stacks_apart_in_the_shared_namespace(client: Client) -> None:
-    stack = client(ownership=Ownership("-ab12c", "0a1b"))
-    shared = [r for r in stack.resources if r.inputs.get("metadata", {}).get("namespace") == "istio-system"]
-    assert shared
-    assert all(r.inputs["metadata"]["name"].endswith("-ab12c") for r in shared), "two stacks would fight over a name"
+def test_the_stacks_namespace_keeps_stacks_apart_in_a_shared_one(client: Client) -> None:
+    shared = [made for made in client().objects() if made["metadata"].get("namespace") == "istio-system"]
+    assert [made["metadata"]["name"] for made in shared] == ["client-credential-mtls", "egress-access-log-mtls"]
 
 
-def test_what_others_could_take_for_theirs_names_its_owner(client: Client) -> None:
-    metadata = [r.inputs["metadata"] for r in client().resources if "metadata" in r.inputs]
-    shared = [m for m in metadata if m.get("namespace") == "istio-system" or "namespace" not in m]
-    assert len(shared) == 4, "the namespace, the Secret, the Telemetry and the DestinationRule"
-    assert all(m["annotations"] == {OWNER: "0a1b"} for m in shared)
-
-
-def test_the_access_log_is_that_of_the_egress_gateway_alone(client: Client) -> None:
+def test_access_log_is_that_of_the_egress_gateway_alone(client: Client) -> None:
     spec = client().one("Telemetry", "client-access-log")["spec"]
     assert spec["selector"] == {"matchLabels": {"istio": "egressgateway"}}
     assert spec["accessLogging"] == [{"providers": [{"name": "envoy"}]}]

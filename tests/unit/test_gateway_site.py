@@ -1,18 +1,18 @@
 """Where the Kyma gateway may go, by what the target cluster already has."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from kubernetes.client import ApiClient, Configuration
 
-from clusters import Cluster, gateway_site
+from clusters import gateway_site
+from clusters.gateway_hooks import API_GATEWAY
 from clusters.gateway_site import GatewaySite
-from components.kubernetes import OWNER
-from settings import ConfigError, Settings
+from components.lifecycle import OWNER
+from settings import ConfigError
+from tests.unit.config import read
+from tests.unit.fakes import fake_cluster
 
 GATEWAY = "/apis/networking.istio.io/v1/namespaces/kyma-system/gateways/kyma-gateway"
-API_GATEWAY = "/apis/operator.kyma-project.io/v1alpha1/apigateways/default"
 API_RULES = "/apis/gateway.kyma-project.io/v2/apirules"
 VIRTUAL_SERVICES = "/apis/networking.istio.io/v1/virtualservices"
 INGRESS = "/api/v1/namespaces/istio-system/services/istio-ingressgateway"
@@ -30,25 +30,10 @@ HEALTHZ = {
 TAKING_OVER = {"gatewayDomain": "kyma.example.com", "gatewayTakeOver": "true"}
 
 
-@dataclass(frozen=True)
-class Recorded(Cluster):
-    """A cluster that has nothing but what was `found`, and Gardener's extensions."""
-
-    found: dict[str, Any] = field(default_factory=dict)
-
-    def read(self, path: str) -> Any:
-        if path == "/apis":
-            return {"groups": [{"name": "cert.gardener.cloud"}, {"name": "dns.gardener.cloud"}]}
-        return self.found.get(path)
-
-
-def find(found: dict[str, Any], **config: str) -> GatewaySite | None:
-    """Look at a cluster that has nothing but what was `found`."""
-    values = {"domain": "a.example.com", "clientDomain": "b.example.com", "gatewayMode": "selfSigned"}
-    settings = Settings.from_config({f"kyma-mtls:{key}": value for key, value in (values | config).items()})
-    return gateway_site.find(
-        settings, Recorded(settings.target, ApiClient(Configuration(host="https://target")), found)
-    )
+def find(found: dict[str, Any], **config: Any) -> GatewaySite | None:
+    """Look at a cluster that has nothing but what was `found`, and Gardener's extensions."""
+    groups = {"/apis": {"groups": [{"name": "cert.gardener.cloud"}, {"name": "dns.gardener.cloud"}]}}
+    return gateway_site.find(read(**({"gatewayMode": "selfSigned"} | config)), fake_cluster(groups | found))
 
 
 def test_without_a_gateway_nothing_is_looked_for() -> None:
@@ -83,9 +68,9 @@ def test_a_domain_comes_from_the_config_the_shoot_or_the_address() -> None:
             "gatewayDomain: cluster https://target serves *.kyma.example.com by kyma-system/kyma-gateway already",
         ),
         (
-            {GATEWAY: NOBODYS},
-            {"gatewayDomain": "kyma.example.com", "gatewayTakeOver": "true", "platform": "istio"},
-            f"gatewayTakeOver: cluster https://target has {GATEWAY} already, and no stack made it; remove it",
+            {"/apis": {"groups": [{"name": "dns.gardener.cloud"}]}},
+            {"gatewayMode": "gardener"},
+            "target.kubeconfig: cluster https://target has no Gardener certificate management; set gatewayMode to",
         ),
         (
             {API_GATEWAY: ENABLED, API_RULES: {"items": [CART]}, VIRTUAL_SERVICES: {"items": []}},

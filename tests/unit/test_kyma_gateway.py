@@ -11,8 +11,9 @@ from pulumi.runtime import rpc
 from components.certificates import AuthorityArgs
 from components.gardener import Gardener
 from components.gateway_certificate import CertificateArgs, GardenerArgs, OwnArgs
-from components.kubernetes import OWNER, demo_domain
-from components.kyma_gateway import KymaGateway, KymaGatewayArgs, TakeOver, claims
+from components.kubernetes import demo_domain
+from components.kyma_gateway import KymaGateway, KymaGatewayArgs, TakeOver
+from components.lifecycle import OWNER
 from tests.unit.conftest import Deploy, Recorder
 
 OWN = OwnArgs("CERTIFICATE", "CA", "KEY")
@@ -49,14 +50,22 @@ Gateway = Callable[..., Recorder]
 def gateway(deploy: Deploy) -> Gateway:
     """Deploys the component in one mode, taking over unless `alone`, with some arguments changed."""
 
-    def run(certificate: CertificateArgs = OWN, *, alone: bool = False, **changed: Any) -> Recorder:
+    def run(
+        certificate: CertificateArgs = OWN, *, alone: bool = False, operator: bool = False, **changed: Any
+    ) -> Recorder:
         def program() -> None:
-            take_over = TakeOver(("kyma-installer",), False, NO_HOOKS, NO_HOOKS)
+            up, back = (pulumi.ResourceHook(name, lambda _: None) for name in ("given-up", "given-back"))
+            take_over = TakeOver(
+                ("kyma-installer",),
+                operator,
+                "0a1b",
+                pulumi.ResourceHookBinding(before_create=[up]),
+                pulumi.ResourceHookBinding(before_delete=[back]),
+            )
             values: dict[str, Any] = {
                 "domain": "kyma.example.com",
                 "address": pulumi.Output.from_input("192.0.2.7"),
                 "namespace": "mtls",
-                "owner": "0a1b",
                 "take_over": None if alone else take_over,
                 "certificate": certificate,
                 "cipher_suites": ("ECDHE-ECDSA-AES128-GCM-SHA256",),
@@ -140,30 +149,16 @@ def test_without_taking_over_all_is_the_stacks_own(gateway: Gateway, mode: str) 
     assert f"Secret {credential}-cacert istio-system" in made(stack, "Secret")
 
 
-def test_whatever_lies_in_a_shared_namespace_names_its_owner(gateway: Gateway) -> None:
-    for mode in MODES.values():
-        metadata = [r.inputs["metadata"] for r in gateway(mode).resources if "metadata" in r.inputs]
-        made_here = [place for place in metadata if place.get("namespace") != "mtls"]
-        assert len(made_here) > 8
-        assert all(place["annotations"][OWNER] == "0a1b" for place in made_here), "two stacks would fight over it"
-
-
 def test_kymas_operator_gives_its_gateway_up_before_ours_is_made(gateway: Gateway) -> None:
-    stack = gateway(take_over=TakeOver((), True, NO_HOOKS, NO_HOOKS))
+    stack = gateway(operator=True)
     assert stack.one("APIGatewayPatch", "gateway-operator")["spec"] == {"enableKymaGateway": False}
     owner = stack.one("APIGatewayPatch", "gateway-owner")
     assert owner["metadata"]["annotations"] == {OWNER: "0a1b"}, "force would let a second stack take over, too"
     assert "APIGateway" not in stack.kinds(), "deleting the APIGateway uninstalls the module"
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_whatever_is_taken_over_is_claimed_first(gateway: Gateway, mode: str) -> None:
-    objects = made(gateway(MODES[mode]), "Secret", "ConfigMap", "Certificate", "Service", "Gateway")
-    claimed = claims(mode, operator=False, apiserver_proxy=True, legacy_installer=True)
-    for kind, name, namespace in (each.split() for each in objects):
-        assert any(path.endswith(f"/namespaces/{namespace}/{kind.lower()}s/{name}") for path in claimed) or (
-            (kind, name) == ("Certificate", "apiserver-proxy-tls-cert")
-        ), f"{kind} {name} could be somebody else's"
+    assert stack.comes_after("APIGatewayPatch gateway-operator", "APIGatewayPatch gateway-owner")
+    assert stack.comes_after("Gateway gateway-gateway", "APIGatewayPatch gateway-operator")
+    assert list(stack.request("Gateway", "gateway-gateway").hooks.before_create) == ["given-up"]
+    assert list(stack.request("APIGatewayPatch", "gateway-operator").hooks.before_delete) == ["given-back"]
 
 
 def test_own_certificate_goes_where_it_is_needed_and_its_key_only_where_it_serves(gateway: Gateway) -> None:

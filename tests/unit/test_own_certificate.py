@@ -4,7 +4,7 @@ from base64 import b64encode
 from datetime import timedelta
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from settings import own_certificate
@@ -56,6 +56,26 @@ def test_the_type_of_the_key_is_told() -> None:
 def test_a_wrong_certificate_is_refused(chain: tuple[Holder, ...], message: str) -> None:
     assert any(message in problem for problem in problems(*chain)), problems(*chain)
     assert all(problem.startswith("Certificate: ") for problem in problems(*chain))
+
+
+@pytest.mark.parametrize("curve", [ec.SECP256K1(), ec.SECP224R1()])
+def test_a_curve_that_envoy_refuses_is_refused(curve: ec.EllipticCurve) -> None:
+    other = issue("server", hosts=HOSTS, key=ec.generate_private_key(curve))
+    assert problems(other) == [f"Certificate: its key is on curve {curve.name}; Envoy wants P-256, P-384, P-521"]
+
+
+@pytest.mark.parametrize(
+    ("pem", "message"),
+    [
+        (SERVER.pem + SERVER.key_pem, "holds a private key"),
+        (SERVER.pem + MIDDLE.pem[:-30], "only 1 of 2 blocks are whole PEM certificates"),
+        ((SERVER.pem + MIDDLE.pem).replace("\n", ""), "only 0 of 2 blocks are whole PEM certificates"),
+    ],
+)
+def test_what_envoy_would_not_read_is_refused(pem: str, message: str) -> None:
+    checked = own_certificate.check(pem, SERVER.key_pem, DOMAIN)
+    ((part, problem),) = checked.problems
+    assert (part, problem.startswith(message)) == ("Certificate", True), problem
 
 
 def test_an_expired_ca_is_refused() -> None:

@@ -45,10 +45,17 @@ def test_missing_programs_are_named_by_their_packages(monkeypatch: pytest.Monkey
     assert "run `apt-get install iproute2 util-linux`" in message()
 
 
-def test_a_disk_too_full_to_run_on_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("clusters", "said"), [(1, "1 cluster, the lab needs 3"), (4, "4 clusters, the lab needs 12")])
+def test_free_disk_is_needed_for_every_cluster(monkeypatch: pytest.MonkeyPatch, clusters: int, said: str) -> None:
+    monkeypatch.setattr(preflight, "MEMORY_GIB", 0)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(2**40, 2**40 - 2**30, 2**30))
-    with pytest.raises(LabError, match=r"a running lab needs 6 GiB in .*, 1.0 GiB are free: .*KYMA_MTLS_CACHE"):
-        preflight.check_free()
+    with pytest.raises(LabError, match=rf"to boot {said} GiB in .*, 1.0 GiB are free: .*KYMA_MTLS_CACHE"):
+        preflight.check_free(clusters)
+
+
+def test_free_memory_is_needed_for_every_cluster() -> None:
+    with pytest.raises(LabError, match=r"to boot 9999 clusters, the lab needs \d+ GiB of memory, [\d.]+ GiB are avail"):
+        preflight.check_free(9999)
 
 
 @pytest.mark.parametrize(

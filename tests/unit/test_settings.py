@@ -1,95 +1,206 @@
-"""Every rule of the stack's config."""
+"""What a stack's config means, and every rule of the keys that stand alone."""
 
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from pydantic import SecretStr
 
-from settings import ConfigError, Platform, Settings
+from settings import NetworkPolicy, Platform, Settings
 from settings.values import KeyAlgorithm
+from tests.unit.config import SMALLEST, check_refusal, engine_config, read, refusal
+from tests.unit.pki import issue
 
-PROJECT_FILE = Path(__file__).parents[2] / "Pulumi.yaml"
-REQUIRED = {"domain": "httpbin.example.com", "clientDomain": "client.example.com"}
+CA = issue("partner")
+ACME = {"certificateAuthority": CA.pem, "identity": "spiffe://acme.example/client"}
+BILLING = issue("billing", CA, hosts=("billing.example.com",))
 
 
-def read(**values: str) -> Settings:
-    return Settings.from_config({f"kyma-mtls:{key}": value for key, value in (REQUIRED | values).items()})
-
-
-def test_names_of_server_and_client_are_enough() -> None:
+def test_two_clusters_and_a_domain_are_enough() -> None:
     settings = read()
     assert settings.platform == Platform.KYMA, "Kyma is what the project is for"
     assert settings.key_algorithm == KeyAlgorithm.ECDSA_P256
-    assert settings.network_policy, "secure unless said otherwise"
+    assert settings.clients["caller"].network_policy == NetworkPolicy.OWN, "secure unless said otherwise"
+    assert settings.clients["caller"].demo
+    assert settings.hosts["httpbin"].demo
+    assert settings.admitted("httpbin") == ("caller",)
 
 
 def test_texts_become_what_they_mean() -> None:
-    settings = read(platform="istio", validityDays="90", networkPolicy="false")
-    assert (settings.platform, settings.validity_days, settings.network_policy) == (Platform.ISTIO, 90, False)
+    settings = read(platform="istio", validityDays="90", generation="7", confirm=["namespace=b", "clients.a="])
+    assert (settings.platform, settings.validity_days, settings.generation) == (Platform.ISTIO, 90, "7")
+    assert settings.confirm == ("namespace=b", "clients.a=")
+
+
+def test_numbers_stand_for_texts_and_texts_for_numbers_within_structures() -> None:
+    service = {"namespace": 7, "name": "orders", "port": "8080"}
+    found = read(hosts={"orders": {"domain": "orders.example.com", "service": service}}).hosts["orders"].service
+    assert found
+    assert (found.namespace, found.port) == ("7", 8080), "`pulumi config set --path` guesses"
 
 
 def test_config_of_other_projects_is_none_of_ours() -> None:
-    config = {"kubernetes:context": "x", "kyma-mtls:domain": "a.example.com", "kyma-mtls:clientDomain": "b.example.com"}
-    assert Settings.from_config(config).domain == "a.example.com"
+    settings = Settings.from_config({"kubernetes:context": "x"} | engine_config(SMALLEST))
+    assert list(settings.hosts) == ["httpbin"]
+
+
+def test_hosts_and_clients_are_found_by_each_other() -> None:
+    external = {"certificateAuthority": CA.pem}
+    settings = read(
+        clients=SMALLEST["clients"] | {"acme": ACME},
+        hosts={
+            "orders": {"domain": "orders.example.com", "clients": ["caller", "acme"]},
+            "closed": {"domain": "closed.example.com", "clients": []},
+            "api": {"domain": "api.example.com", "clients": ["caller"], "external": external},
+        },
+    )
+    assert list(settings.own_clients) == ["caller"]
+    assert list(settings.served) == ["orders", "closed"]
+    assert settings.admitted("orders") == ("caller", "acme")
+    assert settings.admitted("closed") == ()
+    assert list(settings.hosts_of("caller")) == ["orders", "api"]
+    assert list(settings.hosts_of("acme")) == ["orders"]
+
+
+def test_clusters_are_named_by_their_path_in_the_config() -> None:
+    settings = read(clients={"caller": {"context": "caller"}})
+    assert settings.target_access
+    assert (settings.target_access.path, settings.target_access.key) == ("target", "target.kubeconfig")
+    access = settings.client_access("caller")
+    assert (access.path, access.key, access.context) == ("clients.caller", "clients.caller.context", "caller")
+
+
+def test_a_stack_needs_no_target_for_partners_hosts() -> None:
+    api = {"domain": "api.example.com", "external": {"certificateAuthority": CA.pem}}
+    assert read(target=None, hosts={"api": api}).target_access is None
+    assert read(target=None, hosts=None).hosts == {}
+
+
+def test_a_stack_needs_no_own_client_for_partners_clients() -> None:
+    settings = read(clients={"acme": ACME})
+    assert settings.own_clients == {}
+    assert settings.admitted("httpbin") == ("acme",)
+
+
+def test_a_target_may_have_a_gateway_only() -> None:
+    assert read(clients=None, hosts=None, gatewayMode="selfSigned").target == read().target
 
 
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("domain", "no domain", "not a domain name"),
-        ("domain", "localhost", "not a domain name"),
-        ("domain", "*.example.com", "not a domain name"),
-        ("domain", "Httpbin.example.com", "not a domain name"),
-        ("domain", "a" * 60 + ".example.com", "longer than 64"),
-        ("clientDomain", "-x.example.com", "not a domain name"),
-        ("clientDomain", "httpbin.example.com", "the same as domain"),
-        ("platform", "openshift", "'kyma' or 'istio'"),
+        ("platform", "openshift", "'openshift': Input should be 'kyma' or 'istio'"),
         ("keyAlgorithm", "ECDSA-P224", "'ECDSA-P256'"),
         ("validityDays", "0", "greater than or equal to 1"),
         ("validityDays", "soon", "valid integer"),
         ("validityDays", "2000", "no certificate outlives its CA"),
         ("renewBeforeDays", "365", "not less than validityDays"),
         ("namespace", "istio-system", "belongs to the cluster"),
+        ("namespace", "kyma-installer", "belongs to the cluster"),
         ("namespace", "kube-public", "belongs to the cluster"),
         ("namespace", "Upper", "not a namespace's name"),
-        ("networkPolicy", "perhaps", "valid boolean"),
         ("targetImage", "", "at least 1 character"),
         ("keyAlgoritm", "RSA-2048", "unknown key; did you mean keyAlgorithm?"),
-        ("colour", "blue", "unknown key; known are"),
+        ("colour", "blue", "unknown key; known are caValidityDays, clientImage"),
+        ("domain", "httpbin.example.com", "unknown key"),
+        ("clientDomain", "client.example.com", "unknown key"),
+        ("targetKubeconfig", "target.yaml", "unknown key"),
+        ("targetContext", "target", "unknown key"),
+        ("clientKubeconfig", "client.yaml", "unknown key"),
+        ("clientContext", "client", "unknown key"),
+        ("networkPolicy", "false", "unknown key"),
+        ("hosts.shop.domain", "shop.example.com", "`pulumi config set --path 'hosts.shop.domain' VALUE`"),
+        ("target", "target.yaml", "not a structure; `pulumi config set --path 'target.kubeconfig' VALUE`"),
+        ("target", {"path": "x"}, ""),
+        ("clients", ["caller"], "not a structure; `pulumi config set --path 'clients.NAME.kubeconfig' VALUE`"),
+        ("hosts", "{", "not a structure; `pulumi config set --path 'hosts.NAME.domain' VALUE`"),
+        ("hosts", "5", "not a structure; `pulumi config set --path 'hosts.NAME.domain' VALUE`"),
+        ("confirm", "namespace=b", "not a list; `pulumi config set --path 'confirm[0]' VALUE`"),
+        ("confirm", ["namespace=b", "namespace=b"], "namespace=b stands there more than once"),
     ],
 )
-def test_a_wrong_value_is_one_error_that_names_its_key(key: str, value: str, message: str) -> None:
-    with pytest.raises(ConfigError, match=re.escape(message)) as caught:
-        read(**{key: value})
-    assert str(caught.value).startswith(f"kyma-mtls:{key}: ")
-    assert len(str(caught.value).splitlines()) == 1, "one mistake is one line"
+def test_a_wrong_value_is_one_error_that_names_its_key(key: str, value: Any, message: str) -> None:
+    path = "target.path" if value == {"path": "x"} else key
+    check_refusal(path, message, **{key: value})
+
+
+@pytest.mark.parametrize("value", ["namespace", "=b", "a b=c"])
+def test_a_confirmation_names_key_and_value(value: str) -> None:
+    check_refusal("confirm[0]", f"{value!r}: not KEY=VALUE", confirm=[value])
+
+
+@pytest.mark.parametrize("config", [{"target": {}}, {"clients": {"acme": ACME}}, {"hosts": {}}])
+def test_a_stack_deploys_something(config: dict[str, Any]) -> None:
+    nothing = {"target": None, "clients": None, "hosts": None} | config
+    check_refusal("hosts", "nothing to deploy; `pulumi config set --path 'hosts.NAME.domain' VALUE`", **nothing)
+
+
+def test_what_the_target_does_needs_a_target() -> None:
+    check_refusal("target", "not set, but needed by hosts.httpbin;", target=None)
+    check_refusal("target", "not set, but needed by gatewayMode;", target=None, hosts=None, gatewayMode="selfSigned")
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    with pytest.raises(ConfigError) as caught:
-        Settings.from_config({"kyma-mtls:domain": "x", "kyma-mtls:platform": "y"})
-    keys = [line.split(": ")[0] for line in str(caught.value).splitlines()]
-    assert keys == ["kyma-mtls:platform", "kyma-mtls:domain", "kyma-mtls:clientDomain"]
+    lines = refusal(
+        platform="x",
+        validityDays="9000",
+        clients={"a": {"context": "a"}, "b": {"context": "a"}, "c": {"callers": "x"}},
+        hosts={
+            "x": {"domain": "x", "service": {"port": "x", "nam": "x"}},
+            "y": {"domain": "y.example.com", "clients": ["c", "d"]},
+            "z": {"domain": "y.example.com"},
+        },
+    )
+    assert [line.split(": ")[0].removeprefix("kyma-mtls:") for line in lines] == [
+        *("platform", "clients.c.callers", "hosts.x.domain", "hosts.x.service.namespace", "hosts.x.service.name"),
+        *("hosts.x.service.port", "hosts.x.service.nam"),
+        *("clients.b.context", "hosts.z.domain", "hosts.y.clients[1]", "hosts.z.clients", "validityDays"),
+    ]
 
 
-def project_config() -> dict[str, dict[str, Any]]:
-    keys = yaml.safe_load(PROJECT_FILE.read_text())["config"]
-    return {key: value for key, value in keys.items() if ":" not in key}
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"target": None, "targets": {}},
+        {"hosts": None, "host": {}, "clients": None},
+        {"clients": {"caller": {"domian": "x"}}},
+        {"clients": "caller"},
+        {"validityDays": "x", "caValidityDays": "20"},
+        {"gatewayDomain": "kyma.example.com", "gatewayMod": "selfSigned"},
+    ],
+)
+def test_no_mistake_brings_about_others(config: dict[str, Any]) -> None:
+    assert len(refusal(**config)) == 1
 
 
-def test_pulumi_yaml_describes_every_key_and_no_other() -> None:
-    assert set(project_config()) == set(Settings.keys())
-    assert all(key["description"] and key["type"] for key in project_config().values())
+@pytest.mark.parametrize("name", ["Shop", "a.b", "a" * 31, "-a", "a\nb", ""])
+def test_hosts_and_clients_have_short_plain_names(name: str) -> None:
+    domain = {"domain": "a.example.com"}
+    for lines in (refusal(hosts={name: domain}), refusal(clients={name: {}}, hosts=None)):
+        assert len(lines) == 1, lines
+        assert "not a name: at most 30" in lines[0]
 
 
-def test_pulumi_yaml_has_the_defaults_of_the_settings() -> None:
-    fields = Settings.keys()
-    for name, key in project_config().items():
-        assert ("default" not in key) == fields[name].is_required(), f"{name} is required in one place only"
-        if "default" in key:
-            default = fields[name].default
-            plain = default.get_secret_value() if isinstance(default, SecretStr) else default
-            assert key["default"] == plain, f"{name} has two defaults"
+def secrets_in(value: str) -> list[dict[str, Any]]:
+    """Configs that hold this text where a secret could have got to."""
+    credential = {"certificate": value, "key": value}
+    external = {"certificateAuthority": CA.pem, "credentials": {"caller": credential}}
+    api = {"domain": "api.example.com", "external": external}
+    return [
+        {"hosts": {"api": api}},
+        {"hosts": {"api": api | {"external": external | {"credentials": {"caller": value}}}}},
+        {"hosts": {"api": api | {"external": external | {"credentials": {"caller": {"key": [value]}}}}}},
+        {"hosts": {"api": api | {"external": value}}},
+        {"hosts": {"api": api | {"external": {"certificateAuthority": value}}}},
+        {"hosts": {"api": api | {"clients": [value]}}},
+        {"hosts": {"api": api | {value: value}}},
+        {"hosts": value},
+        {"clients": {"caller": {"certificateAuthority": value, "identity": value}}},
+        {"gatewayMode": "own", "gatewayCertificate": value, "gatewayKey": value, "gatewayDomain": "a.example.com"},
+        {"gatewayMode": "selfSigned", "gatewayCiphers": value},
+        {"gatewayMode": value},
+    ]
+
+
+@pytest.mark.parametrize("config", secrets_in(BILLING.key_pem))
+def test_no_error_shows_a_key(config: dict[str, Any]) -> None:
+    shown = "\n".join(refusal(**config))
+    assert not any(line in shown for line in BILLING.key_pem.splitlines())

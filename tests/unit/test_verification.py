@@ -1,73 +1,1025 @@
-"""How the verification reads answers and tells its verdicts."""
+"""What the verification tries on which stack, how it reads answers, and how it tells its verdicts."""
 
+import base64
 import io
 import json
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+import websocket
 from cryptography import x509
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from kubernetes.client import ApiClient, ApiException, CoreV1Api
+from pulumi import automation
 from rich.console import Console
 
+import clusters
+from settings import ConfigError, Settings
+from tests.unit.pki import Holder, issue
 from verification import __main__ as command
+from verification import runner
+from verification.answers import RBAC, Answer, client_hops
 from verification.checks import Check, Failed, Skipped
-from verification.stack import DeployedStack, client_subjects
-from verification.tls import foreign_credential
+from verification.client_cluster import ClientCluster, Executed
+from verification.outputs import Outputs
+from verification.probes import NO_SAFE_METHOD, Probe, probe, refused_probe
+from verification.runner import Outcome, Verdict
+from verification.stack import DeployedStack
+from verification.tls import ClientCredential, Endpoint, foreign_credential
 
-STACK = cast(DeployedStack, None)
+CA = issue("acme CA").pem
+TARGET = {"kubeconfig": "target.yaml"}
+WAREHOUSE = {"kubeconfig": "warehouse.yaml"}
+BILLING = {"kubeconfig": "billing.yaml", "callers": ["invoices", "shop/till"]}
+ACME = {"certificateAuthority": CA, "identity": "spiffe://acme.example/client"}
+HTTPBIN = {"domain": "httpbin.example.com"}
+ORDERS = {"domain": "orders.example.com", "service": {"namespace": "shop", "name": "orders", "port": 8080}}
+PARTNER = {"domain": "api.partner.example", "external": {"certificateAuthority": CA}}
+SUBJECT, IDENTITY = "CN=warehouse,O=client organization", "spiffe://kyma-mtls/test/client/warehouse"
+UPSTREAM = {"x-envoy-upstream-service-time": "1"}
 
-
-def judge(run: Any, timeout: float = 0) -> tuple[command.Verdict, str]:
-    output = io.StringIO()
-    verdict = command.verify(Console(file=output, width=200), Check("a promise", run, "the log"), STACK, timeout)
-    return verdict, output.getvalue()
-
-
-def fail(_: DeployedStack) -> str:
-    raise Failed("503")
-
-
-def skip(_: DeployedStack) -> str:
-    raise Skipped("switched off")
-
-
-def test_a_kept_promise_says_what_was_seen() -> None:
-    assert judge(lambda _: "200 [OK]") == (command.Verdict.PASSED, "PASS a promise: 200 [OK]\n")
-
-
-def test_a_broken_promise_says_what_was_seen_and_where_to_look() -> None:
-    assert judge(fail) == (command.Verdict.FAILED, "FAIL a promise\n     saw: 503\n     look: the log\n")
+FIRST = ("no client certificate is refused", "a certificate of another CA is refused")
+METHOD = "a method that is not allowed is refused"
+DIRECT = "the direct way out is refused"
 
 
-def test_what_does_not_apply_is_said() -> None:
-    assert judge(skip) == (command.Verdict.SKIPPED, "SKIP a promise: switched off\n")
+def way_out(host: str) -> str:
+    return f"plain HTTP to {host} leaves through the egress gateway"
 
 
-def test_a_promise_may_be_kept_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "PAUSE_SECONDS", 0)
-    outcomes = iter([Failed("503"), OSError("reset"), LookupError("no Pod"), None])
-
-    def run(_: DeployedStack) -> str:
-        if outcome := next(outcomes):
-            raise outcome
-        return "200"
-
-    assert judge(run, timeout=60)[0] == command.Verdict.PASSED
+def shown(*hops: str) -> str:
+    return json.dumps({"headers": {"X-Forwarded-Client-Cert": [",".join(hops)]}})
 
 
-def test_a_mistake_of_the_program_is_not_taken_for_a_broken_promise() -> None:
-    with pytest.raises(ZeroDivisionError):
-        judge(lambda _: 1 / 0)
+MESH_HOP = 'By=spiffe://cluster.local/x;Hash=2;Subject="";URI=spiffe://cluster.local/ns/istio-system/sa/gateway'
+CLIENT_HOP = f'Hash=1;Cert="-----";Subject="{SUBJECT}";URI={IDENTITY};DNS=a'
+OK = Answer(200, UPSTREAM, shown(CLIENT_HOP, MESH_HOP))
+DENIED = Answer(403, {}, RBAC)
 
 
-def test_every_hop_of_the_header_is_read() -> None:
-    header = 'Hash=1;Cert="-----";Subject="CN=a,O=b";URI=;DNS=a,By=spiffe://x;Hash=2;Subject="";URI=spiffe://y'
-    body = json.dumps({"headers": {"X-Forwarded-Client-Cert": [header]}})
-    assert client_subjects(body) == ["CN=a,O=b", ""]
-    assert client_subjects(json.dumps({"headers": {}})) == []
+def settings_of(**config: object) -> Settings:
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    return Settings.from_config({f"kyma-mtls:{key}": text for key, text in texts.items()})
+
+
+def outputs_of(settings: Settings) -> dict[str, Any]:
+    own = {
+        name: {
+            "identity": f"spiffe://kyma-mtls/test/client/{name}",
+            "hosts": list(settings.hosts_of(name)),
+            "namespace": "mtls",
+            "secret": "client-credential-mtls",
+            "subject": f"CN={name},O=client organization",
+            "expiry": "2030-01-01T00:00:00Z",
+        }
+        for name in settings.own_clients
+    }
+    partners = {name: {"identity": each.identity} for name, each in settings.clients.items() if each.is_partner}
+    target = {"target": {"namespace": "mtls", "address": "192.0.2.7"}} if settings.target else {}
+    return {
+        "caCertificate": CA,
+        **target,
+        "hosts": {
+            name: {"domain": host.domain, "external": bool(host.external)} for name, host in settings.hosts.items()
+        },
+        "clients": own | partners,
+    }
+
+
+def stack_of(gateway: object = None, **config: object) -> DeployedStack:
+    settings = settings_of(**config)
+    outputs = Outputs.read("test", outputs_of(settings) | ({"gateway": gateway} if gateway else {}), settings)
+    return DeployedStack("test", settings, outputs)
+
+
+def tried(stack: DeployedStack) -> list[str]:
+    """Every check as `GROUP: PROMISE`, those that are skipped with the reason."""
+    return [f"{check.group}: {check.promise}{skip_reason(check)}" for check in command.every_check(stack)]
+
+
+def skip_reason(check: Check) -> str:
+    if check.look:
+        return ""
+    with pytest.raises(Skipped) as caught:
+        check.run()
+    return f" - {caught.value}"
+
+
+# Which checks are made for which stack
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        pytest.param(
+            {"target": TARGET, "clients": {"warehouse": WAREHOUSE}, "hosts": {"httpbin": HTTPBIN}},
+            [
+                *(f"host httpbin (httpbin.example.com): {promise}" for promise in FIRST),
+                "host httpbin (httpbin.example.com): client warehouse is admitted",
+                f"host httpbin (httpbin.example.com): {METHOD}",
+                f"client warehouse: {way_out('httpbin')}",
+                f"client warehouse: {DIRECT}",
+            ],
+            id="two clusters with the demo",
+        ),
+        pytest.param(
+            {
+                "target": TARGET,
+                "clients": {"warehouse": WAREHOUSE, "billing": BILLING},
+                "hosts": {
+                    "httpbin": {**HTTPBIN, "clients": ["billing"]},
+                    "orders": {**ORDERS, "clients": ["billing"], "methods": ["OPTIONS", "POST"], "paths": ["/v1/*"]},
+                },
+            },
+            [
+                *(f"host httpbin (httpbin.example.com): {promise}" for promise in FIRST),
+                "host httpbin (httpbin.example.com): client warehouse is refused",
+                "host httpbin (httpbin.example.com): client billing is admitted",
+                f"host httpbin (httpbin.example.com): {METHOD}",
+                *(f"host orders (orders.example.com): {promise}" for promise in FIRST),
+                "host orders (orders.example.com): client warehouse is refused",
+                "host orders (orders.example.com): client billing is admitted",
+                "client warehouse: it reaches its hosts - no host admits it",
+                f"client billing: {way_out('httpbin')} - its callers are your own Pods; "
+                "run in one of invoices, shop/till: curl -sS -i http://httpbin.example.com/headers",
+                f"client billing: {way_out('orders')} - its callers are your own Pods; "
+                "run in one of invoices, shop/till: curl -sS -i -X OPTIONS http://orders.example.com/v1/",
+            ],
+            id="two clients, one without hosts and one with callers of its own",
+        ),
+        pytest.param(
+            {
+                "target": TARGET,
+                "clients": {"warehouse": WAREHOUSE, "acme": ACME},
+                "hosts": {"orders": {**ORDERS, "clients": ["warehouse", "acme"], "methods": ["POST"]}},
+            },
+            [
+                *(f"host orders (orders.example.com): {promise}" for promise in FIRST),
+                f"host orders (orders.example.com): client warehouse is admitted - {NO_SAFE_METHOD}",
+                f"client warehouse: {way_out('orders')} - {NO_SAFE_METHOD}",
+                f"client warehouse: {DIRECT} - no host of it can be called to tell a refusal from a failure",
+                "client acme: its certificate is admitted - only the partner has its key; admitted by orders",
+            ],
+            id="a service without a safe method, and a partner's client",
+        ),
+        pytest.param(
+            {"target": TARGET, "clients": {"acme": ACME}, "hosts": {"httpbin": HTTPBIN}},
+            [
+                *(f"host httpbin (httpbin.example.com): {promise}" for promise in FIRST),
+                f"host httpbin (httpbin.example.com): {METHOD} - it admits no client whose credential the stack has",
+                "client acme: its certificate is admitted - only the partner has its key; admitted by httpbin",
+            ],
+            id="a target without a client cluster",
+        ),
+        pytest.param(
+            {"clients": {"warehouse": WAREHOUSE}, "hosts": {"api": PARTNER}},
+            [
+                f"client warehouse: {way_out('api')} - "
+                "the partner's answer to the output signingRequests.api.warehouse is awaited",
+                f"client warehouse: {DIRECT} - no host of it can be called to tell a refusal from a failure",
+            ],
+            id="a client without a target, its credential awaited",
+        ),
+        pytest.param(
+            {
+                "target": TARGET,
+                "clients": {"warehouse": {**WAREHOUSE, "networkPolicy": "none"}},
+                "hosts": {"httpbin": {**HTTPBIN, "clients": []}, "bin": {"domain": "bin.example.com"}},
+            },
+            [
+                *(f"host httpbin (httpbin.example.com): {promise}" for promise in FIRST),
+                "host httpbin (httpbin.example.com): client warehouse is refused",
+                f"host httpbin (httpbin.example.com): {METHOD} - it admits no client whose credential the stack has",
+                *(f"host bin (bin.example.com): {promise}" for promise in FIRST),
+                "host bin (bin.example.com): client warehouse is admitted",
+                f"host bin (bin.example.com): {METHOD}",
+                f"client warehouse: {way_out('bin')}",
+                f"client warehouse: {DIRECT} - networkPolicy is none: its namespaces may be left by any way",
+            ],
+            id="a host that admits nobody, and no network policy",
+        ),
+    ],
+)
+def test_a_stack_is_tried_by_its_own_promises(config: dict[str, object], expected: list[str]) -> None:
+    assert tried(stack_of(**config)) == expected
+
+
+def test_a_partners_host_is_called_once_its_answer_is_there() -> None:
+    signer = issue("partner CA")
+    client = issue("warehouse", signer, hosts=("warehouse.test",), usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+    external = {"certificateAuthority": CA, "credentials": {"warehouse": {"certificate": client.pem}}}
+    stack = stack_of(clients={"warehouse": WAREHOUSE}, hosts={"api": {**PARTNER, "external": external}})
+    assert tried(stack) == [f"client warehouse: {way_out('api')}", f"client warehouse: {DIRECT}"]
+
+
+def test_the_kyma_gateway_is_tried_if_there_is_one() -> None:
+    gateway = {"domain": "kyma.example.com", "address": "", "caCertificate": CA}
+    stack = stack_of(gateway, target=TARGET, gatewayMode="selfSigned", gatewayDomain="kyma.example.com")
+    assert [check.group for check in command.every_check(stack)] == ["Kyma gateway"] * 4
+
+
+@pytest.mark.parametrize(
+    ("hosts", "clients", "expected"),
+    [
+        (["orders"], [], [*FIRST, "client warehouse is admitted", "client billing is refused", way_out("orders")]),
+        ([], ["billing"], ["client billing is admitted", "client billing is refused", way_out("httpbin")]),
+        (["orders"], ["billing"], ["client billing is refused"]),
+    ],
+)
+def test_what_is_tried_can_be_chosen(
+    monkeypatch: pytest.MonkeyPatch, hosts: list[str], clients: list[str], expected: list[str]
+) -> None:
+    monkeypatch.setattr(DeployedStack, "connect", lambda stack, _: stack)
+    stack = stack_of(
+        target=TARGET,
+        clients={"warehouse": WAREHOUSE, "billing": BILLING},
+        hosts={
+            "httpbin": {**HTTPBIN, "clients": ["warehouse", "billing"]},
+            "orders": {**ORDERS, "clients": ["warehouse"]},
+        },
+    )
+    assert [check.promise for check in command.chosen_checks(stack, hosts, clients)] == expected
+
+
+@pytest.mark.parametrize(
+    ("hosts", "clients", "message"),
+    [
+        (["shop"], [], "--host: no host shop in the config, which has httpbin"),
+        ([], ["shop"], "--client: no client shop in the config, which has warehouse"),
+    ],
+)
+def test_a_name_that_the_stack_does_not_know_is_refused(hosts: list[str], clients: list[str], message: str) -> None:
+    stack = stack_of(target=TARGET, clients={"warehouse": WAREHOUSE}, hosts={"httpbin": HTTPBIN})
+    with pytest.raises(ConfigError, match=message):
+        command.chosen_checks(stack, hosts, clients)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        (HTTPBIN, Probe("GET", "/headers", shows_client=True)),
+        ({**HTTPBIN, "paths": ["/get", "/headers"]}, Probe("GET", "/headers", shows_client=True)),
+        ({**HTTPBIN, "paths": ["/anything/*"]}, Probe("GET", "/anything/")),
+        ({**HTTPBIN, "methods": ["HEAD"]}, Probe("HEAD", "/")),
+        (ORDERS, Probe("GET", "/")),
+        ({**ORDERS, "paths": ["/health", "/*"], "methods": ["OPTIONS", "GET"]}, Probe("GET", "/health")),
+        ({**ORDERS, "methods": ["POST", "DELETE"]}, None),
+        (PARTNER, Probe("GET", "/")),
+    ],
+)
+def test_a_host_is_tried_by_a_harmless_request_that_it_allows(host: dict[str, object], expected: Probe | None) -> None:
+    settings = settings_of(target=TARGET, clients={"warehouse": WAREHOUSE}, hosts={"it": host})
+    assert probe(settings.hosts["it"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("methods", "expected"),
+    [
+        (["GET"], "POST"),
+        (["GET", "POST"], "PUT"),
+        (["POST", "PUT", "PATCH", "DELETE", "GET", "HEAD", "OPTIONS"], None),
+    ],
+)
+def test_a_method_that_is_not_allowed_is_found(methods: list[str], expected: str | None) -> None:
+    host = {**HTTPBIN, "methods": methods}
+    settings = settings_of(target=TARGET, clients={"warehouse": WAREHOUSE}, hosts={"it": host})
+    found = refused_probe(settings.hosts["it"])
+    assert (found.method if found else None) == expected
+
+
+# What a deployed stack says of itself
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda outputs: outputs.clear(), r"stack test has no outputs yet; deploy it with `pulumi up`"),
+        (lambda outputs: outputs.pop("hosts"), r"stack test: output hosts: Field required; deploy it again"),
+        (lambda outputs: outputs.update(hosts=7), r"stack test: output hosts: Input should be .*dictionary"),
+        (lambda outputs: outputs["hosts"]["httpbin"].pop("domain"), r"output hosts.httpbin.domain: Field required"),
+        (lambda outputs: outputs["hosts"].clear(), r"kyma-mtls:hosts.httpbin: not deployed yet; deploy it"),
+        (lambda outputs: outputs["clients"].clear(), r"kyma-mtls:clients.warehouse: not deployed yet"),
+        (
+            lambda outputs: outputs["hosts"].update(old={"domain": "old.example.com"}),
+            r"kyma-mtls:hosts.old: deployed, but no longer in the config",
+        ),
+        (lambda outputs: outputs.pop("target"), r"kyma-mtls:target: not deployed yet"),
+        (
+            lambda outputs: outputs["clients"]["warehouse"].pop("secret"),
+            r"kyma-mtls:clients.warehouse: deployed without a cluster",
+        ),
+    ],
+)
+def test_outputs_that_are_not_those_of_the_config_cannot_be_judged(
+    change: Callable[[dict[str, Any]], object], message: str
+) -> None:
+    settings = settings_of(target=TARGET, clients={"warehouse": WAREHOUSE}, hosts={"httpbin": HTTPBIN})
+    outputs = outputs_of(settings)
+    change(outputs)
+    with pytest.raises(ConfigError, match=message):
+        Outputs.read("test", outputs, settings)
+
+
+@dataclass
+class FakeWorkspace:
+    """What the automation API tells of the project in the current directory."""
+
+    config: dict[str, str]
+    outputs: dict[str, object]
+    selected: str | None = "test"
+    error: Exception | None = None
+
+    def stack(self) -> object:
+        if self.error:
+            raise self.error
+        return SimpleNamespace(name=self.selected) if self.selected else None
+
+    def get_all_config(self, _: str) -> dict[str, automation.ConfigValue]:
+        return {key: automation.ConfigValue(value) for key, value in self.config.items()}
+
+    def stack_outputs(self, _: str) -> dict[str, automation.OutputValue]:
+        return {key: automation.OutputValue(value, secret=False) for key, value in self.outputs.items()}
+
+
+def test_the_selected_stack_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = {
+        "kyma-mtls:clients": json.dumps({"warehouse": WAREHOUSE}),
+        "kyma-mtls:hosts": json.dumps({"api": PARTNER}),
+    }
+    settings = Settings.from_config(config)
+    workspace = FakeWorkspace(config, outputs_of(settings))
+    monkeypatch.setattr(automation, "LocalWorkspace", lambda **_: workspace)
+    loaded = DeployedStack.load(None)
+    assert (loaded.name, loaded.settings) == ("test", settings)
+    assert loaded.outputs.hosts["api"].domain == "api.partner.example"
+    assert loaded.clients == {}
+
+
+@pytest.mark.parametrize(
+    ("workspace", "message"),
+    [
+        (FakeWorkspace({}, {}, selected=None), "no stack is selected; name one with --stack"),
+        (FakeWorkspace({}, {}, error=FileNotFoundError("pulumi")), "no usable `pulumi` on PATH: pulumi"),
+        (FakeWorkspace({"kyma-mtls:platform": "openshift"}, {}), "kyma-mtls:platform: 'openshift'"),
+    ],
+)
+def test_a_stack_that_cannot_be_read_cannot_be_judged(
+    monkeypatch: pytest.MonkeyPatch, workspace: FakeWorkspace, message: str
+) -> None:
+    monkeypatch.setattr(automation, "LocalWorkspace", lambda **_: workspace)
+    with pytest.raises(ConfigError, match=message):
+        DeployedStack.load(None)
+
+
+def test_problems_of_all_client_clusters_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(access: Any) -> None:
+        raise ConfigError(f"kyma-mtls:{access.path}: does not answer")
+
+    monkeypatch.setattr(clusters, "connect", connect)
+    stack = stack_of(clients={"warehouse": WAREHOUSE, "billing": BILLING})
+    with pytest.raises(ConfigError) as caught:
+        stack.connect(["warehouse", "billing"])
+    assert str(caught.value).splitlines() == [
+        "kyma-mtls:clients.warehouse: does not answer",
+        "kyma-mtls:clients.billing: does not answer",
+    ]
+
+
+def test_a_client_cluster_is_known_by_the_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters, "connect", lambda access: SimpleNamespace(api=access.path))
+    connected = stack_of(clients={"warehouse": WAREHOUSE, "acme": ACME}).connect(["warehouse"])
+    assert connected.clients == {
+        "warehouse": ClientCluster(cast(ApiClient, "clients.warehouse"), "mtls", "client-credential-mtls")
+    }
+
+
+# How answers are read
+
+
+def test_every_hop_with_a_subject_is_read() -> None:
+    earlier = 'Hash=0;Subject="CN=a,O=\\"b;c\\"";URI=;URI=spiffe://x;URI=spiffe://y'
+    assert [(hop["Subject"], hop["URI"]) for hop in client_hops(shown(earlier, CLIENT_HOP, MESH_HOP))] == [
+        (['CN=a,O=\\"b;c\\"'], ["", "spiffe://x", "spiffe://y"]),
+        ([SUBJECT], [IDENTITY]),
+    ]
+    assert client_hops(json.dumps({"headers": {}})) == []
+
+
+@pytest.mark.parametrize(
+    "body", ["<html>", "", "[]", "{}", "null", '{"headers": []}', '{"headers": {"X-Forwarded-Client-Cert": 7}}']
+)
+def test_an_answer_that_is_not_httpbins_is_a_failure(body: str) -> None:
+    with pytest.raises(Failed, match="not what httpbin answers"):
+        Answer(200, {}, body).check_shows(SUBJECT, IDENTITY)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (Answer(503, {}, "no healthy\nupstream"), "got 503 no healthy upstream"),
+        (Answer(200, {}, json.dumps({"headers": {}})), "names nobody"),
+        (Answer(200, {}, shown(MESH_HOP)), "names nobody"),
+        (Answer(200, {}, shown(CLIENT_HOP.replace("warehouse,", "billing,"))), "not Subject CN=warehouse"),
+        (Answer(200, {}, shown(CLIENT_HOP.replace(IDENTITY, ""))), "URI none, not Subject"),
+        (
+            Answer(200, {}, shown(f'Subject="{SUBJECT}";URI=spiffe://x', f'Subject="";URI={IDENTITY}')),
+            "URI spiffe://x, not",
+        ),
+        (Answer(200, {}, shown(CLIENT_HOP, 'Subject="CN=proxy";URI=spiffe://proxy', MESH_HOP)), "Subject CN=proxy"),
+    ],
+)
+def test_subject_and_identity_have_to_be_those_of_the_nearest_client_hop(answer: Answer, message: str) -> None:
+    with pytest.raises(Failed, match=message):
+        answer.check_shows(SUBJECT, IDENTITY)
+
+
+def test_subject_and_identity_are_told() -> None:
+    assert OK.check_shows(SUBJECT, IDENTITY) == f"200, Subject {SUBJECT}, URI {IDENTITY}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "refusal"),
+    [
+        (Answer(200, UPSTREAM, "hello"), ""),
+        (Answer(401, UPSTREAM, ""), ""),
+        (Answer(403, UPSTREAM, "not yours"), ""),
+        (Answer(404, UPSTREAM, ""), ""),
+        (Answer(404, {}, "no such page"), ""),
+        (Answer(503, UPSTREAM, "closed on Sundays"), ""),
+        (Answer(403, UPSTREAM, RBAC), f"got 403: {RBAC}"),
+        (Answer(403, {"content-length": "19"}, ""), f"got 403: {RBAC}"),
+        (Answer(404, {}, ""), "got 404 of Envoy itself, which has no route"),
+        (Answer(503, UPSTREAM, ""), "got 503, of Envoy itself"),
+        (Answer(503, {}, "anything"), "got 503 anything, of Envoy itself"),
+        (Answer(503, UPSTREAM, "upstream connect error or disconnect"), "got 503 upstream connect error"),
+        (Answer(504, UPSTREAM, "upstream request timeout"), "got 504 upstream request timeout"),
+    ],
+)
+def test_an_answer_of_envoy_is_told_from_a_services(answer: Answer, refusal: str) -> None:
+    if refusal:
+        with pytest.raises(Failed, match=refusal):
+            answer.check_is_services()
+    else:
+        assert answer.check_is_services() == f"{answer.status} of the service"
+
+
+def test_what_curl_prints_is_read() -> None:
+    answer = Answer.printed(
+        "HTTP/1.1 404 Not Found\r\nX-Envoy-Upstream-Service-Time: 1\r\nA: b:c\r\n\r\none\r\n\r\ntwo"
+    )
+    assert answer == Answer(404, {**UPSTREAM, "a": "b:c"}, "one\n\ntwo")
+    assert Answer.printed("HTTP/2 200\r\n\r\n") == Answer(200, {}, "")
+    for odd in ("", "curl: (7)", "HTTP/1.1 OK\n\n"):
+        with pytest.raises(Failed, match="curl printed no HTTP answer"):
+            Answer.printed(odd)
+
+
+# Promises of hosts and clients, with fakes for gateways and clusters
+
+
+@dataclass
+class FakeCluster:
+    """A client's cluster: what curl prints, by call, and what the egress gateway logs."""
+
+    answers: list[Executed] = field(default_factory=list)
+    log: str = "{marker}"
+    calls: list[tuple[str, ...]] = field(default_factory=list)
+
+    def credential(self) -> ClientCredential:
+        return ClientCredential(b"certificate", b"key")
+
+    def curl(self, *arguments: str) -> Executed:
+        self.calls.append(arguments)
+        return self.answers.pop(0)
+
+    def wait_for_log(self, marker: str, _: datetime) -> str:
+        line = self.log.replace("{marker}", marker)
+        if marker not in line:
+            raise Failed("the egress gateway's log has no line of it")
+        return line
+
+
+def printed(answer: Answer) -> Executed:
+    return Executed(0, f"HTTP/1.1 {answer.status} x\r\nx-envoy-upstream-service-time: 1\r\n\r\n{answer.body}", "")
+
+
+def outcome(stack: DeployedStack, cluster: FakeCluster, promise: str) -> str:
+    """What a check sees, or `FAILED: ` and why."""
+    connected = DeployedStack(stack.name, stack.settings, stack.outputs, {"warehouse": cast(ClientCluster, cluster)})
+    check = next(check for check in command.every_check(connected) if check.promise == promise)
+    try:
+        return check.run()
+    except Failed as failure:
+        return f"FAILED: {failure}"
+
+
+def demo_stack(**config: object) -> DeployedStack:
+    given = {"target": TARGET, "clients": {"warehouse": WAREHOUSE}, "hosts": {"httpbin": HTTPBIN}}
+    return stack_of(**{**given, **config})
+
+
+def alert(name: str) -> ssl.SSLError:
+    error = ssl.SSLError(1, f"[SSL] {name}")
+    error.reason = name
+    return error
+
+
+@pytest.mark.parametrize(
+    ("answer", "platform", "promise", "expected"),
+    [
+        (OK, "kyma", "client warehouse is admitted", f"200, Subject {SUBJECT}, URI {IDENTITY}"),
+        (DENIED, "kyma", "client warehouse is admitted", f"FAILED: got 403 {RBAC}"),
+        (DENIED, "kyma", METHOD, "POST: 403"),
+        (Answer(404, {}, ""), "kyma", METHOD, "POST: 404"),
+        (Answer(404, {}, ""), "istio", METHOD, "FAILED: POST got 404"),
+        (Answer(404, UPSTREAM, ""), "kyma", METHOD, "FAILED: POST got 404"),
+        (OK, "istio", METHOD, "FAILED: POST got 200"),
+    ],
+)
+def test_a_host_is_judged_by_its_answer(
+    monkeypatch: pytest.MonkeyPatch, answer: Answer, platform: str, promise: str, expected: str
+) -> None:
+    monkeypatch.setattr(Endpoint, "request", lambda *_: answer)
+    assert outcome(demo_stack(platform=platform), FakeCluster(), promise).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (DENIED, "403"),
+        (alert("TLSV1_ALERT_UNKNOWN_CA"), "alert unknown ca"),
+        (Answer(403, UPSTREAM, "not yours"), "FAILED: got 403 not yours"),
+        (OK, "FAILED: got 200"),
+        (Answer(404, {}, ""), "FAILED: got 404"),
+    ],
+)
+def test_a_client_that_is_not_admitted_has_to_be_refused(
+    monkeypatch: pytest.MonkeyPatch, answer: Answer | ssl.SSLError, expected: str
+) -> None:
+    def request(*_: object) -> Answer:
+        if isinstance(answer, ssl.SSLError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(Endpoint, "request", request)
+    stack = demo_stack(hosts={"httpbin": {**HTTPBIN, "clients": []}})
+    assert outcome(stack, FakeCluster(), "client warehouse is refused").startswith(expected)
+
+
+def test_an_error_that_is_no_alert_is_no_refusal_of_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    def request(*_: object) -> Answer:
+        raise alert("CERTIFICATE_VERIFY_FAILED")
+
+    monkeypatch.setattr(Endpoint, "request", request)
+    with pytest.raises(ssl.SSLError):
+        outcome(demo_stack(hosts={"httpbin": {**HTTPBIN, "clients": []}}), FakeCluster(), "client warehouse is refused")
+
+
+@pytest.mark.parametrize(
+    ("config", "subject", "names"),
+    [
+        ({}, SUBJECT, [x509.UniformResourceIdentifier(IDENTITY)]),
+        (
+            {"clients": {"acme": ACME}},
+            "CN=verification.invalid",
+            [x509.UniformResourceIdentifier("spiffe://acme.example/client")],
+        ),
+        (
+            {"clients": {"acme": {**ACME, "identity": "dns:client.acme.example"}}},
+            "CN=verification.invalid",
+            [x509.DNSName("client.acme.example")],
+        ),
+        ({"hosts": {"httpbin": {**HTTPBIN, "clients": []}}}, "CN=verification.invalid", []),
+    ],
+)
+def test_a_foreign_certificate_says_what_an_admitted_clients_does(
+    monkeypatch: pytest.MonkeyPatch, config: dict[str, object], subject: str, names: list[x509.GeneralName]
+) -> None:
+    seen: list[ClientCredential] = []
+
+    def refuse(_: Endpoint, credential: ClientCredential, __: ssl.TLSVersion) -> str:
+        seen.append(credential)
+        return "unknown ca"
+
+    monkeypatch.setattr(Endpoint, "alert", refuse)
+    assert outcome(demo_stack(**config), FakeCluster(), FIRST[1]) == "TLS 1.2: unknown ca, TLS 1.3: unknown ca"
+    certificate = x509.load_pem_x509_certificate(seen[0].certificate)
+    assert certificate.subject.rfc4514_string() == certificate.issuer.rfc4514_string() == subject
+    found = [
+        name
+        for extension in certificate.extensions
+        if isinstance(extension.value, x509.SubjectAlternativeName)
+        for name in extension.value
+    ]
+    assert found == names
+
+
+def test_an_output_that_is_no_subject_is_a_failure() -> None:
+    stack = demo_stack()
+    client = stack.outputs.clients["warehouse"].model_copy(update={"subject": "nobody"})
+    outputs = stack.outputs.model_copy(update={"clients": {"warehouse": client}})
+    seen = outcome(DeployedStack("test", stack.settings, outputs), FakeCluster(), FIRST[1])
+    assert seen == "FAILED: output clients.warehouse.subject: 'nobody' is no Subject"
+
+
+@pytest.mark.parametrize(
+    ("done", "log", "expected"),
+    [
+        (printed(OK), "{marker} 200", f"200, Subject {SUBJECT}, URI {IDENTITY}; logged by the egress gateway"),
+        (
+            printed(OK),
+            "another",
+            f"FAILED: 200, Subject {SUBJECT}, URI {IDENTITY}, but the egress gateway's log has no",
+        ),
+        (printed(Answer(503, {}, "")), "{marker}", "FAILED: got 503"),
+        (Executed(6, "", "could not resolve"), "{marker}", "FAILED: curl ended with 6: could not resolve"),
+        (Executed(0, "", ""), "{marker}", "FAILED: curl printed no HTTP answer"),
+    ],
+)
+def test_plain_http_has_to_leave_through_the_egress_gateway(done: Executed, log: str, expected: str) -> None:
+    assert outcome(demo_stack(), FakeCluster([done], log), way_out("httpbin")).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("done", "log", "expected"),
+    [
+        (printed(Answer(401, {}, "who are you?")), "{marker}", "401 of the service; logged by the egress gateway"),
+        (Executed(28, printed(OK).stdout, "timed out"), "{marker}", "200 of the service; logged"),
+        (printed(Answer(404, {}, "")), "{marker}", "404 of the service; logged"),
+        (
+            printed(Answer(404, {}, "")),
+            "{marker} 404 NR route_not_found",
+            "FAILED: got 404 of the egress gateway itself",
+        ),
+        (printed(Answer(403, {}, RBAC)), "{marker}", f"FAILED: got 403: {RBAC}"),
+    ],
+)
+def test_a_users_service_may_answer_as_it_likes(done: Executed, log: str, expected: str) -> None:
+    cluster = FakeCluster([done], log)
+    stack = demo_stack(hosts={"orders": {**ORDERS, "methods": ["HEAD"], "paths": ["/health"]}})
+    assert outcome(stack, cluster, way_out("orders")).startswith(expected)
+    assert cluster.calls[0][:2] == ("-sS", "-I")
+    assert cluster.calls[0][-1] == "http://orders.example.com/health", (
+        "a service is called by what its route allows only"
+    )
+
+
+@pytest.mark.parametrize(
+    ("direct", "through", "expected"),
+    [
+        (Executed(35, "0.000000", "reset"), OK, "httpbin: curl ended with 35 directly; 200 through the egress gateway"),
+        (Executed(56, "0.031234", "certificate required"), OK, "FAILED: httpbin could be reached by TLS directly"),
+        (
+            Executed(35, "0.000000", "tlsv1 alert protocol version"),
+            OK,
+            "FAILED: httpbin could be reached by TLS directly",
+        ),
+        (Executed(6, "0.000000", "not resolved"), OK, "FAILED: curl ended with 6, which is no refused connection"),
+        (Executed(2, "", "failed to initialise"), OK, "FAILED: curl printed '' instead of a time: failed to init"),
+        (Executed(7, "0.000000", "refused"), Answer(503, {}, ""), "FAILED: got 503"),
+    ],
+)
+def test_no_handshake_may_come_about_past_the_egress_gateway(direct: Executed, through: Answer, expected: str) -> None:
+    assert outcome(demo_stack(), FakeCluster([direct, printed(through)]), DIRECT).startswith(expected)
+
+
+def test_the_direct_way_is_tried_with_a_host_of_the_target_rather_than_with_a_partners() -> None:
+    signer = issue("partner CA")
+    client = issue("warehouse", signer, hosts=("warehouse.test",), usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+    external = {"certificateAuthority": CA, "port": 8443, "credentials": {"warehouse": {"certificate": client.pem}}}
+    hosts = {"api": {**PARTNER, "external": external}, "httpbin": HTTPBIN}
+    for chosen, url in (
+        (hosts, "https://httpbin.example.com:443/headers"),
+        ({"api": hosts["api"]}, "https://api.partner.example:8443/"),
+    ):
+        cluster = FakeCluster([Executed(35, "0", ""), printed(OK)])
+        outcome(demo_stack(hosts=chosen), cluster, DIRECT)
+        assert cluster.calls[0][-1] == url
+
+
+# A client's cluster
+
+
+def fake_core(monkeypatch: pytest.MonkeyPatch, **methods: Callable[..., object]) -> ClientCluster:
+    for name, method in methods.items():
+        monkeypatch.setattr(CoreV1Api, name, lambda _, *arguments, method=method, **__: method(*arguments))
+    return ClientCluster(ApiClient(), "mtls", "credential")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (None, "Secret istio-system/credential has no tls.crt and no tls.key"),
+        ({"tls.crt": "eA=="}, "Secret istio-system/credential has no tls.key"),
+    ],
+)
+def test_a_secret_without_a_credential_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch, data: Mapping[str, str] | None, message: str
+) -> None:
+    cluster = fake_core(monkeypatch, read_namespaced_secret=lambda *_: SimpleNamespace(data=data))
+    with pytest.raises(Failed, match=message):
+        cluster.credential()
+
+
+def test_a_missing_secret_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object) -> None:
+        raise ApiException(404, "Not Found")
+
+    with pytest.raises(Failed, match="Secret istio-system/credential is missing"):
+        fake_core(monkeypatch, read_namespaced_secret=missing).credential()
+
+
+def test_a_credential_is_read_from_its_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = {"tls.crt": base64.b64encode(b"certificate").decode(), "tls.key": base64.b64encode(b"key").decode()}
+    cluster = fake_core(monkeypatch, read_namespaced_secret=lambda *_: SimpleNamespace(data=data))
+    assert cluster.credential() == ClientCredential(b"certificate", b"key")
+
+
+def test_the_log_of_every_egress_gateway_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    pods = [SimpleNamespace(metadata=SimpleNamespace(name=name)) for name in ("one", "two")]
+    cluster = fake_core(
+        monkeypatch,
+        list_namespaced_pod=lambda *_: SimpleNamespace(items=pods),
+        read_namespaced_pod_log=lambda name, _: f"{name} GET /a\n{name} GET /b",
+    )
+    assert cluster.wait_for_log("two GET /b", datetime.now(UTC)) == "two GET /b"
+    with pytest.raises(Failed, match="the egress gateway's log has no line of it"):
+        cluster.wait_for_log("GET /c", datetime(2020, 1, 1, tzinfo=UTC))
+
+
+def test_a_pod_that_is_not_ready_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = fake_core(monkeypatch, list_namespaced_pod=lambda *_: SimpleNamespace(items=[]))
+    with pytest.raises(Failed, match="no curl Pod is ready in namespace mtls"):
+        cluster.curl("http://httpbin.example.com")
+
+
+@dataclass
+class FakeSession:
+    """A command's run in a Pod, which ends with this code or is told of by this error."""
+
+    code: int | Exception | None
+
+    def run_forever(self, timeout: float) -> None:
+        assert timeout > 0
+
+    @property
+    def returncode(self) -> int | None:
+        if isinstance(self.code, Exception):
+            raise self.code
+        return self.code
+
+    def read_stdout(self) -> str:
+        return "out"
+
+    def read_stderr(self) -> str:
+        return ""
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (7, Executed(7, "out", "")),
+        (None, "curl did not end within"),
+        (KeyError("details"), "curl was not run to its end"),
+        (TypeError("None"), "curl was not run to its end"),
+        (websocket.WebSocketConnectionClosedException("gone"), "the connection to Pod mtls/curl-1 broke: gone"),
+    ],
+)
+def test_a_command_in_a_pod_ends_with_a_code_or_as_a_failure(
+    monkeypatch: pytest.MonkeyPatch, code: int | Exception | None, expected: Executed | str
+) -> None:
+    ready = SimpleNamespace(conditions=[SimpleNamespace(type="Ready", status="True")])
+    pod = SimpleNamespace(metadata=SimpleNamespace(name="curl-1", deletion_timestamp=None), status=ready)
+    monkeypatch.setattr("verification.client_cluster.stream", lambda *_, **__: FakeSession(code))
+    cluster = fake_core(monkeypatch, list_namespaced_pod=lambda *_: SimpleNamespace(items=[pod]))
+    if isinstance(expected, Executed):
+        assert cluster.curl("http://httpbin.example.com") == expected
+    else:
+        with pytest.raises(Failed, match=expected):
+            cluster.curl("http://httpbin.example.com")
+
+
+# One HTTPS request, to a real server that demands a certificate
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers GET with a few words, and HEAD with their length."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "5")
+        self.end_headers()
+        self.wfile.write(b"hello" if self.command == "GET" else b"")
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class QuietServer(ThreadingHTTPServer):
+    """Says nothing of handshakes that fail."""
+
+    def handle_error(self, *_: object) -> None:
+        pass
+
+    def finish_request(self, request: Any, address: Any) -> None:
+        request.do_handshake()
+        super().finish_request(request, address)
+
+
+SERVER_CA, CLIENT_CA = issue("server CA"), issue("client CA")
+
+
+def credential(signer: Holder | None) -> ClientCredential:
+    holder = issue("client", signer, hosts=("client.test",), usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+    return ClientCredential(holder.pem.encode(), holder.key_pem.encode())
+
+
+@contextmanager
+def serving(directory: Path) -> Iterator[Endpoint]:
+    server = issue("localhost", SERVER_CA, hosts=("localhost",))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=CLIENT_CA.pem)
+    context.verify_mode = ssl.CERT_REQUIRED
+    (directory / "server.pem").write_text(server.pem + server.key_pem)
+    context.load_cert_chain(directory / "server.pem")
+    with QuietServer(("127.0.0.1", 0), Handler) as listening:
+        listening.socket = context.wrap_socket(listening.socket, server_side=True, do_handshake_on_connect=False)
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        try:
+            yield Endpoint("localhost", "127.0.0.1", SERVER_CA.pem, listening.server_address[1])
+        finally:
+            listening.shutdown()
+            thread.join()
+
+
+def test_a_request_presents_the_credential_and_reads_the_answer(tmp_path: Path) -> None:
+    with serving(tmp_path) as endpoint:
+        answer = endpoint.request("GET", "/", credential(CLIENT_CA))
+        assert (answer.status, answer.headers["content-length"], answer.body) == (200, "5", "hello")
+        answer = endpoint.request("HEAD", "/", credential(CLIENT_CA), ssl.TLSVersion.TLSv1_2)
+        assert (answer.status, answer.headers["content-length"], answer.body) == (200, "5", "")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_refusal_by_tls_is_told_from_an_acceptance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: ssl.TLSVersion
+) -> None:
+    monkeypatch.setattr("verification.tls.REFUSAL_SECONDS", 0.2)
+    with serving(tmp_path) as endpoint:
+        assert endpoint.alert(None, version)
+        assert endpoint.alert(credential(None), version)
+        assert endpoint.alert(credential(CLIENT_CA), version) is None
+
+
+def test_a_gateway_that_does_not_answer_has_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def time_out(*_: object) -> None:
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr("socket.create_connection", time_out)
+    with pytest.raises(TimeoutError):
+        Endpoint("localhost", "", CA).alert(None, ssl.TLSVersion.TLSv1_3)
+    assert outcome(demo_stack(), FakeCluster(), FIRST[0]) == "FAILED: TLS 1.2: timed out, which is no refusal by TLS"
+
+
+@pytest.mark.parametrize("key", [issue("other").key_pem.encode(), b"no key"])
+def test_a_credential_that_cannot_be_used_is_a_failure(key: bytes) -> None:
+    with pytest.raises(Failed, match="the credential is no certificate with its key"):
+        Endpoint("localhost", "127.0.0.1", CA).request("GET", "/", ClientCredential(issue("a").pem.encode(), key))
 
 
 def test_a_foreign_credential_differs_from_the_clients_in_its_ca_only() -> None:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "client.example.com")])
     certificate = x509.load_pem_x509_certificate(foreign_credential(subject).certificate)
     assert certificate.subject == certificate.issuer == subject
+
+
+# How verdicts are told
+
+
+def check_of(run: Callable[[], str], group: str = "host a", promise: str = "a promise") -> Check:
+    return Check(group, promise, run, "the log")
+
+
+def raising(error: Exception) -> Callable[[], str]:
+    def run() -> str:
+        raise error
+
+    return run
+
+
+def told(*checks: Check, timeout: float = 0) -> tuple[dict[Verdict, int], str]:
+    output = io.StringIO()
+    return dict(runner.run(Console(file=output, width=200), checks, timeout)), output.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("run", "verdict", "lines"),
+    [
+        (lambda: "200 [OK]", Verdict.PASSED, "  PASS a promise: 200 [OK]\n"),
+        (raising(Failed("503")), Verdict.FAILED, "  FAIL a promise\n       saw: 503\n       look: the log\n"),
+        (raising(Skipped("switched off")), Verdict.SKIPPED, "  SKIP a promise: switched off\n"),
+        (
+            raising(ApiException(403, "Forbidden")),
+            Verdict.FAILED,
+            "  FAIL a promise\n       saw: the API server answered 403: Forbidden\n       look: the log\n",
+        ),
+        (raising(TimeoutError()), Verdict.FAILED, "  FAIL a promise\n       saw: TimeoutError\n       look: the log\n"),
+    ],
+)
+def test_a_verdict_says_what_was_seen(run: Callable[[], str], verdict: Verdict, lines: str) -> None:
+    assert told(check_of(run)) == ({verdict: 1}, f"host a\n{lines}")
+
+
+def test_verdicts_are_told_in_order_however_they_end() -> None:
+    later = threading.Event()
+
+    def wait() -> str:
+        assert later.wait(10), "checks are judged side by side"
+        return "late"
+
+    def release() -> str:
+        later.set()
+        return "early"
+
+    checks = [
+        check_of(wait, "host a", "one"),
+        check_of(raising(Failed("x")), "host a", "two"),
+        check_of(release, "client b", "three"),
+    ]
+    verdicts, text = told(*checks)
+    assert [line for line in text.splitlines() if "   " not in line] == [
+        *("host a", "  PASS one: late", "  FAIL two", "client b", "  PASS three: early")
+    ]
+    assert verdicts == {Verdict.PASSED: 2, Verdict.FAILED: 1}
+
+
+def test_a_promise_may_be_kept_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "PAUSE_SECONDS", 0)
+    errors = iter([Failed("503"), OSError("reset"), None])
+    waited: list[str] = []
+
+    def run() -> str:
+        if error := next(errors):
+            raise error
+        return "200"
+
+    ended = runner.judge(check_of(run), 60, waited.append, threading.Event())
+    assert ended == Outcome(Verdict.PASSED, "200")
+    assert waited == ["host a: a promise (saw: 503)", "host a: a promise (saw: reset)"]
+
+
+def test_a_mistake_of_the_program_is_not_taken_for_a_broken_promise() -> None:
+    waits = [check_of(raising(Failed("503"))) for _ in range(20)]
+    with pytest.raises(ZeroDivisionError):
+        told(check_of(lambda: str(1 / 0)), *waits, timeout=600)
+
+
+@pytest.mark.parametrize(
+    ("checks", "code", "last"),
+    [
+        ([check_of(lambda: "200"), check_of(raising(Skipped("off")))], 0, "1 passed, 0 failed, 1 skipped"),
+        ([check_of(lambda: "200"), check_of(raising(Failed("503")))], 1, "1 passed, 1 failed, 0 skipped"),
+    ],
+)
+def test_the_exit_code_tells_whether_a_promise_is_broken(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], checks: list[Check], code: int, last: str
+) -> None:
+    monkeypatch.setattr(DeployedStack, "load", lambda _: None)
+    monkeypatch.setattr(command, "chosen_checks", lambda *_: checks)
+    assert command.main(["--timeout", "0"]) == code
+    assert capsys.readouterr().out.splitlines()[-1] == last
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--host", "httpbin", "--client", "acme"], "stack test promises nothing of what was asked for"),
+        (["--host", "a", "b", "--host", "c"], "--host: no host a or b or c in the config, which has httpbin"),
+    ],
+)
+def test_the_exit_code_tells_that_nothing_can_be_judged(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    monkeypatch.setattr(DeployedStack, "load", lambda _: demo_stack(clients={"acme": ACME}))
+    assert command.main(arguments) == 2
+    assert capsys.readouterr().out == f"cannot verify: {message}\n"
+
+
+def test_help_tells_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--help"])
+    assert "1  a promise is broken" in capsys.readouterr().out

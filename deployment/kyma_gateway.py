@@ -1,4 +1,4 @@
-"""The Kyma gateway as a stack's settings want it."""
+"""The Kyma gateway, as the settings ask for it."""
 
 from dataclasses import replace
 from typing import Any
@@ -26,12 +26,11 @@ def deploy(
     opts: pulumi.ResourceOptions,
 ) -> dict[str, Any]:
     """Deploy it beside the target's own gateway, and give what the stack says of it."""
-    take_over = TakeOver(site.namespaces, site.operator, hooks.given_up, hooks.given_back)
+    take_over = TakeOver(site.namespaces, site.operator, owner, hooks.given_up, hooks.given_back)
     args = KymaGatewayArgs(
         domain=site.domain,
         address=target.address,
         namespace=target.namespace,
-        owner=owner,
         take_over=take_over if wanted.take_over else None,
         certificate=_certificate(wanted, authority, Gardener(wanted.wait_minutes, hooks.gardener)),
         cipher_suites=wanted.cipher_suites,

@@ -1,0 +1,25 @@
+"""Several clusters asked at once."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from settings import ConfigError
+
+_AT_ONCE = 16
+_Answer = TypeVar("_Answer")
+
+
+def side_by_side(questions: Iterable[Callable[[], _Answer]]) -> list[_Answer]:
+    """Ask all at once; raise one ConfigError with the problems of all."""
+    problems: list[str] = []
+    answers = []
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        for future in [pool.submit(question) for question in questions]:
+            try:
+                answers.append(future.result())
+            except ConfigError as error:
+                problems += str(error).splitlines()
+    if problems:
+        raise ConfigError(*problems)
+    return answers

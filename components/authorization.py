@@ -1,0 +1,73 @@
+"""Who may ask a shared gateway for a host: policies that deny everybody else, and touch no other host.
+
+A DENY for one host leaves the other hosts of the gateway alone; an ALLOW would end them. Of connections that the
+gateway does not terminate, Istio sees no host: there such a DENY concerns every connection without a principal.
+`passthrough` spares those, and with them requests for the host that came in without a client certificate.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from components.kubernetes import in_istio_system, istio
+
+_CLIENT_CERTIFICATE = "request.headers[x-forwarded-client-cert]"
+
+
+@dataclass(frozen=True)
+class Identities:
+    """Those who are admitted.
+
+    principals: SPIFFE IDs without spiffe://; a leading * stands for any beginning
+    namespaces: for each of their service accounts
+    dns_names: each the last DNS name of a client certificate
+    """
+
+    principals: Sequence[pulumi.Input[str]] = ()
+    namespaces: Sequence[str] = ()
+    dns_names: Sequence[str] = ()
+
+
+def deny_others(
+    resource: str,
+    name: pulumi.Input[str],
+    gateway: Mapping[str, str],
+    domain: str,
+    admitted: Identities,
+    opts: pulumi.ResourceOptions,
+    *,
+    passthrough: bool = False,
+    methods: Sequence[str] = (),
+    paths: Sequence[str] = (),
+) -> pulumi.Resource:
+    """Deny requests for a domain at a gateway unless the peer is admitted, and method and path are named."""
+    hosts = {"hosts": [domain, f"{domain}:*"]}
+    rules = [_unless_admitted(hosts, admitted, passthrough)]
+    if methods:
+        rules.append(_of_peers({**hosts, "notMethods": list(methods)}))
+    if paths:
+        rules.append(_of_peers({**hosts, "notPaths": list(paths)}))
+    spec = {"selector": {"matchLabels": dict(gateway)}, "action": "DENY", "rules": rules}
+    return istio(resource, "AuthorizationPolicy", in_istio_system(name), spec, opts)
+
+
+def _unless_admitted(hosts: Mapping[str, Any], admitted: Identities, passthrough: bool) -> dict[str, Any]:
+    source: dict[str, Any] = {"principals": ["*"]} if passthrough else {}
+    if admitted.principals:
+        source["notPrincipals"] = list(admitted.principals)
+    if admitted.namespaces:
+        source["notNamespaces"] = list(admitted.namespaces)
+    rule: dict[str, Any] = {"to": [{"operation": dict(hosts)}]}
+    if source:
+        rule["from"] = [{"source": source}]
+    if admitted.dns_names:
+        # The gateway writes this header itself, the DNS names last.
+        endings = [f"*;DNS={name}" for name in admitted.dns_names]
+        rule["when"] = [{"key": _CLIENT_CERTIFICATE, "notValues": endings}]
+    return rule
+
+
+def _of_peers(operation: Mapping[str, Any]) -> dict[str, Any]:
+    return {"from": [{"source": {"principals": ["*"]}}], "to": [{"operation": operation}]}

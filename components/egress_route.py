@@ -1,0 +1,148 @@
+"""One host as callers of a client cluster reach it: plain HTTP to the egress gateway, mutual TLS from there.
+
+Follows "Expose the workload" of the mTLS tutorial. Beyond it, the egress gateway admits the declared callers alone and
+verifies the server's name, and the hop to it is mutual TLS of the mesh. Nothing is shared with other hosts but the
+egress gateway itself.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from components.authorization import Identities, deny_others
+from components.kubernetes import EGRESS_GATEWAY, ISTIO_SYSTEM, in_istio_system, istio
+
+_GATEWAY_HOST = "istio-egressgateway.istio-system.svc.cluster.local"
+
+
+@dataclass(frozen=True)
+class EgressRouteArgs:
+    """Which host, and who calls it.
+
+    host: the host's name in the config, which ends the names of its objects
+    domain, port: where the server is
+    namespace: the stack's own
+    secret: name of the Secret in istio-system with the egress gateway's credential and the server's CA
+    callers: identities in the mesh
+    caller_namespaces: that the callers are in, the stack's own aside
+    passthrough: whether the egress gateway has servers that it does not terminate, which no policy may touch
+    """
+
+    host: str
+    domain: str
+    port: int
+    namespace: pulumi.Output[str]
+    secret: pulumi.Output[str]
+    callers: Identities
+    caller_namespaces: Sequence[str]
+    passthrough: bool
+
+
+class EgressRoute(pulumi.ComponentResource):
+    """Makes the ServiceEntry, Gateway, VirtualService, DestinationRules and AuthorizationPolicy of one host."""
+
+    def __init__(self, name: str, args: EgressRouteArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("kyma-mtls:index:EgressRoute", name, None, opts)
+        self._name, self._args, self._opts = name, args, pulumi.ResourceOptions(parent=self)
+        self._gateway = f"istio-egressgateway-{args.host}"
+        self._subset = pulumi.Output.concat(args.namespace, "-", args.host)
+        self._seen_by = [".", ISTIO_SYSTEM, *args.caller_namespaces]
+        callers = deny_others(
+            f"{name}-callers",
+            self._named("callers"),
+            EGRESS_GATEWAY,
+            args.domain,
+            args.callers,
+            self._opts,
+            passthrough=args.passthrough,
+        )
+        originate = self._destination_rule_to_target(callers)
+        self._service_entry()
+        self._egress_gateway()
+        self._destination_rule_to_gateway()
+        self._virtual_service(originate)
+        self.register_outputs({})
+
+    def _service_entry(self) -> None:
+        ports = [
+            {"number": 80, "name": "http", "protocol": "HTTP"},
+            {"number": self._args.port, "name": "https", "protocol": "HTTPS"},
+        ]
+        spec = {
+            "hosts": [self._args.domain],
+            "exportTo": self._seen_by,
+            "location": "MESH_EXTERNAL",
+            "ports": ports,
+            "resolution": "DNS",
+        }
+        istio(f"{self._name}-service-entry", "ServiceEntry", self._own(self._args.host), spec, self._opts)
+
+    def _egress_gateway(self) -> None:
+        server = {
+            "port": {"number": 443, "name": "https", "protocol": "HTTPS"},
+            "tls": {"mode": "ISTIO_MUTUAL"},
+            # Without ./ any namespace could bind routes of its own to this server.
+            "hosts": [f"./{self._args.domain}"],
+        }
+        spec = {"selector": EGRESS_GATEWAY, "servers": [server]}
+        istio(f"{self._name}-gateway", "Gateway", self._own(self._gateway), spec, self._opts)
+
+    def _destination_rule_to_gateway(self) -> None:
+        # Sidecars look for it in their own namespace and in that of the gateway's Service. Rules for one Service merge
+        # their subsets only if they are exported alike.
+        tls = {"mode": "ISTIO_MUTUAL", "sni": self._args.domain}
+        policy = {"portLevelSettings": [{"port": {"number": 443}, "tls": tls}]}
+        spec = {
+            "host": _GATEWAY_HOST,
+            "exportTo": ["*"],
+            "subsets": [{"name": self._subset, "trafficPolicy": policy}],
+        }
+        metadata = in_istio_system(self._named("egressgateway-for"))
+        istio(f"{self._name}-to-gateway", "DestinationRule", metadata, spec, self._opts)
+
+    def _destination_rule_to_target(self, callers: pulumi.Resource) -> pulumi.Resource:
+        # Without workloadSelector, sidecars drop the credential they cannot read and send plaintext.
+        tls = {
+            "mode": "MUTUAL",
+            "credentialName": self._args.secret,
+            "sni": self._args.domain,
+            "subjectAltNames": [self._args.domain],
+        }
+        spec = {
+            "host": self._args.domain,
+            "exportTo": ["."],
+            "workloadSelector": {"matchLabels": EGRESS_GATEWAY},
+            "trafficPolicy": {"portLevelSettings": [{"port": {"number": self._args.port}, "tls": tls}]},
+        }
+        return istio(
+            f"{self._name}-originate-mtls",
+            "DestinationRule",
+            in_istio_system(self._named("originate-mtls-for")),
+            spec,
+            pulumi.ResourceOptions.merge(self._opts, pulumi.ResourceOptions(depends_on=[callers])),
+        )
+
+    def _virtual_service(self, originate: pulumi.Resource) -> None:
+        to_gateway = {"host": _GATEWAY_HOST, "subset": self._subset, "port": {"number": 443}}
+        to_target = {"host": self._args.domain, "port": {"number": self._args.port}}
+        spec = {
+            "hosts": [self._args.domain],
+            "exportTo": self._seen_by,
+            "gateways": [self._gateway, "mesh"],
+            "http": [
+                {"match": [{"gateways": ["mesh"], "port": 80}], "route": [{"destination": to_gateway}]},
+                {"match": [{"gateways": [self._gateway], "port": 443}], "route": [{"destination": to_target}]},
+            ],
+        }
+        # Else the first requests would leave without a client certificate.
+        after = pulumi.ResourceOptions.merge(self._opts, pulumi.ResourceOptions(depends_on=[originate]))
+        metadata = self._own(f"direct-{self._args.host}-through-egress-gateway")
+        istio(f"{self._name}-route", "VirtualService", metadata, spec, after)
+
+    def _named(self, kind: str) -> pulumi.Output[str]:
+        return pulumi.Output.concat(kind, "-", self._args.namespace, "-", self._args.host)
+
+    def _own(self, name: str) -> dict[str, Any]:
+        return {"name": name, "namespace": self._args.namespace}

@@ -1,0 +1,176 @@
+"""One host of the target cluster: its certificate, whom it admits, its gateway server and its route.
+
+Follows "Prepare a cluster with an egress Gateway" of the mTLS tutorial. Beyond it, a trusted CA is not enough: each
+host has a list of identities. Nothing is shared with other hosts but the ingress gateway itself.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.authorization import Identities, deny_others
+from components.certificates import Credential
+from components.demo import HTTPBIN, HTTPBIN_PORT
+from components.kubernetes import INGRESS_GATEWAY, ISTIO_SYSTEM, credential_secret, in_istio_system, istio
+
+_INGRESS_PRINCIPAL = "*/ns/istio-system/sa/istio-ingressgateway-service-account"
+_ANY_PATH = "/*"
+
+
+@dataclass(frozen=True)
+class ServiceRef:
+    """An existing Service, which is used as it is, and one of its ports."""
+
+    namespace: str
+    name: str
+    port: int
+
+
+@dataclass(frozen=True)
+class MtlsHostArgs:
+    """What is served, and to whom.
+
+    platform: kyma (an APIRule is the route) or istio (a VirtualService is)
+    host: the host's name in the config, which ends the names of its objects
+    domain: the host name that is served
+    namespace: the stack's own
+    service: what serves; None for the demo httpbin in that namespace
+    methods: HTTP methods that are let through
+    paths: exact, or ending in /*
+    server: the gateway's credential
+    ca_certificates: PEM of each CA whose client certificates are looked at
+    admitted: identities of those who may call: SPIFFE IDs, or dns:NAME
+    passthrough: whether the ingress gateway has servers that it does not terminate, which no policy may touch
+    """
+
+    platform: str
+    host: str
+    domain: str
+    namespace: pulumi.Output[str]
+    service: ServiceRef | None
+    methods: Sequence[str]
+    paths: Sequence[str]
+    server: Credential
+    ca_certificates: Sequence[pulumi.Input[str]]
+    admitted: Sequence[str]
+    passthrough: bool
+
+
+class MtlsHost(pulumi.ComponentResource):
+    """Makes a host's Secret and AuthorizationPolicy in istio-system, its Gateway and its route.
+
+    Gives `secret` (its name) and `gateway` (NAMESPACE/NAME).
+    """
+
+    secret: pulumi.Output[str]
+    gateway: pulumi.Output[str]
+
+    def __init__(self, name: str, args: MtlsHostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("kyma-mtls:index:MtlsHost", name, None, opts)
+        self._name, self._args, self._opts = name, args, pulumi.ResourceOptions(parent=self)
+        bundle = pulumi.Output.all(*args.ca_certificates).apply(lambda found: "".join(dict.fromkeys(found)))
+        self.secret = credential_secret(
+            f"{name}-certs",
+            in_istio_system(self._named("kyma-mtls-certs")),
+            {"cacert": bundle, "cert": args.server.certificate, "key": args.server.key},
+            self._opts,
+        ).metadata.name
+        admission = self._admission()
+        self.gateway = self._gateway(admission)
+        if args.platform == "kyma":
+            self._api_rule()
+        else:
+            self._virtual_service()
+            if not args.service:
+                self._workload_policy()
+        self.register_outputs({"gateway": self.gateway})
+
+    def _admission(self) -> pulumi.Resource:
+        """On platform kyma, the APIRule says which methods and paths there are."""
+        spiffe = [identity.removeprefix("spiffe://") for identity in self._args.admitted if "://" in identity]
+        dns = [identity.removeprefix("dns:") for identity in self._args.admitted if identity.startswith("dns:")]
+        by_policy = self._args.platform != "kyma"
+        return deny_others(
+            f"{self._name}-admission",
+            self._named("admission"),
+            {"istio": INGRESS_GATEWAY["istio"]},
+            self._args.domain,
+            Identities(principals=spiffe, dns_names=dns),
+            self._opts,
+            passthrough=self._args.passthrough,
+            methods=self._args.methods if by_policy else (),
+            paths=self._args.paths if by_policy and _ANY_PATH not in self._args.paths else (),
+        )
+
+    def _gateway(self, admission: pulumi.Resource) -> pulumi.Output[str]:
+        spec = {
+            "selector": INGRESS_GATEWAY,
+            "servers": [
+                {
+                    "port": {"number": 443, "name": "mtls", "protocol": "HTTPS"},
+                    "tls": {"mode": "MUTUAL", "credentialName": self.secret},
+                    # Without ./ any namespace could bind routes of its own to this server.
+                    "hosts": [f"./{self._args.domain}"],
+                }
+            ],
+        }
+        after = pulumi.ResourceOptions.merge(self._opts, pulumi.ResourceOptions(depends_on=[admission]))
+        return istio(
+            f"{self._name}-gateway", "Gateway", self._own(f"kyma-mtls-gateway-{self._args.host}"), spec, after
+        ).id
+
+    def _api_rule(self) -> None:
+        name, namespace, port = self._destination()
+        paths = [path if path == _ANY_PATH else path.replace("/*", "/{**}") for path in self._args.paths]
+        k8s.apiextensions.CustomResource(
+            f"{self._name}-route",
+            api_version="gateway.kyma-project.io/v2",
+            kind="APIRule",
+            metadata={
+                **self._own(self._args.host),
+                "annotations": {"pulumi.com/waitFor": "jsonpath={.status.state}=Ready"},
+            },
+            spec={
+                "hosts": [self._args.domain],
+                "gateway": self.gateway,
+                "service": {"name": name, "namespace": namespace, "port": port},
+                "rules": [{"path": path, "methods": list(self._args.methods), "noAuth": True} for path in paths],
+            },
+            opts=self._opts,
+        )
+
+    def _virtual_service(self) -> None:
+        name, namespace, port = self._destination()
+        service = pulumi.Output.concat(name, ".", namespace, ".svc.cluster.local")
+        spec = {
+            "hosts": [self._args.domain],
+            "gateways": [self.gateway],
+            "exportTo": [".", ISTIO_SYSTEM],
+            "http": [{"route": [{"destination": {"host": service, "port": {"number": port}}}]}],
+        }
+        istio(f"{self._name}-route", "VirtualService", self._own(self._args.host), spec, self._opts)
+
+    def _workload_policy(self) -> None:
+        """Admit this host to the demo httpbin; whoever else calls it is refused."""
+        source = {"principals": [_INGRESS_PRINCIPAL]}
+        operation = {"hosts": [self._args.domain, f"{self._args.domain}:*"]}
+        spec = {
+            "selector": {"matchLabels": {"app": HTTPBIN}},
+            "action": "ALLOW",
+            "rules": [{"from": [{"source": source}], "to": [{"operation": operation}]}],
+        }
+        istio(f"{self._name}-authorization", "AuthorizationPolicy", self._own(self._args.host), spec, self._opts)
+
+    def _destination(self) -> tuple[str, pulumi.Input[str], int]:
+        if service := self._args.service:
+            return service.name, service.namespace, service.port
+        return HTTPBIN, self._args.namespace, HTTPBIN_PORT
+
+    def _named(self, kind: str) -> pulumi.Output[str]:
+        return pulumi.Output.concat(kind, "-", self._args.namespace, "-", self._args.host)
+
+    def _own(self, name: str) -> dict[str, Any]:
+        return {"name": name, "namespace": self._args.namespace}

@@ -1,0 +1,46 @@
+"""Where the stack is deployed, recorded in its state: what cannot change without an interruption."""
+
+from collections.abc import Collection, Mapping
+
+import pulumi
+
+
+class Interruption(Exception):  # noqa: N818 - the engine shows the text alone
+    """A change that interrupts what is deployed is not confirmed."""
+
+
+class Placement(pulumi.ComponentResource):
+    """Records facts; a change of one fails the preview, and `pulumi up`, unless `confirmed` has KEY=NEW VALUE.
+
+    What comes and goes is no change of a fact. Everything that is deployed depends on it.
+    """
+
+    def __init__(self, name: str, facts: Mapping[str, pulumi.Input[str]], confirmed: Collection[str]) -> None:
+        def check(args: pulumi.ResourceHookArgs) -> None:
+            check_confirmed((args.old_inputs or {}).get("facts", {}), (args.new_inputs or {})["facts"], confirmed)
+
+        hook = pulumi.ResourceHook(f"{name}-is-kept", check, pulumi.ResourceHookOptions(on_dry_run=True))
+        options = pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[hook]))
+        super().__init__("kyma-mtls:index:Placement", name, {"facts": facts}, options)
+        self.register_outputs({})
+
+    def secret(self, value: str) -> pulumi.Output[str]:
+        """Return the value as a secret once the facts are recorded. `depends_on` does not wait without children."""
+        return self.urn.apply(lambda _: pulumi.Output.secret(value))
+
+
+def check_confirmed(old: Mapping[str, object], new: Mapping[str, object], confirmed: Collection[str]) -> None:
+    """Raise Interruption, naming every change that is not confirmed."""
+    changed = {key: value for key, value in new.items() if key in old and old[key] != value}
+    missing = [key for key in changed if f"{key}={changed[key]}" not in confirmed]
+    if missing:
+        places = enumerate(missing, start=len(confirmed))
+        raise Interruption("\n".join(_told(key, old[key], new[key], place) for place, key in places))
+
+
+def _told(key: str, old: object, new: object, place: int) -> str:
+    return (
+        f"kyma-mtls:{key}: changes from {old or 'a random one'} to {new or 'a random one'}, which interrupts what is "
+        "deployed: it is deleted and made anew. To confirm: "
+        f"`pulumi config set --path 'confirm[{place}]' '{key}={new}'`"
+    )

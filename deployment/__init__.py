@@ -1,0 +1,1 @@
+"""The components as a stack's settings ask for them."""

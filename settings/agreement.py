@@ -1,0 +1,106 @@
+"""What must be true of the keys of a stack's config together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from settings.gateway import GatewayMode
+from settings.problems import set_command
+from settings.section import Entry
+from settings.values import suggestion
+
+if TYPE_CHECKING:
+    from settings.hosts import Host
+    from settings.stack import Settings
+
+Problems = Iterator[tuple[str, str]]
+
+_SHORTEST_GARDENER_DAYS = 60
+
+
+def conflicts(settings: Settings, refused: frozenset[Entry]) -> Problems:
+    """Tell what cannot be true at once. `refused` was wrong by itself, and is missing for that reason."""
+    yield from _clusters(settings)
+    yield from _identities(settings)
+    yield from _domains(settings)
+    yield from _admissions(settings, refused)
+    yield from _target(settings, refused)
+    yield from _days(settings)
+
+
+def _clusters(settings: Settings) -> Problems:
+    access = [settings.target_access, *map(settings.client_access, settings.own_clients)]
+    seen: dict[tuple[PurePath, str], str] = {}
+    for each in filter(None, access):
+        other = seen.setdefault((PurePath(each.kubeconfig), each.context), each.path)
+        if other != each.path:
+            yield each.key, f"the same as that of {other}; each needs a cluster of its own"
+
+
+def _identities(settings: Settings) -> Problems:
+    seen = {f"dns:{client.domain}": name for name, client in settings.own_clients.items() if client.domain}
+    for name, client in settings.clients.items():
+        other = seen.setdefault(client.identity, name) if client.is_partner else name
+        if other != name:
+            yield f"clients.{name}.identity", f"{client.identity!r}: would admit clients.{other}, too"
+
+
+def _domains(settings: Settings) -> Problems:
+    seen: dict[str, str] = {}
+    for name, host in settings.hosts.items():
+        other = seen.setdefault(host.domain, name)
+        if other != name:
+            yield f"hosts.{name}.domain", f"{host.domain!r}: also the domain of hosts.{other}"
+    for name, client in settings.clients.items():
+        if client.domain in seen:
+            yield f"clients.{name}.domain", f"{client.domain!r}: also the domain of hosts.{seen[client.domain]}"
+
+
+def _admissions(settings: Settings, refused: frozenset[Entry]) -> Problems:
+    if ("clients",) in refused:
+        return
+    known = (*settings.clients, *(entry[1] for entry in refused if entry[0] == "clients"))
+    for name, host in settings.hosts.items():
+        if host.clients is None and len(known) != 1:
+            count = f"there are {len(known)}" if known else "there is none"
+            yield f"hosts.{name}.clients", f"not set; may be left out only if the stack has exactly one client; {count}"
+            continue
+        admitted = known if host.clients is None else host.clients
+        for index, client in enumerate(admitted):
+            place = f"hosts.{name}.clients" + ("" if host.clients is None else f"[{index}]")
+            if client not in known:
+                yield place, f"{client!r}: no such client; {suggestion(client, known)}"
+            elif host.external and client in settings.clients and settings.clients[client].is_partner:
+                yield place, f"{client!r}: a partner's client, which calls a partner's host without this stack"
+        yield from _credentials(name, host, admitted)
+
+
+def _credentials(name: str, host: Host, admitted: tuple[str, ...]) -> Problems:
+    for client in host.external.credentials if host.external else ():
+        if client not in admitted:
+            place = f"hosts.{name}.external.credentials.{client}"
+            yield place, f"not one of the host's clients; {suggestion(client, admitted)}"
+
+
+def _target(settings: Settings, refused: frozenset[Entry]) -> Problems:
+    has_gateway = settings.gateway.mode != GatewayMode.NONE
+    if settings.target is None and ("target",) not in refused:
+        users = [*(f"hosts.{name}" for name in settings.served), *(["gatewayMode"] if has_gateway else [])]
+        if users:
+            command = set_command("target.kubeconfig")
+            yield "target", f"not set, but needed by {', '.join(users)}; {command} sets it"
+    unclear = {entry[0] for entry in refused} & {"clients", "hosts", "gateway"}
+    if not (settings.served or settings.own_clients or has_gateway or unclear):
+        yield "hosts", f"nothing to deploy; {set_command('hosts.NAME.domain')} names what the target is to serve"
+
+
+def _days(settings: Settings) -> Problems:
+    validity = settings.validity_days
+    if settings.renew_before_days >= validity:
+        yield "renewBeforeDays", f"not less than validityDays ({validity}): every `pulumi up` would renew"
+    if validity > settings.ca_validity_days:
+        yield "validityDays", f"more than caValidityDays ({settings.ca_validity_days}): no certificate outlives its CA"
+    if settings.gateway.mode == GatewayMode.GARDENER and validity < _SHORTEST_GARDENER_DAYS:
+        yield "validityDays", f"less than {_SHORTEST_GARDENER_DAYS}, the least that Gardener issues certificates for"

@@ -1,0 +1,157 @@
+"""What must be true of certificates and keys that users bring. No message holds any of a key."""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from itertools import pairwise
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+# What Envoy (its BoringSSL) loads.
+_SHORTEST_RSA_BITS = 2048
+_CURVES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
+_BLOCK = r"^-----BEGIN ({0})-----[ \t]*\r?\n([A-Za-z0-9+/=]{{1,64}}[ \t]*\r?\n)+-----END \1-----[ \t\r]*$"
+_CERTIFICATE = re.compile(_BLOCK.format("CERTIFICATE"), re.MULTILINE)
+_PRIVATE_KEY = re.compile(_BLOCK.format("(?:[A-Z]+ )?PRIVATE KEY"), re.MULTILINE)
+_LAYOUT = "a line of its own for BEGIN and END, and at most 64 characters in the others"
+
+
+def read(pem: str) -> list[x509.Certificate]:
+    """Parse PEM certificates; raise ValueError for whatever else there is, and for what Envoy would not read."""
+    if "PRIVATE KEY" in pem:
+        raise ValueError("holds a private key; only certificates belong here")
+    blocks, begun = [found.group() for found in _CERTIFICATE.finditer(pem)], pem.count("-----BEGIN ")
+    try:
+        certificates = x509.load_pem_x509_certificates(pem.encode())
+        for certificate in certificates:
+            _ = certificate.public_key(), certificate.extensions, certificate.subject
+    except UnsupportedAlgorithm:
+        raise ValueError("holds a key of a type that Envoy refuses") from None
+    except (ValueError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType):
+        raise ValueError("not PEM certificates") from None
+    if not begun == len(blocks) == len(certificates):
+        raise ValueError(f"only {len(blocks)} of {begun} blocks are whole PEM certificates, with {_LAYOUT}")
+    return certificates
+
+
+def authority_problems(pem: str) -> Iterator[str]:
+    """Judge the certificates of CAs by which Envoy is to know somebody else."""
+    try:
+        certificates = read(pem)
+    except ValueError as error:
+        yield str(error)
+        return
+    for certificate in certificates:
+        if not _is_authority(certificate):
+            yield f"{called(certificate)} is not the certificate of a CA"
+        yield from (f"{called(certificate)}: {problem}" for problem in key_type_problems(certificate))
+    yield from expiry_problems(certificates)
+
+
+def credential_problems(pem: str, key: str) -> Iterator[tuple[str, str]]:
+    """Judge what a client is to show, certificate first, and its key, if there is one; name the part that is wrong."""
+    try:
+        chain = read(pem)
+    except ValueError as error:
+        yield "certificate", str(error)
+        return
+    problems = [*key_type_problems(chain[0]), *date_problems(chain), *order_problems(chain)]
+    if not is_for(ExtendedKeyUsageOID.CLIENT_AUTH, chain[0]):
+        problems.append("its extended key usage lacks client authentication")
+    yield from (("certificate", problem) for problem in problems)
+    if key:
+        yield from (("key", problem) for problem in key_problems(key, chain[0], "certificate"))
+
+
+def key_problems(pem: str, certificate: x509.Certificate, place: str) -> Iterator[str]:
+    """Judge the private key of the certificate that stands in `place` of the config."""
+    try:
+        key = serialization.load_pem_private_key(pem.encode(), password=None)
+    except TypeError:
+        yield "encrypted with a passphrase, which Envoy cannot ask for"
+    except (ValueError, UnsupportedAlgorithm):
+        yield "not a PEM private key"
+    else:
+        if not _PRIVATE_KEY.search(pem):
+            yield f"not a PEM private key as Envoy reads it, with {_LAYOUT}"
+        if key.public_key() != certificate.public_key():
+            yield f"not the key of {place} ({called(certificate)})"
+
+
+def key_type_problems(certificate: x509.Certificate) -> Iterator[str]:
+    """Judge algorithm and size of the public key."""
+    public = certificate.public_key()
+    if isinstance(public, rsa.RSAPublicKey):
+        if public.key_size < _SHORTEST_RSA_BITS:
+            yield f"its RSA key has {public.key_size} bits; Envoy wants {_SHORTEST_RSA_BITS} or more"
+    elif not isinstance(public, ec.EllipticCurvePublicKey):
+        yield "its key is neither RSA nor ECDSA"
+    elif public.curve.name not in _CURVES:
+        yield f"its key is on curve {public.curve.name}; Envoy wants {', '.join(_CURVES.values())}"
+
+
+def date_problems(certificates: Iterable[x509.Certificate]) -> Iterator[str]:
+    """Tell which are not or no longer valid."""
+    for certificate in certificates:
+        yield from expiry_problems([certificate])
+        if certificate.not_valid_before_utc > datetime.now(UTC):
+            yield f"{called(certificate)} is not valid before {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
+
+
+def expiry_problems(certificates: Iterable[x509.Certificate]) -> Iterator[str]:
+    """Tell which are no longer valid."""
+    for certificate in certificates:
+        if certificate.not_valid_after_utc < datetime.now(UTC):
+            yield f"{called(certificate)} expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
+
+
+def order_problems(chain: list[x509.Certificate]) -> Iterator[str]:
+    """Tell where one does not stand before the one that signed it."""
+    for signed, signer in pairwise(chain):
+        if not has_signed(signer, signed):
+            yield (
+                f"{called(signer)} did not sign {called(signed)}, which stands before it; "
+                "the holder's certificate comes first, then the one that signed it, up to its CA"
+            )
+
+
+def has_signed(signer: x509.Certificate, signed: x509.Certificate) -> bool:
+    """Tell whether one certificate was signed with the key of the other."""
+    try:
+        signed.verify_directly_issued_by(signer)
+    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def is_for(usage: x509.ObjectIdentifier, certificate: x509.Certificate) -> bool:
+    """Tell whether the extended key usage allows it; without one, all is allowed."""
+    try:
+        return usage in certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return True
+
+
+def dns_names(certificate: x509.Certificate) -> list[str]:
+    """List the DNS names that a certificate is for."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return [name.lower() for name in names.get_values_for_type(x509.DNSName)]
+
+
+def called(certificate: x509.Certificate) -> str:
+    """Name a certificate as a person would recognise it."""
+    return certificate.subject.rfc4514_string() or ", ".join(dns_names(certificate)) or "a certificate without a name"
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False

@@ -1,0 +1,135 @@
+"""The clients: clusters that call out, and partners' clients, which are known by their certificate only."""
+
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from settings import certificates
+from settings.clusters import Context, GatewayPassthrough, Kubeconfig
+from settings.section import PROJECT, Section
+from settings.values import LABEL, OptionalDomain, each_once, ended, refuse
+
+_TRUST_DOMAIN = r"[a-z0-9._-]{1,255}"
+_SPIFFE_ID = re.compile(rf"spiffe://{_TRUST_DOMAIN}(/(?!\.\.?(/|$))[A-Za-z0-9._-]+)+")
+_LONGEST_SPIFFE_ID = 2048
+_LONGEST_DNS_NAME = 253
+_OURS = f"spiffe://{PROJECT}/"
+_CALLER = rf"{LABEL}(/{LABEL}(\.{LABEL})*)?"
+
+
+class NetworkPolicy(StrEnum):
+    """The namespaces of a client's cluster that may be left through the egress gateway only."""
+
+    OWN = "own"
+    CALLERS = "callers"
+    NONE = "none"
+
+
+def _caller(value: str) -> str:
+    if not re.fullmatch(_CALLER, value):
+        raise ValueError("not a caller: NAMESPACE, or NAMESPACE/SERVICEACCOUNT")
+    if value.partition("/")[0] == "istio-system":
+        raise ValueError("istio-system is the gateway's own namespace, not a caller's")
+    return value
+
+
+def _callers(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value:
+        raise ValueError("empty; name a caller, or leave the key out for the demo's curl")
+    each_once(value)
+    return value
+
+
+def _certificate_authority(value: str) -> str:
+    if value:
+        refuse(*(("", problem) for problem in certificates.authority_problems(value)))
+    return ended(value)
+
+
+def _identity(value: str) -> str:
+    if not value:
+        return value
+    if value.startswith(_OURS):
+        raise ValueError(f"{_OURS} begins the identities that stacks of this project give to their own clients")
+    kind, _, name = value.partition(":")
+    if kind == "dns":
+        if len(name) > _LONGEST_DNS_NAME or not re.fullmatch(rf"{LABEL}(\.{LABEL})*", name):
+            raise ValueError("not dns:NAME with a DNS name in lower case, and no wildcard")
+    elif len(value) > _LONGEST_SPIFFE_ID or not _SPIFFE_ID.fullmatch(value):
+        raise ValueError("not an identity: spiffe://TRUSTDOMAIN/PATH, or dns:NAME")
+    return value
+
+
+CertificateAuthority = Annotated[str, AfterValidator(_certificate_authority)]
+Caller = Annotated[str, AfterValidator(_caller), Field(json_schema_extra={"pattern": f"^{_CALLER}$"})]
+
+
+class Client(Section):
+    """A cluster that calls out, or a partner's client."""
+
+    kubeconfig: Kubeconfig = ""
+    context: Context = ""
+    domain: OptionalDomain = Field(
+        default="",
+        description="Puts this DNS name into the client's certificate, as its common name, too; at most 64 characters",
+    )
+    callers: Annotated[tuple[Caller, ...], AfterValidator(_callers)] | None = Field(
+        default=None,
+        description="Admits these workloads to the egress gateway, each NAMESPACE or NAMESPACE/SERVICEACCOUNT. "
+        "Without it, the stack deploys a demo caller, a curl, into its own namespace",
+    )
+    network_policy: NetworkPolicy = Field(
+        default=NetworkPolicy.OWN,
+        description="Lets pods leave their namespace through the egress gateway only: in the stack's own namespace "
+        "(own), in those of the callers, too (callers), or nowhere (none); none weakens security",
+    )
+    gateway_passthrough: GatewayPassthrough = False
+    certificate_authority: CertificateAuthority = Field(
+        default="",
+        description="Trusts the certificates of these CAs, PEM: makes it a partner's client, which has an identity, "
+        "and no cluster",
+    )
+    identity: Annotated[str, AfterValidator(_identity)] = Field(
+        default="",
+        description="Admits the partner's certificate with this subject alternative name: spiffe://TRUSTDOMAIN/PATH "
+        "or dns:NAME",
+    )
+
+    @property
+    def is_partner(self) -> bool:
+        """Whether it is a partner's: known by its CA and identity, not by a cluster."""
+        return bool(self.certificate_authority)
+
+    @property
+    def demo(self) -> bool:
+        """Whether the stack brings the caller, a curl."""
+        return self.callers is None and not self.is_partner
+
+    @property
+    def caller_namespaces(self) -> tuple[str, ...]:
+        """The namespaces of the callers, each once; none for the demo's."""
+        return tuple(dict.fromkeys(caller.partition("/")[0] for caller in self.callers or ()))
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        refuse(*(self._partner_conflicts() if self.certificate_authority or self.identity else self._own_conflicts()))
+        return self
+
+    def _partner_conflicts(self) -> Iterator[tuple[str, str]]:
+        for name in ("certificate_authority", "identity"):
+            if not getattr(self, name):
+                yield _alias(name), "not set; a partner's client has both certificateAuthority and identity"
+        for name in type(self).model_fields:
+            if name in self.model_fields_set - {"certificate_authority", "identity"}:
+                yield _alias(name), "set, but a partner's client has certificateAuthority and identity only"
+
+    def _own_conflicts(self) -> Iterator[tuple[str, str]]:
+        if self.network_policy == NetworkPolicy.CALLERS and not self.callers:
+            yield "networkPolicy", "'callers': needs callers"
+
+
+def _alias(name: str) -> str:
+    return str(Client.model_fields[name].alias)

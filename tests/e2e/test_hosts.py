@@ -1,0 +1,393 @@
+"""Many hosts, clients and partners in one stack: who reaches what, and that a change of one disturbs no other."""
+
+import http.client
+import json
+import shutil
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from pulumi import automation
+
+from tests.e2e.conftest import CLUSTERS, Lab, Project, configure, eventually, meanwhile
+from tests.unit.pki import Holder, issue
+from verification.tls import ClientCredential, Endpoint
+
+MANIFESTS = Path(__file__).with_name("manifests")
+INTERNET, PARTNER_ADDRESS, PARTNER_PORT = "/run/netns/kyma-lab-internet", "203.0.113.10", 443
+INGRESS = "10.77.0.11"
+
+ACME_CA, OTHER_CA, PARTNER_CA = issue("Acme CA"), issue("Other CA"), issue("Partner CA")
+ACME = issue("acme", ACME_CA, uris=("spiffe://acme.example/client",), usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+DHL = issue("dhl", OTHER_CA, hosts=("client.dhl.example",), usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+FORGED = issue("acme", ACME_CA, uris=("spiffe://kyma-mtls/many/client/client",), usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+GIVEN = issue("ours", PARTNER_CA, uris=("spiffe://partner.example/us",), usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+
+CLIENTS: dict[str, Any] = {
+    "client": {"kubeconfig": ".lab/client.kubeconfig", "domain": "client.test"},
+    "client2": {"kubeconfig": ".lab/client2.kubeconfig", "callers": ["logistics/dispatcher"]},
+    "acme": {"certificateAuthority": ACME_CA.pem, "identity": "spiffe://acme.example/client"},
+    "dhl": {"certificateAuthority": OTHER_CA.pem, "identity": "dns:client.dhl.example"},
+}
+HOSTS: dict[str, Any] = {
+    "httpbin": {"domain": "httpbin.target.test", "clients": ["client", "client2"]},
+    "forms": {
+        "domain": "forms.target.test",
+        "methods": ["GET", "POST"],
+        "paths": ["/headers", "/anything/*"],
+        "clients": ["client", "dhl"],
+    },
+    "orders": {
+        "domain": "orders.target.test",
+        "service": {"namespace": "shop", "name": "orders", "port": 8080},
+        "clients": ["client2", "acme"],
+    },
+    "api": {
+        "domain": "api.internet.test",
+        "clients": ["client", "client2"],
+        "external": {
+            "certificateAuthority": PARTNER_CA.pem,
+            "credentials": {"client": {"certificate": GIVEN.pem, "key": GIVEN.key_pem}},
+        },
+    },
+}
+
+
+@dataclass
+class Many:
+    """The deployed stack, its outputs, and each cluster's objects from before."""
+
+    stack: automation.Stack
+    lab: Lab
+    before: dict[str, set[str]]
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+    def up(self, **config: object) -> None:
+        """Change the config and deploy."""
+        configure(self.stack, **config)
+        self.outputs = {key: output.value for key, output in self.stack.up().outputs.items()}
+
+    def credential(self, client: str) -> ClientCredential:
+        """A client's credential, as its egress gateway has it."""
+        secret = self.lab.get(client, "secret", "istio-system", self.outputs["clients"][client]["secret"])["data"]
+        return ClientCredential(secret["tls.crt"].encode(), secret["tls.key"].encode())
+
+    def status(self, host: str, credential: ClientCredential, path: str = "/headers", method: str = "GET") -> int:
+        """The HTTP status that a credential gets from a host of the target, from outside."""
+        return self.endpoint(host).request(method, path, credential).status
+
+    def endpoint(self, host: str) -> Endpoint:
+        """The target's gateway, asked for a host."""
+        return Endpoint(HOSTS[host]["domain"], INGRESS, self.outputs["caCertificate"])
+
+
+def held(holder: Holder) -> ClientCredential:
+    return ClientCredential(holder.pem.encode(), holder.key_pem.encode())
+
+
+@contextmanager
+def partner(directory: Path) -> Iterator[None]:
+    """Run a partner's server in the lab's internet, outside both meshes."""
+    server = issue("api", PARTNER_CA, hosts=("api.internet.test",))
+    for name, text in (("crt", server.pem), ("key", server.key_pem), ("ca", PARTNER_CA.pem)):
+        (directory / name).write_text(text)
+    script = shutil.copy(Path(__file__).with_name("partner_server.py"), directory)
+    files = [str(directory / name) for name in ("crt", "key", "ca")]
+    command = ["nsenter", f"--net={INTERNET}", sys.executable, script, PARTNER_ADDRESS, str(PARTNER_PORT), *files]
+    process = subprocess.Popen(command)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def many(lab: Lab, project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Many]:
+    for cluster, name in (("target", "shop"), ("client2", "logistics")):
+        lab.kubectl(cluster, "apply", "-f", str(MANIFESTS / f"{name}.yaml"))
+    for cluster, name in (("target", "shop"), ("client2", "logistics")):
+        lab.kubectl(cluster, "-n", name, "rollout", "status", "deployment", "--timeout=120s")
+    stack = project.stack("many", namespace="many", clients=CLIENTS, hosts=HOSTS)
+    deployed = Many(stack, lab, {cluster: lab.objects(cluster) for cluster in CLUSTERS})
+    with partner(tmp_path_factory.mktemp("partner")):
+        deployed.up()
+        yield deployed
+        stack.destroy()
+    for cluster, name in (("target", "shop"), ("client2", "logistics")):
+        lab.kubectl(cluster, "delete", "namespace", name)
+
+
+def test_verification_keeps_every_promise_of_every_host_and_client(project: Project, many: Many) -> None:
+    verified = project.verify(many.stack)
+    assert verified.returncode == 0, verified.stdout
+    assert " 0 failed" in verified.stdout
+
+
+def test_second_preview_has_no_changes(many: Many) -> None:
+    many.stack.preview(expect_no_changes=True)
+
+
+@pytest.mark.parametrize(
+    ("host", "client", "status"),
+    [
+        ("httpbin", "client", 200),
+        ("httpbin", "client2", 200),
+        ("forms", "client", 200),
+        ("forms", "client2", 403),
+        ("orders", "client", 403),
+        ("orders", "client2", 200),
+    ],
+)
+def test_host_admits_its_own_clients_alone(many: Many, host: str, client: str, status: int) -> None:
+    eventually(lambda: many.status(host, many.credential(client)) == status, f"{client} gets {status} from {host}")
+
+
+def test_partners_client_reaches_the_hosts_that_admit_it_alone(many: Many) -> None:
+    assert many.status("orders", held(ACME)) == 200
+    assert many.status("forms", held(DHL)) == 200
+    for host in ("httpbin", "forms"):
+        refused = many.endpoint(host).alert(held(ACME), ssl.TLSVersion.TLSv1_2)
+        assert refused, "another host does not even trust its CA"
+
+
+def test_partner_cannot_show_the_identity_of_another_client(many: Many) -> None:
+    assert many.status("orders", held(FORGED)) == 403, "that identity is not admitted here"
+    refused = many.endpoint("httpbin").alert(held(FORGED), ssl.TLSVersion.TLSv1_2)
+    assert refused, "where it is admitted, that CA is not"
+
+
+def test_methods_and_paths_are_the_named_ones(many: Many) -> None:
+    credential = many.credential("client")
+    assert many.status("forms", credential, "/anything/x", "POST") == 200
+    assert many.status("forms", credential, "/ip") == 403
+    assert many.status("forms", credential, "/anything/x", "DELETE") == 403
+    assert many.status("httpbin", credential, "/anything", "POST") == 403
+
+
+def test_declared_caller_is_the_only_one(many: Many) -> None:
+    def status(pod: str, host: str) -> str:
+        return many.lab.status("logistics", f"http://{host}/headers", cluster="client2", pod=pod)
+
+    for host in ("httpbin.target.test", "orders.target.test"):
+        eventually(lambda host=host: status("dispatcher", host) == "200", f"dispatcher reaches {host}")  # type: ignore[misc]
+        assert status("stranger", host) == "403"
+
+
+def test_partners_host_is_reached_with_the_given_credential(many: Many) -> None:
+    eventually(
+        lambda: many.lab.curl("many", "http://api.internet.test/") == (0, "URI:spiffe://partner.example/us"),
+        "the partner sees the given identity",
+    )
+
+
+def test_partner_that_signs_the_request_is_reached_with_its_answer(many: Many) -> None:
+    request = many.outputs["signingRequests"]["api"]["client2"]
+    assert set(many.outputs["signingRequests"]) == {"api"}
+    assert set(many.outputs["signingRequests"]["api"]) == {"client2"}, "a given credential needs no request"
+    answer = PARTNER_CA.sign(request)
+    external = {**HOSTS["api"]["external"]}
+    external["credentials"] = {**external["credentials"], "client2": {"certificate": answer}}
+    many.up(hosts={**HOSTS, "api": {**HOSTS["api"], "external": external}})
+    seen = ("logistics", "http://api.internet.test/")
+    eventually(
+        lambda: (
+            many.lab.curl(*seen, cluster="client2", pod="dispatcher")
+            == (0, "URI:spiffe://kyma-mtls/many/client/client2")
+        ),
+        "the partner sees the identity that it signed",
+    )
+    other = issue("other", PARTNER_CA, uris=("spiffe://x.example/y",), usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+    external["credentials"] = {**external["credentials"], "client2": {"certificate": other.pem}}
+    configure(many.stack, hosts={**HOSTS, "api": {**HOSTS["api"], "external": external}})
+    with pytest.raises(automation.CommandError, match=r"credentials\.client2\.certificate: not for"):
+        many.stack.preview()
+    configure(many.stack, hosts=HOSTS)
+
+
+def test_namespaces_of_others_are_left_as_they_are(many: Many) -> None:
+    for cluster, namespace in (("target", "shop"), ("client2", "logistics")):
+        before = {name for name in many.before[cluster] if f" {namespace} " in name}
+        assert {name for name in many.lab.objects(cluster) if f" {namespace} " in name} == before
+
+
+def test_istioctl_finds_nothing_to_complain_about(many: Many) -> None:
+    for cluster in CLUSTERS:
+        config = ("--kubeconfig", many.lab.kubeconfig(cluster))
+        analyzed = subprocess.run(
+            ["istioctl", *config, "analyze", "-n", "many", "-o", "json"], capture_output=True, text=True, check=False
+        )
+        assert json.loads(analyzed.stdout or "[]") in ([], None), analyzed.stdout
+        kinds = "gateways.networking.istio.io,virtualservices,destinationrules,serviceentries,authorizationpolicies"
+        objects = many.lab.kubectl(cluster, "get", f"{kinds},telemetries.telemetry.istio.io", "-A", "-o", "yaml")
+        validated = subprocess.run(
+            ["istioctl", "validate", "-f", "-"], input=objects, capture_output=True, text=True, check=False
+        )
+        assert validated.returncode == 0, validated.stdout + validated.stderr
+        assert "warning" not in (validated.stdout + validated.stderr).lower(), validated.stdout + validated.stderr
+
+
+def test_another_namespace_cannot_use_the_clients_identity(many: Many) -> None:
+    manifest = str(MANIFESTS / "stolen_identity.yaml")
+    many.lab.kubectl("client", "apply", "-f", manifest)
+    try:
+        many.lab.kubectl("client", "-n", "mallory", "rollout", "status", "deployment/mallory", "--timeout=120s")
+        url = "http://httpbin.target.test/headers"
+        eventually(
+            lambda: many.lab.curl("mallory", url, pod="mallory")[1] == "RBAC: access denied", "the gateway refuses it"
+        )
+        assert many.lab.status("many", url) == "200", "the declared caller is served all the same"
+    finally:
+        many.lab.kubectl("client", "delete", "-f", manifest)
+
+
+def test_another_namespace_cannot_publish_or_take_over_a_host(many: Many) -> None:
+    manifest = str(MANIFESTS / "open_doors.yaml")
+    many.lab.kubectl("target", "apply", "-f", manifest)
+    try:
+        # The workload's own policy names its hosts: open.target.test shows that the door as such is open.
+        eventually(lambda: plain("open.target.test")[0] == 403, "the other namespace's route is there")
+        assert plain("httpbin.target.test") == (403, "RBAC: access denied")
+        assert plain("HTTPBIN.target.test:80") == (403, "RBAC: access denied")
+        assert many.status("httpbin", many.credential("client")) == 200, "not 418: the longer prefix is not bound"
+    finally:
+        many.lab.kubectl("target", "delete", "-f", manifest)
+
+
+def plain(host: str) -> tuple[int, str]:
+    """Status and body of plain HTTP at the ingress gateway; 0 while nothing listens."""
+    try:
+        with closing(http.client.HTTPConnection(INGRESS, 80, timeout=10)) as connection:
+            connection.request("GET", "/headers", headers={"Host": host})
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+    except OSError:
+        return 0, ""
+
+
+@dataclass
+class Load:
+    """Requests without pause, each by a new connection, from outside and from a caller's Pod."""
+
+    requests: dict[str, Callable[[], bool]]
+    sent: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        for name, request in self.requests.items():
+            eventually(request, f"{name} is served before the change")
+        with meanwhile(self._send, 0.01):
+            time.sleep(1)
+            yield
+            time.sleep(3)  # until the last change has reached Envoy
+
+    def _send(self) -> None:
+        for name, request in self.requests.items():
+            self.sent += 1
+            if not request():
+                self.failures.append(name)
+
+
+def load(many: Many, **pairs: str) -> Load:
+    """A load on hosts, each with the credential of a client."""
+    credentials = {client: many.credential(client) for client in set(pairs.values())}
+
+    def request(host: str, client: str) -> bool:
+        try:
+            return many.status(host, credentials[client]) == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    requests: dict[str, Callable[[], bool]] = {
+        f"{host} by {client}": lambda host=host, client=client: request(host, client)  # type: ignore[misc]
+        for host, client in pairs.items()
+    }
+    callers = ("many", "http://httpbin.target.test/headers")
+    return Load(requests | {"httpbin from the Pod": lambda: many.lab.status(*callers) == "200"})
+
+
+def changed(stack: automation.Stack) -> set[str]:
+    """Names of the Kubernetes objects that a preview would change."""
+    seen: set[str] = set()
+
+    def note(event: automation.events.EngineEvent) -> None:
+        if event.resource_pre_event and event.resource_pre_event.metadata.op != "same":
+            metadata = event.resource_pre_event.metadata
+            if metadata.type.startswith("kubernetes:"):
+                seen.add(metadata.urn.rpartition("::")[2])
+
+    stack.preview(on_event=note)
+    return seen
+
+
+def test_adding_a_host_changes_its_own_objects_and_disturbs_nobody(many: Many) -> None:
+    more = {**HOSTS, "news": {"domain": "news.target.test", "clients": ["client"]}}
+    configure(many.stack, hosts=more)
+    names = changed(many.stack)
+    assert names
+    assert all(name.startswith(("target-news-", "client-client-news-")) for name in names), names
+    running = load(many, httpbin="client", orders="client2", forms="client")
+    with running.running():
+        many.up()
+        eventually(lambda: many.lab.status("many", "http://news.target.test/headers") == "200", "it is served")
+        many.up(hosts=HOSTS)
+    assert not running.failures
+    assert running.sent > 50
+
+
+def test_revoking_a_client_takes_effect_on_open_connections_and_disturbs_nobody(many: Many) -> None:
+    running = load(many, httpbin="client", forms="client")
+    with open_connection(many.endpoint("httpbin"), many.credential("client2")) as ask, running.running():
+        assert ask() == 200
+        many.up(hosts={**HOSTS, "httpbin": {**HOSTS["httpbin"], "clients": ["client"]}})
+        eventually(lambda: ask() == 403, "the open connection is refused")
+        names = {name for name in many.lab.objects("client2") if "httpbin" in name}
+        assert not names, "its way to the host is gone as well"
+        many.up(hosts=HOSTS)
+        eventually(lambda: ask() == 200, "admitted again")
+    assert not running.failures
+
+
+@contextmanager
+def open_connection(endpoint: Endpoint, credential: ClientCredential) -> Iterator[Callable[[], int]]:
+    """Keep one connection, over which each call asks once more for a status."""
+    with closing(http.client.HTTPConnection(endpoint.domain)) as connection:
+        connection.sock = endpoint.connect(credential)
+
+        def ask() -> int:
+            connection.request("GET", "/headers")
+            response = connection.getresponse()
+            response.read()
+            assert connection.sock is not None, "the gateway closed the connection"
+            return response.status
+
+        yield ask
+
+
+def test_removing_a_client_disturbs_nobody(many: Many) -> None:
+    fewer = {name: client for name, client in CLIENTS.items() if name != "client2"}
+    hosts = {
+        name: {**host, "clients": [client for client in host["clients"] if client != "client2"]}
+        for name, host in HOSTS.items()
+    }
+    running = load(many, httpbin="client", forms="client")
+    with running.running():
+        many.up(clients=fewer, hosts=hosts)
+    assert not running.failures
+    assert many.lab.objects("client2") == many.before["client2"], "nothing of the stack is left in its cluster"
+    many.up(clients=CLIENTS, hosts=HOSTS)
+
+
+def test_destroy_leaves_the_clusters_as_they_were_found(many: Many) -> None:
+    many.stack.destroy()
+    for cluster, before in many.before.items():
+        assert many.lab.objects(cluster) == before, cluster

@@ -1,0 +1,99 @@
+"""Clusters that are none: one whose answers a test lists, and an HTTP server in the place of an API server."""
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from kubernetes.client import ApiClient, Configuration
+
+from clusters import Cluster
+from settings import ClusterAccess
+
+HOST = "https://target"
+KUBE_SYSTEM = "/api/v1/namespaces/kube-system"
+
+_KINDS = {
+    "/api/v1": [("Namespace", "namespaces", False), ("Secret", "secrets", True), ("Service", "services", True)],
+    "/apis/networking.istio.io/v1": [("Gateway", "gateways", True), ("Gateway", "gateways/status", True)],
+}
+
+
+@dataclass(frozen=True)
+class FakeCluster(Cluster):
+    """Has what a test found in it, by path, and nothing else; remembers what it is asked, and told to change.
+
+    What is found in a list is given one after the other, the last for ever.
+    """
+
+    found: dict[str, Any] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    patched: list[tuple[str, Any]] = field(default_factory=list)
+
+    def read(self, path: str, accept: str = "application/json") -> Any:  # noqa: ARG002 - a cluster's signature
+        self.asked.append(path)
+        if path in _KINDS:
+            return discovery()[path]
+        found = self.found.get(path)
+        if isinstance(found, list):
+            return found.pop(0) if len(found) > 1 else found[0]
+        return found
+
+    def patch(self, path: str, change: Mapping[str, Any]) -> Any:
+        self.patched.append((path, change))
+
+
+def fake_cluster(found: Mapping[str, Any] | None = None, path: str = "target", host: str = HOST) -> FakeCluster:
+    """Return a cluster that a config path leads to."""
+    access = ClusterAccess(path=path, kubeconfig="", context="")
+    return FakeCluster(access, ApiClient(Configuration(host=host)), found=dict(found or {}))
+
+
+def discovery() -> dict[str, Any]:
+    """What an API server says of its kinds, by path."""
+    return {
+        path: {"resources": [{"kind": kind, "name": name, "namespaced": scoped} for kind, name, scoped in kinds]}
+        for path, kinds in _KINDS.items()
+    }
+
+
+def kube_system(uid: str) -> dict[str, Any]:
+    """The answer that tells a cluster from others."""
+    return {KUBE_SYSTEM: {"metadata": {"name": "kube-system", "uid": uid}}}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server says, as it goes over the wire."""
+
+    body: bytes
+    status: int = 200
+
+
+@contextmanager
+def api_server(answers: Mapping[str, Any]) -> Iterator[str]:
+    """Serve JSON or Answers by path, 404 elsewhere, on loopback; give the URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found = answers.get(self.path, Answer(b'{"kind": "Status"}', 404))
+            answer = found if isinstance(found, Answer) else Answer(json.dumps(found).encode())
+            self.send_response(answer.status)
+            self.send_header("Content-Length", str(len(answer.body)))
+            self.end_headers()
+            self.wfile.write(answer.body)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()

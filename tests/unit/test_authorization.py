@@ -1,0 +1,76 @@
+"""Who a shared gateway admits to a host."""
+
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.authorization import Identities, deny_others
+from tests.unit.conftest import Deploy
+
+HOSTS = {"hosts": ["orders.example.com", "orders.example.com:*"]}
+TO = [{"operation": HOSTS}]
+WAREHOUSE = "kyma-mtls/test/client/warehouse"
+
+
+def policy(deploy: Deploy, admitted: Identities, **options: Any) -> dict[str, Any]:
+    """Deploy a policy for one host of a gateway; give its inputs."""
+
+    def program() -> None:
+        gateway = {"istio": "ingressgateway"}
+        deny_others("policy", "policy", gateway, "orders.example.com", admitted, pulumi.ResourceOptions(), **options)
+
+    return deploy(program).one("AuthorizationPolicy", "policy")
+
+
+def test_policy_denies_at_the_gateway_and_in_its_namespace(deploy: Deploy) -> None:
+    made = policy(deploy, Identities([WAREHOUSE]))
+    assert made["metadata"] == {"name": "policy", "namespace": "istio-system"}, "it selects in its own namespace"
+    assert made["spec"]["action"] == "DENY", "an ALLOW for one host would end the others"
+    assert made["spec"]["selector"] == {"matchLabels": {"istio": "ingressgateway"}}
+
+
+@pytest.mark.parametrize(
+    ("admitted", "rule"),
+    [
+        (Identities(), {"to": TO}),
+        (Identities([WAREHOUSE]), {"to": TO, "from": [{"source": {"notPrincipals": [WAREHOUSE]}}]}),
+        (Identities(namespaces=["shop"]), {"to": TO, "from": [{"source": {"notNamespaces": ["shop"]}}]}),
+        (
+            Identities(["*/ns/shop/sa/cart"], ["invoices"]),
+            {"to": TO, "from": [{"source": {"notPrincipals": ["*/ns/shop/sa/cart"], "notNamespaces": ["invoices"]}}]},
+        ),
+        (
+            Identities(dns_names=["acme.example"]),
+            {
+                "to": TO,
+                "when": [{"key": "request.headers[x-forwarded-client-cert]", "notValues": ["*;DNS=acme.example"]}],
+            },
+        ),
+    ],
+    ids=["nobody", "principal", "namespace", "principal-or-namespace", "dns-name"],
+)
+def test_policy_denies_all_of_the_host_to_whoever_is_not_admitted(
+    deploy: Deploy, admitted: Identities, rule: dict[str, Any]
+) -> None:
+    assert policy(deploy, admitted)["spec"]["rules"] == [rule]
+
+
+def test_policy_denies_whoever_is_admitted_neither_by_principal_nor_by_dns_name(deploy: Deploy) -> None:
+    (rule,) = policy(deploy, Identities([WAREHOUSE], dns_names=["a.example", "b.example"]))["spec"]["rules"]
+    assert rule["from"] == [{"source": {"notPrincipals": [WAREHOUSE]}}]
+    assert rule["when"][0]["notValues"] == ["*;DNS=a.example", "*;DNS=b.example"]
+
+
+@pytest.mark.parametrize("admitted", [Identities(), Identities([WAREHOUSE]), Identities(dns_names=["a.example"])])
+def test_policy_spares_connections_that_are_passed_through(deploy: Deploy, admitted: Identities) -> None:
+    (rule,) = policy(deploy, admitted, passthrough=True)["spec"]["rules"]
+    assert rule["from"][0]["source"]["principals"] == ["*"], "a host is not seen there: none would be let through"
+
+
+def test_policy_denies_other_methods_and_paths_each_for_itself(deploy: Deploy) -> None:
+    made = policy(deploy, Identities([WAREHOUSE]), methods=["GET", "POST"], paths=["/health", "/orders/*"])
+    _, methods, paths = made["spec"]["rules"]
+    of_peers = [{"source": {"principals": ["*"]}}]
+    assert methods == {"from": of_peers, "to": [{"operation": {**HOSTS, "notMethods": ["GET", "POST"]}}]}
+    assert paths == {"from": of_peers, "to": [{"operation": {**HOSTS, "notPaths": ["/health", "/orders/*"]}}]}

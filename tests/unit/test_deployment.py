@@ -1,0 +1,301 @@
+"""The whole program: which parts a stack's config gives, in which cluster, and what the outputs say of them."""
+
+import asyncio
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+import clusters
+from clusters import Clusters
+from components.lifecycle import OWNER, Lifecycle
+from deployment import placement
+from deployment.identities import identities
+from settings import Settings
+from tests.unit.config import engine_config, read
+from tests.unit.conftest import Deploy, Recorder
+from tests.unit.fakes import fake_cluster, kube_system
+from tests.unit.pki import issue
+
+PROGRAM = Path(__file__).parents[2] / "__main__.py"
+ACME = issue("acme")
+PARTNER = issue("partner")
+BILLING = issue("billing", PARTNER, hosts=("billing.example.com",), usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+
+HTTPBIN: dict[str, Any] = {"domain": "httpbin.example.com"}
+ORDERS = {"domain": "orders.example.com", "service": {"namespace": "shop", "name": "orders", "port": 8080}}
+API = {"domain": "api.partner.example", "external": {"certificateAuthority": PARTNER.pem}}
+A_PARTNER = {"certificateAuthority": ACME.pem, "identity": "spiffe://acme.example/client"}
+TARGET = {"kubeconfig": "target.yaml"}
+CALLER = {"kubeconfig": "client.yaml"}
+ANOTHER = {"kubeconfig": "another.yaml"}
+
+Stack = Callable[..., Recorder]
+
+
+@pytest.fixture
+def stack(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> Stack:
+    """Runs the program with some config against clusters that are empty; the result is the stack's outputs."""
+
+    def run(**config: Any) -> Recorder:
+        texts = engine_config({"platform": "istio", "namespace": "mtls"} | config)
+        outputs: dict[str, Any] = {}
+        monkeypatch.setattr(pulumi.runtime, "get_config_env", lambda: texts)
+        monkeypatch.setattr(pulumi.runtime, "is_config_secret", lambda _: True)
+        monkeypatch.setattr(pulumi, "export", outputs.__setitem__)
+        monkeypatch.setattr(pulumi, "run", lambda _: None)
+        monkeypatch.setattr(clusters, "check", reached)
+
+        def program() -> dict[str, Any]:
+            runpy.run_path(str(PROGRAM), run_name="__main__")
+            return outputs
+
+        return deploy(program)
+
+    return run
+
+
+def reached(settings: Settings) -> Clusters:
+    """Every cluster of the settings, as if it had answered."""
+    return Clusters(
+        fake_cluster(kube_system("uid-target")) if settings.target else None,
+        {name: fake_cluster(kube_system(f"uid-{name}"), f"clients.{name}") for name in settings.own_clients},
+    )
+
+
+def components(made: Recorder) -> list[str]:
+    """Names of the stack's main parts."""
+    kinds = ("MtlsTarget", "MtlsHost", "EgressClient", "EgressRoute", "PartnerCredential")
+    return [name for name in made.names() if name.startswith(kinds)]
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (
+            {"target": TARGET, "clients": {"caller": CALLER}, "hosts": {"httpbin": HTTPBIN}},
+            ["MtlsTarget target", "MtlsHost target-httpbin", "EgressClient client-caller", "EgressRoute httpbin"],
+        ),
+        (
+            {
+                "target": TARGET,
+                "clients": {"a": CALLER, "b": ANOTHER},
+                "hosts": {"orders": {**ORDERS, "clients": ["a", "b"]}, "httpbin": {**HTTPBIN, "clients": ["b"]}},
+            },
+            [
+                "MtlsTarget target",
+                "MtlsHost target-orders",
+                "MtlsHost target-httpbin",
+                "EgressClient client-a",
+                "EgressRoute orders",
+                "EgressClient client-b",
+                "EgressRoute orders",
+                "EgressRoute httpbin",
+            ],
+        ),
+        (
+            {"target": TARGET, "clients": {"acme": A_PARTNER}, "hosts": {"httpbin": HTTPBIN}},
+            ["MtlsTarget target", "MtlsHost target-httpbin"],
+        ),
+        (
+            {"target": TARGET, "clients": {"a": CALLER}, "hosts": {"httpbin": {**HTTPBIN, "clients": []}}},
+            ["MtlsTarget target", "MtlsHost target-httpbin", "EgressClient client-a"],
+        ),
+        (
+            {"clients": {"billing": CALLER}, "hosts": {"api": API}},
+            ["EgressClient client-billing", "PartnerCredential api"],
+        ),
+        (
+            {
+                "clients": {"billing": CALLER},
+                "hosts": {
+                    "api": {
+                        **API,
+                        "external": {
+                            **API["external"],  # type: ignore[dict-item]
+                            "credentials": {"billing": {"certificate": BILLING.pem, "key": BILLING.key_pem}},
+                        },
+                    }
+                },
+            },
+            ["EgressClient client-billing", "PartnerCredential api", "EgressRoute api"],
+        ),
+    ],
+    ids=["demo", "hosts-and-clients", "partners-client-only", "revoked-client", "unsigned", "partners-host"],
+)
+def test_config_gives_its_parts_and_no_other(stack: Stack, config: dict[str, Any], expected: list[str]) -> None:
+    def plain(name: str) -> str:
+        """Without the client's name, which begins that of a route."""
+        kind, _, rest = name.partition(" ")
+        return f"{kind} {rest.split('.')[-1]}" if kind in {"EgressRoute", "PartnerCredential"} else name
+
+    assert sorted(plain(name) for name in components(stack(**config))) == sorted(expected)
+
+
+def test_routes_of_clients_with_similar_names_are_kept_apart(stack: Stack) -> None:
+    names = {"clients": {"a": CALLER, "a-b": ANOTHER}, "target": TARGET}
+    hosts = {"c": {**HTTPBIN, "clients": ["a-b"]}, "b-c": {**ORDERS, "clients": ["a"]}}
+    made = components(stack(**names, hosts=hosts))
+    assert len(made) == len(set(made)), "the engine refuses two resources of one name"
+
+
+def test_demo_is_deployed_only_where_a_host_or_a_caller_needs_it(stack: Stack) -> None:
+    demo = stack(target=TARGET, clients={"caller": CALLER}, hosts={"httpbin": HTTPBIN, "orders": ORDERS})
+    assert {"DemoServer target-httpbin", "DemoCaller client-caller-curl"} <= set(demo.names())
+    callers = {**CALLER, "callers": ["logistics/dispatcher"]}
+    own = stack(target=TARGET, clients={"caller": callers}, hosts={"orders": ORDERS})
+    assert not {"DemoServer", "DemoCaller"} & own.kinds()
+
+
+@pytest.mark.parametrize(
+    ("policy", "namespaces"), [("own", {"mtls"}), ("callers", {"mtls", "logistics", "invoices"}), ("none", set())]
+)
+def test_network_policies_close_the_namespaces_that_the_client_says(
+    stack: Stack, policy: str, namespaces: set[str]
+) -> None:
+    callers = ["logistics/dispatcher", "logistics/tracker", "invoices"]
+    client = {**CALLER, "callers": callers, "networkPolicy": policy}
+    made = stack(target=TARGET, clients={"caller": client}, hosts={"orders": ORDERS}).objects()
+    assert {o["metadata"]["namespace"] for o in made if o["kind"] == "NetworkPolicy"} == namespaces
+
+
+def test_callers_in_the_stacks_own_namespace_are_named_once(stack: Stack) -> None:
+    client = {**CALLER, "callers": ["mtls/own", "logistics"]}
+    made = stack(target=TARGET, clients={"caller": client}, hosts={"orders": ORDERS}).objects()
+    (entry,) = (o["spec"] for o in made if o["kind"] == "ServiceEntry")
+    assert entry["exportTo"] == [".", "istio-system", "logistics"], "Istio refuses what . names already"
+
+
+def test_everything_is_put_into_the_cluster_that_the_config_names_under_its_rule(stack: Stack) -> None:
+    hosts = {"orders": {**ORDERS, "clients": ["a", "b"]}}
+    made = stack(target=TARGET, clients={"a": CALLER, "b": ANOTHER}, hosts=hosts)
+    for key, cluster in (
+        ("Secret target-orders-certs", "target"),
+        ("Secret client-a-credential", "clients.a"),
+        ("Secret client-b-credential", "clients.b"),
+    ):
+        assert f"::{cluster}::" in made.requests[key].provider
+        assert list(made.requests[key].hooks.before_create) == [f"{cluster}-has-no-other"]
+    assert all(each["metadata"]["annotations"][OWNER] == "owner-hex" for each in made.objects())
+
+
+def test_identities_are_the_stacks_own_or_those_that_partners_name(stack: Stack) -> None:
+    clients = {"warehouse": CALLER, "acme": A_PARTNER}
+    settings = read(target=TARGET, clients=clients, hosts={"orders": {**ORDERS, "clients": ["acme"]}})
+    assert identities(settings, "prod") == {
+        "warehouse": "spiffe://kyma-mtls/prod/client/warehouse",
+        "acme": "spiffe://acme.example/client",
+    }
+    made = stack(target=TARGET, clients=clients, hosts={"orders": {**ORDERS, "clients": ["acme", "warehouse"]}})
+    assert made.one("CertRequest", "certificates-client-warehouse")["uris"] == [
+        "spiffe://kyma-mtls/test/client/warehouse"
+    ]
+    admission = made.one("AuthorizationPolicy", "target-orders-admission")["spec"]["rules"][0]
+    (source,) = (each["source"] for each in admission["from"])
+    assert source["notPrincipals"] == ["acme.example/client", "kyma-mtls/test/client/warehouse"]
+
+
+@pytest.mark.parametrize(
+    ("admitted", "bundle"),
+    [
+        (["own"], "CA"),
+        (["acme"], ACME.pem),
+        (["own", "acme"], f"CA{ACME.pem}"),
+        (["acme", "branch"], ACME.pem),
+        ([], "CA"),
+    ],
+    ids=["own", "partner", "both", "partners-of-one-ca", "nobody"],
+)
+def test_host_looks_at_the_certificates_of_those_it_admits_only(stack: Stack, admitted: list[str], bundle: str) -> None:
+    branch = {**A_PARTNER, "identity": "dns:branch.acme.example"}
+    clients = {"own": CALLER, "acme": A_PARTNER, "branch": branch}
+    made = stack(target=TARGET, clients=clients, hosts={"orders": {**ORDERS, "clients": admitted}})
+    pem = made.pem("Secret", "target-orders-certs")["cacert"]
+    assert pem.replace("certificates-ca-certPem", "CA") == bundle
+
+
+def test_outputs_tell_of_hosts_clients_and_signing_requests(stack: Stack) -> None:
+    clients = {"own": {**CALLER, "domain": "own.example.com"}, "acme": A_PARTNER}
+    hosts = {"orders": {**ORDERS, "clients": ["own", "acme"]}, "api": {**API, "clients": ["own"]}}
+    own, acme = "spiffe://kyma-mtls/test/client/own", "spiffe://acme.example/client"
+    assert stack(target=TARGET, clients=clients, hosts=hosts).result == {
+        "caCertificate": "certificates-ca-certPem",
+        "caExpiry": "certificates-ca-validityEndTime",
+        "target": {"namespace": "mtls", "address": "192.0.2.7"},
+        "hosts": {
+            "orders": {
+                "domain": "orders.example.com",
+                "external": False,
+                "clients": {"own": own, "acme": acme},
+                "gateway": "mtls/kyma-mtls-gateway-orders",
+                "secret": "kyma-mtls-certs-mtls-orders",
+                "expiry": "certificates-host-orders-validityEndTime",
+            },
+            "api": {"domain": "api.partner.example", "external": True, "clients": {"own": own}},
+        },
+        "clients": {
+            "own": {
+                "identity": own,
+                "hosts": ["orders", "api"],
+                "namespace": "mtls",
+                "secret": "client-credential-mtls",
+                "subject": "CN=own.example.com,O=kyma-mtls",
+                "expiry": "certificates-client-own-validityEndTime",
+            },
+            "acme": {"identity": acme, "hosts": ["orders"]},
+        },
+        "signingRequests": {"api": {"own": "client-own.api-request-certRequestPem"}},
+    }
+
+
+def test_outputs_of_a_stack_without_a_target_have_none(stack: Stack) -> None:
+    outputs = stack(clients={"billing": CALLER}, hosts={"api": API}).result
+    assert "target" not in outputs
+    assert outputs["hosts"] == {
+        "api": {
+            "domain": "api.partner.example",
+            "external": True,
+            "clients": {"billing": "spiffe://kyma-mtls/test/client/billing"},
+        }
+    }
+
+
+def test_partners_host_is_called_at_its_port_with_its_own_credential(stack: Stack) -> None:
+    given = {"certificate": BILLING.pem, "key": BILLING.key_pem}
+    external = {"certificateAuthority": PARTNER.pem, "port": 8443, "credentials": {"billing": given}}
+    made = stack(clients={"billing": CALLER}, hosts={"api": {"domain": "api.partner.example", "external": external}})
+    (rule,) = (o["spec"] for o in made.objects() if o["metadata"]["name"] == "originate-mtls-for-mtls-api")
+    (port,) = rule["trafficPolicy"]["portLevelSettings"]
+    assert port["port"] == {"number": 8443}
+    assert port["tls"]["credentialName"] == "client-credential-mtls-api"
+    assert made.result["signingRequests"] == {}
+
+
+def test_facts_are_what_cannot_change_without_an_interruption() -> None:
+    settings = read(platform="istio")
+    facts = {"platform": "istio", "namespace": "", "target": "uid-target", "clients.caller": "uid-caller"}
+    assert placement.facts(settings, reached(settings)) == facts
+    gateway = read(gatewayMode="selfSigned", gatewayTakeOver="true")
+    assert placement.facts(gateway, reached(gateway))["gatewayTakeOver"] == "true"
+
+
+def test_stack_that_has_lost_objects_is_not_whole() -> None:
+    class Losing(Lifecycle):
+        """Has lost what its name says."""
+
+        def __init__(self, *lost: str) -> None:
+            self.lost = list(lost)
+
+        async def missing(self) -> list[str]:
+            return self.lost
+
+    asyncio.run(placement.check_whole([Losing(), Losing()]))
+    with pytest.raises(pulumi.RunError) as caught:
+        asyncio.run(placement.check_whole([Losing("no Secret"), Losing("no Gateway")]))
+    assert str(caught.value) == (
+        "no Secret\nno Gateway\n`pulumi up --refresh` makes anew what somebody else has deleted"
+    )

@@ -1,0 +1,161 @@
+"""The one rule for the life of objects: whose they are, and that no other's are taken over or lost."""
+
+import asyncio
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+import pytest
+
+from components.lifecycle import OWNER, Foreign, Lifecycle
+from tests.unit.conftest import Deploy, Recorder
+from tests.unit.fakes import FakeCluster, fake_cluster
+
+CERTS = "/api/v1/namespaces/istio-system/secrets/certs"
+NAMESPACE = "/api/v1/namespaces/mtls"
+GATEWAY = "/apis/networking.istio.io/v1/namespaces/mtls/gateways/gateway"
+OURS: dict[str, Any] = {"metadata": {"annotations": {OWNER: "0a1b"}}}
+ANOTHERS: dict[str, Any] = {"metadata": {"annotations": {OWNER: "2c3d"}}}
+NOBODYS: dict[str, Any] = {"metadata": {"name": "certs"}}
+
+
+class Parts(pulumi.ComponentResource):
+    """Makes one of each that the rule has to tell apart."""
+
+    def __init__(self, hooks: pulumi.ResourceHookBinding | None, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("test:index:Parts", "parts", None, opts)
+        below = pulumi.ResourceOptions(parent=self)
+        own = pulumi.ResourceOptions(parent=self, hooks=hooks)
+        k8s.core.v1.Namespace("namespace", metadata={"name": "mtls"}, opts=below)
+        labelled = {"name": "certs", "namespace": "istio-system", "annotations": {"a": "b"}}
+        k8s.core.v1.Secret("secret", metadata=labelled, opts=own)
+        k8s.apiextensions.CustomResource(
+            "gateway",
+            api_version="networking.istio.io/v1",
+            kind="Gateway",
+            metadata={"name": "gateway", "namespace": "mtls"},
+            opts=below,
+        )
+        k8s.apiextensions.CustomResourcePatch(
+            "patch", api_version="operator/v1", kind="Istio", metadata={"name": "default"}, opts=below
+        )
+        k8s.core.v1.Service.get("read", "istio-system/istio-ingressgateway", below)
+
+
+def parts(deploy: Deploy, cluster: FakeCluster, *, vacated: bool = False, hooked: bool = False) -> Recorder:
+    """Deploy parts under the rule; the result is what the cluster lacks at the end."""
+
+    def program() -> pulumi.Output[list[str]]:
+        lifecycle = Lifecycle("target", "0a1b", cluster)
+        hook = pulumi.ResourceHook("waits", lambda _: None)
+        hooks = pulumi.ResourceHookBinding(before_create=[hook], before_delete=[hook])
+        Parts(hooks if hooked else None, lifecycle.options(vacated=vacated))
+        return pulumi.Output.from_input(lifecycle.missing())
+
+    return deploy(program)
+
+
+def test_every_object_names_its_owner(deploy: Deploy) -> None:
+    stack = parts(deploy, fake_cluster())
+    assert stack.one("Namespace", "namespace")["metadata"]["annotations"] == {OWNER: "0a1b"}
+    assert stack.one("Gateway", "gateway")["metadata"]["annotations"] == {OWNER: "0a1b"}
+    assert stack.one("Secret", "secret")["metadata"]["annotations"] == {"a": "b", OWNER: "0a1b"}
+
+
+def test_every_object_is_deleted_before_it_is_replaced_and_checked_before_it_is_created(deploy: Deploy) -> None:
+    stack = parts(deploy, fake_cluster())
+    for kind, name in (("Namespace", "namespace"), ("Secret", "secret"), ("Gateway", "gateway")):
+        request = stack.request(kind, name)
+        assert request.deleteBeforeReplace, "what is deleted goes by name"
+        assert list(request.hooks.before_create) == ["target-has-no-other"]
+
+
+def test_patches_and_reads_are_left_alone(deploy: Deploy) -> None:
+    stack = parts(deploy, fake_cluster())
+    assert stack.one("IstioPatch", "patch")["metadata"] == {"name": "default"}, "the object is somebody else's"
+    request = stack.request("IstioPatch", "patch")
+    assert not request.deleteBeforeReplace
+    assert not request.hooks.before_create
+    assert "metadata" not in stack.one("Service", "read")
+    assert "parts" not in {name for resource in stack.objects() for name in resource}
+
+
+def test_hooks_of_the_objects_own_come_first_and_stay(deploy: Deploy) -> None:
+    hooks = parts(deploy, fake_cluster(), hooked=True).request("Secret", "secret").hooks
+    assert list(hooks.before_create) == ["waits", "target-has-no-other"]
+    assert list(hooks.before_delete) == ["waits"]
+
+
+@pytest.mark.parametrize(("vacated", "in_previews"), [(False, True), (True, False)])
+def test_names_that_become_free_are_checked_by_up_only(deploy: Deploy, vacated: bool, in_previews: bool) -> None:
+    stack = parts(deploy, fake_cluster({CERTS: ANOTHERS}), vacated=vacated)
+    (name,) = stack.request("Secret", "secret").hooks.before_create
+    hook = stack.hooks[name]
+    assert hook.opts
+    assert hook.opts.on_dry_run == in_previews
+    arguments = pulumi.ResourceHookArgs("urn", "", "secret", "Secret", new_inputs=wanted())
+    with pytest.raises(Foreign):
+        asyncio.run(hook(arguments))  # type: ignore[arg-type]
+
+
+def test_objects_that_the_cluster_lacks_are_told(deploy: Deploy) -> None:
+    assert parts(deploy, fake_cluster({NAMESPACE: OURS, CERTS: OURS, GATEWAY: OURS})).result == []
+    assert parts(deploy, fake_cluster({NAMESPACE: OURS})).result == [
+        "cluster https://target has no Secret istio-system/certs, which this stack made",
+        "cluster https://target has no Gateway mtls/gateway, which this stack made",
+    ]
+
+
+def wanted(kind: str = "Secret", owner: object = "0a1b", **metadata: object) -> dict[str, Any]:
+    """The inputs of an object that is to be created."""
+    named = metadata or {"name": "certs", "namespace": "istio-system"}
+    return {"apiVersion": "v1", "kind": kind, "metadata": {**named, "annotations": {OWNER: owner}}}
+
+
+UNKNOWN = object()
+
+
+@pytest.mark.parametrize(
+    ("found", "inputs"),
+    [
+        ({}, wanted()),
+        ({CERTS: OURS}, wanted()),
+        ({NAMESPACE: OURS}, wanted("Namespace", name="mtls")),
+        ({CERTS: NOBODYS}, wanted(name=UNKNOWN, namespace="istio-system")),
+        ({CERTS: NOBODYS}, wanted(name="certs", namespace=UNKNOWN)),
+        ({CERTS: NOBODYS}, wanted("Unheard", name="certs", namespace="istio-system")),
+    ],
+    ids=["nothing", "own", "own-namespace", "unknown-name", "unknown-namespace", "unknown-kind"],
+)
+def test_object_is_created_where_none_is_or_the_stacks_own(found: dict[str, Any], inputs: dict[str, Any]) -> None:
+    outside_the_engine(fake_cluster(found)).check(inputs)
+
+
+@pytest.mark.parametrize(
+    ("found", "inputs", "message"),
+    [
+        (
+            {CERTS: ANOTHERS},
+            wanted(),
+            "kyma-mtls:namespace: cluster https://target has Secret istio-system/certs already, and another stack made "
+            "it; remove it, or choose other names",
+        ),
+        ({CERTS: NOBODYS}, wanted(), "has Secret istio-system/certs already, and no stack made it; remove it"),
+        ({CERTS: ANOTHERS}, wanted(owner=UNKNOWN), "another stack made it"),
+        ({NAMESPACE: NOBODYS}, wanted("Namespace", name="mtls"), "has Namespace mtls already, and no stack made it"),
+    ],
+    ids=["anothers", "nobodys", "anothers-at-the-first-preview", "namespace"],
+)
+def test_object_of_somebody_else_is_refused(found: dict[str, Any], inputs: dict[str, Any], message: str) -> None:
+    with pytest.raises(Foreign) as caught:
+        outside_the_engine(fake_cluster(found)).check(inputs)
+    assert message in str(caught.value)
+
+
+def outside_the_engine(cluster: FakeCluster) -> Lifecycle:
+    """A rule that is asked without resources."""
+
+    async def made() -> Lifecycle:
+        return Lifecycle("target", "0a1b", cluster)
+
+    return asyncio.run(made())

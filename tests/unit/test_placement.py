@@ -1,0 +1,64 @@
+"""What cannot change without an interruption, and how that is confirmed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.placement import Interruption, Placement, check_confirmed
+from tests.unit.conftest import Deploy
+
+OLD = {"platform": "kyma", "namespace": "", "target": "uid-1", "clients.warehouse": "uid-2"}
+
+
+@pytest.mark.parametrize(
+    ("new", "confirmed"),
+    [
+        (OLD, []),
+        ({**OLD, "clients.billing": "uid-3"}, []),
+        ({"platform": "kyma", "namespace": ""}, []),
+        ({**OLD, "namespace": "b"}, ["namespace=b"]),
+        ({**OLD, "namespace": "b", "target": "uid-4"}, ["target=uid-4", "namespace=b"]),
+    ],
+    ids=["same", "new-key", "removed-keys", "confirmed", "all-confirmed"],
+)
+def test_change_passes_if_it_interrupts_nothing_or_is_confirmed(
+    new: Mapping[str, object], confirmed: list[str]
+) -> None:
+    check_confirmed(OLD, new, confirmed)
+
+
+@pytest.mark.parametrize("confirmed", [[], ["namespace=c"], ["namespace"], ["target=uid-4"]])
+def test_change_that_is_not_confirmed_is_told_with_the_way_to_confirm_it(confirmed: list[str]) -> None:
+    with pytest.raises(Interruption) as caught:
+        check_confirmed(OLD, {**OLD, "namespace": "b"}, confirmed)
+    assert str(caught.value) == (
+        "kyma-mtls:namespace: changes from a random one to b, which interrupts what is deployed: it is deleted and "
+        f"made anew. To confirm: `pulumi config set --path 'confirm[{len(confirmed)}]' 'namespace=b'`"
+    )
+
+
+def test_every_change_has_a_place_of_its_own_among_the_confirmed() -> None:
+    with pytest.raises(Interruption) as caught:
+        check_confirmed(OLD, {**OLD, "platform": "istio", "namespace": "b", "target": "uid-4"}, ["namespace=b"])
+    platform, target = str(caught.value).splitlines()
+    assert "'confirm[1]' 'platform=istio'" in platform
+    assert "'confirm[2]' 'target=uid-4'" in target, "the second command would undo the first"
+
+
+def test_placement_is_checked_before_it_is_updated_in_previews_too(deploy: Deploy) -> None:
+    stack = deploy(lambda: Placement("placement", OLD, []) and None)
+    assert stack.one("Placement", "placement") == {"facts": OLD}
+    (name,) = stack.request("Placement", "placement").hooks.before_update
+    hook = stack.hooks[name]
+    assert hook.opts
+    assert hook.opts.on_dry_run
+
+    def update(old: dict[str, Any] | None, new: Mapping[str, object]) -> None:
+        hook(pulumi.ResourceHookArgs("urn", "", name, "Placement", old_inputs=old, new_inputs={"facts": new}))
+
+    update(None, OLD)
+    update({"facts": OLD}, OLD)
+    with pytest.raises(Interruption):
+        update({"facts": OLD}, {**OLD, "platform": "istio"})

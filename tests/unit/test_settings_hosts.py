@@ -1,0 +1,234 @@
+"""Every rule of the hosts in a stack's config."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from tests.unit.config import check_refusal, read, refusal
+from tests.unit.pki import Holder, ec_key, issue
+
+CLIENT_AUTH = ExtendedKeyUsageOID.CLIENT_AUTH
+CA = issue("partner")
+NAMES = ("billing.example.com",)
+BILLING = issue("billing", CA, hosts=NAMES, usage=CLIENT_AUTH)
+CLIENTS = {
+    "warehouse": {"context": "warehouse"},
+    "billing": {"context": "billing"},
+    "acme": {"certificateAuthority": CA.pem, "identity": "spiffe://acme.example/client"},
+}
+SERVICE = {"namespace": "shop", "name": "orders", "port": 8080}
+CREDENTIALS = "hosts.api.external.credentials"
+
+
+def served(**keys: Any) -> dict[str, Any]:
+    """Config with a host that the target serves."""
+    return {"clients": CLIENTS, "hosts": {"orders": {"domain": "orders.example.com", "clients": ["acme"]} | keys}}
+
+
+def external(**keys: Any) -> dict[str, Any]:
+    """Config with a partner's host."""
+    known = {"certificateAuthority": CA.pem}
+    api = {"domain": "api.example.com", "clients": ["billing"], "external": known | keys}
+    return {"clients": CLIENTS, "hosts": {"api": api}}
+
+
+def credential(certificate: str, key: str = "") -> dict[str, Any]:
+    """Config with a credential for a partner's host."""
+    return external(credentials={"billing": {"certificate": certificate, "key": key}})
+
+
+def test_a_host_may_be_a_service_of_others() -> None:
+    host = read(**served(service=SERVICE, methods=["GET", "POST"], paths=["/health", "/orders/*"])).hosts["orders"]
+    assert host.service
+    assert (host.service.namespace, host.service.name, host.service.port) == ("shop", "orders", 8080)
+    assert (host.methods, host.paths, host.demo) == (("GET", "POST"), ("/health", "/orders/*"), False)
+
+
+def test_a_host_serves_get_of_everything_by_default() -> None:
+    host = read(**served()).hosts["orders"]
+    assert (host.methods, host.paths) == (("GET",), ("/*",))
+
+
+@pytest.mark.parametrize(
+    ("domain", "message"),
+    [
+        ("no domain", "not a domain name"),
+        ("localhost", "not a domain name"),
+        ("*.example.com", "not a domain name"),
+        ("Orders.example.com", "not a domain name"),
+        ("a" * 60 + ".example.com", "longer than 64"),
+        ("192.0.2.1", "an IP address"),
+        ("127.1", "an IP address"),
+        ("orders.example.123", "an IP address"),
+        ("127.0x1", "an IP address"),
+        ("orders.shop.svc", "only one cluster knows"),
+        ("orders.shop.svc.cluster.local", "only one cluster knows"),
+        (None, "valid string"),
+    ],
+)
+def test_a_domain_is_a_name_that_all_know(domain: str, message: str) -> None:
+    check_refusal("hosts.orders.domain", message, **served(domain=domain))
+
+
+def test_a_domain_is_needed() -> None:
+    missing = "not set; `pulumi config set --path 'hosts.orders.domain' VALUE` sets it"
+    check_refusal("hosts.orders.domain", missing, clients=CLIENTS, hosts={"orders": {"clients": []}})
+
+
+def test_two_hosts_have_two_domains() -> None:
+    hosts = {name: {"domain": "a.example.com"} for name in ("first", "second")}
+    check_refusal("hosts.second.domain", "'a.example.com': also the domain of hosts.first", hosts=hosts)
+
+
+@pytest.mark.parametrize(
+    ("place", "keys", "message"),
+    [
+        ("service.port", {"service": SERVICE | {"port": "x"}}, "'x': Input should be a valid integer"),
+        ("service.port", {"service": SERVICE | {"port": 0}}, "0: Input should be greater than or equal to 1"),
+        ("service.port", {"service": SERVICE | {"port": 65536}}, "less than or equal to 65535"),
+        ("service.port", {"service": SERVICE | {"port": True}}, "True: not a number"),
+        ("service.name", {"service": SERVICE | {"name": "a.b"}}, "'a.b': not a DNS label"),
+        ("service.namespace", {"service": SERVICE | {"namespace": "Shop"}}, "'Shop': not a DNS label"),
+        ("service.namespace", {"service": SERVICE | {"namespace": "istio-system"}}, "belongs to the cluster"),
+        ("service.namespace", {"service": SERVICE | {"namespace": "kube-system"}}, "belongs to the cluster"),
+        ("service.prt", {"service": SERVICE | {"prt": 1}}, "unknown key; did you mean port?"),
+        ("service.colour", {"service": SERVICE | {"colour": 1}}, "unknown key; known are name, namespace, port"),
+        ("service", {"service": "orders"}, "`pulumi config set --path 'hosts.orders.service.namespace' VALUE`"),
+        ("methods", {"methods": "GET"}, "not a list; `pulumi config set --path 'hosts.orders.methods[0]' VALUE`"),
+        ("methods", {"methods": []}, "empty"),
+        ("methods", {"methods": ["GET", "GET"]}, "GET stands there more than once"),
+        ("methods[1]", {"methods": ["GET", "get"]}, "'get': Input should be 'GET', 'HEAD'"),
+        ("paths", {"paths": []}, "empty"),
+        ("paths", {"paths": ["/", "/"]}, "/ stands there more than once"),
+        ("clients", {"clients": ["acme", "acme"]}, "acme stands there more than once"),
+        ("clients[0]", {"clients": ["acmee"]}, "'acmee': no such client; did you mean acme?"),
+        ("clients[0]", {"clients": ["shop"]}, "'shop': no such client; known are acme, billing, warehouse"),
+        ("clients", {"clients": None}, "only if the stack has exactly one client; there are 3"),
+        ("metods", {"metods": ["GET"]}, "unknown key; did you mean methods?"),
+    ],
+)
+def test_a_wrong_value_is_one_error_that_names_its_path(place: str, keys: dict[str, Any], message: str) -> None:
+    check_refusal(f"hosts.orders.{place}", message, **served(**keys))
+
+
+def test_a_host_without_a_client_says_so() -> None:
+    check_refusal("hosts.httpbin.clients", "there is none", clients=None)
+
+
+@pytest.mark.parametrize("path", ["/", "/*", "/a", "/a/", "/a/*", "/a~b/c;d=1,2/%7Ee", "/a:b@c/(d)!$&'+"])
+def test_a_path_is_exact_or_a_prefix(path: str) -> None:
+    assert read(**served(paths=[path])).hosts["orders"].paths == (path,)
+
+
+@pytest.mark.parametrize("path", ["", "a", "*", "/a*", "/*/b", "/a b", "/a?b", "/a#b", "/%zz", "//", "/a/../b", "/."])
+def test_nothing_else_is_a_path(path: str) -> None:
+    check_refusal("hosts.orders.paths[0]", f"{path!r}: not a path", **served(paths=[path]))
+
+
+@pytest.mark.parametrize("keys", [{"service": SERVICE}, {"methods": ["GET"]}, {"paths": ["/*"]}])
+def test_a_partners_host_is_not_served(keys: dict[str, Any]) -> None:
+    config = external()
+    config["hosts"]["api"] |= keys
+    check_refusal(f"hosts.api.{next(iter(keys))}", "set, but external makes it a partner's host", **config)
+
+
+def test_a_partners_client_does_not_call_a_partners_host() -> None:
+    api = external()["hosts"]["api"]
+    named = {"api": api | {"clients": ["billing", "acme"]}}
+    check_refusal("hosts.api.clients[1]", "'acme': a partner's client", clients=CLIENTS, hosts=named)
+    only, gateway = {"acme": CLIENTS["acme"]}, "selfSigned"
+    by_default = {"api": api | {"clients": None}}
+    check_refusal("hosts.api.clients", "'acme': a partner's", clients=only, hosts=by_default, gatewayMode=gateway)
+
+
+@pytest.mark.parametrize("pem", [CA.pem, CA.pem + issue("next", CA).pem, f"Some text\n{CA.pem}"])
+def test_a_partners_host_is_known_by_its_authorities(pem: str) -> None:
+    found = read(**external(certificateAuthority=pem)).hosts["api"].external
+    assert found
+    assert (found.certificate_authority, found.port) == (pem, 443)
+
+
+def test_certificates_end_with_a_line_break() -> None:
+    config = credential(BILLING.pem.strip())
+    config["hosts"]["api"]["external"]["certificateAuthority"] = CA.pem.strip()
+    found = read(**config).hosts["api"].external
+    assert found
+    assert found.certificate_authority + found.credentials["billing"].certificate == CA.pem + BILLING.pem
+
+
+@pytest.mark.parametrize(
+    ("pem", "message"),
+    [
+        ("", "empty"),
+        ("CA", "not PEM certificates"),
+        (CA.pem + CA.key_pem, "holds a private key"),
+        (CA.pem + CA.pem[:200], "only 1 of 2 blocks are whole"),
+        (CA.pem + CA.pem.replace("\n", ""), "only 1 of 2 blocks are whole"),
+        (CA.pem.replace("\n", " "), "only 0 of 1 blocks are whole"),
+        (BILLING.pem, "CN=billing is not the certificate of a CA"),
+        (CA.pem + issue("old", end=timedelta(minutes=-1)).pem, "CN=old expired on "),
+        (issue("k1", key=ec.generate_private_key(ec.SECP256K1())).pem, "CN=k1: its key is on curve secp256k1"),
+        (issue("r1", key=ec.generate_private_key(ec.SECP224R1())).pem, "CN=r1: its key is on curve secp224r1"),
+    ],
+)
+def test_a_wrong_authority_is_refused(pem: str, message: str) -> None:
+    check_refusal("hosts.api.external.certificateAuthority", message, **external(certificateAuthority=pem))
+
+
+@pytest.mark.parametrize("key", ["", BILLING.key_pem])
+def test_a_credential_has_a_key_or_answers_a_signing_request(key: str) -> None:
+    found = read(**credential(BILLING.pem + CA.pem, key)).hosts["api"].external
+    assert found
+    assert found.credentials["billing"].key.get_secret_value() == key
+
+
+@pytest.mark.parametrize(
+    ("holder", "message"),
+    [
+        (issue("server", CA, hosts=NAMES), "its extended key usage lacks client authentication"),
+        (issue("old", CA, hosts=NAMES, usage=CLIENT_AUTH, end=timedelta(minutes=-1)), "CN=old expired on "),
+        (issue("new", CA, hosts=NAMES, usage=CLIENT_AUTH, start=timedelta(days=1)), "CN=new is not valid before "),
+        (issue("stray", hosts=NAMES, usage=CLIENT_AUTH), "CN=partner did not sign CN=stray"),
+    ],
+)
+def test_a_wrong_certificate_of_a_client_is_refused(holder: Holder, message: str) -> None:
+    check_refusal(f"{CREDENTIALS}.billing.certificate", message, **credential(holder.pem + CA.pem))
+
+
+def test_what_is_no_certificate_of_a_client_is_refused() -> None:
+    check_refusal(f"{CREDENTIALS}.billing.certificate", "not PEM certificates", **credential(""))
+    check_refusal(
+        f"{CREDENTIALS}.billing.certificate", "holds a private key", **credential(BILLING.pem + BILLING.key_pem)
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        (Holder(BILLING.certificate, ec_key()).key_pem, "not the key of certificate (CN=billing)"),
+        (BILLING.encrypted_key_pem("passphrase"), "encrypted with a passphrase"),
+        (BILLING.pem, "not a PEM private key"),
+        (BILLING.key_pem.replace("\n", ""), "not a PEM private key"),
+    ],
+)
+def test_a_wrong_key_of_a_client_is_refused(key: str, message: str) -> None:
+    check_refusal(f"{CREDENTIALS}.billing.key", message, **credential(BILLING.pem, key))
+
+
+def test_a_key_that_is_not_encrypted_is_refused() -> None:
+    def is_encrypted(key: str) -> bool:
+        return key != "kyma-mtls:hosts"
+
+    (line,) = refusal(is_encrypted, **credential(BILLING.pem, BILLING.key_pem))
+    place = f"{CREDENTIALS}.billing.key"
+    assert line == f"kyma-mtls:{place}: not encrypted; `pulumi config set --path --secret '{place}'`"
+    assert read(is_encrypted, **credential(BILLING.pem)), "what is no secret need not be encrypted"
+
+
+def test_a_credential_is_a_clients_of_the_host() -> None:
+    credentials = {"warehouse": {"certificate": BILLING.pem}}
+    message = "not one of the host's clients; known are billing"
+    check_refusal(f"{CREDENTIALS}.warehouse", message, **external(credentials=credentials))

@@ -1,0 +1,110 @@
+"""An HTTP answer, and what it tells: who gave it, and whom the target took for the client."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from verification.checks import Failed
+
+RBAC = "RBAC: access denied"
+
+_SHOWN = 200
+_ENVOY_FAILED = ("upstream connect error", "upstream request timeout", "no healthy upstream")
+_FROM_UPSTREAM = "x-envoy-upstream-service-time"  # set by Envoy on what it did not answer itself
+_PAIR = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|[^",;]*)([,;]|$)')
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status, headers (names in lower case) and body, or as much of it as was read."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+    @classmethod
+    def printed(cls, text: str) -> "Answer":
+        """Read what `curl -i` printed."""
+        head, _, body = text.replace("\r\n", "\n").partition("\n\n")
+        first, *lines = head.split("\n")
+        status = re.match(r"HTTP/\S+ (\d{3})\b", first)
+        if not status:
+            raise Failed(f"curl printed no HTTP answer: {_brief(text) or 'nothing'}")
+        pairs = (line.partition(":") for line in lines)
+        return cls(int(status[1]), {name.strip().lower(): value.strip() for name, _, value in pairs}, body)
+
+    @property
+    def said(self) -> str:
+        """The status and how the body begins, on one line."""
+        return f"{self.status} {_brief(self.body)}".strip()
+
+    @property
+    def denied(self) -> bool:
+        """Whether an AuthorizationPolicy refused the request; an answer to HEAD shows that by its length only."""
+        found = self.body.strip() == RBAC
+        return self.status == HTTPStatus.FORBIDDEN and (
+            found or (not self.body and self.headers.get("content-length") == str(len(RBAC)))
+        )
+
+    @property
+    def without_route(self) -> bool:
+        """Whether a gateway had no route for the request."""
+        return self.status == HTTPStatus.NOT_FOUND and not self.body and _FROM_UPSTREAM not in self.headers
+
+    @property
+    def without_upstream(self) -> bool:
+        """Whether a gateway could not reach whom it should have asked."""
+        return self.status in (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT) and (
+            not self.body or _FROM_UPSTREAM not in self.headers or self.body.startswith(_ENVOY_FAILED)
+        )
+
+    def check_is_services(self) -> str:
+        """Return what was answered; raise Failed if Envoy did, instead of the service behind it."""
+        if self.denied:
+            raise Failed(f"got {self.status}: {RBAC}")
+        if self.without_route:
+            raise Failed(f"got {self.status} of Envoy itself, which has no route for this")
+        if self.without_upstream:
+            raise Failed(f"got {self.said}, of Envoy itself")
+        return f"{self.status} of the service"
+
+    def check_shows(self, subject: str, identity: str) -> str:
+        """Return what httpbin's /headers shows; raise Failed unless that is this client."""
+        if self.status != HTTPStatus.OK:
+            raise Failed(f"got {self.said}")
+        hops = client_hops(self.body)
+        if not hops:
+            raise Failed("got 200, but X-Forwarded-Client-Cert names nobody")
+        subjects, uris = (hops[-1].get(key, []) for key in ("Subject", "URI"))
+        if subjects != [subject] or identity not in uris:
+            seen = f"Subject {' '.join(subjects)}, URI {' '.join(uris) or 'none'}"
+            raise Failed(f"got 200, but X-Forwarded-Client-Cert has {seen}, not Subject {subject}, URI {identity}")
+        return f"200, Subject {subject}, URI {identity}"
+
+
+def client_hops(body: str) -> list[dict[str, list[str]]]:
+    """Return the hops with a Subject that httpbin's /headers shows in X-Forwarded-Client-Cert, nearest last.
+
+    Workloads of a mesh have certificates without a Subject: the hops between them are left out.
+    """
+    try:
+        headers = json.loads(body)["headers"].get("X-Forwarded-Client-Cert", [])
+        hops = [hop for header in headers for hop in _hops(header)]
+    except (ValueError, TypeError, LookupError, AttributeError):
+        raise Failed(f"got 200, but not what httpbin answers at /headers: {_brief(body)}") from None
+    return [hop for hop in hops if any(hop.get("Subject", []))]
+
+
+def _hops(header: str) -> list[dict[str, list[str]]]:
+    hops: list[dict[str, list[str]]] = [{}]
+    for key, value, end in _PAIR.findall(header):
+        hops[-1].setdefault(key, []).append(value[1:-1] if value.startswith('"') else value)
+        if end == ",":
+            hops.append({})
+    return hops
+
+
+def _brief(text: str) -> str:
+    return " ".join(text[:_SHOWN].split())

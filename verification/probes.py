@@ -1,0 +1,53 @@
+"""The request by which a host is tried: harmless, and allowed by its route."""
+
+from dataclasses import dataclass
+
+from settings import Host
+from verification.answers import Answer
+from verification.outputs import ClientOutput
+
+NO_SAFE_METHOD = "its route allows none of GET, HEAD and OPTIONS, and nothing else is tried on a service"
+
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+_METHODS = ("POST", "PUT", "PATCH", "DELETE", *_SAFE_METHODS)
+_SHOWS_HEADERS = "/headers"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A method and a path; `shows_client` if the demo answers by what it was told of the client."""
+
+    method: str
+    path: str
+    shows_client: bool = False
+
+    def judge(self, answer: Answer, client: ClientOutput) -> str:
+        """Return what was seen; raise Failed unless the host served this client."""
+        if self.shows_client:
+            return answer.check_shows(client.subject, client.identity)
+        return answer.check_is_services()
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """How curl is told the method, and to print the answer's head."""
+        return {"GET": ("-i",), "HEAD": ("-I",)}.get(self.method, ("-i", "-X", self.method))
+
+
+def probe(host: Host) -> Probe | None:
+    """Return the request that tries a host; None if its route allows no safe method."""
+    method = next((method for method in _SAFE_METHODS if method in host.methods), None)
+    if not method:
+        return None
+    if host.demo and method == "GET" and any(_covers(path, _SHOWS_HEADERS) for path in host.paths):
+        return Probe(method, _SHOWS_HEADERS, shows_client=True)
+    return Probe(method, host.paths[0].removesuffix("*"))
+
+
+def refused_probe(host: Host) -> Probe | None:
+    """Return a request with a method that a host's route does not allow; None if it allows all of them."""
+    method = next((method for method in _METHODS if method not in host.methods), None)
+    return Probe(method, host.paths[0].removesuffix("*")) if method else None
+
+
+def _covers(allowed: str, path: str) -> bool:
+    return path == allowed or (allowed.endswith("/*") and path.startswith(allowed.removesuffix("*")))
