@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
 import urllib3
 from kubernetes import client, config
@@ -14,7 +15,9 @@ from clusters import kubeconfig
 from settings import PROJECT, ClusterAccess, ConfigError
 
 _TIMEOUT_SECONDS = 10
-_METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+_METADATA_ONLY, _METADATA_LIST = (
+    f"application/json;as=PartialObjectMetadata{kind};g=meta.k8s.io;v=v1,application/json" for kind in ("", "List")
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,16 @@ class Cluster:
         path = self.path(api_version, kind, namespace, name)
         found = self.read(path, _METADATA_ONLY) if path else None
         return dict(found["metadata"]) if found else None
+
+    def labelled(self, api_version: str, kind: str, label: str) -> list[dict[str, Any]]:
+        """Return the metadata of each object of a kind that bears a label NAME=VALUE; none if there is no such kind."""
+        resource = self._kinds(api_version).get(kind)
+        if not resource:
+            return []
+        found = self.read(
+            f"{_root(api_version)}/{resource['name']}?{urlencode({'labelSelector': label})}", _METADATA_LIST
+        )
+        return [dict(item["metadata"]) for item in found["items"]] if found else []
 
     def path(self, api_version: str, kind: str, namespace: str, name: str) -> str | None:
         """Return the path of an object; None if the cluster has no such kind."""

@@ -96,4 +96,4 @@ def _served(gateway: Any) -> list[str]:
 
 
 def _is_a_stacks(found: Any) -> bool:
-    return OWNER in found["metadata"].get("annotations", {})
+    return OWNER in found["metadata"].get("labels", {})

@@ -128,7 +128,7 @@ class KymaGateway(pulumi.ComponentResource):
         self._system, self._installer = place("kyma-system"), place("kyma-installer")
         if take_over.operator:
             # Force would override another stack's mark, too: that one is set without.
-            mark = self._patch_module("owner", {"annotations": {OWNER: take_over.owner}})
+            mark = self._patch_module("owner", {"labels": {OWNER: take_over.owner}})
             options = pulumi.ResourceOptions(depends_on=[mark], hooks=take_over.given_back)
             force = {"annotations": {"pulumi.com/patchForce": "true"}}
             switch = self._patch_module("operator", force, {"enableKymaGateway": False}, options)

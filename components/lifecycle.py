@@ -3,10 +3,11 @@
 An object that is created under a name of its own choosing is taken over if it is there already (server-side apply), and
 what is deleted goes by name. Hence, for every object of a stack:
 
-- it bears the annotation kyma-mtls/owner, whose value no two stacks share;
+- it bears the label kyma-mtls/owner, whose value no two stacks share;
 - it is created only where no such object is, or where the stack's own was left behind by an update that was killed;
 - it is deleted before it is replaced, so that no later deletion by name meets the new one;
-- it has to be in its cluster when the program ends, else `pulumi up` would call a deployment whole that is not.
+- it has to be in its cluster when the program ends, else `pulumi up` would call a deployment whole that is not; and
+  what bears the label, but is not in the program, is told: an update that was killed may have left it.
 """
 
 import asyncio
@@ -32,6 +33,9 @@ class ClusterReader(Protocol):
 
     def metadata(self, api_version: str, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
         """Return the metadata of an object; None if there is none."""
+
+    def labelled(self, api_version: str, kind: str, label: str) -> list[dict[str, Any]]:
+        """Return the metadata of every object of a kind that bears a label NAME=VALUE."""
 
 
 class Foreign(Exception):  # noqa: N818 - the engine shows the text alone
@@ -74,7 +78,7 @@ class Lifecycle:
             props: Any = args.props
             self._objects.append((props["api_version"], props["kind"], args.resource))
             metadata = dict(props["metadata"])
-            metadata["annotations"] = {**metadata.get("annotations", {}), OWNER: self.owner}
+            metadata["labels"] = {**metadata.get("labels", {}), OWNER: self.owner}
             others = (args.opts.hooks and args.opts.hooks.before_create) or []
             hooks = pulumi.ResourceHookBinding(before_create=[*others, check])
             if args.opts.hooks:
@@ -90,6 +94,22 @@ class Lifecycle:
         lines = await asyncio.gather(*(self._missing(*described) for described in self._objects))
         return [line for line in lines if line]
 
+    async def strays(self) -> list[str]:
+        """Return a line for each object of the stack that the cluster has and the program does not know."""
+        owner = await pulumi.Output.from_input(self.owner).future()
+        ids = [await resource.id.future() for _, _, resource in self._objects]
+        if not owner or not all(ids):
+            return []  # what is not made yet cannot be told from what is left
+        known = {(kind, name) for (_, kind, _), name in zip(self._objects, ids, strict=True)}
+        label = f"{OWNER}={owner}"
+        lines = []
+        for api_version, kind in sorted({(api_version, kind) for api_version, kind, _ in self._objects}):
+            for found in await self._aside(self.cluster.labelled, api_version, kind, label):
+                namespace, name = found.get("namespace", ""), found["name"]
+                if (kind, f"{namespace}/{name}" if namespace else name) not in known:
+                    lines.append(self._stray(kind, namespace, name))
+        return lines
+
     def check(self, wanted: Mapping[str, Any]) -> None:
         """Raise Foreign if the cluster has an object with these inputs' kind and name that is not the stack's own."""
         metadata = wanted["metadata"]
@@ -97,9 +117,9 @@ class Lifecycle:
         if not isinstance(name, str) or not isinstance(namespace, str):
             return  # a name that is not known yet is a random one
         found = self.cluster.metadata(wanted["apiVersion"], kind, namespace, name)
-        if found is None or found.get("annotations", {}).get(OWNER) == metadata["annotations"][OWNER]:
+        if found is None or found.get("labels", {}).get(OWNER) == metadata["labels"][OWNER]:
             return
-        whose = "another stack made it" if OWNER in found.get("annotations", {}) else "no stack made it"
+        whose = "another stack made it" if OWNER in found.get("labels", {}) else "no stack made it"
         raise Foreign(
             f"kyma-mtls:{self.key}: cluster {self.cluster.host} has {_called(kind, namespace, name)} already, and "
             f"{whose}; remove it, or choose other names"
@@ -120,6 +140,13 @@ class Lifecycle:
         if await self._aside(self.cluster.metadata, api_version, kind, namespace, name):
             return None
         return f"cluster {self.cluster.host} has no {_called(kind, namespace, name)}, which this stack made"
+
+    def _stray(self, kind: str, namespace: str, name: str) -> str:
+        scope = f" -n {namespace}" if namespace else ""
+        return (
+            f"cluster {self.cluster.host} has {_called(kind, namespace, name)}, which an interrupted update of this "
+            f"stack left; `kubectl{scope} delete {kind.lower()} {name}` removes it"
+        )
 
     def _aside(self, ask: Callable[..., _Answer], *args: object) -> Awaitable[_Answer]:
         # The event loop's own threads may all be waiting for the engine, which waits for a hook.

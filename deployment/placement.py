@@ -1,6 +1,6 @@
 """Where a stack is deployed, and whether all of it is still there."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 import pulumi
 
@@ -19,8 +19,10 @@ def facts(settings: Settings, clusters: Clusters) -> dict[str, str]:
     return known
 
 
-async def check_whole(lifecycles: Iterable[Lifecycle]) -> None:
-    """Raise RunError if an object that the state has is gone from its cluster."""
+async def check_whole(lifecycles: Collection[Lifecycle]) -> None:
+    """Raise RunError if an object that the state has is gone from its cluster; warn of what a killed update left."""
+    for stray in [line for lifecycle in lifecycles for line in await lifecycle.strays()]:
+        pulumi.log.warn(stray)
     lost = [line for lifecycle in lifecycles for line in await lifecycle.missing()]
     if lost:
         lines = "\n".join(lost)

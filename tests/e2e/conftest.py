@@ -12,7 +12,7 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import yaml
 from pulumi import automation
 
 ROOT = Path(__file__).parents[2]
+MANIFESTS = Path(__file__).with_name("manifests")
 PROGRAM = ("Pulumi.yaml", "__main__.py", "settings", "clusters", "components", "deployment", "verification")
 CLUSTERS = ("target", "client", "client2")
 
@@ -125,6 +126,23 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         subprocess.run([sys.executable, "-m", "lab", "down"], cwd=ROOT, check=True)
 
 
+@dataclass
+class Deployed:
+    """A stack, the outputs of its last `pulumi up`, and what every one of them printed."""
+
+    stack: automation.Stack
+    outputs: dict[str, Any] = field(default_factory=dict)
+    printed: str = ""
+
+    def up(self, *, refresh: bool = False, **config: object) -> None:
+        """Change the config and deploy."""
+        if config:
+            configure(self.stack, **config)
+        done = self.stack.up(refresh=refresh)
+        self.outputs = {key: output.value for key, output in done.outputs.items()}
+        self.printed += done.stdout
+
+
 @dataclass(frozen=True)
 class Project:
     """A user's checkout of the program."""
@@ -146,6 +164,15 @@ class Project:
         stack = automation.create_or_select_stack(name, work_dir=str(self.directory), opts=options)
         configure(stack, **(defaults | config))
         return stack
+
+    @contextmanager
+    def deployment(self, name: str, **config: object) -> Iterator[Deployed]:
+        """A stack to deploy, destroyed at the end, whatever became of it."""
+        deployed = Deployed(self.stack(name, **config))
+        try:
+            yield deployed
+        finally:
+            deployed.stack.destroy()
 
     def verify(self, stack: automation.Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the verification as a user would."""
@@ -185,6 +212,24 @@ def configure(stack: automation.Stack, **config: object) -> None:
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     values = {key: automation.ConfigValue(text, secret="PRIVATE KEY" in text) for key, text in texts.items()}
     stack.set_all_config({f"kyma-mtls:{key}": value for key, value in values.items()})
+
+
+def refusal(command: Callable[[], object]) -> str:
+    """What a preview or `pulumi up` says that has to fail."""
+    with pytest.raises(automation.CommandError) as caught:
+        command()
+    return str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def before(lab: Lab) -> dict[str, set[str]]:
+    """The objects of each cluster of a stack, before the first test of the module."""
+    return {cluster: lab.objects(cluster) for cluster in ("target", "client")}
+
+
+def expect_as_before(lab: Lab, before: dict[str, set[str]]) -> None:
+    for cluster, objects in before.items():
+        assert lab.objects(cluster) == objects, cluster
 
 
 @pytest.fixture(scope="session")

@@ -6,39 +6,16 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
+from typing import Any
 
 import pytest
-from pulumi import automation
 
-from tests.e2e.conftest import ROOT, Lab, Project, configure, eventually, meanwhile
-from tests.e2e.test_gateway import presented
+from tests.e2e.conftest import MANIFESTS, ROOT, Deployed, Lab, Project, eventually, meanwhile, refusal
+from tests.e2e.gateway import presented
 
 CRDS = ROOT.parent / "shared/crds"  # Kyma's, not the project's to publish; a checkout may have them beside it
-ISTIO = """
-apiVersion: operator.kyma-project.io/v1alpha2
-kind: Istio
-metadata: {name: default, namespace: kyma-system}
-spec: {config: {numTrustedProxies: 1}}
-"""
-
-API_GATEWAY = """
-apiVersion: operator.kyma-project.io/v1alpha1
-kind: APIGateway
-metadata: {name: default}
-spec: {enableKymaGateway: true}
-"""
-KYMA_GATEWAY = """
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: {name: kyma-gateway, namespace: kyma-system, labels: {kyma-project.io/module: api-gateway}}
-spec:
-  selector: {app: istio-ingressgateway, istio: ingressgateway}
-  servers:
-  - {port: {number: 80, name: http, protocol: HTTP}, hosts: ["*.local.kyma.dev"]}
-"""
 MODULE_LABEL = "kyma-project.io/module: api-gateway"
-MODULE = "apigateway.operator.kyma-project.io/default"
+MODULE = "apigateway.operator.kyma-project.io"
 GATEWAY = ("-n", "kyma-system", "gateway.networking.istio.io/kyma-gateway")
 STACKS = ("taking", "late")
 RULE = "apirule.v2.gateway.kyma-project.io/httpbin"
@@ -48,16 +25,13 @@ pytestmark = pytest.mark.skipif(not CRDS.is_dir(), reason=f"Kyma's CRDs are not 
 
 
 @pytest.fixture
-def kyma(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """Clusters whose API servers know what Kyma's do; the client's has an Istio CR."""
-    directory = tmp_path_factory.mktemp("kyma")
-    (directory / "client.yaml").write_text(ISTIO)
-    (directory / "target.yaml").write_text(API_GATEWAY)
+def kyma(lab: Lab) -> Iterator[Lab]:
+    """Clusters whose API servers know what Kyma's do, each with the CR of the module that it needs."""
     for cluster in ("target", "client"):
         lab.kubectl(cluster, "apply", "--server-side", "-f", str(CRDS))
         lab.kubectl(cluster, "wait", "--for=condition=Established", "--timeout=60s", "-f", str(CRDS))
         lab.kubectl(cluster, "create", "namespace", "kyma-system")
-        lab.kubectl(cluster, "apply", "--server-side", "-f", str(directory / f"{cluster}.yaml"))
+        lab.kubectl(cluster, "apply", "--server-side", "-f", str(MANIFESTS / f"kyma_{cluster}.yaml"))
     yield lab
     set_finalizers(lab)
     for cluster in ("target", "client"):
@@ -66,12 +40,11 @@ def kyma(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 def istio_spec(lab: Lab) -> dict[str, object]:
-    found = lab.kubectl("client", "-n", "kyma-system", "get", "istio", "default", "-o", "json")
-    return dict(json.loads(found)["spec"])
+    return dict(lab.get("client", "istio", "kyma-system", "default")["spec"])
 
 
-def module_spec(lab: Lab) -> dict[str, object]:
-    return dict(json.loads(lab.kubectl("target", "get", MODULE, "-o", "json"))["spec"])
+def module(lab: Lab) -> dict[str, Any]:
+    return lab.get("target", MODULE, "", "default")
 
 
 def is_kymas(lab: Lab) -> bool:
@@ -86,21 +59,21 @@ def say_ready(lab: Lab, namespace: str) -> None:
 
 
 def set_finalizers(lab: Lab, *finalizers: str) -> None:
-    lab.kubectl("target", "patch", MODULE, "--type=merge", "-p", json.dumps({"metadata": {"finalizers": finalizers}}))
+    lab.kubectl(
+        "target", "patch", MODULE, "default", "--type=merge", "-p", json.dumps({"metadata": {"finalizers": finalizers}})
+    )
 
 
 @contextmanager
-def operated(lab: Lab, tmp_path: Path) -> Iterator[None]:
+def operated(lab: Lab) -> Iterator[None]:
     """Do what the API Gateway module does about its gateway, and call every APIRule of a stack ready."""
-    manifest = tmp_path / "gateway.yaml"
-    manifest.write_text(KYMA_GATEWAY)
 
     def operate() -> None:
-        module = json.loads(lab.kubectl("target", "get", MODULE, "-o", "json"))
-        wanted, has = module["spec"].get("enableKymaGateway", False), "finalizers" in module["metadata"]
+        found = module(lab)
+        wanted, has = found["spec"].get("enableKymaGateway", False), "finalizers" in found["metadata"]
         if wanted and not has:
             set_finalizers(lab, FINALIZER)
-            lab.kubectl("target", "apply", "-f", str(manifest))
+            lab.kubectl("target", "apply", "-f", str(MANIFESTS / "kyma_gateway.yaml"))
         elif has and not wanted:
             lab.kubectl("target", "delete", *GATEWAY)
             set_finalizers(lab)
@@ -112,52 +85,49 @@ def operated(lab: Lab, tmp_path: Path) -> Iterator[None]:
         yield
 
 
-def test_kymas_resources_are_accepted_and_waited_for_and_its_own_are_given_back(kyma: Lab, project: Project) -> None:
+def test_platform_kyma_waits_for_its_api_rule_and_gives_the_istio_cr_back(kyma: Lab, project: Project) -> None:
     before = istio_spec(kyma)
-    stack = project.stack("kyma", platform="kyma", namespace="kyma-mtls-test")
-    try:
+    with project.deployment("kyma", platform="kyma", namespace="kyma-mtls-test") as deployed:
         with ThreadPoolExecutor() as pool:
-            up = pool.submit(stack.up)
+            up = pool.submit(deployed.up)
             rule = ("get", "-n", "kyma-mtls-test", RULE)
             eventually(lambda: kyma.kubectl("target", *rule, check=False) != "", "the APIRule is accepted")
             assert not up.done(), "`pulumi up` waits until Kyma says that the APIRule is ready"
             say_ready(kyma, "kyma-mtls-test")
             up.result(timeout=120)
         assert istio_spec(kyma) == before | {"components": {"egressGateway": {"enabled": True}}}
-        stack.preview(expect_no_changes=True)
-    finally:
-        stack.destroy()
+        deployed.stack.preview(expect_no_changes=True)
     assert istio_spec(kyma) == before, "the Istio CR is Kyma's: it stays, and is as it was found"
 
 
-def test_kymas_gateway_is_taken_over_and_given_back(kyma: Lab, project: Project, tmp_path: Path) -> None:
+def test_kymas_gateway_is_taken_over_and_given_back(kyma: Lab, project: Project) -> None:
     config = {"platform": "kyma", "gatewayMode": "selfSigned", "gatewayDomain": "kyma.target.test"}
-    stack, other = (project.stack(name, namespace=name, gatewayTakeOver="true", **config) for name in STACKS)
-    with operated(kyma, tmp_path):
+    first, other = (Deployed(project.stack(name, namespace=name, gatewayTakeOver="true", **config)) for name in STACKS)
+    with operated(kyma):
         before = kyma.objects("target")
         try:
-            stack.up()
-            configure(stack, gatewayTakeOver="false")
-            stack.up()
-            assert module_spec(kyma) == {"enableKymaGateway": True}
+            first.up()
+            confirmed = ["gatewayTakeOver=false"]
+            first.up(gatewayTakeOver="false", confirm=confirmed)
+            assert module(kyma)["spec"] == {"enableKymaGateway": True}
             eventually(lambda: is_kymas(kyma), "Kyma's own gateway is back")
-            assert stack.outputs()["gateway"].value["gateway"] == f"{stack.name}/kyma-gateway"
-            configure(stack, gatewayTakeOver="true")
-            stack.up()
-            assert module_spec(kyma) == {"enableKymaGateway": False}
+            assert first.outputs["gateway"]["gateway"] == f"{STACKS[0]}/kyma-gateway"
+            first.up(gatewayTakeOver="true", confirm=[*confirmed, "gatewayTakeOver=true"])
+            assert module(kyma)["spec"] == {"enableKymaGateway": False}
             assert not is_kymas(kyma)
-            gateway = stack.outputs()["gateway"].value
+            gateway = first.outputs["gateway"]
             assert gateway["gateway"] == "kyma-system/kyma-gateway"
             presented("x.kyma.target.test", gateway["caCertificate"])
-            stack.preview(expect_no_changes=True)
-            with pytest.raises(automation.CommandError, match=r"conflict .*\.metadata\.annotations\.kyma-mtls/owner"):
-                other.up()
-            other.destroy(run_program=True)
-            assert module_spec(kyma) == {"enableKymaGateway": False}, "what the other did not get it does not give back"
-            with pytest.raises(automation.CommandError, match="--run-program"):
-                stack.destroy()
+            first.stack.preview(expect_no_changes=True)
+            for command in (other.stack.preview, other.up):
+                print(refusal(command))
+            other.stack.destroy(run_program=True)
+            assert module(kyma)["spec"] == {"enableKymaGateway": False}, (
+                "the other gives back nothing that it never had"
+            )
+            assert "--run-program" in refusal(first.stack.destroy)
         finally:
-            other.destroy(run_program=True)
-            stack.destroy(run_program=True)
-        assert module_spec(kyma) == {"enableKymaGateway": True}
+            other.stack.destroy(run_program=True)
+            first.stack.destroy(run_program=True)
+        assert module(kyma)["spec"] == {"enableKymaGateway": True}
         eventually(lambda: kyma.objects("target") == before, "Kyma's own gateway is back, and nothing else")

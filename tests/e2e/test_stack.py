@@ -1,185 +1,159 @@
-"""A stack's whole life in the lab: deployed, verified, changed, disturbed, destroyed."""
+"""A stack of one host and one client in the lab: deployed, verified, changed, disturbed, destroyed."""
 
 import json
 import re
-from base64 import b64decode, b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from cryptography import x509
-from pulumi import automation
 
-from tests.e2e.conftest import Lab, Project, configure, eventually
+from tests.e2e.conftest import Deployed, Lab, Project, eventually, expect_as_before, refusal
 from verification.tls import foreign_credential
 
-
-@dataclass(frozen=True)
-class Deployed:
-    """A deployed stack, what `pulumi up` printed, and each cluster's objects from before."""
-
-    stack: automation.Stack
-    printed: str
-    before: dict[str, set[str]]
-
-    @property
-    def client_namespace(self) -> str:
-        return str(self.stack.outputs()["client"].value["namespace"])
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.stack.outputs()['domain'].value}/headers"
-
-    def secret(self, side: str) -> str:
-        return str(self.stack.outputs()[side].value["secret"])
+CLIENT = {"kubeconfig": ".lab/client.kubeconfig", "domain": "one.client.test"}
+URL = "http://one.target.test/headers"
+ALL_PASSED = "6 passed, 0 failed, 0 skipped"
 
 
 @pytest.fixture(scope="module")
-def deployed(lab: Lab, project: Project) -> Iterator[Deployed]:
-    before = {cluster: lab.objects(cluster) for cluster in ("target", "client")}
-    stack = project.stack("one")
-    yield Deployed(stack, stack.up().stdout, before)
-    stack.destroy()
+def deployed(project: Project, before: object) -> Iterator[Deployed]:  # noqa: ARG001 - which is asked for first
+    with project.deployment("one", clients={"client": CLIENT}) as stack:
+        stack.up()
+        yield stack
 
 
-def secret(lab: Lab, cluster: str, name: str) -> dict[str, dict[str, str]]:
-    return dict(json.loads(lab.kubectl(cluster, "-n", "istio-system", "get", "secret", name, "-o", "json")))
+def namespace(deployed: Deployed) -> str:
+    return str(deployed.outputs["clients"]["client"]["namespace"])
 
 
-def serial(pem: str) -> int:
-    return x509.load_pem_x509_certificate(b64decode(pem)).serial_number
+def client_secret(lab: Lab, deployed: Deployed) -> dict[str, Any]:
+    return lab.get("client", "secret", "istio-system", deployed.outputs["clients"]["client"]["secret"])
 
 
-def originate(lab: Lab, deployed: Deployed, **tls: object) -> None:
-    """Change how the egress gateway originates mutual TLS, as no stack would."""
-    name = f"originate-mtls-for-httpbin{deployed.secret('client').removeprefix('client-credential')}"
-    path = "/spec/trafficPolicy/portLevelSettings/0/tls/"
-    patch = json.dumps([{"op": "replace", "path": path + key, "value": value} for key, value in tls.items()])
-    lab.kubectl("client", "-n", "istio-system", "patch", "destinationrule", name, "--type=json", "-p", patch)
+def server_secret(lab: Lab, deployed: Deployed) -> dict[str, Any]:
+    return lab.get("target", "secret", "istio-system", deployed.outputs["hosts"]["httpbin"]["secret"])
 
 
-def test_the_verification_sees_every_promise_kept(project: Project, deployed: Deployed) -> None:
-    verified = project.verify(deployed.stack)
-    assert verified.returncode == 0, verified.stdout
-    assert verified.stdout.count("PASS") == 5, verified.stdout
-    assert "5 passed, 0 failed, 0 skipped" in verified.stdout
+def originate(lab: Lab, deployed: Deployed, *names: str) -> None:
+    """Have the egress gateway accept a server of these names, as no stack would."""
+    rule = f"originate-mtls-for-{namespace(deployed)}-httpbin"
+    path = "/spec/trafficPolicy/portLevelSettings/0/tls/subjectAltNames"
+    patch = json.dumps([{"op": "replace", "path": path, "value": names}])
+    lab.kubectl("client", "-n", "istio-system", "patch", "destinationrule", rule, "--type=json", "-p", patch)
 
 
-def test_a_second_preview_has_no_changes(deployed: Deployed) -> None:
+def expect_status(lab: Lab, deployed: Deployed, status: str, what: str) -> None:
+    eventually(lambda: lab.status(namespace(deployed), URL) == status, what)
+
+
+def test_verification_keeps_every_promise(project: Project, deployed: Deployed) -> None:
+    project.expect_verified(deployed.stack, ALL_PASSED)
+
+
+def test_second_preview_has_no_changes(deployed: Deployed) -> None:
     deployed.stack.preview(expect_no_changes=True)
 
 
-def test_no_private_key_is_seen_outside_secrets(project: Project, deployed: Deployed) -> None:
-    outputs = json.dumps({key: output.value for key, output in deployed.stack.outputs().items()})
+def test_private_keys_are_in_no_output_log_or_state(project: Project, deployed: Deployed) -> None:
+    outputs = json.dumps(deployed.outputs)
     assert "BEGIN CERTIFICATE" in outputs, "the CA certificate is for other projects"
     for place, text in (("outputs", outputs), ("log", deployed.printed), ("state", project.state(deployed.stack))):
         assert "PRIVATE KEY" not in text, f"a private key is in the {place}"
 
 
-def test_every_kubernetes_object_names_its_cluster(deployed: Deployed) -> None:
-    resources = (deployed.stack.export_stack().deployment or {})["resources"]
-    providers = {r["urn"].rpartition("::")[2] for r in resources if r["type"] == "pulumi:providers:kubernetes"}
-    assert providers == {"target", "client"}, "a default provider would deploy wherever a kubeconfig happens to point"
+def test_route_allows_get_alone(lab: Lab, deployed: Deployed) -> None:
+    expect_status(lab, deployed, "200", "GET is served")
+    assert lab.status(namespace(deployed), "-X", "POST", URL) == "403"
 
 
-def test_only_what_the_route_allows_gets_through(lab: Lab, deployed: Deployed) -> None:
-    assert lab.status(deployed.client_namespace, deployed.url) == "200"
-    assert lab.status(deployed.client_namespace, "-X", "POST", deployed.url) == "403"
+def test_egress_gateway_refuses_server_of_another_name(lab: Lab, deployed: Deployed) -> None:
+    originate(lab, deployed, "other.target.test")
+    expect_status(lab, deployed, "503", "a wrong name is refused")
+    originate(lab, deployed, "one.target.test")
+    expect_status(lab, deployed, "200", "the right name is accepted")
 
 
-def test_the_egress_gateway_refuses_a_server_of_another_name(lab: Lab, deployed: Deployed) -> None:
-    originate(lab, deployed, subjectAltNames=["other.target.test"])
-    eventually(lambda: lab.status(deployed.client_namespace, deployed.url) == "503", "a wrong name is refused")
-    originate(lab, deployed, subjectAltNames=["one.target.test"])
-    eventually(lambda: lab.status(deployed.client_namespace, deployed.url) == "200", "the right name is accepted")
-
-
-def test_the_target_refuses_an_egress_gateway_with_a_certificate_of_another_ca(lab: Lab, deployed: Deployed) -> None:
-    name = deployed.secret("client")
-    own = secret(lab, "client", name)["data"]
-    subject = x509.load_pem_x509_certificate(b64decode(own["tls.crt"])).subject
-    foreign = foreign_credential(subject)
-    stranger = {"tls.crt": b64encode(foreign.certificate).decode(), "tls.key": b64encode(foreign.key).decode()}
+def test_target_refuses_client_certificate_of_another_ca(lab: Lab, deployed: Deployed) -> None:
+    secret = client_secret(lab, deployed)
+    own = {key: secret["data"][key] for key in ("tls.crt", "tls.key")}
+    foreign = foreign_credential(x509.load_pem_x509_certificate(own["tls.crt"].encode()).subject)
 
     def present(credential: dict[str, str]) -> None:
-        patch = json.dumps({"data": {key: credential[key] for key in ("tls.crt", "tls.key")}})
-        lab.kubectl("client", "-n", "istio-system", "patch", "secret", name, "-p", patch)
+        patch = json.dumps({"stringData": credential})
+        lab.kubectl("client", "-n", "istio-system", "patch", "secret", secret["metadata"]["name"], "-p", patch)
 
-    present(stranger)
-    # Open connections keep the certificate they began with; a cluster that changes begins new ones.
-    originate(lab, deployed, subjectAltNames=["one.target.test", "unused.target.test"])
-    eventually(lambda: lab.status(deployed.client_namespace, deployed.url) == "503", "a foreign certificate is refused")
+    present({"tls.crt": foreign.certificate.decode(), "tls.key": foreign.key.decode()})
+    # Open connections keep the certificate they began with; an Envoy cluster that changes opens new ones.
+    originate(lab, deployed, "one.target.test", "unused.target.test")
+    expect_status(lab, deployed, "503", "a foreign certificate is refused")
     present(own)
-    originate(lab, deployed, subjectAltNames=["one.target.test"])
-    eventually(lambda: lab.status(deployed.client_namespace, deployed.url) == "200", "its own is accepted again")
+    originate(lab, deployed, "one.target.test")
+    expect_status(lab, deployed, "200", "its own is accepted again")
 
 
-def test_the_policy_alone_closes_the_way_out(lab: Lab, project: Project, deployed: Deployed) -> None:
-    outside = ("-o", "/dev/null", "-w", "%{http_code}", "http://www.internet.test/")
-    assert lab.curl(deployed.client_namespace, *outside) == (0, "503"), "the sidecar cannot connect"
-    configure(deployed.stack, networkPolicy="false")
-    deployed.stack.up()
-    eventually(lambda: lab.curl(deployed.client_namespace, *outside) == (0, "200"), "without the policy all is open")
+def test_network_policy_alone_closes_the_direct_way_out(lab: Lab, project: Project, deployed: Deployed) -> None:
+    def outside() -> str:
+        return lab.status(namespace(deployed), "http://www.internet.test/")
+
+    assert outside() == "503", "the sidecar cannot connect"
+    deployed.up(clients={"client": CLIENT | {"networkPolicy": "none"}})
+    eventually(lambda: outside() == "200", "without the policy all is open")
     verified = project.verify(deployed.stack)
     assert verified.returncode == 0, verified.stdout
-    assert re.search("SKIP.*networkPolicy is false", verified.stdout), "what weakens security is said aloud"
-    configure(deployed.stack, networkPolicy="true")
-    deployed.stack.up()
-    eventually(lambda: lab.curl(deployed.client_namespace, *outside) == (0, "503"), "with it all is closed again")
+    assert re.search("SKIP.*networkPolicy is none", verified.stdout), "what weakens security is said aloud"
+    deployed.up(clients={"client": CLIENT})
+    eventually(lambda: outside() == "503", "with it all is closed again")
 
 
-def test_the_verification_fails_when_a_promise_is_broken(lab: Lab, project: Project, deployed: Deployed) -> None:
-    lab.kubectl("client", "-n", deployed.client_namespace, "delete", "destinationrule", "egressgateway-for-httpbin")
+def test_verification_fails_when_an_object_is_deleted_and_refresh_repairs_it(
+    lab: Lab, project: Project, deployed: Deployed
+) -> None:
+    rule = f"egressgateway-for-{namespace(deployed)}-httpbin"
+    lab.kubectl("client", "-n", "istio-system", "delete", "destinationrule", rule)
     verified = project.verify(deployed.stack, "--timeout", "20")
     assert verified.returncode == 1, verified.stdout
-    assert re.search("FAIL plain HTTP leaves .*\n *saw: .*\n *look: ", verified.stdout), verified.stdout
-    deployed.stack.up(refresh=True)
-    verified = project.verify(deployed.stack)
-    assert verified.returncode == 0, f"a refresh and an up repair it: {verified.stdout}"
+    assert re.search("FAIL plain HTTP to httpbin leaves .*\n *saw: .*\n *look: ", verified.stdout), verified.stdout
+    assert f"has no DestinationRule istio-system/{rule}, which this stack made" in refusal(deployed.stack.up)
+    deployed.up(refresh=True)
+    project.expect_verified(deployed.stack, ALL_PASSED)
 
 
-def test_another_generation_reissues_everything_in_place(lab: Lab, project: Project, deployed: Deployed) -> None:
-    places = (("target", "cert"), ("client", "tls.crt"))
-    before = [secret(lab, side, deployed.secret(side)) for side, _ in places]
-    configure(deployed.stack, generation="2")
-    deployed.stack.up()
-    after = [secret(lab, side, deployed.secret(side)) for side, _ in places]
-    for (_, key), old, new in zip(places, before, after, strict=True):
+def test_generation_reissues_every_key_and_certificate_in_place(lab: Lab, project: Project, deployed: Deployed) -> None:
+    reads = (server_secret, client_secret)
+    before = [read(lab, deployed) for read in reads]
+    deployed.up(generation="2")
+    for old, new in zip(before, (read(lab, deployed) for read in reads), strict=True):
         assert new["metadata"]["uid"] == old["metadata"]["uid"], "a Secret is never replaced under live traffic"
-        assert serial(new["data"][key]) != serial(old["data"][key])
-        assert all(new["data"][entry] != old["data"][entry] for entry in old["data"]), "keys and CA too"
-    verified = project.verify(deployed.stack)
-    assert verified.returncode == 0, verified.stdout
+        assert all(new["data"][entry] != old["data"][entry] for entry in old["data"]), "certificate, key and CA"
+    project.expect_verified(deployed.stack, ALL_PASSED)
     deployed.stack.preview(expect_no_changes=True)
 
 
-def test_two_stacks_share_the_clusters(project: Project, deployed: Deployed) -> None:
-    other = project.stack("two", keyAlgorithm="RSA-2048")
-    try:
+def test_stacks_share_the_clusters(project: Project, deployed: Deployed) -> None:
+    with project.deployment("two", keyAlgorithm="RSA-2048") as other:
         other.up()
-        for stack in (other, deployed.stack):
-            verified = project.verify(stack)
-            assert verified.returncode == 0, f"{stack.name}: {verified.stdout}"
-    finally:
-        other.destroy()
-    verified = project.verify(deployed.stack)
-    assert verified.returncode == 0, f"the other stack's end does not matter: {verified.stdout}"
+        for stack in (other.stack, deployed.stack):
+            project.expect_verified(stack, ALL_PASSED)
+    project.expect_verified(deployed.stack, ALL_PASSED)
 
 
-def test_a_stack_takes_nothing_that_is_anothers(project: Project, deployed: Deployed) -> None:
-    configure(deployed.stack, namespace="left")
-    deployed.stack.up()
-    other = project.stack("two", namespace="right")
-    try:
-        with pytest.raises(automation.CommandError, match=r"conflict .*\.metadata\.annotations\.kyma-mtls/owner"):
-            other.up()
-    finally:
-        other.destroy()
-    verified = project.verify(deployed.stack)
-    assert verified.returncode == 0, f"neither the other's up nor its destroy matters: {verified.stdout}"
+def test_stack_refuses_names_of_another(lab: Lab, project: Project, deployed: Deployed) -> None:
+    first, _, last = namespace(deployed).rpartition("-")
+    hosts = {f"{last}-httpbin": {"domain": "three.target.test"}}  # "a" and "b-c" end names as "a-b" and "c" do
+    before = [server_secret(lab, deployed), client_secret(lab, deployed)]
+    with project.deployment("three", namespace=first, hosts=hosts) as other:
+        for command in (other.stack.preview, other.up):
+            said = refusal(command)
+            taken = rf"has \w+ istio-system/\S+-{namespace(deployed)}-httpbin already, and another stack made it"
+            assert re.search(rf"cluster https://\S+ {taken}; remove it, or choose other names", said), said
+    assert [server_secret(lab, deployed), client_secret(lab, deployed)] == before
+    deployed.stack.preview(expect_no_changes=True)
+    project.expect_verified(deployed.stack, ALL_PASSED)
 
 
-def test_destroy_leaves_the_clusters_as_they_were_found(lab: Lab, deployed: Deployed) -> None:
+def test_destroy_leaves_the_clusters_as_they_were_found(
+    lab: Lab, deployed: Deployed, before: dict[str, set[str]]
+) -> None:
     deployed.stack.destroy()
-    for cluster, before in deployed.before.items():
-        assert lab.objects(cluster) == before
+    expect_as_before(lab, before)

@@ -180,7 +180,7 @@ def test_everything_is_put_into_the_cluster_that_the_config_names_under_its_rule
     ):
         assert f"::{cluster}::" in made.requests[key].provider
         assert list(made.requests[key].hooks.before_create) == [f"{cluster}-has-no-other"]
-    assert all(each["metadata"]["annotations"][OWNER] == "owner-hex" for each in made.objects())
+    assert all(each["metadata"]["labels"][OWNER] == "owner-hex" for each in made.objects())
 
 
 def test_identities_are_the_stacks_own_or_those_that_partners_name(stack: Stack) -> None:
@@ -292,6 +292,9 @@ def test_stack_that_has_lost_objects_is_not_whole() -> None:
 
         async def missing(self) -> list[str]:
             return self.lost
+
+        async def strays(self) -> list[str]:
+            return []
 
     asyncio.run(placement.check_whole([Losing(), Losing()]))
     with pytest.raises(pulumi.RunError) as caught:

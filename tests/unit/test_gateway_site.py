@@ -20,7 +20,7 @@ SHOOT = "/api/v1/namespaces/kube-system/configmaps/shoot-info"
 KYMA_SYSTEM = "/api/v1/namespaces/kyma-system"
 
 NOBODYS: dict[str, Any] = {"metadata": {}}
-A_STACKS: dict[str, Any] = {"metadata": {"annotations": {OWNER: "0a1b"}}}
+A_STACKS: dict[str, Any] = {"metadata": {"labels": {OWNER: "0a1b"}}}
 ENABLED = {"metadata": {}, "spec": {"enableKymaGateway": True}}
 CART = {"metadata": {"namespace": "shop", "name": "cart"}, "spec": {"gateway": "kyma-system/kyma-gateway"}}
 HEALTHZ = {

@@ -153,7 +153,7 @@ def test_kymas_operator_gives_its_gateway_up_before_ours_is_made(gateway: Gatewa
     stack = gateway(operator=True)
     assert stack.one("APIGatewayPatch", "gateway-operator")["spec"] == {"enableKymaGateway": False}
     owner = stack.one("APIGatewayPatch", "gateway-owner")
-    assert owner["metadata"]["annotations"] == {OWNER: "0a1b"}, "force would let a second stack take over, too"
+    assert owner["metadata"]["labels"] == {OWNER: "0a1b"}, "force would let a second stack take over, too"
     assert "APIGateway" not in stack.kinds(), "deleting the APIGateway uninstalls the module"
     assert stack.comes_after("APIGatewayPatch gateway-operator", "APIGatewayPatch gateway-owner")
     assert stack.comes_after("Gateway gateway-gateway", "APIGatewayPatch gateway-operator")

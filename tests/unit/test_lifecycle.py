@@ -14,8 +14,8 @@ from tests.unit.fakes import FakeCluster, fake_cluster
 CERTS = "/api/v1/namespaces/istio-system/secrets/certs"
 NAMESPACE = "/api/v1/namespaces/mtls"
 GATEWAY = "/apis/networking.istio.io/v1/namespaces/mtls/gateways/gateway"
-OURS: dict[str, Any] = {"metadata": {"annotations": {OWNER: "0a1b"}}}
-ANOTHERS: dict[str, Any] = {"metadata": {"annotations": {OWNER: "2c3d"}}}
+OURS: dict[str, Any] = {"metadata": {"labels": {OWNER: "0a1b"}}}
+ANOTHERS: dict[str, Any] = {"metadata": {"labels": {OWNER: "2c3d"}}}
 NOBODYS: dict[str, Any] = {"metadata": {"name": "certs"}}
 
 
@@ -27,7 +27,7 @@ class Parts(pulumi.ComponentResource):
         below = pulumi.ResourceOptions(parent=self)
         own = pulumi.ResourceOptions(parent=self, hooks=hooks)
         k8s.core.v1.Namespace("namespace", metadata={"name": "mtls"}, opts=below)
-        labelled = {"name": "certs", "namespace": "istio-system", "annotations": {"a": "b"}}
+        labelled = {"name": "certs", "namespace": "istio-system", "labels": {"a": "b"}}
         k8s.core.v1.Secret("secret", metadata=labelled, opts=own)
         k8s.apiextensions.CustomResource(
             "gateway",
@@ -57,9 +57,9 @@ def parts(deploy: Deploy, cluster: FakeCluster, *, vacated: bool = False, hooked
 
 def test_every_object_names_its_owner(deploy: Deploy) -> None:
     stack = parts(deploy, fake_cluster())
-    assert stack.one("Namespace", "namespace")["metadata"]["annotations"] == {OWNER: "0a1b"}
-    assert stack.one("Gateway", "gateway")["metadata"]["annotations"] == {OWNER: "0a1b"}
-    assert stack.one("Secret", "secret")["metadata"]["annotations"] == {"a": "b", OWNER: "0a1b"}
+    assert stack.one("Namespace", "namespace")["metadata"]["labels"] == {OWNER: "0a1b"}
+    assert stack.one("Gateway", "gateway")["metadata"]["labels"] == {OWNER: "0a1b"}
+    assert stack.one("Secret", "secret")["metadata"]["labels"] == {"a": "b", OWNER: "0a1b"}
 
 
 def test_every_object_is_deleted_before_it_is_replaced_and_checked_before_it_is_created(deploy: Deploy) -> None:
@@ -109,7 +109,7 @@ def test_objects_that_the_cluster_lacks_are_told(deploy: Deploy) -> None:
 def wanted(kind: str = "Secret", owner: object = "0a1b", **metadata: object) -> dict[str, Any]:
     """The inputs of an object that is to be created."""
     named = metadata or {"name": "certs", "namespace": "istio-system"}
-    return {"apiVersion": "v1", "kind": kind, "metadata": {**named, "annotations": {OWNER: owner}}}
+    return {"apiVersion": "v1", "kind": kind, "metadata": {**named, "labels": {OWNER: owner}}}
 
 
 UNKNOWN = object()

@@ -1,0 +1,88 @@
+"""What tests of the Kyma gateway share: handshakes with it, and stand-ins for what the lab has no controllers for."""
+
+import json
+import socket
+import ssl
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+
+from cryptography import x509
+
+from tests.e2e.conftest import Lab, meanwhile
+
+ADDRESS = "10.77.0.11"
+PROXY_ADDRESS = "10.77.0.99"
+ALL_PASSED = "10 passed, 0 failed, 0 skipped"
+OVERRIDES = {"installer": "overrides", "kyma-project.io/installation": ""}
+TAKING_OVER = {"gatewayTakeOver": "true", "gatewayApiserverProxy": "true", "gatewayLegacyInstaller": "true"}
+
+_KEY_MARKS = (
+    "PRIVATE KEY",
+    *(b64encode(b"-----BEGIN " + kind)[:24].decode() for kind in (b"PRIVATE", b"EC PRIV", b"RSA PRI")),
+)
+
+
+def expect_no_private_key(text: str, place: str) -> None:
+    """None as it is, and none in Base64."""
+    assert not [mark for mark in _KEY_MARKS if mark in text], f"a private key is in the {place}"
+
+
+@contextmanager
+def attended(lab: Lab, namespace: str = "kyma-system") -> Iterator[None]:
+    """Stand in for what the lab has no controllers for: addresses of load balancers, and Gardener's DNS."""
+    address = json.dumps({"status": {"loadBalancer": {"ingress": [{"ip": PROXY_ADDRESS}]}}})
+    ready = json.dumps({"status": {"state": "Ready"}})
+    patches = [("service", "apiserver-proxy-ssl", address)]
+    patches += [("dnsentry", name, ready) for name in ("kyma-gateway", "apiserver-proxy")]
+
+    def attend() -> None:
+        for kind, name, patch in patches:
+            what = ("-n", namespace, "patch", kind, name, "--subresource=status")
+            lab.kubectl("target", *what, "--type=merge", "-p", patch, check=False)
+
+    with meanwhile(attend):
+        yield
+
+
+def presented(host: str, ca: str = "") -> x509.Certificate:
+    """The certificate that the gateway presents for a host; `ca` (PEM) must have signed it, if given."""
+    context = ssl.create_default_context(cadata=ca) if ca else ssl._create_unverified_context()  # noqa: S323
+    with (
+        closing(socket.create_connection((ADDRESS, 443), 10)) as plain,
+        context.wrap_socket(plain, server_hostname=host) as tls,
+    ):
+        return x509.load_der_x509_certificate(tls.getpeercert(binary_form=True) or b"")
+
+
+def load(pem: str) -> x509.Certificate:
+    """The first certificate of a PEM text."""
+    return x509.load_pem_x509_certificate(pem.encode())
+
+
+@dataclass
+class Callers:
+    """Connect anew without pause, and remember which certificates were presented and what was refused."""
+
+    host: str
+    ca: str = ""
+    seen: list[x509.Certificate] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    @property
+    def latest(self) -> set[x509.Certificate]:
+        """The certificates that were presented lately."""
+        return set(self.seen[-50:])
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Connect beside what is done in the context."""
+        with meanwhile(self._call, 0.005), meanwhile(self._call, 0.005):
+            yield
+
+    def _call(self) -> None:
+        try:
+            self.seen.append(presented(self.host, self.ca))
+        except OSError as error:
+            self.failures.append(str(error))

@@ -1,0 +1,231 @@
+"""The life of a stack's objects: no change, however it ends, loses what serves, or ends well and lacks something."""
+
+import json
+import re
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from pulumi import automation
+
+from tests.e2e.conftest import CLUSTERS, Lab, Project, configure, eventually
+
+CLIENT = {"kubeconfig": ".lab/client.kubeconfig", "domain": "life.client.test"}
+CLIENT2 = {"kubeconfig": ".lab/client2.kubeconfig", "domain": "life.client2.test"}
+BASE: dict[str, Any] = {
+    "namespace": "life",
+    "target": {"kubeconfig": ".lab/target.kubeconfig"},
+    "clients": {"client": CLIENT},
+    "hosts": {"httpbin": {"domain": "life.target.test"}},
+}
+GATEWAY = {"gatewayMode": "selfSigned", "gatewayDomain": "life-gateway.target.test"}
+# Every key that does not choose a cluster; each change is made, killed half-way, and taken back.
+CHANGES: dict[str, dict[str, Any]] = {
+    "certificates": {
+        "keyAlgorithm": "ECDSA-P384",
+        "caValidityDays": "1000",
+        "validityDays": "200",
+        "renewBeforeDays": "20",
+        "generation": "2",
+    },
+    "client": {
+        "clients": {
+            "client": {
+                **CLIENT,
+                "domain": "other.client.test",
+                "callers": ["life/curl", "default"],
+                "networkPolicy": "none",
+                "gatewayPassthrough": True,
+            }
+        },
+        "clientImage": "lab.local/curl:lab",
+    },
+    "host": {
+        "hosts": {"httpbin": {"domain": "other.target.test", "methods": ["GET", "PUT"], "paths": ["/headers"]}},
+        "target": {"kubeconfig": ".lab/target.kubeconfig", "gatewayPassthrough": True},
+    },
+    "more": {
+        "clients": {"client": CLIENT, "client2": CLIENT2},
+        "hosts": {
+            "httpbin": {"domain": "life.target.test", "clients": ["client", "client2"]},
+            "second": {"domain": "second.target.test", "clients": ["client2"]},
+        },
+    },
+    "namespace": {"namespace": "life-b", "confirm": ["namespace=life-b", "namespace=life"]},
+    "gateway": {
+        **GATEWAY,
+        "gatewayCiphers": "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "gatewayKeyAlgorithm": "ECDSA-P384",
+        "gatewayLegacyInstaller": "true",
+        "gatewayServiceEntries": "api.life.example",
+    },
+}
+KILLED_AFTER_SECONDS = (3.5, 5.0, 6.5)
+
+
+@dataclass
+class Life:
+    """A live stack of the demo, and each cluster's objects from before."""
+
+    project: Project
+    lab: Lab
+    stack: automation.Stack
+    before: dict[str, set[str]]
+
+    def set(self, **changes: object) -> None:
+        """Make the config the basic one with these changes."""
+        wanted = {**BASE, **changes}
+        kept = {f"kyma-mtls:{key}" for key in ("platform", "targetImage", "clientImage", *wanted)}
+        stale = {key for key in self.stack.get_all_config() if key.startswith("kyma-mtls:")} - kept
+        if stale:
+            self.stack.remove_all_config(sorted(stale))
+        configure(self.stack, **wanted)
+
+    def kill_up(self, seconds: float) -> None:
+        """Start `pulumi up` and kill it some seconds later, as no one can prevent."""
+        process = self.project.start_up(self.stack)
+        try:
+            process.wait(seconds)
+        except Exception:  # it runs still, as it should
+            process.send_signal(signal.SIGKILL)
+        process.wait()
+        time.sleep(1)  # until the plugins have noticed
+        self.stack.cancel()
+
+    def up(self) -> None:
+        """Deploy; where an interrupted deletion has been taken back, as the error says."""
+        try:
+            self.stack.up()
+        except automation.CommandError as error:
+            if "`pulumi up --refresh` makes anew" not in str(error):
+                raise
+            self.stack.up(refresh=True)
+
+    def expect_whole(self, domain: str, namespace: str = "life") -> None:
+        """Whatever the state has is there, and the host is served."""
+        for resource in (self.stack.export_stack().deployment or {})["resources"]:
+            if resource["type"].startswith("kubernetes:") and not resource["type"].endswith("Patch"):
+                self._expect_object(resource)
+        url = f"http://{domain}/headers"
+        eventually(lambda: self.lab.status(namespace, url) == "200", f"{domain} is served", 60)
+
+    def _expect_object(self, resource: dict[str, Any]) -> None:
+        if resource.get("external"):
+            return
+        provider = resource["provider"].rpartition("::")[0].rpartition("::")[2]
+        cluster = {"target": "target", "clients.client": "client", "clients.client2": "client2"}[provider]
+        metadata = resource["outputs"]["metadata"]
+        group = resource["outputs"]["apiVersion"].rpartition("/")[0]
+        kind = f"{resource['outputs']['kind'].lower()}{'.' + group if '.' in group else ''}"
+        scope = ("-n", metadata["namespace"]) if metadata.get("namespace") else ()
+        self.lab.kubectl(cluster, *scope, "get", kind, metadata["name"])
+
+
+@pytest.fixture(scope="module")
+def life(lab: Lab, project: Project) -> Iterator[Life]:
+    stack = project.stack("life", **BASE)
+    before = {cluster: lab.objects(cluster) for cluster in CLUSTERS}
+    stack.up()
+    yield Life(project, lab, stack, before)
+    stack.destroy()
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_change_that_is_killed_repeated_and_taken_back_leaves_a_whole_stack(life: Life, name: str) -> None:
+    change = CHANGES[name]
+    for seconds in KILLED_AFTER_SECONDS:
+        life.set(**change)
+        life.kill_up(seconds)
+    life.up()
+    hosts, namespace = change.get("hosts", BASE["hosts"]), change.get("namespace", "life")
+    if name != "client":  # its curl has gone: the callers are named
+        life.expect_whole(hosts["httpbin"]["domain"], namespace)
+    back = {"confirm": change["confirm"]} if "confirm" in change else {}
+    life.set(**back)
+    life.kill_up(KILLED_AFTER_SECONDS[1])
+    life.set(**change)
+    life.kill_up(KILLED_AFTER_SECONDS[2])
+    life.set(**back)
+    life.up()
+    life.expect_whole("life.target.test")
+    life.stack.preview(expect_no_changes=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"namespace": "life-b"}, "namespace"),
+        ({"clients": {"client": CLIENT2}}, r"clients\.client"),
+        (
+            {
+                "target": {"kubeconfig": ".lab/client.kubeconfig"},
+                "clients": {"client": {"kubeconfig": ".lab/target.kubeconfig"}},
+            },
+            "target",
+        ),
+    ],
+    ids=["namespace", "other-cluster", "exchanged-clusters"],
+)
+def test_interruption_is_refused_before_anything_is_touched(life: Life, change: dict[str, Any], key: str) -> None:
+    before = {cluster: life.lab.objects(cluster) for cluster in CLUSTERS}
+    life.set(**change)
+    for attempt in (life.stack.preview, life.stack.up):
+        with pytest.raises(automation.CommandError, match=rf"kyma-mtls:{key}: changes from .*confirm\[0\]"):
+            attempt()
+    life.set()
+    for cluster in CLUSTERS:
+        assert life.lab.objects(cluster) - before[cluster] == set()
+    life.stack.preview(expect_no_changes=True)
+    life.expect_whole("life.target.test")
+
+
+def test_confirmed_move_to_another_cluster_leaves_nothing_in_the_old_one(life: Life) -> None:
+    def uid(cluster: str) -> str:
+        return life.lab.kubectl(cluster, "get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}")
+
+    life.set(clients={"client": CLIENT2}, confirm=[f"clients.client={uid('client2')}"])
+    life.up()
+    assert life.lab.objects("client") == life.before["client"]
+    url = "http://life.target.test/headers"
+    eventually(lambda: life.lab.status("life", url, cluster="client2") == "200", "it is served from there")
+    life.set(confirm=[f"clients.client={uid('client')}"])
+    life.up()
+    assert life.lab.objects("client2") == life.before["client2"]
+    life.set()
+    life.expect_whole("life.target.test")
+
+
+def test_deleted_object_is_told_and_refresh_brings_it_back(life: Life) -> None:
+    life.lab.kubectl("client", "-n", "istio-system", "delete", "secret", "client-credential-life")
+    for attempt in (life.stack.preview, life.stack.up):
+        with pytest.raises(automation.CommandError) as told:
+            attempt()
+        assert re.search(r"has no Secret istio-system/client-credential-life, which this stack made", str(told.value))
+        assert "`pulumi up --refresh`" in str(told.value)
+    life.stack.up(refresh=True)
+    life.expect_whole("life.target.test")
+
+
+def test_object_that_an_interrupted_update_left_is_told(life: Life) -> None:
+    found = json.loads(
+        life.lab.kubectl("target", "-n", "istio-system", "get", "secret", "kyma-mtls-certs-life-httpbin", "-o", "json")
+    )
+    left = {key: found[key] for key in ("apiVersion", "kind", "type")}
+    life.lab.apply(
+        "target", left | {"metadata": {"name": "left", "namespace": "life", "labels": found["metadata"]["labels"]}}
+    )
+    told = life.stack.preview().stdout
+    assert (
+        "has Secret life/left, which an interrupted update of this stack left; `kubectl -n life delete secret left`"
+        in told
+    )
+    life.lab.kubectl("target", "-n", "life", "delete", "secret", "left")
+
+
+def test_destroy_leaves_the_clusters_as_they_were_found(life: Life) -> None:
+    life.stack.destroy()
+    for cluster, before in life.before.items():
+        assert life.lab.objects(cluster) == before, cluster
