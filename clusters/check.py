@@ -91,7 +91,7 @@ def _check_gateway(
 
 def _raw_servers(cluster: Cluster, labels: Mapping[str, str]) -> Iterator[str]:
     """Gateways with servers that Istio does not terminate, on the gateway with these labels."""
-    for gateway in cluster.read("/apis/networking.istio.io/v1/gateways")["items"]:
+    for gateway in cluster.items("/apis/networking.istio.io/v1/gateways"):
         spec = gateway["spec"]
         if not set(spec.get("selector", {}).items()) <= set({**labels, "app": f"istio-{labels['istio']}"}.items()):
             continue

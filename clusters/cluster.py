@@ -68,10 +68,13 @@ class Cluster:
         resource = self._kinds(api_version).get(kind)
         if not resource:
             return []
-        found = self.read(
-            f"{_root(api_version)}/{resource['name']}?{urlencode({'labelSelector': label})}", _METADATA_LIST
-        )
-        return [dict(item["metadata"]) for item in found["items"]] if found else []
+        query = urlencode({"labelSelector": label})
+        found = self.items(f"{_root(api_version)}/{resource['name']}?{query}", _METADATA_LIST)
+        return [dict(item["metadata"]) for item in found]
+
+    def items(self, path: str, accept: str = "application/json") -> list[dict[str, Any]]:
+        """Return the objects of the list at this path; none if the cluster has no such kind."""
+        return list((self.read(path, accept) or {}).get("items") or [])
 
     def path(self, api_version: str, kind: str, namespace: str, name: str) -> str | None:
         """Return the path of an object; None if the cluster has no such kind."""

@@ -84,7 +84,7 @@ def _has_to_give_up(target: Cluster) -> bool:
 def _users(target: Cluster) -> Iterator[str]:
     """What refers to the operator's gateway, the operator's own objects aside."""
     for group, plural in (("gateway.kyma-project.io/v2", "apirules"), ("networking.istio.io/v1", "virtualservices")):
-        for item in target.read(f"/apis/{group}/{plural}")["items"]:
+        for item in target.items(f"/apis/{group}/{plural}"):
             gateways, metadata = (item["spec"].get("gateway"), *item["spec"].get("gateways", [])), item["metadata"]
             is_operators = metadata.get("labels", {}).get("kyma-project.io/module") == "api-gateway"
             if "kyma-system/kyma-gateway" in gateways and not is_operators:

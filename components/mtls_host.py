@@ -71,7 +71,7 @@ class MtlsHost(pulumi.ComponentResource):
     def __init__(self, name: str, args: MtlsHostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("kyma-mtls:index:MtlsHost", name, None, opts)
         self._name, self._args, self._opts = name, args, pulumi.ResourceOptions(parent=self)
-        bundle = pulumi.Output.all(*args.ca_certificates).apply(lambda found: "".join(dict.fromkeys(found)))
+        bundle = pulumi.Output.all(*args.ca_certificates).apply(_joined)
         self.secret = credential_secret(
             f"{name}-certs",
             in_istio_system(self._named("kyma-mtls-certs")),
@@ -174,3 +174,9 @@ class MtlsHost(pulumi.ComponentResource):
 
     def _own(self, name: str) -> dict[str, Any]:
         return {"name": name, "namespace": self._args.namespace}
+
+
+def _joined(pems: Sequence[str | None]) -> str:
+    """Join PEM texts, each of them once."""
+    # There are none when `pulumi destroy --run-program` meets a stack that was never finished.
+    return "".join(dict.fromkeys(filter(None, pems)))

@@ -6,7 +6,7 @@ import pulumi
 
 from clusters import Clusters
 from components.lifecycle import Lifecycle
-from settings import Settings
+from settings import ConfigError, Settings
 from settings.gateway import GatewayMode
 
 
@@ -21,9 +21,13 @@ def facts(settings: Settings, clusters: Clusters) -> dict[str, str]:
 
 async def check_whole(lifecycles: Collection[Lifecycle]) -> None:
     """Raise RunError if an object that the state has is gone from its cluster; warn of what a killed update left."""
-    for stray in [line for lifecycle in lifecycles for line in await lifecycle.strays()]:
+    try:
+        lost = [line for lifecycle in lifecycles for line in await lifecycle.missing()]
+        strays = [line for lifecycle in lifecycles for line in await lifecycle.strays()]
+    except ConfigError as error:
+        raise pulumi.RunError(str(error)) from None
+    for stray in strays:
         pulumi.log.warn(stray)
-    lost = [line for lifecycle in lifecycles for line in await lifecycle.missing()]
     if lost:
         lines = "\n".join(lost)
         raise pulumi.RunError(f"{lines}\n`pulumi up --refresh` makes anew what somebody else has deleted")

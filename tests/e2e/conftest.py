@@ -166,13 +166,13 @@ class Project:
         return stack
 
     @contextmanager
-    def deployment(self, name: str, **config: object) -> Iterator[Deployed]:
-        """A stack to deploy, destroyed at the end, whatever became of it."""
+    def deployment(self, name: str, *, run_program: bool = False, **config: object) -> Iterator[Deployed]:
+        """A stack to deploy, destroyed at the end, whatever became of it; with `--run-program` if so asked."""
         deployed = Deployed(self.stack(name, **config))
         try:
             yield deployed
         finally:
-            deployed.stack.destroy()
+            deployed.stack.destroy(run_program=run_program)
 
     def verify(self, stack: automation.Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the verification as a user would."""

@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from cryptography import x509
 
@@ -16,7 +17,11 @@ ADDRESS = "10.77.0.11"
 PROXY_ADDRESS = "10.77.0.99"
 ALL_PASSED = "10 passed, 0 failed, 0 skipped"
 OVERRIDES = {"installer": "overrides", "kyma-project.io/installation": ""}
-TAKING_OVER = {"gatewayTakeOver": "true", "gatewayApiserverProxy": "true", "gatewayLegacyInstaller": "true"}
+TAKING_OVER: dict[str, Any] = {
+    "gatewayTakeOver": "true",
+    "gatewayApiserverProxy": "true",
+    "gatewayLegacyInstaller": "true",
+}
 
 _KEY_MARKS = (
     "PRIVATE KEY",

@@ -122,7 +122,11 @@ def expect_modern_ciphers(lab: Lab) -> None:
 
 def test_failure_of_gardener_fails_up_with_its_message(lab: Lab, project: Project, gardener: x509.Certificate) -> None:
     before = lab.objects("target")
-    config = {"gatewayMode": "gardener", "gatewayDomain": "failing.target.test", "gatewayIssuer": "issuers/none"}
+    config: dict[str, Any] = {
+        "gatewayMode": "gardener",
+        "gatewayDomain": "failing.target.test",
+        "gatewayIssuer": "issuers/none",
+    }
     config |= {"namespace": "failing", "gatewayWaitMinutes": "1", "validityDays": "90"}
     with project.deployment("failing", **config) as deployed:
         said = refusal(deployed.up)

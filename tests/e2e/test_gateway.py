@@ -55,7 +55,7 @@ Scan = dict[str, list[str]]
 def default(lab: Lab, project: Project, before: object) -> Iterator[Deployed]:  # noqa: ARG001 - which is asked for first
     """The cluster's default gateway, with all that the documents tell of, by a CA of the stack's own."""
     config = {"gatewayMode": "selfSigned", "gatewayDomain": DOMAIN, "gatewayServiceEntries": "www.internet.test"}
-    with project.deployment("default", **config, **TAKING_OVER) as stack:
+    with project.deployment("default", **TAKING_OVER | config) as stack:
         with attended(lab):
             stack.up()
         yield stack
@@ -65,8 +65,8 @@ def default(lab: Lab, project: Project, before: object) -> Iterator[Deployed]:  
 def beside(lab: Lab, project: Project, default: Deployed) -> Iterator[Deployed]:  # noqa: ARG001 - beside which it is
     """A gateway of a stack's own beside it, without a domain and with the documents' ciphers."""
     config = {"gatewayMode": "selfSigned", "gatewayCiphers": "documented", "gatewayKeyAlgorithm": "RSA-2048"}
-    parts = {"gatewayApiserverProxy": "true", "gatewayLegacyInstaller": "true"}
-    with project.deployment("beside", namespace="beside", **config, **parts) as stack:
+    config |= {"namespace": "beside", "gatewayTakeOver": "false"}
+    with project.deployment("beside", **TAKING_OVER | config) as stack:
         with attended(lab, "beside"):
             stack.up()
         yield stack
@@ -241,7 +241,7 @@ def test_changed_certificate_reaches_envoy_without_a_refused_connection(default:
     assert new_ca.public_key() != old_ca.public_key()
 
 
-def own_config(server: Holder) -> dict[str, str]:
+def own_config(server: Holder) -> dict[str, Any]:
     certificate = {"gatewayCertificate": server.pem + MIDDLE_CA.pem, "gatewayKey": server.key_pem}
     return {"gatewayMode": "own", "gatewayDomain": DOMAIN, **certificate}
 

@@ -3,9 +3,10 @@ do what the API Gateway module would, and no request is sent through an APIRule.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
@@ -102,12 +103,11 @@ def test_platform_kyma_waits_for_its_api_rule_and_gives_the_istio_cr_back(kyma: 
 
 def test_kymas_gateway_is_taken_over_and_given_back(kyma: Lab, project: Project) -> None:
     config = {"platform": "kyma", "gatewayMode": "selfSigned", "gatewayDomain": "kyma.target.test"}
-    first, other = (Deployed(project.stack(name, namespace=name, gatewayTakeOver="true", **config)) for name in STACKS)
+    confirmed = ["gatewayTakeOver=false"]
     with operated(kyma):
         before = kyma.objects("target")
-        try:
+        with deployment(project, STACKS[0], **config) as first:
             first.up()
-            confirmed = ["gatewayTakeOver=false"]
             first.up(gatewayTakeOver="false", confirm=confirmed)
             assert module(kyma)["spec"] == {"enableKymaGateway": True}
             eventually(lambda: is_kymas(kyma), "Kyma's own gateway is back")
@@ -119,15 +119,17 @@ def test_kymas_gateway_is_taken_over_and_given_back(kyma: Lab, project: Project)
             assert gateway["gateway"] == "kyma-system/kyma-gateway"
             presented("x.kyma.target.test", gateway["caCertificate"])
             first.stack.preview(expect_no_changes=True)
-            for command in (other.stack.preview, other.up):
-                print(refusal(command))
-            other.stack.destroy(run_program=True)
+            with deployment(project, STACKS[1], **config) as other:
+                assert re.search(r"conflict .*\.metadata\.labels\.kyma-mtls/owner", refusal(other.up))
             assert module(kyma)["spec"] == {"enableKymaGateway": False}, (
                 "the other gives back nothing that it never had"
             )
+            first.stack.preview(expect_no_changes=True)
             assert "--run-program" in refusal(first.stack.destroy)
-        finally:
-            other.stack.destroy(run_program=True)
-            first.stack.destroy(run_program=True)
         assert module(kyma)["spec"] == {"enableKymaGateway": True}
-        eventually(lambda: kyma.objects("target") == before, "Kyma's own gateway is back, and nothing else")
+        eventually(lambda: is_kymas(kyma), "Kyma's own gateway is back")
+        assert kyma.objects("target") == before, "and nothing else"
+
+
+def deployment(project: Project, name: str, **config: str) -> AbstractContextManager[Deployed]:
+    return project.deployment(name, run_program=True, namespace=name, gatewayTakeOver="true", **config)
