@@ -44,7 +44,7 @@ def options(path: str, *, vacated: bool = False) -> pulumi.ResourceOptions:
 
 providers = {
     path: k8s.Provider(
-        path,
+        f"{path}-{cluster.uid}",  # another cluster is another provider: the old one stays until its objects are gone
         kubeconfig=placed.secret(cluster.kubeconfig),
         cluster_identifier=cluster.uid,
         enable_secret_mutable=True,
@@ -79,4 +79,14 @@ pulumi.export("caExpiry", certificates.ca.expiry)
 pulumi.export("hosts", hosts)
 pulumi.export("clients", calling.clients)
 pulumi.export("signingRequests", calling.signing_requests)
-pulumi.run(lambda: placement.check_whole(lifecycles.values()))
+
+
+async def check_whole() -> None:
+    """Fail if an object of the stack is gone from its cluster."""
+    if lost := await placement.missing(lifecycles.values()):
+        remedy = "`pulumi up --refresh` makes anew what somebody deleted; before a destroy, `pulumi refresh` forgets it"
+        pulumi.log.error("\n".join([*lost, remedy]))
+        sys.exit(_USER_WAS_TOLD)
+
+
+pulumi.run(check_whole)

@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
+
+import yaml
 
 from clusters.cluster import Cluster, connect
 from clusters.side_by_side import side_by_side
@@ -15,6 +18,8 @@ _KYMA_ISTIO = ("operator.kyma-project.io", "has no Kyma Istio module; add it, or
 _API_GATEWAY = ("gateway.kyma-project.io", "has no Kyma API Gateway module; add it, or set platform to istio")
 _RAW_PROTOCOLS = {"TCP", "TLS", "MONGO", "REDIS", "MYSQL"}
 _RAW_MODES = {"PASSTHROUGH", "AUTO_PASSTHROUGH"}
+_MUTUAL_MODES = {"MUTUAL", "ISTIO_MUTUAL", "OPTIONAL_MUTUAL"}
+_FORWARDED = {"FORWARD_ONLY", "ALWAYS_FORWARD_ONLY"}
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ def _check_apart(clusters: Iterable[Cluster]) -> None:
 def _check_target(settings: Settings, cluster: Cluster) -> None:
     cluster.check_apis(_ISTIO, *([_API_GATEWAY] if settings.platform == Platform.KYMA else []))
     _check_gateway(cluster, INGRESS_GATEWAY, settings.target is not None and settings.target.gateway_passthrough)
+    _check_forwarding(settings, cluster)
 
 
 def _check_client(settings: Settings, name: str, cluster: Cluster) -> None:
@@ -80,26 +86,54 @@ def _check_gateway(
     service = f"istio-{labels['istio']}"
     if not may_be_missing and not cluster.read(f"/api/v1/namespaces/{ISTIO_SYSTEM}/services/{service}"):
         raise cluster.problem(f"has no Service {service} in {ISTIO_SYSTEM}")
-    raw = [] if passthrough else sorted(_raw_servers(cluster, labels))
-    if raw:
+    raw = dict(_raw_servers(cluster, labels))
+    policy = f"without looking at a host, through {service}; a policy of this stack would end that"
+    if impossible := sorted(name for name, with_certificate in raw.items() if with_certificate):
         raise cluster.problem(
-            f"passes TLS or TCP through {service} by Gateway {', '.join(raw)}, which a policy of this stack would end; "
-            "set this to true, or move them to another gateway",
+            f"serves TCP with client certificates by Gateway {', '.join(impossible)}, {policy}; move them elsewhere"
+        )
+    if raw and not passthrough:
+        raise cluster.problem(
+            f"passes TLS or TCP by Gateway {', '.join(sorted(raw))}, {policy}; set this to true, or move them to "
+            "another one",
             f"{cluster.access.path}.gatewayPassthrough",
         )
 
 
-def _raw_servers(cluster: Cluster, labels: Mapping[str, str]) -> Iterator[str]:
-    """Gateways with servers that Istio does not terminate, on the gateway with these labels."""
+def _raw_servers(cluster: Cluster, labels: Mapping[str, str]) -> Iterator[tuple[str, bool]]:
+    """Yield each Gateway that serves something else than HTTP on the gateway with these labels.
+
+    The second value says whether it asks for client certificates: Istio then sees a principal.
+    """
+    on_it = set({**labels, "app": f"istio-{labels['istio']}"}.items())
     for gateway in cluster.items("/apis/networking.istio.io/v1/gateways"):
-        spec = gateway["spec"]
-        if not set(spec.get("selector", {}).items()) <= set({**labels, "app": f"istio-{labels['istio']}"}.items()):
-            continue
-        for server in spec.get("servers", []):
-            is_raw = server["port"]["protocol"].upper() in _RAW_PROTOCOLS
-            if is_raw or server.get("tls", {}).get("mode") in _RAW_MODES:
-                yield f"{gateway['metadata']['namespace']}/{gateway['metadata']['name']}"
-                break
+        spec, metadata = gateway["spec"], gateway["metadata"]
+        servers = spec.get("servers", []) if set(spec.get("selector", {}).items()) <= on_it else []
+        raw = [server for server in servers if server["port"]["protocol"].upper() in _RAW_PROTOCOLS]
+        raw += [server for server in servers if _mode(server) in _RAW_MODES]
+        if raw:
+            yield f"{metadata['namespace']}/{metadata['name']}", any(_mode(server) in _MUTUAL_MODES for server in raw)
+
+
+def _mode(server: Mapping[str, Any]) -> str:
+    return str(server.get("tls", {}).get("mode", ""))
+
+
+def _check_forwarding(settings: Settings, cluster: Cluster) -> None:
+    """Refuse dns: identities where the ingress gateway lets callers write the header that names them."""
+    named = [name for name, client in settings.clients.items() if client.identity.startswith("dns:")]
+    admitted = [name for name in named if settings.hosts_of(name)]
+    if not admitted:
+        return
+    found = cluster.read(f"/api/v1/namespaces/{ISTIO_SYSTEM}/configmaps/istio") or {}
+    mesh = yaml.safe_load(found.get("data", {}).get("mesh", "")) or {}
+    mode = mesh.get("defaultConfig", {}).get("gatewayTopology", {}).get("forwardClientCertDetails", "")
+    if mode in _FORWARDED:
+        raise cluster.problem(
+            f"forwards the caller's own X-Forwarded-Client-Cert ({mode}), so that anybody could claim a DNS name; use "
+            "a spiffe:// identity, or set forwardClientCertDetails to SANITIZE_SET",
+            f"clients.{admitted[0]}.identity",
+        )
 
 
 def _check_service(cluster: Cluster, host: str, service: Service) -> None:

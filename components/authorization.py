@@ -5,6 +5,7 @@ gateway does not terminate, Istio sees no host: there such a DENY concerns every
 `passthrough` spares those, and with them requests for the host that came in without a client certificate.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +43,11 @@ def deny_others(
     methods: Sequence[str] = (),
     paths: Sequence[str] = (),
 ) -> pulumi.Resource:
-    """Deny requests for a domain at a gateway unless the peer is admitted, and method and path are named."""
+    """Deny requests for a domain at a gateway unless the peer is admitted, and method and path are named.
+
+    Another domain is another policy, so that the old domain is not served without one while it changes.
+    """
+    mark = hashlib.sha256(domain.encode()).hexdigest()[:8]
     hosts = {"hosts": [domain, f"{domain}:*"]}
     rules = [_unless_admitted(hosts, admitted, passthrough)]
     if methods:
@@ -50,7 +55,8 @@ def deny_others(
     if paths:
         rules.append(_of_peers({**hosts, "notPaths": list(paths)}))
     spec = {"selector": {"matchLabels": dict(gateway)}, "action": "DENY", "rules": rules}
-    return istio(resource, "AuthorizationPolicy", in_istio_system(name), spec, opts)
+    metadata = in_istio_system(pulumi.Output.concat(name, "-", mark))
+    return istio(f"{resource}-{mark}", "AuthorizationPolicy", metadata, spec, opts)
 
 
 def _unless_admitted(hosts: Mapping[str, Any], admitted: Identities, passthrough: bool) -> dict[str, Any]:

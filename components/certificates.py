@@ -161,7 +161,8 @@ def client_names(client: str, identity: str, domain: str) -> tuple[Subject, Name
 class SigningRequest(pulumi.ComponentResource):
     """Makes a private key (`key`, a Pulumi secret) and a certificate signing request for it (`request`), both PEM.
 
-    Whoever signs the request decides how long the certificate is valid: no renewal or generation changes the key.
+    Whoever signs the request decides how long the certificate is valid: no renewal, generation or other algorithm
+    changes the key.
     """
 
     key: pulumi.Output[str]
@@ -173,7 +174,8 @@ class SigningRequest(pulumi.ComponentResource):
     ) -> None:
         super().__init__("kyma-mtls:index:SigningRequest", name, None, opts)
         children = pulumi.ResourceOptions(parent=self)
-        key = _private_key(name, key_algorithm, children)
+        kept = pulumi.ResourceOptions(ignore_changes=["algorithm", "ecdsaCurve", "rsaBits"])
+        key = _private_key(name, key_algorithm, pulumi.ResourceOptions.merge(children, kept))
         request = tls.CertRequest(
             name,
             private_key_pem=key.private_key_pem,

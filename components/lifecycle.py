@@ -3,11 +3,10 @@
 An object that is created under a name of its own choosing is taken over if it is there already (server-side apply), and
 what is deleted goes by name. Hence, for every object of a stack:
 
-- it bears the label kyma-mtls/owner, whose value no two stacks share;
-- it is created only where no such object is, or where the stack's own was left behind by an update that was killed;
+- it bears the label kyma-mtls/owner, whose value no two stacks share, and names the resource that made it;
+- it is created only where no such object is, or where the same resource left it behind in an update that was killed;
 - it is deleted before it is replaced, so that no later deletion by name meets the new one;
-- it has to be in its cluster when the program ends, else `pulumi up` would call a deployment whole that is not; and
-  what bears the label, but is not in the program, is told: an update that was killed may have left it.
+- it has to be in its cluster when the program ends, else `pulumi up` would call a deployment whole that is not.
 """
 
 import asyncio
@@ -19,6 +18,7 @@ from typing import Any, Protocol, TypeVar
 import pulumi
 
 OWNER = "kyma-mtls/owner"
+RESOURCE = "kyma-mtls/resource"
 
 _AT_ONCE = 8
 _Answer = TypeVar("_Answer")
@@ -34,9 +34,6 @@ class ClusterReader(Protocol):
     def metadata(self, api_version: str, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
         """Return the metadata of an object; None if there is none."""
 
-    def labelled(self, api_version: str, kind: str, label: str) -> list[dict[str, Any]]:
-        """Return the metadata of every object of a kind that bears a label NAME=VALUE."""
-
 
 class Foreign(Exception):  # noqa: N818 - the engine shows the text alone
     """An object that the stack would create is somebody else's."""
@@ -49,13 +46,11 @@ class Lifecycle:
     name: tells the clusters of a stack apart
     owner: the stack's mark; known in previews once the stack has been deployed
     cluster: is asked for what is there
-    key: the config key by which other names are chosen, for errors
     """
 
     name: str
     owner: pulumi.Input[str]
     cluster: ClusterReader
-    key: str = "namespace"
     _objects: list[tuple[str, str, Any]] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
@@ -79,12 +74,11 @@ class Lifecycle:
             self._objects.append((props["api_version"], props["kind"], args.resource))
             metadata = dict(props["metadata"])
             metadata["labels"] = {**metadata.get("labels", {}), OWNER: self.owner}
-            others = (args.opts.hooks and args.opts.hooks.before_create) or []
-            hooks = pulumi.ResourceHookBinding(before_create=[*others, check])
-            if args.opts.hooks:
-                hooks.before_delete, hooks.on_error = args.opts.hooks.before_delete, args.opts.hooks.on_error
-            opts = pulumi.ResourceOptions.merge(args.opts, pulumi.ResourceOptions(delete_before_replace=True))
-            opts.hooks = hooks
+            metadata["annotations"] = {**metadata.get("annotations", {}), RESOURCE: args.name}
+            rule = pulumi.ResourceOptions(
+                delete_before_replace=True, hooks=pulumi.ResourceHookBinding(before_create=[check])
+            )
+            opts = pulumi.ResourceOptions.merge(args.opts, rule)
             return pulumi.ResourceTransformationResult({**props, "metadata": metadata}, opts)
 
         return pulumi.ResourceOptions(transformations=[apply])
@@ -94,22 +88,6 @@ class Lifecycle:
         lines = await asyncio.gather(*(self._missing(*described) for described in self._objects))
         return [line for line in lines if line]
 
-    async def strays(self) -> list[str]:
-        """Return a line for each object of the stack that the cluster has and the program does not know."""
-        owner = await pulumi.Output.from_input(self.owner).future()
-        ids = [await resource.id.future() for _, _, resource in self._objects]
-        if not owner or not all(ids):
-            return []  # what is not made yet cannot be told from what is left
-        known = {(kind, name) for (_, kind, _), name in zip(self._objects, ids, strict=True)}
-        label = f"{OWNER}={owner}"
-        lines = []
-        for api_version, kind in sorted({(api_version, kind) for api_version, kind, _ in self._objects}):
-            for found in await self._aside(self.cluster.labelled, api_version, kind, label):
-                namespace, name = found.get("namespace", ""), found["name"]
-                if (kind, f"{namespace}/{name}" if namespace else name) not in known:
-                    lines.append(self._stray(kind, namespace, name))
-        return lines
-
     def check(self, wanted: Mapping[str, Any]) -> None:
         """Raise Foreign if the cluster has an object with these inputs' kind and name that is not the stack's own."""
         metadata = wanted["metadata"]
@@ -117,13 +95,18 @@ class Lifecycle:
         if not isinstance(name, str) or not isinstance(namespace, str):
             return  # a name that is not known yet is a random one
         found = self.cluster.metadata(wanted["apiVersion"], kind, namespace, name)
-        if found is None or found.get("labels", {}).get(OWNER) == metadata["labels"][OWNER]:
+        if found is None:
             return
-        whose = "another stack made it" if OWNER in found.get("labels", {}) else "no stack made it"
-        raise Foreign(
-            f"kyma-mtls:{self.key}: cluster {self.cluster.host} has {_called(kind, namespace, name)} already, and "
-            f"{whose}; remove it, or choose other names"
-        )
+        owner, resource = found.get("labels", {}).get(OWNER), found.get("annotations", {}).get(RESOURCE)
+        if owner is None:
+            whose = "no stack made it; remove it, or choose another namespace (gatewayTakeOver: another gateway)"
+        elif owner != metadata["labels"][OWNER]:
+            whose = "another stack made it; choose another namespace (gatewayTakeOver: another gateway)"
+        elif resource != metadata["annotations"][RESOURCE]:
+            whose = f"it is {resource} of this stack: remove that by one `pulumi up`, and add this by the next"
+        else:
+            return
+        raise Foreign(f"cluster {self.cluster.host} has {_called(kind, namespace, name)} already, and {whose}")
 
     def _hook(self, ending: str, *, on_dry_run: bool) -> pulumi.ResourceHook:
         async def is_free(args: pulumi.ResourceHookArgs) -> None:
@@ -140,13 +123,6 @@ class Lifecycle:
         if await self._aside(self.cluster.metadata, api_version, kind, namespace, name):
             return None
         return f"cluster {self.cluster.host} has no {_called(kind, namespace, name)}, which this stack made"
-
-    def _stray(self, kind: str, namespace: str, name: str) -> str:
-        scope = f" -n {namespace}" if namespace else ""
-        return (
-            f"cluster {self.cluster.host} has {_called(kind, namespace, name)}, which an interrupted update of this "
-            f"stack left; `kubectl{scope} delete {kind.lower()} {name}` removes it"
-        )
 
     def _aside(self, ask: Callable[..., _Answer], *args: object) -> Awaitable[_Answer]:
         # The event loop's own threads may all be waiting for the engine, which waits for a hook.

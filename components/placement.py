@@ -25,17 +25,32 @@ class Placement(pulumi.ComponentResource):
         self.register_outputs({})
 
     def secret(self, value: str) -> pulumi.Output[str]:
-        """Return the value as a secret once the facts are recorded. `depends_on` does not wait without children."""
+        """Return the value as a secret, known once the facts are recorded.
+
+        `depends_on` a component waits for its children only; this one has none.
+        """
         return self.urn.apply(lambda _: pulumi.Output.secret(value))
 
 
 def check_confirmed(old: Mapping[str, object], new: Mapping[str, object], confirmed: Collection[str]) -> None:
-    """Raise Interruption, naming every change that is not confirmed."""
-    changed = {key: value for key, value in new.items() if key in old and old[key] != value}
-    missing = [key for key in changed if f"{key}={changed[key]}" not in confirmed]
-    if missing:
-        places = enumerate(missing, start=len(confirmed))
-        raise Interruption("\n".join(_told(key, old[key], new[key], place) for place, key in places))
+    """Raise Interruption, naming every change that is not confirmed, or that no confirmation allows."""
+    changed = [key for key in new if key in old and old[key] != new[key]]
+    refused = {}
+    if "platform" in changed:
+        refused["platform"] = (
+            f"kyma-mtls:platform: cannot change from {old['platform']} to {new['platform']}: old routes would be in "
+            "the way of the new ones; `pulumi destroy` first"
+        )
+    if old.get("gatewayTakeOver") == "true" and old.get("target") != new.get("target"):
+        refused["target"] = (
+            "kyma-mtls:target: cannot change or go while gatewayTakeOver is true: its gateway has to be given back; "
+            "set gatewayTakeOver to false, `pulumi up`, and change the target then"
+        )
+    unconfirmed = [key for key in changed if key not in refused and f"{key}={new[key]}" not in confirmed]
+    places = enumerate(unconfirmed, start=len(confirmed))
+    lines = [*refused.values(), *(_told(key, old[key], new[key], place) for place, key in places)]
+    if lines:
+        raise Interruption("\n".join(lines))
 
 
 def _told(key: str, old: object, new: object, place: int) -> str:

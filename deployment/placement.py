@@ -2,8 +2,6 @@
 
 from collections.abc import Collection
 
-import pulumi
-
 from clusters import Clusters
 from components.lifecycle import Lifecycle
 from settings import ConfigError, Settings
@@ -19,15 +17,9 @@ def facts(settings: Settings, clusters: Clusters) -> dict[str, str]:
     return known
 
 
-async def check_whole(lifecycles: Collection[Lifecycle]) -> None:
-    """Raise RunError if an object that the state has is gone from its cluster; warn of what a killed update left."""
+async def missing(lifecycles: Collection[Lifecycle]) -> list[str]:
+    """Return a line for each object that the state has and its cluster lacks."""
     try:
-        lost = [line for lifecycle in lifecycles for line in await lifecycle.missing()]
-        strays = [line for lifecycle in lifecycles for line in await lifecycle.strays()]
+        return [line for lifecycle in lifecycles for line in await lifecycle.missing()]
     except ConfigError as error:
-        raise pulumi.RunError(str(error)) from None
-    for stray in strays:
-        pulumi.log.warn(stray)
-    if lost:
-        lines = "\n".join(lost)
-        raise pulumi.RunError(f"{lines}\n`pulumi up --refresh` makes anew what somebody else has deleted")
+        return [str(error)]

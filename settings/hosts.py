@@ -13,6 +13,7 @@ from settings.values import Domain, Label, Name, Port, each_once, ended, refuse
 _SEGMENT = r"([A-Za-z0-9._~!$&'()+,;=:@-]|%[0-9A-Fa-f]{2})"
 _PATH = rf"(/{_SEGMENT}+)*/({_SEGMENT}*|\*)"
 _DOT_SEGMENT = re.compile(r"/\.\.?(/|$)")
+_HTTP_PORT = 80
 _OWNED_BY_THE_CLUSTER = re.compile(r"istio-system|kube-.*")
 
 
@@ -58,6 +59,12 @@ class Service(Section):
     port: Port = Field(description="Names the Service's port, by its number")
 
 
+def _external_port(value: int) -> int:
+    if value == _HTTP_PORT:
+        raise ValueError("the port at which callers ask for the host in plain HTTP")
+    return value
+
+
 class ExternalCredential(Section):
     """What a client shows to a partner's host."""
 
@@ -82,7 +89,9 @@ class External(Section):
     certificate_authority: Annotated[CertificateAuthority, AfterValidator(_required_authority)] = Field(
         description="Trusts the host's certificate if one of these CAs signed it, PEM"
     )
-    port: Port = Field(default=443, description="Calls the host at this port")
+    port: Annotated[Port, AfterValidator(_external_port)] = Field(
+        default=443, description="Calls the host at this port; not 80, where callers ask for it in plain HTTP"
+    )
     credentials: dict[Name, ExternalCredential] = Field(
         default={},
         description="Gives credentials to clients, by the client's name. For a client without one, the stack has a "

@@ -21,6 +21,7 @@ from settings.section import PROJECT, Entry, Reading, Section, is_list, keys, wi
 from settings.values import LABEL, TEXT_OR_NUMBER, Days, KeyAlgorithm, Name, each_once, nearest, refuse
 
 _OWNED_BY_OTHERS = re.compile(r"default|istio-system|kyma-system|kyma-installer|kube-.*")
+_LONGEST_NAMESPACE = 30
 _CONFIRMATION = r"[A-Za-z][A-Za-z0-9._-]*=.*"
 _BY_NAME = ("clients", "hosts")
 # They are judged by each other: if one is wrong, nothing can be said of the rest.
@@ -36,7 +37,9 @@ class Platform(StrEnum):
 
 def _namespace(value: str) -> str:
     if value and not re.fullmatch(LABEL, value):
-        raise ValueError("not a namespace's name: at most 63 lower-case letters, digits and hyphens")
+        raise ValueError("not a namespace's name: lower-case letters, digits and hyphens")
+    if len(value) > _LONGEST_NAMESPACE:
+        raise ValueError(f"longer than {_LONGEST_NAMESPACE} characters: names of objects begin with it")
     if _OWNED_BY_OTHERS.fullmatch(value):
         raise ValueError("belongs to the cluster; the stack makes (and destroys) a namespace of its own")
     return value

@@ -1,4 +1,4 @@
-"""Verify a deployed stack: a line for each promise, by host and client."""
+"""Verify a deployed stack: a line for each promise, by host, client and cluster."""
 
 import argparse
 import sys
@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from settings import ConfigError
 from verification import clients as client_promises
-from verification import gateway
+from verification import gateway, leftovers
 from verification import hosts as host_promises
 from verification.checks import Check
 from verification.runner import Verdict, run
@@ -38,10 +38,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def chosen_checks(stack: DeployedStack, hosts: Collection[str], clients: Collection[str]) -> list[Check]:
-    """Connect to the clusters of these clients, and return the checks of these hosts and clients, of all by default."""
+    """Connect to the clusters of these clients, and return the checks of these hosts and clients, of all by default.
+
+    What is about no host and no client is tried by default only; it needs the target cluster, too.
+    """
     _check_names("host", hosts, stack.settings.hosts)
     _check_names("client", clients, stack.settings.clients)
-    connected = stack.connect([name for name in stack.settings.own_clients if not clients or name in clients])
+    names = [name for name in stack.settings.own_clients if not clients or name in clients]
+    connected = stack.connect(names, target=not hosts and not clients)
     checks = [check for check in every_check(connected) if concerns(check, hosts, clients)]
     if not checks:
         raise ConfigError(f"stack {stack.name} promises nothing of what was asked for")
@@ -55,6 +59,7 @@ def every_check(stack: DeployedStack) -> Iterator[Check]:
     for client in stack.settings.clients:
         yield from client_promises.checks(stack, client)
     yield from gateway.checks(stack)
+    yield from leftovers.checks(stack)
 
 
 def concerns(check: Check, hosts: Collection[str], clients: Collection[str]) -> bool:
@@ -84,7 +89,8 @@ def _parser() -> argparse.ArgumentParser:
             action="extend",
             default=[],
             metavar="NAME",
-            help=f"only what is promised about these {kind}s of the stack's config",
+            help=f"only what is promised about these {kind}s of the stack's config: nothing about the Kyma gateway, "
+            "nor about what an interrupted update left in a cluster",
         )
     return parser
 

@@ -95,6 +95,7 @@ def show(console: Console, check: Check, outcome: Outcome) -> None:
         case Verdict.SKIPPED:
             console.print(f"  [yellow]SKIP[/] {promise}: {saw}")
         case Verdict.FAILED:
+            saw = saw.replace("\n", f"\n{' ' * len('       saw: ')}")
             console.print(f"  [red]FAIL[/] {promise}\n       saw: {saw}\n       look: {escape(check.look)}")
 
 

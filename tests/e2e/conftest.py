@@ -191,15 +191,14 @@ class Project:
         assert verified.returncode == 0, verified.stdout
         assert counts in verified.stdout, verified.stdout
 
-    def start_up(self, stack: automation.Stack) -> subprocess.Popen[str]:
+    def start_up(self, stack: automation.Stack) -> subprocess.Popen[bytes]:
         """Start `pulumi up` as a process of its own, to be killed."""
         return subprocess.Popen(
             ["pulumi", "up", "--stack", stack.name, "--yes", "--skip-preview"],
             cwd=self.directory,
             env=os.environ | self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
 
     def state(self, stack: automation.Stack) -> str:

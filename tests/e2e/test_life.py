@@ -1,8 +1,8 @@
 """The life of a stack's objects: no change, however it ends, loses what serves, or ends well and lacks something."""
 
-import json
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -68,6 +68,7 @@ class Life:
     lab: Lab
     stack: automation.Stack
     before: dict[str, set[str]]
+    uids: dict[str, str]
 
     def set(self, **changes: object) -> None:
         """Make the config the basic one with these changes."""
@@ -83,7 +84,7 @@ class Life:
         process = self.project.start_up(self.stack)
         try:
             process.wait(seconds)
-        except Exception:  # it runs still, as it should
+        except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
         process.wait()
         time.sleep(1)  # until the plugins have noticed
@@ -109,8 +110,8 @@ class Life:
     def _expect_object(self, resource: dict[str, Any]) -> None:
         if resource.get("external"):
             return
-        provider = resource["provider"].rpartition("::")[0].rpartition("::")[2]
-        cluster = {"target": "target", "clients.client": "client", "clients.client2": "client2"}[provider]
+        provider = resource["provider"].rpartition("::")[0]  # it ends with the UID of its cluster
+        cluster = next(name for name, uid in self.uids.items() if provider.endswith(uid))
         metadata = resource["outputs"]["metadata"]
         group = resource["outputs"]["apiVersion"].rpartition("/")[0]
         kind = f"{resource['outputs']['kind'].lower()}{'.' + group if '.' in group else ''}"
@@ -122,8 +123,10 @@ class Life:
 def life(lab: Lab, project: Project) -> Iterator[Life]:
     stack = project.stack("life", **BASE)
     before = {cluster: lab.objects(cluster) for cluster in CLUSTERS}
+    uid = ("get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}")
+    uids = {cluster: lab.kubectl(cluster, *uid) for cluster in CLUSTERS}
     stack.up()
-    yield Life(project, lab, stack, before)
+    yield Life(project, lab, stack, before, uids)
     stack.destroy()
 
 
@@ -171,20 +174,36 @@ def test_interruption_is_refused_before_anything_is_touched(life: Life) -> None:
     life.stack.preview(expect_no_changes=True)
 
 
-def test_confirmed_move_to_another_cluster_leaves_nothing_in_the_old_one(life: Life) -> None:
-    def uid(cluster: str) -> str:
-        return life.lab.kubectl(cluster, "get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}")
-
-    life.set(clients={"client": CLIENT2}, confirm=[f"clients.client={uid('client2')}"])
+def test_confirmed_move_to_another_cluster_leaves_nothing_in_the_old_one_even_if_killed(life: Life) -> None:
+    life.set(clients={"client": CLIENT2}, confirm=[f"clients.client={life.uids['client2']}"])
+    for seconds in KILLED_AFTER_SECONDS:
+        life.kill_up(seconds)
     life.up()
     assert life.lab.objects("client") == life.before["client"]
     url = "http://life.target.test/headers"
     eventually(lambda: life.lab.status("life", url, cluster="client2") == "200", "it is served from there")
-    life.set(confirm=[f"clients.client={uid('client')}"])
+    life.set(confirm=[f"clients.client={life.uids['client']}"])
     life.up()
     assert life.lab.objects("client2") == life.before["client2"]
     life.set()
     life.expect_whole("life.target.test")
+
+
+def test_renamed_client_is_refused_until_the_old_name_is_gone(life: Life) -> None:
+    life.set(clients={"renamed": CLIENT})
+    for attempt in (life.stack.preview, life.stack.up):
+        with pytest.raises(automation.CommandError, match=r"it is client-client-namespace of this stack: remove that"):
+            attempt()
+    nobody = {"httpbin": {"domain": "life.target.test", "clients": []}}
+    life.set(clients={}, hosts=nobody)
+    life.stack.up()
+    life.set(clients={"renamed": CLIENT})
+    life.stack.up()
+    life.expect_whole("life.target.test")
+    life.set(clients={}, hosts=nobody)
+    life.stack.up()
+    life.set()
+    life.stack.up()
 
 
 def test_deleted_object_is_told_and_refresh_brings_it_back(life: Life) -> None:
@@ -198,20 +217,16 @@ def test_deleted_object_is_told_and_refresh_brings_it_back(life: Life) -> None:
     life.expect_whole("life.target.test")
 
 
-def test_object_that_an_interrupted_update_left_is_told(life: Life) -> None:
-    found = json.loads(
-        life.lab.kubectl("target", "-n", "istio-system", "get", "secret", "kyma-mtls-certs-life-httpbin", "-o", "json")
-    )
-    left = {key: found[key] for key in ("apiVersion", "kind", "type")}
-    life.lab.apply(
-        "target", left | {"metadata": {"name": "left", "namespace": "life", "labels": found["metadata"]["labels"]}}
-    )
-    told = life.stack.preview().stdout
-    assert (
-        "has Secret life/left, which an interrupted update of this stack left; `kubectl -n life delete secret left`"
-        in told
-    )
+def test_object_that_an_interrupted_update_left_is_told_by_the_verification(life: Life) -> None:
+    name = "kyma-mtls-certs-life-httpbin"
+    found = life.lab.get("target", "secret", "istio-system", name)["metadata"]
+    left = {"name": "left", "namespace": "life", "labels": found["labels"]}
+    life.lab.apply("target", {"apiVersion": "v1", "kind": "Secret", "metadata": left})
+    verified = life.project.verify(life.stack, "--timeout", "5")
+    assert verified.returncode == 1, verified.stdout
+    assert "kubectl -n life delete secret left" in verified.stdout
     life.lab.kubectl("target", "-n", "life", "delete", "secret", "left")
+    life.project.expect_verified(life.stack, "0 failed")
 
 
 def test_destroy_leaves_the_clusters_as_they_were_found(life: Life) -> None:

@@ -13,7 +13,7 @@ from verification.tls import foreign_credential
 
 CLIENT = {"kubeconfig": ".lab/client.kubeconfig", "domain": "one.client.test"}
 URL = "http://one.target.test/headers"
-ALL_PASSED = "6 passed, 0 failed, 0 skipped"
+ALL_PASSED = "8 passed, 0 failed, 0 skipped"
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_verification_fails_when_an_object_is_deleted_and_refresh_repairs_it(
 ) -> None:
     rule = f"egressgateway-for-{namespace(deployed)}-httpbin"
     lab.kubectl("client", "-n", "istio-system", "delete", "destinationrule", rule)
-    verified = project.verify(deployed.stack, "--timeout", "20")
+    verified = project.verify(deployed.stack, "--timeout", "5")
     assert verified.returncode == 1, verified.stdout
     assert re.search("FAIL plain HTTP to httpbin leaves .*\n *saw: .*\n *look: ", verified.stdout), verified.stdout
     assert f"has no DestinationRule istio-system/{rule}, which this stack made" in refusal(deployed.stack.up)

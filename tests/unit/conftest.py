@@ -1,6 +1,7 @@
 """Components under Pulumi's mocks: what they register, by type and name."""
 
 import base64
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -73,6 +74,16 @@ class Recorder(mocks.Mocks):
         """The request for a resource, with its options, as the engine gets it."""
         self.one(kind, name)
         return self.requests[f"{kind} {name}"]
+
+    def policy(self, name: str) -> dict[str, Any]:
+        """Inputs of the only AuthorizationPolicy whose name is `name` and the mark of a domain."""
+        return self.one("AuthorizationPolicy", self.marked(name))
+
+    def marked(self, name: str) -> str:
+        """The name of the only resource whose name is `name` and the mark of a domain."""
+        found = [r.name for r in self.resources if re.fullmatch(rf"{re.escape(name)}-[0-9a-f]{{8}}", r.name)]
+        assert len(found) == 1, f"one {name}-MARK was expected, among {self.names()}"
+        return found[0]
 
     def comes_after(self, later: str, earlier: str) -> bool:
         """Whether a resource, `Kind name`, depends on another one."""

@@ -20,14 +20,25 @@ def policy(deploy: Deploy, admitted: Identities, **options: Any) -> dict[str, An
         gateway = {"istio": "ingressgateway"}
         deny_others("policy", "policy", gateway, "orders.example.com", admitted, pulumi.ResourceOptions(), **options)
 
-    return deploy(program).one("AuthorizationPolicy", "policy")
+    return deploy(program).policy("policy")
 
 
 def test_policy_denies_at_the_gateway_and_in_its_namespace(deploy: Deploy) -> None:
     made = policy(deploy, Identities([WAREHOUSE]))
-    assert made["metadata"] == {"name": "policy", "namespace": "istio-system"}, "it selects in its own namespace"
+    assert made["metadata"]["namespace"] == "istio-system", "it selects in its own namespace"
     assert made["spec"]["action"] == "DENY", "an ALLOW for one host would end the others"
     assert made["spec"]["selector"] == {"matchLabels": {"istio": "ingressgateway"}}
+
+
+def test_policies_for_two_domains_are_two_resources_and_two_objects(deploy: Deploy) -> None:
+    def program() -> None:
+        for domain in ("orders.example.com", "shop.example.com"):
+            gateway = {"istio": "ingressgateway"}
+            deny_others("policy", "policy", gateway, domain, Identities(), pulumi.ResourceOptions())
+
+    stack = deploy(program)  # which refuses a second resource of the same name
+    names = {made["metadata"]["name"] for made in stack.objects()}
+    assert len(names) == 2, "the old domain would be served to everybody while it changes"
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,7 @@ def test_every_key_of_the_authority_follows_the_generation(deploy: Deploy) -> No
         request = trust.request("PrivateKey", name)
         assert request.replacement_trigger.string_value == "trust-generation-hex"
         assert "privateKeyPem" in request.additionalSecretOutputs
+        assert not request.ignoreChanges, "it follows the algorithm, too"
 
 
 def test_signing_request_asks_for_the_clients_names_with_a_key_that_stays(deploy: Deploy) -> None:
@@ -86,6 +87,7 @@ def test_signing_request_asks_for_the_clients_names_with_a_key_that_stays(deploy
     key = recorder.request("PrivateKey", "request")
     assert not key.HasField("replacement_trigger"), "the partner signed this key"
     assert "privateKeyPem" in key.additionalSecretOutputs
+    assert set(key.ignoreChanges) == {"algorithm", "ecdsaCurve", "rsaBits"}, "another algorithm is for later keys"
     assert recorder.one("PrivateKey", "request")["rsaBits"] == 3072
     assert "SelfSignedCert" not in recorder.kinds()
 

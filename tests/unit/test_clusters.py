@@ -1,6 +1,7 @@
 """How clusters are reached, and what must be true of them; against HTTP servers in the place of API servers."""
 
 import base64
+import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,11 +16,14 @@ from settings import ClusterAccess, ConfigError
 from tests.support.kubeconfigs import write_kubeconfig
 from tests.unit.config import read
 from tests.unit.fakes import KUBE_SYSTEM, Answer, api_server, discovery, fake_cluster, kube_system
+from tests.unit.pki import issue
 
 INGRESS = "/api/v1/namespaces/istio-system/services/istio-ingressgateway"
 EGRESS = "/api/v1/namespaces/istio-system/services/istio-egressgateway"
 GATEWAYS = "/apis/networking.istio.io/v1/gateways"
+ISTIO_CONFIG = "/api/v1/namespaces/istio-system/configmaps/istio"
 ORDERS = "/api/v1/namespaces/shop/services/orders"
+PARTNER = issue("partner")
 SECRET = "s3cr3t"  # noqa: S105 - what no message may hold
 
 Serve = Callable[[dict[str, Any]], str]
@@ -273,8 +277,9 @@ def test_gateway_that_passes_through_what_a_policy_would_end_is_told(
     target = whole("uid-1", **{GATEWAYS: {"items": [found]}})
     if in_the_way:
         assert problems(check, target, whole("uid-2")) == [
-            "target.gatewayPassthrough: cluster passes TLS or TCP through istio-ingressgateway by Gateway others/raw, "
-            "which a policy of this stack would end; set this to true, or move them to another gateway"
+            "target.gatewayPassthrough: cluster passes TLS or TCP by Gateway others/raw, without looking at a host, "
+            "through istio-ingressgateway; a policy of this stack would end that; set this to true, or move them to "
+            "another one"
         ]
         assert check(target, whole("uid-3"), target={"gatewayPassthrough": True}).target
     else:
@@ -286,10 +291,66 @@ def test_egress_gateways_that_pass_through_are_told_by_name(check: Check) -> Non
     client = whole("uid-2", **{GATEWAYS: {"items": raw}})
     (line,) = problems(check, whole("uid-1"), client)
     assert line.startswith(
-        "clients.caller.gatewayPassthrough: cluster passes TLS or TCP through istio-egressgateway by Gateway others/a, "
-        "others/b, which"
+        "clients.caller.gatewayPassthrough: cluster passes TLS or TCP by Gateway others/a, others/b, without looking "
+        "at a host, through istio-egressgateway; "
     )
     assert check(whole("uid-1"), client, client={"gatewayPassthrough": True}).clients
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+@pytest.mark.parametrize(
+    "server", [("TCP", "MUTUAL"), ("TLS", "ISTIO_MUTUAL"), ("TLS", "OPTIONAL_MUTUAL"), ("mysql", "MUTUAL")]
+)
+def test_gateway_that_sees_principals_without_hosts_is_refused_whatever_the_config_allows(
+    check: Check, server: tuple[str, str], allowed: bool
+) -> None:
+    found = [
+        gateway({"istio": "ingressgateway"}, server, ("TLS", "PASSTHROUGH")),
+        gateway({"istio": "ingressgateway"}, ("TCP", "SIMPLE"), name="simple"),
+    ]
+    target = whole("uid-1", **{GATEWAYS: {"items": found}})
+    assert problems(check, target, whole("uid-2"), target={"gatewayPassthrough": allowed}) == [
+        "target.kubeconfig: cluster serves TCP with client certificates by Gateway others/raw, without looking at a "
+        "host, through istio-ingressgateway; a policy of this stack would end that; move them elsewhere"
+    ]
+
+
+@pytest.mark.parametrize("server", [("TCP", "SIMPLE"), ("TCP", ""), ("TLS", "PASSTHROUGH"), ("HTTPS", "MUTUAL")])
+def test_other_servers_are_accepted_where_the_config_allows_them(check: Check, server: tuple[str, str]) -> None:
+    items = {"items": [gateway({"istio": "ingressgateway"}, server)]}
+    target = whole("uid-1", **{GATEWAYS: items})
+    assert check(target, whole("uid-2"), target={"gatewayPassthrough": True}).target
+
+
+def mesh(mode: str) -> dict[str, Any]:
+    """Istio's config, with what gateways do with the header that tells of a client certificate."""
+    topology = {"gatewayTopology": {"forwardClientCertDetails": mode}} if mode else {}
+    return {ISTIO_CONFIG: {"data": {"mesh": json.dumps({"defaultConfig": topology})}}}
+
+
+def check_partner(check: Check, mesh: dict[str, Any], identity: str, **host: Any) -> Clusters:
+    """Check a target with this config of Istio, for a host that admits a partner's client."""
+    partner = {"certificateAuthority": PARTNER.pem, "identity": identity}
+    hosts = {"httpbin": {"domain": "httpbin.example.com", "clients": ["partner"]} | host}
+    return check(whole("uid-1", **mesh), whole("uid-2"), clients={"partner": partner}, hosts=hosts)
+
+
+@pytest.mark.parametrize("mode", ["FORWARD_ONLY", "ALWAYS_FORWARD_ONLY"])
+def test_dns_name_that_callers_could_claim_is_refused(check: Check, mode: str) -> None:
+    def run(*_: Any) -> Clusters:
+        return check_partner(check, mesh(mode), "dns:partner.example")
+
+    (line,) = problems(run)
+    assert line.startswith("clients.partner.identity: cluster forwards the caller's own X-Forwarded-Client-Cert")
+    assert f"({mode})" in line
+    assert check_partner(check, mesh(mode), "spiffe://partner.example/client").target, "no header names it"
+    assert check_partner(check, mesh(mode), "dns:partner.example", clients=[]).target, "it is admitted nowhere"
+
+
+@pytest.mark.parametrize("mode", ["", "SANITIZE", "SANITIZE_SET", "APPEND_FORWARD"])
+def test_dns_name_that_the_gateway_tells_is_accepted(check: Check, mode: str) -> None:
+    assert check_partner(check, mesh(mode), "dns:partner.example").target
+    assert check_partner(check, {}, "dns:partner.example").target, "another revision has a config of another name"
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 import clusters
 from clusters import Clusters
-from components.lifecycle import OWNER, Lifecycle
+from components.lifecycle import OWNER, RESOURCE, Lifecycle
 from deployment import placement
 from deployment.identities import identities
-from settings import Settings
+from settings import ConfigError, Settings
 from tests.unit.config import engine_config, read
 from tests.unit.conftest import Deploy, Recorder
 from tests.unit.fakes import fake_cluster, kube_system
@@ -173,14 +173,16 @@ def test_callers_in_the_stacks_own_namespace_are_named_once(stack: Stack) -> Non
 def test_everything_is_put_into_the_cluster_that_the_config_names_under_its_rule(stack: Stack) -> None:
     hosts = {"orders": {**ORDERS, "clients": ["a", "b"]}}
     made = stack(target=TARGET, clients={"a": CALLER, "b": ANOTHER}, hosts=hosts)
-    for key, cluster in (
-        ("Secret target-orders-certs", "target"),
-        ("Secret client-a-credential", "clients.a"),
-        ("Secret client-b-credential", "clients.b"),
+    for key, cluster, uid in (
+        ("Secret target-orders-certs", "target", "uid-target"),
+        ("Secret client-a-credential", "clients.a", "uid-a"),
+        ("Secret client-b-credential", "clients.b", "uid-b"),
     ):
-        assert f"::{cluster}::" in made.requests[key].provider
+        assert f"::{cluster}-{uid}::" in made.requests[key].provider, "another cluster is another provider"
         assert list(made.requests[key].hooks.before_create) == [f"{cluster}-has-no-other"]
     assert all(each["metadata"]["labels"][OWNER] == "owner-hex" for each in made.objects())
+    marked = [(o["metadata"]["annotations"][RESOURCE], o["kind"], o["metadata"]["name"]) for o in made.objects()]
+    assert all(made.one(kind, resource)["metadata"]["name"] == name for resource, kind, name in marked)
 
 
 def test_identities_are_the_stacks_own_or_those_that_partners_name(stack: Stack) -> None:
@@ -194,7 +196,7 @@ def test_identities_are_the_stacks_own_or_those_that_partners_name(stack: Stack)
     assert made.one("CertRequest", "certificates-client-warehouse")["uris"] == [
         "spiffe://kyma-mtls/test/client/warehouse"
     ]
-    admission = made.one("AuthorizationPolicy", "target-orders-admission")["spec"]["rules"][0]
+    admission = made.policy("target-orders-admission")["spec"]["rules"][0]
     (source,) = (each["source"] for each in admission["from"])
     assert source["notPrincipals"] == ["acme.example/client", "kyma-mtls/test/client/warehouse"]
 
@@ -283,22 +285,21 @@ def test_facts_are_what_cannot_change_without_an_interruption() -> None:
     assert placement.facts(gateway, reached(gateway))["gatewayTakeOver"] == "true"
 
 
-def test_stack_that_has_lost_objects_is_not_whole() -> None:
+def test_what_every_cluster_lacks_is_missing() -> None:
     class Losing(Lifecycle):
-        """Has lost what its name says."""
+        """Has lost what it is made with, or cannot tell."""
 
-        def __init__(self, *lost: str) -> None:
-            self.lost = list(lost)
+        def __init__(self, *lost: str, error: str = "") -> None:
+            self.lost, self.error = list(lost), error
 
         async def missing(self) -> list[str]:
+            if self.error:
+                raise ConfigError(self.error)
             return self.lost
 
-        async def strays(self) -> list[str]:
-            return []
+    def missing(*lifecycles: Lifecycle) -> list[str]:
+        return asyncio.run(placement.missing(lifecycles))
 
-    asyncio.run(placement.check_whole([Losing(), Losing()]))
-    with pytest.raises(pulumi.RunError) as caught:
-        asyncio.run(placement.check_whole([Losing("no Secret"), Losing("no Gateway")]))
-    assert str(caught.value) == (
-        "no Secret\nno Gateway\n`pulumi up --refresh` makes anew what somebody else has deleted"
-    )
+    assert missing(Losing(), Losing()) == []
+    assert missing(Losing("no Secret"), Losing("no Gateway")) == ["no Secret", "no Gateway"]
+    assert missing(Losing("no Secret"), Losing(error="no answer")) == ["no answer"]

@@ -7,16 +7,17 @@ import pulumi
 import pulumi_kubernetes as k8s
 import pytest
 
-from components.lifecycle import OWNER, Foreign, Lifecycle
+from components.lifecycle import OWNER, RESOURCE, Foreign, Lifecycle
 from tests.unit.conftest import Deploy, Recorder
 from tests.unit.fakes import FakeCluster, fake_cluster
 
 CERTS = "/api/v1/namespaces/istio-system/secrets/certs"
 NAMESPACE = "/api/v1/namespaces/mtls"
 GATEWAY = "/apis/networking.istio.io/v1/namespaces/mtls/gateways/gateway"
-OURS: dict[str, Any] = {"metadata": {"labels": {OWNER: "0a1b"}}}
-ANOTHERS: dict[str, Any] = {"metadata": {"labels": {OWNER: "2c3d"}}}
+OURS: dict[str, Any] = {"metadata": {"labels": {OWNER: "0a1b"}, "annotations": {RESOURCE: "secret"}}}
+ANOTHERS: dict[str, Any] = {"metadata": {"labels": {OWNER: "2c3d"}, "annotations": {RESOURCE: "secret"}}}
 NOBODYS: dict[str, Any] = {"metadata": {"name": "certs"}}
+HOOKS = [f"{time}_{action}" for time in ("before", "after") for action in ("create", "update", "delete")]
 
 
 class Parts(pulumi.ComponentResource):
@@ -27,8 +28,8 @@ class Parts(pulumi.ComponentResource):
         below = pulumi.ResourceOptions(parent=self)
         own = pulumi.ResourceOptions(parent=self, hooks=hooks)
         k8s.core.v1.Namespace("namespace", metadata={"name": "mtls"}, opts=below)
-        labelled = {"name": "certs", "namespace": "istio-system", "labels": {"a": "b"}}
-        k8s.core.v1.Secret("secret", metadata=labelled, opts=own)
+        marked = {"name": "certs", "namespace": "istio-system", "labels": {"a": "b"}, "annotations": {"c": "d"}}
+        k8s.core.v1.Secret("secret", metadata=marked, opts=own)
         k8s.apiextensions.CustomResource(
             "gateway",
             api_version="networking.istio.io/v1",
@@ -48,18 +49,22 @@ def parts(deploy: Deploy, cluster: FakeCluster, *, vacated: bool = False, hooked
     def program() -> pulumi.Output[list[str]]:
         lifecycle = Lifecycle("target", "0a1b", cluster)
         hook = pulumi.ResourceHook("waits", lambda _: None)
-        hooks = pulumi.ResourceHookBinding(before_create=[hook], before_delete=[hook])
+        own: dict[str, Any] = {key: [hook] for key in HOOKS}
+        hooks = pulumi.ResourceHookBinding(**own, on_error=[pulumi.ErrorHook("tells", lambda _: False)])
         Parts(hooks if hooked else None, lifecycle.options(vacated=vacated))
         return pulumi.Output.from_input(lifecycle.missing())
 
     return deploy(program)
 
 
-def test_every_object_names_its_owner(deploy: Deploy) -> None:
+def test_every_object_names_its_owner_and_its_resource(deploy: Deploy) -> None:
     stack = parts(deploy, fake_cluster())
-    assert stack.one("Namespace", "namespace")["metadata"]["labels"] == {OWNER: "0a1b"}
-    assert stack.one("Gateway", "gateway")["metadata"]["labels"] == {OWNER: "0a1b"}
-    assert stack.one("Secret", "secret")["metadata"]["labels"] == {"a": "b", OWNER: "0a1b"}
+    for kind, name in (("Namespace", "namespace"), ("Gateway", "gateway")):
+        metadata = stack.one(kind, name)["metadata"]
+        assert (metadata["labels"], metadata["annotations"]) == ({OWNER: "0a1b"}, {RESOURCE: name})
+    metadata = stack.one("Secret", "secret")["metadata"]
+    assert metadata["labels"] == {"a": "b", OWNER: "0a1b"}
+    assert metadata["annotations"] == {"c": "d", RESOURCE: "secret"}
 
 
 def test_every_object_is_deleted_before_it_is_replaced_and_checked_before_it_is_created(deploy: Deploy) -> None:
@@ -83,7 +88,8 @@ def test_patches_and_reads_are_left_alone(deploy: Deploy) -> None:
 def test_hooks_of_the_objects_own_come_first_and_stay(deploy: Deploy) -> None:
     hooks = parts(deploy, fake_cluster(), hooked=True).request("Secret", "secret").hooks
     assert list(hooks.before_create) == ["waits", "target-has-no-other"]
-    assert list(hooks.before_delete) == ["waits"]
+    assert all(list(getattr(hooks, key)) == ["waits"] for key in HOOKS if key != "before_create")
+    assert list(hooks.on_error) == ["tells"]
 
 
 @pytest.mark.parametrize(("vacated", "in_previews"), [(False, True), (True, False)])
@@ -106,10 +112,20 @@ def test_objects_that_the_cluster_lacks_are_told(deploy: Deploy) -> None:
     ]
 
 
-def wanted(kind: str = "Secret", owner: object = "0a1b", **metadata: object) -> dict[str, Any]:
+def test_cluster_is_asked_for_the_objects_of_the_program_only(deploy: Deploy) -> None:
+    cluster = fake_cluster({NAMESPACE: OURS, CERTS: OURS, GATEWAY: OURS})
+    parts(deploy, cluster)
+    kinds = {"/api/v1", "/apis/networking.istio.io/v1"}
+    assert set(cluster.asked) - kinds == {NAMESPACE, CERTS, GATEWAY}, "what else is there, only the verification lists"
+
+
+def wanted(
+    kind: str = "Secret", owner: object = "0a1b", resource: str = "secret", **metadata: object
+) -> dict[str, Any]:
     """The inputs of an object that is to be created."""
     named = metadata or {"name": "certs", "namespace": "istio-system"}
-    return {"apiVersion": "v1", "kind": kind, "metadata": {**named, "labels": {OWNER: owner}}}
+    marks = {"labels": {OWNER: owner}, "annotations": {RESOURCE: resource}}
+    return {"apiVersion": "v1", "kind": kind, "metadata": {**named, **marks}}
 
 
 UNKNOWN = object()
@@ -125,9 +141,11 @@ UNKNOWN = object()
         ({CERTS: NOBODYS}, wanted(name="certs", namespace=UNKNOWN)),
         ({CERTS: NOBODYS}, wanted("Unheard", name="certs", namespace="istio-system")),
     ],
-    ids=["nothing", "own", "own-namespace", "unknown-name", "unknown-namespace", "unknown-kind"],
+    ids=["nothing", "left-behind", "namespace-left-behind", "unknown-name", "unknown-namespace", "unknown-kind"],
 )
-def test_object_is_created_where_none_is_or_the_stacks_own(found: dict[str, Any], inputs: dict[str, Any]) -> None:
+def test_object_is_created_where_none_is_or_the_same_resource_left_it(
+    found: dict[str, Any], inputs: dict[str, Any]
+) -> None:
     outside_the_engine(fake_cluster(found)).check(inputs)
 
 
@@ -137,16 +155,30 @@ def test_object_is_created_where_none_is_or_the_stacks_own(found: dict[str, Any]
         (
             {CERTS: ANOTHERS},
             wanted(),
-            "kyma-mtls:namespace: cluster https://target has Secret istio-system/certs already, and another stack made "
-            "it; remove it, or choose other names",
+            "cluster https://target has Secret istio-system/certs already, and another stack made it; choose another "
+            "namespace (gatewayTakeOver: another gateway)",
         ),
         ({CERTS: NOBODYS}, wanted(), "has Secret istio-system/certs already, and no stack made it; remove it"),
+        (
+            {CERTS: OURS},
+            wanted(resource="another"),
+            "cluster https://target has Secret istio-system/certs already, and it is secret of this stack: remove that "
+            "by one `pulumi up`, and add this by the next",
+        ),
+        ({CERTS: ANOTHERS}, wanted(resource="another"), "another stack made it"),
         ({CERTS: ANOTHERS}, wanted(owner=UNKNOWN), "another stack made it"),
         ({NAMESPACE: NOBODYS}, wanted("Namespace", name="mtls"), "has Namespace mtls already, and no stack made it"),
     ],
-    ids=["anothers", "nobodys", "anothers-at-the-first-preview", "namespace"],
+    ids=[
+        "anothers",
+        "nobodys",
+        "another-resources",
+        "another-resources-of-another-stack",
+        "anothers-at-the-first-preview",
+        "namespace",
+    ],
 )
-def test_object_of_somebody_else_is_refused(found: dict[str, Any], inputs: dict[str, Any], message: str) -> None:
+def test_object_of_anything_else_is_refused(found: dict[str, Any], inputs: dict[str, Any], message: str) -> None:
     with pytest.raises(Foreign) as caught:
         outside_the_engine(fake_cluster(found)).check(inputs)
     assert message in str(caught.value)

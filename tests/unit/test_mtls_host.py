@@ -1,5 +1,6 @@
 """What a host of the target cluster is given."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -56,7 +57,8 @@ def test_gateway_demands_a_client_certificate(host: Host) -> None:
 @pytest.mark.parametrize("platform", ["kyma", "istio"])
 def test_gateway_serves_only_once_its_policy_is_there(host: Host, platform: str) -> None:
     stack = host(platform=platform)
-    assert stack.comes_after("Gateway target-orders-gateway", "AuthorizationPolicy target-orders-admission"), (
+    admission = f"AuthorizationPolicy {stack.marked('target-orders-admission')}"
+    assert stack.comes_after("Gateway target-orders-gateway", admission), (
         "until then every certificate of the CA would do"
     )
 
@@ -76,8 +78,9 @@ def test_secret_has_every_ca_of_the_admitted_once(host: Host) -> None:
 
 
 def test_policy_admits_by_spiffe_id_and_by_dns_name(host: Host) -> None:
-    policy = host(admitted=[WAREHOUSE, "dns:acme.example"]).one("AuthorizationPolicy", "target-orders-admission")
-    assert policy["metadata"] == {"name": "admission-mtls-orders", "namespace": "istio-system"}
+    policy = host(admitted=[WAREHOUSE, "dns:acme.example"]).policy("target-orders-admission")
+    assert policy["metadata"]["namespace"] == "istio-system"
+    assert re.fullmatch("admission-mtls-orders-[0-9a-f]{8}", policy["metadata"]["name"])
     assert policy["spec"]["selector"] == {"matchLabels": {"istio": "ingressgateway"}}
     admission = policy["spec"]["rules"][0]
     assert admission["from"] == [{"source": {"notPrincipals": ["kyma-mtls/test/client/warehouse"]}}]
@@ -85,7 +88,7 @@ def test_policy_admits_by_spiffe_id_and_by_dns_name(host: Host) -> None:
 
 
 def test_host_that_admits_nobody_denies_everybody(host: Host) -> None:
-    admission = host(admitted=[]).one("AuthorizationPolicy", "target-orders-admission")["spec"]["rules"][0]
+    admission = host(admitted=[]).policy("target-orders-admission")["spec"]["rules"][0]
     assert admission == {"to": [{"operation": {"hosts": [DOMAIN, f"{DOMAIN}:*"]}}]}
 
 
@@ -100,9 +103,7 @@ def test_host_that_admits_nobody_denies_everybody(host: Host) -> None:
 def test_methods_and_paths_are_the_policys_where_no_api_rule_has_them(
     host: Host, platform: str, paths: tuple[str, ...], by_policy: list[str]
 ) -> None:
-    _, *others = host(platform=platform, paths=paths).one("AuthorizationPolicy", "target-orders-admission")["spec"][
-        "rules"
-    ]
+    _, *others = host(platform=platform, paths=paths).policy("target-orders-admission")["spec"]["rules"]
     denied = [key for rule in others for key in rule["to"][0]["operation"] if key != "hosts"]
     assert denied == by_policy
 
@@ -139,7 +140,7 @@ def test_existing_service_is_routed_to_and_its_namespace_left_alone(host: Host, 
     else:
         (http,) = stack.one("VirtualService", "target-orders-route")["spec"]["http"]
         assert http["route"] == [{"destination": {"host": "orders.shop.svc.cluster.local", "port": {"number": 8080}}}]
-        assert stack.names().count("AuthorizationPolicy target-orders-admission") == 1
+        assert stack.policy("target-orders-admission")
         assert "AuthorizationPolicy target-orders-authorization" not in stack.names(), "it would select in mtls"
 
 

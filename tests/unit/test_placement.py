@@ -20,8 +20,9 @@ OLD = {"platform": "kyma", "namespace": "", "target": "uid-1", "clients.warehous
         ({"platform": "kyma", "namespace": ""}, []),
         ({**OLD, "namespace": "b"}, ["namespace=b"]),
         ({**OLD, "namespace": "b", "target": "uid-4"}, ["target=uid-4", "namespace=b"]),
+        ({**OLD, "target": "uid-4", "gatewayTakeOver": "true"}, ["target=uid-4"]),
     ],
-    ids=["same", "new-key", "removed-keys", "confirmed", "all-confirmed"],
+    ids=["same", "new-key", "removed-keys", "confirmed", "all-confirmed", "take-over-at-a-new-target"],
 )
 def test_change_passes_if_it_interrupts_nothing_or_is_confirmed(
     new: Mapping[str, object], confirmed: list[str]
@@ -40,11 +41,49 @@ def test_change_that_is_not_confirmed_is_told_with_the_way_to_confirm_it(confirm
 
 
 def test_every_change_has_a_place_of_its_own_among_the_confirmed() -> None:
+    new = {**OLD, "namespace": "b", "target": "uid-4", "clients.warehouse": "uid-5"}
     with pytest.raises(Interruption) as caught:
-        check_confirmed(OLD, {**OLD, "platform": "istio", "namespace": "b", "target": "uid-4"}, ["namespace=b"])
-    platform, target = str(caught.value).splitlines()
-    assert "'confirm[1]' 'platform=istio'" in platform
-    assert "'confirm[2]' 'target=uid-4'" in target, "the second command would undo the first"
+        check_confirmed(OLD, new, ["namespace=b"])
+    target, client = str(caught.value).splitlines()
+    assert "'confirm[1]' 'target=uid-4'" in target
+    assert "'confirm[2]' 'clients.warehouse=uid-5'" in client, "the second command would undo the first"
+
+
+PLATFORM_STAYS = "kyma-mtls:platform: cannot change from kyma to istio: "
+TARGET_STAYS = "kyma-mtls:target: cannot change or go while gatewayTakeOver is true: "
+TAKEN_OVER = {**OLD, "gatewayTakeOver": "true"}
+WITHOUT_TARGET = {key: value for key, value in OLD.items() if key != "target"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "beginnings"),
+    [
+        (OLD, {**OLD, "platform": "istio"}, [PLATFORM_STAYS]),
+        (TAKEN_OVER, {**TAKEN_OVER, "target": "uid-4"}, [TARGET_STAYS]),
+        (TAKEN_OVER, {**TAKEN_OVER, "gatewayTakeOver": "false", "target": "uid-4"}, [TARGET_STAYS]),
+        (TAKEN_OVER, WITHOUT_TARGET, [TARGET_STAYS]),
+        (
+            TAKEN_OVER,
+            {**TAKEN_OVER, "platform": "istio", "target": "uid-4", "namespace": "b"},
+            [PLATFORM_STAYS, TARGET_STAYS, "kyma-mtls:namespace: changes from a random one to b"],
+        ),
+    ],
+    ids=["platform", "target", "target-with-its-take-over", "target-that-goes", "all-at-once"],
+)
+def test_what_no_confirmation_allows_is_told_with_what_is_not_confirmed(
+    old: Mapping[str, object], new: Mapping[str, object], beginnings: list[str]
+) -> None:
+    with pytest.raises(Interruption) as caught:
+        check_confirmed(old, new, ["platform=istio", "target=uid-4", "gatewayTakeOver=false"])
+    lines = str(caught.value).splitlines()
+    assert len(lines) == len(beginnings), f"each is told once: {lines}"
+    assert all(line.startswith(beginning) for line, beginning in zip(lines, beginnings, strict=True)), lines
+
+
+def test_no_way_to_confirm_is_told_where_there_is_none() -> None:
+    with pytest.raises(Interruption) as caught:
+        check_confirmed(TAKEN_OVER, {**TAKEN_OVER, "platform": "istio", "target": "uid-4"}, [])
+    assert "confirm" not in str(caught.value)
 
 
 def test_placement_is_checked_before_it_is_updated_in_previews_too(deploy: Deploy) -> None:

@@ -30,6 +30,10 @@ def test_texts_become_what_they_mean() -> None:
     assert settings.confirm == ("namespace=b", "clients.a=")
 
 
+def test_a_namespace_has_at_most_30_characters() -> None:
+    assert read(namespace="n" * 30).namespace == "n" * 30
+
+
 def test_numbers_stand_for_texts_and_texts_for_numbers_within_structures() -> None:
     service = {"namespace": 7, "name": "orders", "port": "8080"}
     found = read(hosts={"orders": {"domain": "orders.example.com", "service": service}}).hosts["orders"].service
@@ -97,6 +101,7 @@ def test_a_target_may_have_a_gateway_only() -> None:
         ("namespace", "kyma-installer", "belongs to the cluster"),
         ("namespace", "kube-public", "belongs to the cluster"),
         ("namespace", "Upper", "not a namespace's name"),
+        ("namespace", "n" * 31, "longer than 30 characters"),
         ("targetImage", "", "at least 1 character"),
         ("keyAlgoritm", "RSA-2048", "unknown key; did you mean keyAlgorithm?"),
         ("colour", "blue", "unknown key; known are caValidityDays, clientImage"),

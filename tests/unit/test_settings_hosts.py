@@ -151,6 +151,10 @@ def test_a_partners_host_is_known_by_its_authorities(pem: str) -> None:
     assert (found.certificate_authority, found.port) == (pem, 443)
 
 
+def test_a_partners_host_is_not_called_where_callers_ask_for_it() -> None:
+    check_refusal("hosts.api.external.port", "80: the port at which callers ask for the host", **external(port=80))
+
+
 def test_certificates_end_with_a_line_break() -> None:
     config = credential(BILLING.pem.strip())
     config["hosts"]["api"]["external"]["certificateAuthority"] = CA.pem.strip()

@@ -238,7 +238,7 @@ def test_the_kyma_gateway_is_tried_if_there_is_one() -> None:
 def test_what_is_tried_can_be_chosen(
     monkeypatch: pytest.MonkeyPatch, hosts: list[str], clients: list[str], expected: list[str]
 ) -> None:
-    monkeypatch.setattr(DeployedStack, "connect", lambda stack, _: stack)
+    monkeypatch.setattr(DeployedStack, "connect", lambda stack, *_, **__: stack)
     stack = stack_of(
         target=TARGET,
         clients={"warehouse": WAREHOUSE, "billing": BILLING},
@@ -337,6 +337,15 @@ class FakeWorkspace:
     outputs: dict[str, object]
     selected: str | None = "test"
     error: Exception | None = None
+    work_dir: str = "."
+    env_vars: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def pulumi_command(self) -> object:
+        mark = {"urn": "urn:pulumi:test::kyma-mtls::random:index/randomId:RandomId::owner", "outputs": {"hex": "0a1b"}}
+        exported = json.dumps({"deployment": {"resources": [{**mark, "type": "random:index/randomId:RandomId"}]}})
+        commands = {("stack", "export", "--stack", "test"): exported}
+        return SimpleNamespace(run=lambda command, *_: SimpleNamespace(stdout=commands[tuple(command)]))
 
     def stack(self) -> object:
         if self.error:
@@ -361,7 +370,8 @@ def test_the_selected_stack_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = DeployedStack.load(None)
     assert (loaded.name, loaded.settings) == ("test", settings)
     assert loaded.outputs.hosts["api"].domain == "api.partner.example"
-    assert loaded.clients == {}
+    assert loaded.state.owner == "0a1b"
+    assert (loaded.clients, loaded.reached) == ({}, {})
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,302 @@
+"""What the verification says of objects that an interrupted update left behind."""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, cast
+from urllib.parse import urlencode
+
+import pytest
+from rich.console import Console
+
+import clusters
+from clusters import Cluster
+from components.lifecycle import OWNER
+from settings import ClusterAccess, ConfigError, Settings
+from tests.unit.fakes import FakeCluster, fake_cluster, kube_system
+from verification import __main__ as command
+from verification import leftovers, runner
+from verification.checks import Check, Failed, Skipped
+from verification.outputs import Outputs
+from verification.stack import DeployedStack
+from verification.state import Object, State
+
+TARGET_UID, CLIENT_UID = "6f9619ff-8b86-d011-b42d-00cf4fc964ff", "0a1b2c3d-0000-4000-8000-000000000001"
+TARGET, CLIENT = f"target-{TARGET_UID}", f"clients.ware-house-{CLIENT_UID}"
+MARK = {
+    "urn": "urn:pulumi:test::kyma-mtls::random:index/randomId:RandomId::owner",
+    "type": "random:index/randomId:RandomId",
+    "id": "Chs",
+    "outputs": {"hex": "0a1b", "dec": "2587"},
+}
+
+
+def resource(provider: str, kind: str, known: str, api_version: str = "v1", **more: object) -> dict[str, Any]:
+    """A Kubernetes resource as the state has it."""
+    core = api_version if "/" in api_version else f"core/{api_version}"
+    return {
+        "urn": f"urn:pulumi:test::kyma-mtls::a$kubernetes:{core}:{kind}::{known}",
+        "type": f"kubernetes:{core}:{kind}",
+        "id": known,
+        "provider": f"urn:pulumi:test::kyma-mtls::pulumi:providers:kubernetes::{provider}::dbec2663-600b-4179",
+        "inputs": {"apiVersion": api_version, "kind": kind, "data": {"ciphertext": "SECRET"}},
+        "outputs": {"apiVersion": api_version, "kind": kind, "data": {"ciphertext": "SECRET"}},
+        **more,
+    }
+
+
+KNOWN = [
+    resource(TARGET, "Namespace", "mtls"),
+    resource(TARGET, "Secret", "istio-system/certs"),
+    resource(CLIENT, "Secret", "istio-system/credential"),
+    resource(CLIENT, "Gateway", "mtls/egress", "networking.istio.io/v1"),
+]
+
+
+def state_of(*resources: Mapping[str, Any]) -> State:
+    return State.read("test", json.dumps({"version": 3, "deployment": {"resources": [MARK, *resources]}}))
+
+
+STATE = state_of(*KNOWN)
+
+
+def listed(resource: str, *objects: str) -> dict[str, Any]:
+    """The answer to a list of the stack's own objects: NAMESPACE/NAME or NAME."""
+    items = []
+    for each in objects:
+        namespace, _, name = each.rpartition("/")
+        items.append({"metadata": {"name": name, **({"namespace": namespace} if namespace else {})}})
+    return {f"{resource}?{urlencode({'labelSelector': f'{OWNER}=0a1b'})}": {"items": items}}
+
+
+def namespaces(*names: str) -> dict[str, Any]:
+    return listed("/api/v1/namespaces", *names)
+
+
+def secrets(*names: str) -> dict[str, Any]:
+    return listed("/api/v1/secrets", *names)
+
+
+def gateways(*names: str) -> dict[str, Any]:
+    return listed("/apis/networking.istio.io/v1/gateways", *names)
+
+
+def cluster_of(found: Mapping[str, Any], uid: str = TARGET_UID, path: str = "target") -> FakeCluster:
+    return fake_cluster({**kube_system(uid), **found}, path)
+
+
+class RefusingCluster(FakeCluster):
+    """Does not let its Secrets be listed."""
+
+    def read(self, path: str, accept: str = "application/json") -> Any:
+        if path.startswith("/api/v1/secrets"):
+            raise self.problem(f"refuses GET {path}: 403 Forbidden")
+        return super().read(path, accept)
+
+
+def refusing(found: Mapping[str, Any]) -> Cluster:
+    cluster = cluster_of(found)
+    return RefusingCluster(cluster.access, cluster.api, found=cluster.found)
+
+
+# What the state says
+
+
+def test_state_tells_the_mark_the_kinds_and_the_objects() -> None:
+    assert STATE.owner == "0a1b"
+    assert STATE.kinds == (("networking.istio.io/v1", "Gateway"), ("v1", "Namespace"), ("v1", "Secret"))
+    assert STATE.known_in(TARGET_UID) == {
+        Object("", "Namespace", "", "mtls"),
+        Object("", "Secret", "istio-system", "certs"),
+    }
+    assert STATE.known_in(CLIENT_UID) == {
+        Object("", "Secret", "istio-system", "credential"),
+        Object("networking.istio.io", "Gateway", "mtls", "egress"),
+    }
+    assert STATE.known_in("another") == set()
+
+
+def test_state_keeps_no_data() -> None:
+    assert "SECRET" not in repr(STATE)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        resource(TARGET, "Service", "istio-system/istio-ingressgateway", external=True),
+        resource(TARGET, "IstioPatch", "kyma-system/default", "operator.kyma-project.io/v1alpha2"),
+        resource(TARGET, "Secret", ""),
+        {"urn": "urn:x", "type": "pulumi:providers:kubernetes", "id": "1", "outputs": {"kubeconfig": "SECRET"}},
+        {"urn": "urn:x", "type": "kyma-mtls:index:Placement"},
+    ],
+    ids=["read", "patch", "no-id", "provider", "component"],
+)
+def test_what_the_stack_did_not_make_does_not_count(other: dict[str, Any]) -> None:
+    assert state_of(*KNOWN, other) == STATE
+
+
+def test_an_object_that_is_still_to_be_deleted_is_known() -> None:
+    state = state_of(resource(TARGET, "Secret", "mtls/old", delete=True))
+    assert state.known_in(TARGET_UID) == {Object("", "Secret", "mtls", "old")}
+
+
+def test_an_object_without_outputs_is_known_by_its_inputs() -> None:
+    whole = resource(TARGET, "Secret", "mtls/new")
+    del whole["outputs"]
+    assert state_of(whole).known_in(TARGET_UID) == {Object("", "Secret", "mtls", "new")}
+
+
+@pytest.mark.parametrize("deployment", [None, {}, {"resources": []}, {"resources": KNOWN}])
+def test_state_without_a_mark_cannot_be_judged(deployment: object) -> None:
+    with pytest.raises(ConfigError, match="stack test: its state has no RandomId owner; deploy it again"):
+        State.read("test", json.dumps({"version": 3, "deployment": deployment}))
+
+
+# What a cluster has
+
+
+def test_a_cluster_with_the_states_objects_alone_passes() -> None:
+    cluster = cluster_of({**namespaces("mtls"), **secrets("istio-system/certs")})
+    assert leftovers.nothing_is_left(STATE, cluster) == "2 objects of the stack, and no other with its label"
+
+
+def test_an_object_that_is_gone_is_no_leftover() -> None:
+    assert leftovers.nothing_is_left(STATE, cluster_of({})).startswith("0 objects")
+
+
+def test_each_leftover_is_told_with_its_remedy() -> None:
+    found = {
+        **namespaces("mtls", "old"),
+        **secrets("istio-system/certs", "istio-system/x", "istio-system/credential"),
+        **gateways("mtls/egress"),
+    }
+    with pytest.raises(Failed) as caught:
+        leftovers.nothing_is_left(STATE, cluster_of(found))
+    assert str(caught.value).splitlines() == [
+        "Namespace old; remove it with kubectl delete namespace old",
+        "Secret istio-system/credential; remove it with kubectl -n istio-system delete secret credential",
+        "Secret istio-system/x; remove it with kubectl -n istio-system delete secret x",
+        "Gateway mtls/egress; remove it with kubectl -n mtls delete gateway.networking.istio.io egress",
+    ], "what the state knows in another cluster is a leftover in this one"
+
+
+def test_an_object_is_the_same_under_each_version_of_its_kind() -> None:
+    version = resource(CLIENT, "Gateway", "mtls/other", "networking.istio.io/v1beta1")
+    assert Object.of("networking.istio.io/v1", "Gateway", "mtls", "other") in state_of(version).known_in(CLIENT_UID)
+
+
+def test_a_cluster_that_was_replaced_is_not_known() -> None:
+    with pytest.raises(Failed, match="Namespace mtls; remove it"):
+        leftovers.nothing_is_left(STATE, cluster_of(namespaces("mtls"), "another"))
+
+
+def test_a_cluster_that_refuses_a_list_is_skipped() -> None:
+    with pytest.raises(Skipped, match=r"cluster https://target refuses GET /api/v1/secrets\?.*: 403 Forbidden"):
+        leftovers.nothing_is_left(STATE, refusing(namespaces("mtls")))
+
+
+def test_a_leftover_is_told_even_if_another_list_is_refused() -> None:
+    with pytest.raises(Failed, match="Namespace old; remove it"):
+        leftovers.nothing_is_left(STATE, refusing(namespaces("mtls", "old")))
+
+
+# Which checks there are, and how they are told
+
+
+def stack_of() -> DeployedStack:
+    config = {
+        "target": {"kubeconfig": "target.yaml"},
+        "clients": {"ware-house": {"kubeconfig": "a.yaml"}, "billing": {"kubeconfig": "b.yaml"}},
+        "hosts": {"httpbin": {"domain": "httpbin.example.com", "clients": ["ware-house"]}},
+    }
+    settings = Settings.from_config({f"kyma-mtls:{key}": json.dumps(value) for key, value in config.items()})
+    client = {"identity": "spiffe://x", "namespace": "mtls", "secret": "credential", "subject": "CN=x"}
+    values = {
+        "caCertificate": "",
+        "target": {"address": ""},
+        "hosts": {"httpbin": {"domain": "httpbin.example.com"}},
+        "clients": dict.fromkeys(settings.own_clients, client),
+    }
+    return DeployedStack("test", settings, Outputs.read("test", values, settings), state=STATE)
+
+
+def of_clusters(checks: list[Check]) -> list[str]:
+    return [check.promise for check in checks if check.group == "clusters"]
+
+
+@pytest.fixture
+def connected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths of the clusters that were connected."""
+    paths: list[str] = []
+
+    def connect(access: ClusterAccess) -> Cluster:
+        paths.append(access.path)
+        return cluster_of({}, path=access.path)
+
+    monkeypatch.setattr(clusters, "connect", connect)
+    return paths
+
+
+def test_every_cluster_is_tried_at_the_end(connected: list[str]) -> None:
+    checks = command.chosen_checks(stack_of(), [], [])
+    assert sorted(connected) == ["clients.billing", "clients.ware-house", "target"]
+    assert of_clusters(checks) == [check.promise for check in checks[-3:]]
+    assert of_clusters(checks) == [
+        "nothing of an interrupted update is left in the target cluster",
+        "nothing of an interrupted update is left in the cluster of client ware-house",
+        "nothing of an interrupted update is left in the cluster of client billing",
+    ]
+    label = "-A -l kyma-mtls/owner=0a1b"
+    assert checks[-3].look == f"target cluster: kubectl get gateway.networking.istio.io,namespace,secret {label}"
+    assert checks[-1].run().startswith("0 objects")
+
+
+def test_each_check_asks_its_own_cluster(connected: list[str]) -> None:
+    stack = stack_of().connect(["billing"], target=True)
+    assert sorted(connected) == ["clients.billing", "target"]
+    checks = list(leftovers.checks(stack))
+    checks[1].run()
+    asked = [cast(FakeCluster, cluster).asked for cluster in stack.reached.values()]
+    assert asked[0] == []
+    assert len(asked[1]) > 3
+
+
+@pytest.mark.parametrize(
+    ("hosts", "names", "expected"),
+    [
+        (["httpbin"], [], ["clients.billing", "clients.ware-house"]),
+        ([], ["ware-house"], ["clients.ware-house"]),
+    ],
+)
+def test_clusters_are_left_out_where_hosts_or_clients_are_chosen(
+    connected: list[str], hosts: list[str], names: list[str], expected: list[str]
+) -> None:
+    assert of_clusters(command.chosen_checks(stack_of(), hosts, names)) == []
+    assert sorted(connected) == expected
+
+
+def test_a_stack_without_a_target_has_no_target_cluster(connected: list[str]) -> None:
+    stack = stack_of()
+    stack = replace(stack, settings=stack.settings.model_copy(update={"target": None}))
+    stack.connect(["billing"], target=True)
+    assert connected == ["clients.billing"]
+
+
+def test_leftovers_are_told_one_below_the_other() -> None:
+    stack = replace(stack_of(), reached={"target": cluster_of(secrets("a/x", "a/y"))})
+    output = io.StringIO()
+    runner.run(Console(file=output, width=300), list(leftovers.checks(stack)), 0)
+    assert output.getvalue().splitlines()[:4] == [
+        "clusters",
+        "  FAIL nothing of an interrupted update is left in the target cluster",
+        "       saw: Secret a/x; remove it with kubectl -n a delete secret x",
+        "            Secret a/y; remove it with kubectl -n a delete secret y",
+    ]
+
+
+def test_help_tells_what_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert text.count("nor about what an interrupted update left in a cluster") == 2

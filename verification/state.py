@@ -1,0 +1,68 @@
+"""The state of a deployed stack, as far as the verification needs it: the mark of its objects, and what they are."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from settings import ConfigError
+
+_MARK = "::random:index/randomId:RandomId::owner"
+
+
+@dataclass(frozen=True, order=True)
+class Object:
+    """A Kubernetes object. Its kind's version is left out, since a cluster has an object under all of them."""
+
+    group: str
+    kind: str
+    namespace: str
+    name: str
+
+    @classmethod
+    def of(cls, api_version: str, kind: str, namespace: str, name: str) -> Self:
+        """Return the object that has this API version among others."""
+        return cls(api_version.rpartition("/")[0], kind, namespace, name)
+
+
+@dataclass(frozen=True)
+class State:
+    """What the state says of the objects that the stack made.
+
+    owner: the value of the label that all of them bear
+    kinds: their API versions and kinds
+    objects: they themselves, each with the name of its provider, which ends with the uid of its cluster
+    """
+
+    owner: str = ""
+    kinds: tuple[tuple[str, str], ...] = ()
+    objects: frozenset[tuple[str, Object]] = frozenset()
+
+    @classmethod
+    def read(cls, stack: str, exported: str) -> Self:
+        """Read what `pulumi stack export` prints; raise ConfigError if it does not tell the stack's mark."""
+        resources = (json.loads(exported).get("deployment") or {}).get("resources") or []
+        owner = next((each["outputs"]["hex"] for each in resources if each["urn"].endswith(_MARK)), "")
+        if not owner:
+            raise ConfigError(f"stack {stack}: its state has no RandomId owner; deploy it again with `pulumi up`")
+        kinds, objects = set(), set()
+        for resource in _made(resources):
+            described = {**resource.get("inputs", {}), **resource.get("outputs", {})}
+            api_version, kind = described["apiVersion"], described["kind"]
+            namespace, _, name = resource["id"].rpartition("/")
+            provider = resource["provider"].split("::")[-2]
+            kinds.add((api_version, kind))
+            objects.add((provider, Object.of(api_version, kind, namespace, name)))
+        return cls(owner, tuple(sorted(kinds)), frozenset(objects))
+
+    def known_in(self, uid: str) -> set[Object]:
+        """Return the objects that the stack has in the cluster with this uid."""
+        return {each for provider, each in self.objects if provider.endswith(f"-{uid}")}
+
+
+def _made(resources: list[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield what the stack made in a cluster, other than what it only reads, or changes in another's object."""
+    for resource in resources:
+        is_object = resource["type"].startswith("kubernetes:") and not resource["type"].endswith("Patch")
+        if is_object and resource.get("id") and not resource.get("external"):
+            yield resource
