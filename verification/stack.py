@@ -28,7 +28,7 @@ class DeployedStack:
     outputs: Outputs
     clients: Mapping[str, ClientCluster] = field(default_factory=dict)
     reached: Mapping[str, clusters.Cluster] = field(default_factory=dict)
-    state: State = State()
+    state: State = field(default_factory=State)
 
     @classmethod
     def load(cls, name: str | None) -> Self:

@@ -189,23 +189,6 @@ def test_confirmed_move_to_another_cluster_leaves_nothing_in_the_old_one_even_if
     life.expect_whole("life.target.test")
 
 
-def test_renamed_client_is_refused_until_the_old_name_is_gone(life: Life) -> None:
-    life.set(clients={"renamed": CLIENT})
-    for attempt in (life.stack.preview, life.stack.up):
-        with pytest.raises(automation.CommandError, match=r"it is client-client-namespace of this stack: remove that"):
-            attempt()
-    nobody = {"httpbin": {"domain": "life.target.test", "clients": []}}
-    life.set(clients={}, hosts=nobody)
-    life.stack.up()
-    life.set(clients={"renamed": CLIENT})
-    life.stack.up()
-    life.expect_whole("life.target.test")
-    life.set(clients={}, hosts=nobody)
-    life.stack.up()
-    life.set()
-    life.stack.up()
-
-
 def test_deleted_object_is_told_and_refresh_brings_it_back(life: Life) -> None:
     life.lab.kubectl("client", "-n", "istio-system", "delete", "secret", "client-credential-life")
     for attempt in (life.stack.preview, life.stack.up):
@@ -227,6 +210,19 @@ def test_object_that_an_interrupted_update_left_is_told_by_the_verification(life
     assert "kubectl -n life delete secret left" in verified.stdout
     life.lab.kubectl("target", "-n", "life", "delete", "secret", "left")
     life.project.expect_verified(life.stack, "0 failed")
+
+
+def test_renamed_client_is_refused_until_the_old_name_is_gone(life: Life) -> None:
+    life.set(clients={"renamed": CLIENT})
+    for attempt in (life.stack.preview, life.stack.up):
+        with pytest.raises(automation.CommandError, match=r"it is client-client-namespace of this stack: remove that"):
+            attempt()
+    nobody = {"httpbin": {"domain": "life.target.test", "clients": []}}
+    life.set(clients={}, hosts=nobody)
+    life.stack.up()
+    life.set(clients={"renamed": CLIENT})
+    life.stack.up()
+    life.expect_whole("life.target.test")
 
 
 def test_destroy_leaves_the_clusters_as_they_were_found(life: Life) -> None:

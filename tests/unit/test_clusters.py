@@ -315,9 +315,9 @@ def test_gateway_that_sees_principals_without_hosts_is_refused_whatever_the_conf
     ]
 
 
-@pytest.mark.parametrize("server", [("TCP", "SIMPLE"), ("TCP", ""), ("TLS", "PASSTHROUGH"), ("HTTPS", "MUTUAL")])
+@pytest.mark.parametrize("server", [("TCP", "SIMPLE"), ("TCP", ""), ("TLS", "PASSTHROUGH")])
 def test_other_servers_are_accepted_where_the_config_allows_them(check: Check, server: tuple[str, str]) -> None:
-    items = {"items": [gateway({"istio": "ingressgateway"}, server)]}
+    items = {"items": [gateway({"istio": "ingressgateway"}, server, ("HTTPS", "MUTUAL"))]}
     target = whole("uid-1", **{GATEWAYS: items})
     assert check(target, whole("uid-2"), target={"gatewayPassthrough": True}).target
 
