@@ -126,8 +126,10 @@ def _check_forwarding(settings: Settings, cluster: Cluster) -> None:
     if not admitted:
         return
     found = cluster.read(f"/api/v1/namespaces/{ISTIO_SYSTEM}/configmaps/istio") or {}
-    mesh = yaml.safe_load(found.get("data", {}).get("mesh", "")) or {}
-    mode = mesh.get("defaultConfig", {}).get("gatewayTopology", {}).get("forwardClientCertDetails", "")
+    setting = yaml.safe_load((found.get("data") or {}).get("mesh", "")) or {}
+    for key in ("defaultConfig", "gatewayTopology"):
+        setting = setting.get(key) or {}
+    mode = setting.get("forwardClientCertDetails")
     if mode in _FORWARDED:
         raise cluster.problem(
             f"forwards the caller's own X-Forwarded-Client-Cert ({mode}), so that anybody could claim a DNS name; use "

@@ -6,11 +6,11 @@ from typing import Any
 
 import pulumi
 
-from components.certificates import Certificates
+from components.certificates import Certificates, Credential
 from components.egress_client import EgressClient, EgressClientArgs
 from components.egress_route import EgressRoute, EgressRouteArgs
 from components.partner_credential import PartnerCredential, PartnerCredentialArgs
-from settings import Client, Host, NetworkPolicy, Settings
+from settings import Client, External, NetworkPolicy, Settings
 
 
 @dataclass
@@ -31,83 +31,91 @@ def deploy(
     """Deploy each client that has a cluster, with `opts` by its name, and a route to each host that admits it."""
     deployed = Deployed()
     for name, client in settings.clients.items():
-        described: dict[str, Any] = {"identity": identities[name], "hosts": list(settings.hosts_of(name))}
-        if not client.is_partner:
-            credential = certificates.client(name, identities[name], client.domain)
-            cluster = EgressClient(
-                f"client-{name}",
-                EgressClientArgs(
-                    platform=settings.platform,
-                    namespace=namespace,
-                    demo_image=settings.client_image if client.demo else "",
-                    callers=client.callers or (),
-                    client=credential,
-                    ca_certificate=certificates.ca.certificate,
-                    closed=client.network_policy != NetworkPolicy.NONE,
-                    closed_namespaces=_closed_namespaces(settings, client),
-                ),
-                opts[name],
-            )
-            for host_name, host in settings.hosts_of(name).items():
-                _deploy_route(settings, deployed, cluster, (name, client), (host_name, host), identities[name])
-            described |= {
-                "namespace": cluster.namespace,
-                "secret": cluster.secret,
-                "subject": credential.subject,
-                "expiry": credential.expiry,
-            }
-        deployed.clients[name] = described
+        hosts = settings.hosts_of(name)
+        deployed.clients[name] = {"identity": identities[name], "hosts": list(hosts)}
+        if client.is_partner:
+            continue
+        credential = certificates.client(name, identities[name], client.domain)
+        cluster = _cluster(settings, name, namespace, certificates, credential, opts[name])
+        deployed.clients[name] |= {
+            "namespace": cluster.namespace,
+            "secret": cluster.secret,
+            "subject": credential.subject,
+            "expiry": credential.expiry,
+        }
+        for host_name, host in hosts.items():
+            secret: pulumi.Output[str] | None = cluster.secret
+            if host.external:
+                partner = _partner_credential(settings, cluster, name, host_name, host.external, identities[name])
+                secret = partner.secret
+                if partner.request:
+                    deployed.signing_requests.setdefault(host_name, {})[name] = partner.request
+            if secret is not None:  # else the partner has not signed yet
+                _route(settings, cluster, name, host_name, secret)
     return deployed
 
 
-def _deploy_route(
+def _cluster(
     settings: Settings,
-    deployed: Deployed,
-    cluster: EgressClient,
-    named_client: tuple[str, Client],
-    named_host: tuple[str, Host],
-    identity: str,
-) -> None:
-    (client_name, client), (host_name, host) = named_client, named_host
-    # A dot ends no name: those of client a-b and host c are not those of client a and host b-c.
-    name, child = f"client-{client_name}.{host_name}", pulumi.ResourceOptions(parent=cluster)
-    secret: pulumi.Output[str] | None = cluster.secret
-    if host.external:
-        given = host.external.credentials.get(client_name)
-        args = PartnerCredentialArgs(
-            host=host_name,
-            namespace=cluster.namespace,
-            client=client_name,
-            identity=identity,
-            client_domain=client.domain,
-            key_algorithm=settings.key_algorithm,
-            ca_certificate=host.external.certificate_authority,
-            certificate=given.certificate if given else "",
-            key=given.key.get_secret_value() if given else "",
-        )
-        credential = PartnerCredential(name, args, child)
-        secret = credential.secret
-        if credential.request:
-            deployed.signing_requests.setdefault(host_name, {})[client_name] = credential.request
-    if secret is None:
-        return  # the partner has not signed yet
-    route = EgressRouteArgs(
-        host=host_name,
-        domain=host.domain,
-        port=host.external.port if host.external else 443,
+    name: str,
+    namespace: pulumi.Input[str],
+    certificates: Certificates,
+    credential: Credential,
+    opts: pulumi.ResourceOptions,
+) -> EgressClient:
+    client = settings.clients[name]
+    closes_callers = client.network_policy == NetworkPolicy.CALLERS
+    args = EgressClientArgs(
+        platform=settings.platform,
+        namespace=namespace,
+        demo_image=settings.client_image if client.demo else "",
+        callers=client.callers or (),
+        client=credential,
+        ca_certificate=certificates.ca.certificate,
+        closed=client.network_policy != NetworkPolicy.NONE,
+        closed_namespaces=_foreign_namespaces(settings, client) if closes_callers else (),
+    )
+    return EgressClient(f"client-{name}", args, opts)
+
+
+def _partner_credential(
+    settings: Settings, cluster: EgressClient, client: str, host: str, external: External, identity: str
+) -> PartnerCredential:
+    given = external.credentials.get(client)
+    args = PartnerCredentialArgs(
+        host=host,
+        namespace=cluster.namespace,
+        client=client,
+        identity=identity,
+        client_domain=settings.clients[client].domain,
+        key_algorithm=settings.key_algorithm,
+        ca_certificate=external.certificate_authority,
+        certificate=given.certificate if given else "",
+        key=given.key.get_secret_value() if given else "",
+    )
+    return PartnerCredential(_named(client, host), args, pulumi.ResourceOptions(parent=cluster))
+
+
+def _route(settings: Settings, cluster: EgressClient, client: str, host: str, secret: pulumi.Output[str]) -> None:
+    external = settings.hosts[host].external
+    args = EgressRouteArgs(
+        host=host,
+        domain=settings.hosts[host].domain,
+        port=external.port if external else 443,
         namespace=cluster.namespace,
         secret=secret,
         callers=cluster.callers,
-        caller_namespaces=_foreign(settings, client),
-        passthrough=client.gateway_passthrough,
+        caller_namespaces=_foreign_namespaces(settings, settings.clients[client]),
+        passthrough=settings.clients[client].gateway_passthrough,
     )
-    EgressRoute(name, route, child)
+    EgressRoute(_named(client, host), args, pulumi.ResourceOptions(parent=cluster))
 
 
-def _closed_namespaces(settings: Settings, client: Client) -> tuple[str, ...]:
-    return _foreign(settings, client) if client.network_policy == NetworkPolicy.CALLERS else ()
+def _named(client: str, host: str) -> str:
+    # A hyphen instead of the dot would make client a-b and host c the same as client a and host b-c.
+    return f"client-{client}.{host}"
 
 
-def _foreign(settings: Settings, client: Client) -> tuple[str, ...]:
+def _foreign_namespaces(settings: Settings, client: Client) -> tuple[str, ...]:
     """Return the callers' namespaces, the stack's own aside."""
     return tuple(namespace for namespace in client.caller_namespaces if namespace != settings.namespace)

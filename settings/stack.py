@@ -39,7 +39,7 @@ def _namespace(value: str) -> str:
     if value and not re.fullmatch(LABEL, value):
         raise ValueError("not a namespace's name: lower-case letters, digits and hyphens")
     if len(value) > _LONGEST_NAMESPACE:
-        raise ValueError(f"longer than {_LONGEST_NAMESPACE} characters: names of objects begin with it")
+        raise ValueError(f"longer than {_LONGEST_NAMESPACE} characters: it is part of the names of objects")
     if _OWNED_BY_OTHERS.fullmatch(value):
         raise ValueError("belongs to the cluster; the stack makes (and destroys) a namespace of its own")
     return value
