@@ -35,10 +35,10 @@ if not namespace:
     namespace = pulumi.Output.concat("kyma-mtls-", suffix)
 
 
-def options(path: str, *, vacated: bool = False) -> pulumi.ResourceOptions:
+def options(path: str, key: str = "namespace", *, vacated: bool = False) -> pulumi.ResourceOptions:
     """Return options that deploy into the cluster of this config path, under the rule for the life of objects."""
     return pulumi.ResourceOptions.merge(
-        lifecycles[path].options(vacated=vacated), pulumi.ResourceOptions(provider=providers[path])
+        lifecycles[path].options(key, vacated=vacated), pulumi.ResourceOptions(provider=providers[path])
     )
 
 
@@ -68,7 +68,8 @@ if found.target:
     pulumi.export("target", {"namespace": serving.namespace, "address": serving.address})
     hooks = gateway_hooks.register(found.target)
     if site:
-        opts = options("target", vacated=site.operator)
+        key = "gatewayTakeOver" if settings.gateway.take_over else "namespace"
+        opts = options("target", key, vacated=site.operator)
         deployed = kyma_gateway.deploy(settings.gateway, site, serving, authority, owner, hooks, opts)
         pulumi.export("gateway", deployed)
 opts_of_clients = {name: options(f"clients.{name}") for name in found.clients}

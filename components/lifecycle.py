@@ -53,17 +53,18 @@ class Lifecycle:
     cluster: ClusterReader
     _objects: list[tuple[str, str, Any]] = field(default_factory=list, init=False)
 
+    _hooks: dict[str, pulumi.ResourceHook] = field(default_factory=dict, init=False)
+
     def __post_init__(self) -> None:
         self._threads = ThreadPoolExecutor(_AT_ONCE)
-        self._preview_too = self._hook("", on_dry_run=True)
-        self._up_only = self._hook("-later", on_dry_run=False)
 
-    def options(self, *, vacated: bool = False) -> pulumi.ResourceOptions:
+    def options(self, key: str, *, vacated: bool = False) -> pulumi.ResourceOptions:
         """Return options for a component, which put every object below it under the rule.
 
+        key: of the config, by which other names are chosen
         vacated: names that somebody else has at preview may be free when the objects are created
         """
-        check = self._up_only if vacated else self._preview_too
+        check = self._hook(key, on_dry_run=not vacated)
 
         def apply(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
             if not _is_object(args):
@@ -88,7 +89,7 @@ class Lifecycle:
         lines = await asyncio.gather(*(self._missing(*described) for described in self._objects))
         return [line for line in lines if line]
 
-    def check(self, wanted: Mapping[str, Any]) -> None:
+    def check(self, wanted: Mapping[str, Any], key: str) -> None:
         """Raise Foreign if the cluster has an object with these inputs' kind and name that is not the stack's own."""
         metadata = wanted["metadata"]
         kind, name, namespace = wanted["kind"], metadata.get("name"), metadata.get("namespace", "")
@@ -99,21 +100,25 @@ class Lifecycle:
             return
         owner, resource = found.get("labels", {}).get(OWNER), found.get("annotations", {}).get(RESOURCE)
         if owner is None:
-            whose = "no stack made it; remove it, or choose another namespace (gatewayTakeOver: another gateway)"
+            whose = "no stack made it; remove it, or choose other names"
         elif owner != metadata["labels"][OWNER]:
-            whose = "another stack made it; choose another namespace (gatewayTakeOver: another gateway)"
+            whose = "another stack made it; remove it, or choose other names"
         elif resource != metadata["annotations"][RESOURCE]:
             whose = f"it is {resource} of this stack: remove that by one `pulumi up`, and add this by the next"
         else:
             return
-        raise Foreign(f"cluster {self.cluster.host} has {_called(kind, namespace, name)} already, and {whose}")
+        what = f"cluster {self.cluster.host} has {_called(kind, namespace, name)} already"
+        raise Foreign(f"kyma-mtls:{key}: {what}, and {whose}")
 
-    def _hook(self, ending: str, *, on_dry_run: bool) -> pulumi.ResourceHook:
+    def _hook(self, key: str, *, on_dry_run: bool) -> pulumi.ResourceHook:
         async def is_free(args: pulumi.ResourceHookArgs) -> None:
-            await self._aside(self.check, args.new_inputs or {})
+            await self._aside(self.check, args.new_inputs or {}, key)
 
-        name = f"{self.name}-has-no-other{ending}"
-        return pulumi.ResourceHook(name, is_free, pulumi.ResourceHookOptions(on_dry_run=on_dry_run))
+        name = f"{self.name}-{key}-has-no-other{'' if on_dry_run else '-later'}"
+        if name not in self._hooks:
+            options = pulumi.ResourceHookOptions(on_dry_run=on_dry_run)
+            self._hooks[name] = pulumi.ResourceHook(name, is_free, options)
+        return self._hooks[name]
 
     async def _missing(self, api_version: str, kind: str, resource: Any) -> str | None:
         known: str | None = await resource.id.future()

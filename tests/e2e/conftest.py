@@ -95,6 +95,19 @@ class Lab:
         """The HTTP status that curl in a Pod gets."""
         return self.curl(namespace, "-o", "/dev/null", "-w", "%{http_code}", *arguments, cluster=cluster, pod=pod)[1]
 
+    def expect_no_complaint(self, cluster: str, namespace: str) -> None:
+        """Let istioctl analyze a stack's namespace and istio-system, and validate what the stack has there."""
+        config = ("--kubeconfig", self.kubeconfig(cluster))
+        kinds = "gateways.networking.istio.io,virtualservices,destinationrules,serviceentries,authorizationpolicies"
+        for place in (namespace, "istio-system"):
+            analyzed = run("istioctl", *config, "analyze", "-n", place, "-o", "json", check=False).stdout
+            assert json.loads(analyzed or "[]") in ([], None), analyzed
+            objects = self.kubectl(cluster, "-n", place, "get", f"{kinds},telemetries.telemetry.istio.io", "-o", "yaml")
+            command = ("istioctl", "validate", "-f", "-")
+            done = subprocess.run(command, input=objects, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert "warning" not in (done.stdout + done.stderr).lower(), done.stdout + done.stderr
+
     def objects(self, cluster: str) -> set[str]:
         """Every object of a cluster as `Kind namespace name`, without those that come and go by themselves."""
         kinds = set(self.kubectl(cluster, "api-resources", "--verbs=list", "-o", "name").split())

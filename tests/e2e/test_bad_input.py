@@ -153,8 +153,9 @@ def test_what_clusters_lack_is_told_all_at_once(lab: Lab, project: Project, bare
     assert bare.startswith("cluster https://127.0.0.1:")
     assert bare.endswith("has no Istio; install it (on Kyma: add the Istio module)")
     assert found == {
-        "target.gatewayPassthrough": f"cluster {TARGET} passes TLS or TCP through istio-ingressgateway by Gateway "
-        "raw/databases, which a policy of this stack would end; set this to true, or move them to another gateway",
+        "target.gatewayPassthrough": f"cluster {TARGET} passes TLS or TCP by Gateway raw/databases, without looking at "
+        "a host, through istio-ingressgateway; a policy of this stack would end that; set this to true, or move them "
+        "to another one",
         "hosts.orders.service": f"cluster {TARGET} has no Service raw/orders",
         "hosts.stock.service.port": f"cluster {TARGET} has no such port in Service raw/databases; it has 5432",
     }
@@ -198,7 +199,8 @@ def test_users_own_gateway_is_left_alone(lab: Lab, project: Project) -> None:
         }
         configure(stack, gatewayTakeOver="true")
         said = refusal(stack.preview)
-        assert f"cluster {TARGET} has Gateway kyma-system/kyma-gateway already, and no stack made it" in said, said
+        taken = f"kyma-mtls:gatewayTakeOver: cluster {TARGET} has Gateway kyma-system/kyma-gateway already"
+        assert f"{taken}, and no stack made it" in said, said
     finally:
         lab.kubectl("target", "delete", "-f", str(MANIFESTS / "users_gateway.yaml"))
 

@@ -1,7 +1,6 @@
 """Many hosts, clients and partners in one stack: who reaches what, and that a change of one disturbs no other."""
 
 import http.client
-import json
 import shutil
 import ssl
 import subprocess
@@ -96,7 +95,7 @@ def held(holder: Holder) -> ClientCredential:
 @contextmanager
 def partner(directory: Path) -> Iterator[None]:
     """Run a partner's server in the lab's internet, outside both meshes."""
-    server = issue("api", PARTNER_CA, hosts=("api.internet.test",))
+    server = issue("api", PARTNER_CA, hosts=("api.internet.test", "solo.internet.test"))
     for name, text in (("crt", server.pem), ("key", server.key_pem), ("ca", PARTNER_CA.pem)):
         (directory / name).write_text(text)
     script = shutil.copy(Path(__file__).with_name("partner_server.py"), directory)
@@ -222,18 +221,52 @@ def test_namespaces_of_others_are_left_as_they_are(many: Many) -> None:
 
 def test_istioctl_finds_nothing_to_complain_about(many: Many) -> None:
     for cluster in CLUSTERS:
-        config = ("--kubeconfig", many.lab.kubeconfig(cluster))
-        analyzed = subprocess.run(
-            ["istioctl", *config, "analyze", "-n", "many", "-o", "json"], capture_output=True, text=True, check=False
-        )
-        assert json.loads(analyzed.stdout or "[]") in ([], None), analyzed.stdout
-        kinds = "gateways.networking.istio.io,virtualservices,destinationrules,serviceentries,authorizationpolicies"
-        objects = many.lab.kubectl(cluster, "get", f"{kinds},telemetries.telemetry.istio.io", "-A", "-o", "yaml")
-        validated = subprocess.run(
-            ["istioctl", "validate", "-f", "-"], input=objects, capture_output=True, text=True, check=False
-        )
-        assert validated.returncode == 0, validated.stdout + validated.stderr
-        assert "warning" not in (validated.stdout + validated.stderr).lower(), validated.stdout + validated.stderr
+        many.lab.expect_no_complaint(cluster, "many")
+
+
+def test_callers_namespace_is_closed_where_that_is_asked_for(many: Many) -> None:
+    def status(url: str) -> str:
+        return many.lab.status("logistics", url, cluster="client2", pod="dispatcher")
+
+    outside, host = "http://www.internet.test/", "http://httpbin.target.test/headers"
+    eventually(lambda: status(outside) == "200", "the namespace is open, as its owner left it")
+    many.up(clients={**CLIENTS, "client2": {**CLIENTS["client2"], "networkPolicy": "callers"}})
+    eventually(lambda: status(outside) == "503", "the sidecar cannot connect any more")
+    assert status(host) == "200"
+    many.up(clients=CLIENTS)
+    eventually(lambda: status(outside) == "200", "the policy is gone, and the namespace as before")
+
+
+def test_stack_of_a_target_alone_serves_a_partners_client(project: Project, many: Many) -> None:
+    hosts = {"solo": {"domain": "solo.target.test", "clients": ["acme"]}}
+    with project.deployment("serving", clients={"acme": CLIENTS["acme"]}, hosts=hosts) as deployed:
+        deployed.up()
+        endpoint = Endpoint("solo.target.test", INGRESS, deployed.outputs["caCertificate"])
+        eventually(lambda: status_or_none(endpoint, held(ACME)) == 200, "the partner's client is served")
+        assert endpoint.alert(many.credential("client"), ssl.TLSVersion.TLSv1_2), "another stack's client is not"
+        project.expect_verified(deployed.stack, " 0 failed")
+
+
+def test_stack_of_a_client_alone_calls_a_partners_host(project: Project, many: Many) -> None:
+    solo = {"domain": "solo.internet.test", "external": HOSTS["api"]["external"]}
+    stack = project.stack("calling", namespace="calling", clients={"client": CLIENTS["client"]}, hosts={"solo": solo})
+    stack.remove_config("kyma-mtls:target")
+    try:
+        stack.up()
+        url = "http://solo.internet.test/"
+        seen = (0, "URI:spiffe://partner.example/us")
+        eventually(lambda: many.lab.curl("calling", url) == seen, "the partner sees the given identity")
+        project.expect_verified(stack, " 0 failed")
+    finally:
+        stack.destroy()
+
+
+def status_or_none(endpoint: Endpoint, credential: ClientCredential) -> int | None:
+    """The status of a GET; None without an answer, as while the gateway has no certificate yet."""
+    try:
+        return endpoint.request("GET", "/headers", credential).status
+    except (OSError, http.client.HTTPException):
+        return None
 
 
 def test_another_namespace_cannot_use_the_clients_identity(many: Many) -> None:
@@ -303,10 +336,7 @@ def load(many: Many, **pairs: str) -> Load:
     credentials = {client: many.credential(client) for client in set(pairs.values())}
 
     def request(host: str, client: str) -> bool:
-        try:
-            return many.status(host, credentials[client]) == 200
-        except (OSError, http.client.HTTPException):
-            return False
+        return status_or_none(many.endpoint(host), credentials[client]) == 200
 
     requests: dict[str, Callable[[], bool]] = {
         f"{host} by {client}": lambda host=host, client=client: request(host, client)  # type: ignore[misc]

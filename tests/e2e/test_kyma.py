@@ -98,6 +98,8 @@ def test_platform_kyma_waits_for_its_api_rule_and_gives_the_istio_cr_back(kyma: 
             up.result(timeout=120)
         assert istio_spec(kyma) == before | {"components": {"egressGateway": {"enabled": True}}}
         deployed.stack.preview(expect_no_changes=True)
+        for cluster in ("target", "client"):
+            kyma.expect_no_complaint(cluster, "kyma-mtls-test")
     assert istio_spec(kyma) == before, "the Istio CR is Kyma's: it stays, and is as it was found"
 
 

@@ -55,6 +55,7 @@ CHANGES: dict[str, dict[str, Any]] = {
         "gatewayKeyAlgorithm": "ECDSA-P384",
         "gatewayLegacyInstaller": "true",
         "gatewayServiceEntries": "api.life.example",
+        "gatewayTakeOver": "true",
     },
 }
 KILLED_AFTER_SECONDS = (3.5, 5.0, 7.0)

@@ -179,7 +179,7 @@ def test_everything_is_put_into_the_cluster_that_the_config_names_under_its_rule
         ("Secret client-b-credential", "clients.b", "uid-b"),
     ):
         assert f"::{cluster}-{uid}::" in made.requests[key].provider, "another cluster is another provider"
-        assert list(made.requests[key].hooks.before_create) == [f"{cluster}-has-no-other"]
+        assert list(made.requests[key].hooks.before_create) == [f"{cluster}-namespace-has-no-other"]
     assert all(each["metadata"]["labels"][OWNER] == "owner-hex" for each in made.objects())
     marked = [(o["metadata"]["annotations"][RESOURCE], o["kind"], o["metadata"]["name"]) for o in made.objects()]
     assert all(made.one(kind, resource)["metadata"]["name"] == name for resource, kind, name in marked)

@@ -51,7 +51,7 @@ def parts(deploy: Deploy, cluster: FakeCluster, *, vacated: bool = False, hooked
         hook = pulumi.ResourceHook("waits", lambda _: None)
         own: dict[str, Any] = {key: [hook] for key in HOOKS}
         hooks = pulumi.ResourceHookBinding(**own, on_error=[pulumi.ErrorHook("tells", lambda _: False)])
-        Parts(hooks if hooked else None, lifecycle.options(vacated=vacated))
+        Parts(hooks if hooked else None, lifecycle.options("namespace", vacated=vacated))
         return pulumi.Output.from_input(lifecycle.missing())
 
     return deploy(program)
@@ -72,7 +72,7 @@ def test_every_object_is_deleted_before_it_is_replaced_and_checked_before_it_is_
     for kind, name in (("Namespace", "namespace"), ("Secret", "secret"), ("Gateway", "gateway")):
         request = stack.request(kind, name)
         assert request.deleteBeforeReplace, "what is deleted goes by name"
-        assert list(request.hooks.before_create) == ["target-has-no-other"]
+        assert list(request.hooks.before_create) == ["target-namespace-has-no-other"]
 
 
 def test_patches_and_reads_are_left_alone(deploy: Deploy) -> None:
@@ -87,7 +87,7 @@ def test_patches_and_reads_are_left_alone(deploy: Deploy) -> None:
 
 def test_hooks_of_the_objects_own_come_first_and_stay(deploy: Deploy) -> None:
     hooks = parts(deploy, fake_cluster(), hooked=True).request("Secret", "secret").hooks
-    assert list(hooks.before_create) == ["waits", "target-has-no-other"]
+    assert list(hooks.before_create) == ["waits", "target-namespace-has-no-other"]
     assert all(list(getattr(hooks, key)) == ["waits"] for key in HOOKS if key != "before_create")
     assert list(hooks.on_error) == ["tells"]
 
@@ -146,7 +146,7 @@ UNKNOWN = object()
 def test_object_is_created_where_none_is_or_the_same_resource_left_it(
     found: dict[str, Any], inputs: dict[str, Any]
 ) -> None:
-    outside_the_engine(fake_cluster(found)).check(inputs)
+    outside_the_engine(fake_cluster(found)).check(inputs, "namespace")
 
 
 @pytest.mark.parametrize(
@@ -155,8 +155,8 @@ def test_object_is_created_where_none_is_or_the_same_resource_left_it(
         (
             {CERTS: ANOTHERS},
             wanted(),
-            "cluster https://target has Secret istio-system/certs already, and another stack made it; choose another "
-            "namespace (gatewayTakeOver: another gateway)",
+            "cluster https://target has Secret istio-system/certs already, and another stack made it; "
+            "remove it, or choose other names",
         ),
         ({CERTS: NOBODYS}, wanted(), "has Secret istio-system/certs already, and no stack made it; remove it"),
         (
@@ -180,7 +180,7 @@ def test_object_is_created_where_none_is_or_the_same_resource_left_it(
 )
 def test_object_of_anything_else_is_refused(found: dict[str, Any], inputs: dict[str, Any], message: str) -> None:
     with pytest.raises(Foreign) as caught:
-        outside_the_engine(fake_cluster(found)).check(inputs)
+        outside_the_engine(fake_cluster(found)).check(inputs, "namespace")
     assert message in str(caught.value)
 
 
