@@ -14,6 +14,7 @@ import pulumi
 
 from components.kubernetes import in_istio_system, istio
 
+_STATUS_PORT = "15021"
 _CLIENT_CERTIFICATE = "request.headers[x-forwarded-client-cert]"
 
 
@@ -48,7 +49,8 @@ def deny_others(
     Another domain is another policy, so that the old domain is not served without one while it changes.
     """
     mark = hashlib.sha256(domain.encode()).hexdigest()[:8]
-    hosts = {"hosts": [domain, f"{domain}:*"]}
+    # All ports but that of the gateway's own health check: named, since Istio warns of a DENY that means TCP, too.
+    hosts = {"hosts": [domain, f"{domain}:*"], "notPorts": [_STATUS_PORT]}
     rules = [_unless_admitted(hosts, admitted, passthrough)]
     if methods:
         rules.append(_of_peers({**hosts, "notMethods": list(methods)}))

@@ -8,7 +8,7 @@ import pytest
 from components.authorization import Identities, deny_others
 from tests.unit.conftest import Deploy
 
-HOSTS = {"hosts": ["orders.example.com", "orders.example.com:*"]}
+HOSTS = {"hosts": ["orders.example.com", "orders.example.com:*"], "notPorts": ["15021"]}
 TO = [{"operation": HOSTS}]
 WAREHOUSE = "kyma-mtls/test/client/warehouse"
 

@@ -114,7 +114,7 @@ def test_egress_gateway_admits_the_callers_alone(route: Route) -> None:
     assert policy["spec"]["selector"] == {"matchLabels": {"istio": "egressgateway"}}
     (rule,) = policy["spec"]["rules"]
     assert rule == {
-        "to": [{"operation": {"hosts": [DOMAIN, f"{DOMAIN}:*"]}}],
+        "to": [{"operation": {"hosts": [DOMAIN, f"{DOMAIN}:*"], "notPorts": ["15021"]}}],
         "from": [{"source": {"notPrincipals": [CURL], "notNamespaces": ["invoices"]}}],
     }
 

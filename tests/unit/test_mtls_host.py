@@ -89,7 +89,7 @@ def test_policy_admits_by_spiffe_id_and_by_dns_name(host: Host) -> None:
 
 def test_host_that_admits_nobody_denies_everybody(host: Host) -> None:
     admission = host(admitted=[]).policy("target-orders-admission")["spec"]["rules"][0]
-    assert admission == {"to": [{"operation": {"hosts": [DOMAIN, f"{DOMAIN}:*"]}}]}
+    assert admission == {"to": [{"operation": {"hosts": [DOMAIN, f"{DOMAIN}:*"], "notPorts": ["15021"]}}]}
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_methods_and_paths_are_the_policys_where_no_api_rule_has_them(
     host: Host, platform: str, paths: tuple[str, ...], by_policy: list[str]
 ) -> None:
     _, *others = host(platform=platform, paths=paths).policy("target-orders-admission")["spec"]["rules"]
-    denied = [key for rule in others for key in rule["to"][0]["operation"] if key != "hosts"]
+    denied = [key for rule in others for key in rule["to"][0]["operation"] if key not in ("hosts", "notPorts")]
     assert denied == by_policy
 
 
