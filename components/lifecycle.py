@@ -52,7 +52,6 @@ class Lifecycle:
     owner: pulumi.Input[str]
     cluster: ClusterReader
     _objects: list[tuple[str, str, Any]] = field(default_factory=list, init=False)
-
     _hooks: dict[str, pulumi.ResourceHook] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -68,8 +67,6 @@ class Lifecycle:
 
         def apply(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
             if not _is_object(args):
-                return None
-            if args.type_.endswith("Patch"):
                 return None
             props: Any = args.props
             self._objects.append((props["api_version"], props["kind"], args.resource))
@@ -135,7 +132,8 @@ class Lifecycle:
 
 
 def _is_object(args: pulumi.ResourceTransformationArgs) -> bool:
-    return args.type_.startswith("kubernetes:") and not args.opts.id
+    """Return whether the stack makes it: not a patch of what others made, and not a read."""
+    return args.type_.startswith("kubernetes:") and not args.type_.endswith("Patch") and not args.opts.id
 
 
 def _called(kind: str, namespace: str, name: str) -> str:
