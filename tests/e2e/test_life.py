@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from pulumi import automation
 
 from tests.e2e.conftest import CLUSTERS, Lab, Project, configure, eventually
+from tests.unit.pki import issue
 
 CLIENT = {"kubeconfig": ".lab/client.kubeconfig", "domain": "life.client.test"}
 CLIENT2 = {"kubeconfig": ".lab/client2.kubeconfig", "domain": "life.client2.test"}
@@ -21,6 +23,9 @@ BASE: dict[str, Any] = {
     "clients": {"client": CLIENT},
     "hosts": {"httpbin": {"domain": "life.target.test"}},
 }
+PARTNER = issue("Partner CA")
+GIVEN = issue("ours", PARTNER, uris=("spiffe://partner.example/us",), usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+OWN = issue("gateway", PARTNER, hosts=("*.own-gateway.target.test",))
 # Every key that does not choose a cluster; each change is made, killed half-way, and taken back.
 CHANGES: dict[str, dict[str, Any]] = {
     "in-place": {
@@ -46,6 +51,28 @@ CHANGES: dict[str, dict[str, Any]] = {
                 "clients": [],
             },
         },
+    },
+    "given": {
+        "clients": {
+            "client": CLIENT,
+            "partner": {"certificateAuthority": PARTNER.pem, "identity": "dns:client.partner.example"},
+        },
+        "hosts": {
+            "httpbin": {"domain": "life.target.test", "clients": ["client", "partner"]},
+            "partner": {
+                "domain": "life.internet.test",
+                "clients": ["client"],
+                "external": {
+                    "certificateAuthority": PARTNER.pem,
+                    "port": 8443,
+                    "credentials": {"client": {"certificate": GIVEN.pem, "key": GIVEN.key_pem}},
+                },
+            },
+        },
+        "gatewayMode": "own",
+        "gatewayDomain": "own-gateway.target.test",
+        "gatewayCertificate": OWN.pem + PARTNER.pem,
+        "gatewayKey": OWN.key_pem,
     },
     "namespace": {"namespace": "life-b", "confirm": ["namespace=life-b", "namespace=life"]},
     "gateway": {
