@@ -33,7 +33,7 @@ unit: .venv ## unit tests, with mocks
 
 e2e: .venv ## end-to-end tests, in the lab
 	$(BIN)/python -m lab build gardener
-	$(BIN)/pytest -v tests/e2e
+	$(BIN)/pytest -v --durations=30 --durations-min=10 tests/e2e
 
 reference: .venv ## write the config's JSON schema and README's table from the models
 	$(BIN)/python -m settings.reference
