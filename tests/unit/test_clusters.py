@@ -16,10 +16,9 @@ from settings import ClusterAccess, ConfigError
 from tests.support.kubeconfigs import write_kubeconfig
 from tests.unit.config import read
 from tests.unit.fakes import KUBE_SYSTEM, Answer, api_server, discovery, fake_cluster, kube_system
+from tests.unit.offers import EGRESS, INGRESS, istio
 from tests.unit.pki import issue
 
-INGRESS = "/api/v1/namespaces/istio-system/services/istio-ingressgateway"
-EGRESS = "/api/v1/namespaces/istio-system/services/istio-egressgateway"
 GATEWAYS = "/apis/networking.istio.io/v1/gateways"
 ISTIO_CONFIG = "/api/v1/namespaces/istio-system/configmaps/istio"
 ORDERS = "/api/v1/namespaces/shop/services/orders"
@@ -157,11 +156,9 @@ def whole(uid: str, **changed: Any) -> dict[str, Any]:
     """A cluster that has all that a stack on platform istio needs."""
     answers = {
         "/apis": {"groups": [{"name": "networking.istio.io"}]},
-        INGRESS: {"metadata": {}},
-        EGRESS: {"metadata": {}},
         GATEWAYS: {"items": []},
     }
-    return {**kube_system(uid), **answers, **changed}
+    return {**kube_system(uid), **istio(), **answers, **changed}
 
 
 @pytest.fixture
@@ -253,8 +250,8 @@ def test_gateways_have_to_be_there(check: Check) -> None:
     target, client = whole("uid-1"), whole("uid-2")
     del target[INGRESS], client[EGRESS]
     assert problems(check, target, client) == [
-        "target.kubeconfig: cluster has no Service istio-ingressgateway in istio-system",
-        "clients.caller.kubeconfig: cluster has no Service istio-egressgateway in istio-system",
+        "target.ingressGateway: cluster has no Service istio-system/istio-ingressgateway",
+        "clients.caller.egressGateway: cluster has no Service istio-system/istio-egressgateway",
     ]
 
 
