@@ -21,7 +21,8 @@ _USER_WAS_TOLD = 32
 try:
     settings = Settings.from_config(pulumi.runtime.get_config_env(), pulumi.runtime.is_config_secret)
     found = clusters.check(settings)
-    site = gateway_site.find(settings, found.target) if found.target else None
+    ingress = found.offers["target"].gateway if found.target else None
+    site = gateway_site.find(settings, found.target, ingress.address) if found.target and ingress else None
 except ConfigError as error:
     pulumi.log.error(f"stack {pulumi.get_stack()} cannot be planned:\n{error}")
     sys.exit(_USER_WAS_TOLD)
@@ -62,18 +63,18 @@ authority = AuthorityArgs(
 certificates = Certificates("certificates", authority)
 who = identities(settings, pulumi.get_stack())
 hosts = target.partners(settings, who)
-if found.target:
-    serving, served = target.deploy(settings, namespace, certificates, who, options("target"))
+if found.target and ingress:
+    serving, served = target.deploy(settings, namespace, certificates, who, found.offers["target"], options("target"))
     hosts |= served
-    pulumi.export("target", {"namespace": serving.namespace, "address": serving.address})
+    pulumi.export("target", target.output(serving, ingress))
     hooks = gateway_hooks.register(found.target)
     if site:
         key = "gatewayTakeOver" if settings.gateway.take_over else "namespace"
         opts = options("target", key, vacated=site.operator)
-        deployed = kyma_gateway.deploy(settings.gateway, site, serving, authority, owner, hooks, opts)
+        deployed = kyma_gateway.deploy(settings.gateway, site, ingress, serving, authority, owner, hooks, opts)
         pulumi.export("gateway", deployed)
 opts_of_clients = {name: options(f"clients.{name}") for name in found.clients}
-calling = clients.deploy(settings, namespace, certificates, who, opts_of_clients)
+calling = clients.deploy(settings, namespace, certificates, who, found.offers, opts_of_clients)
 
 pulumi.export("caCertificate", certificates.ca.certificate)
 pulumi.export("caExpiry", certificates.ca.expiry)

@@ -1,16 +1,16 @@
 """What must be true of the clusters before anything is planned for them; they are asked side by side."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
-import yaml
-
+from clusters import access_log, control_plane, dns, gateways
 from clusters.cluster import Cluster, connect
-from clusters.side_by_side import side_by_side
-from components.kubernetes import EGRESS_GATEWAY, INGRESS_GATEWAY, ISTIO_SYSTEM
-from settings import Platform, Settings
+from clusters.offer import Destination, GatewayOffer, Offer
+from clusters.side_by_side import both, side_by_side
+from settings import Client, NetworkPolicy, Platform, Settings, TargetCluster
 from settings.hosts import Service
 
 _ISTIO = ("networking.istio.io", "has no Istio; install it (on Kyma: add the Istio module)")
@@ -24,10 +24,14 @@ _FORWARDED = {"FORWARD_ONLY", "ALWAYS_FORWARD_ONLY"}
 
 @dataclass(frozen=True)
 class Clusters:
-    """Connections to the stack's clusters: the target, if there is one, and the clients by name."""
+    """Connections to the stack's clusters: the target, if there is one, and the clients by name.
+
+    offers: what each of them has for the stack, by the path of the config that names it
+    """
 
     target: Cluster | None = None
     clients: Mapping[str, Cluster] = field(default_factory=dict)
+    offers: Mapping[str, Offer] = field(default_factory=dict)
 
     @property
     def all(self) -> dict[str, Cluster]:
@@ -43,16 +47,20 @@ def check(settings: Settings) -> Clusters:
     connected = {cluster.access.path: cluster for cluster in side_by_side(partial(connect, each) for each in access)}
     _check_apart(connected.values())
     found = Clusters(connected.get("target"), {name: connected[f"clients.{name}"] for name in settings.own_clients})
-    checks = [partial(_check_client, settings, name, cluster) for name, cluster in found.clients.items()]
-    if found.target:
-        checks.insert(0, partial(_check_target, settings, found.target))
-        checks += [
+    asked: dict[str, Callable[[], Offer]] = {}
+    services: list[Callable[[], None]] = []
+    if found.target and settings.target:
+        asked["target"] = partial(_check_target, settings, settings.target, found.target)
+        services = [
             partial(_check_service, found.target, name, host.service)
             for name, host in settings.served.items()
             if host.service
         ]
-    side_by_side(checks)
-    return found
+    for name, cluster in found.clients.items():
+        asked[f"clients.{name}"] = partial(_check_client, settings, settings.clients[name], cluster)
+    answers = side_by_side([*asked.values(), *services])
+    offers = {path: offer for path, offer in zip(asked, answers, strict=False) if offer}
+    return replace(found, offers=offers)
 
 
 def _check_apart(clusters: Iterable[Cluster]) -> None:
@@ -63,31 +71,50 @@ def _check_apart(clusters: Iterable[Cluster]) -> None:
         seen[cluster.uid] = cluster
 
 
-def _check_target(settings: Settings, cluster: Cluster) -> None:
+def _check_target(settings: Settings, wanted: TargetCluster, cluster: Cluster) -> Offer:
     cluster.check_apis(_ISTIO, *([_API_GATEWAY] if settings.platform == Platform.KYMA else []))
-    _check_gateway(cluster, INGRESS_GATEWAY, settings.target is not None and settings.target.gateway_passthrough)
-    _check_forwarding(settings, cluster)
+    injectors = control_plane.injectors(cluster)
+
+    def gateway() -> GatewayOffer:
+        found = gateways.find(cluster, wanted.ingress_gateway, "target.ingressGateway")
+        _check_servers(cluster, found, wanted.gateway_passthrough)
+        _check_forwarding(settings, cluster, control_plane.mesh(cluster, injectors, found.revision))
+        return found
+
+    def injector() -> control_plane.Injector:
+        return control_plane.injector_of(cluster, injectors, settings.namespace, wanted.revision, "target.revision")
+
+    found, _ = both(gateway, injector)
+    return Offer(found, control_plane.injection(wanted.revision))
 
 
-def _check_client(settings: Settings, name: str, cluster: Cluster) -> None:
-    if settings.platform == Platform.KYMA:
-        cluster.check_apis(_ISTIO, _KYMA_ISTIO)
-    else:
-        cluster.check_apis(_ISTIO)
-    is_enabled_by_us = settings.platform == Platform.KYMA
-    _check_gateway(
-        cluster, EGRESS_GATEWAY, settings.own_clients[name].gateway_passthrough, may_be_missing=is_enabled_by_us
-    )
+def _check_client(settings: Settings, client: Client, cluster: Cluster) -> Offer:
+    is_kyma, path = settings.platform == Platform.KYMA, cluster.access.path
+    is_closed = client.network_policy != NetworkPolicy.NONE
+    cluster.check_apis(_ISTIO, *([_KYMA_ISTIO] if is_kyma else []))
+    injectors = control_plane.injectors(cluster)
+
+    def gateway() -> GatewayOffer:
+        to_come = gateways.DOCUMENTED_EGRESS if is_kyma else None
+        found = gateways.find(cluster, client.egress_gateway, f"{path}.egressGateway", to_come=to_come)
+        _check_servers(cluster, found, client.gateway_passthrough)
+        return found
+
+    def istiods() -> tuple[Destination, ...]:
+        own = control_plane.injector_of(cluster, injectors, settings.namespace, client.revision, f"{path}.revision")
+        return control_plane.istiods(cluster, own, injectors, f"{path}.networkPolicy") if is_closed else ()
+
+    def resolvers() -> tuple[Destination, ...]:
+        return dns.find(cluster, client.dns, f"{path}.dns") if is_closed else ()
+
+    found, ways_out = both(gateway, lambda: side_by_side([resolvers, istiods]))
+    logs_elsewhere = access_log.is_chosen(cluster, found, control_plane.mesh(cluster, injectors, found.revision))
+    return Offer(found, control_plane.injection(client.revision), tuple(chain(*ways_out)), logs_elsewhere)
 
 
-def _check_gateway(
-    cluster: Cluster, labels: Mapping[str, str], passthrough: bool, *, may_be_missing: bool = False
-) -> None:
-    service = f"istio-{labels['istio']}"
-    if not may_be_missing and not cluster.read(f"/api/v1/namespaces/{ISTIO_SYSTEM}/services/{service}"):
-        raise cluster.problem(f"has no Service {service} in {ISTIO_SYSTEM}")
-    raw = dict(_raw_servers(cluster, labels))
-    policy = f"without looking at a host, through {service}; a policy of this stack would end that"
+def _check_servers(cluster: Cluster, gateway: GatewayOffer, passthrough: bool) -> None:
+    raw = dict(_raw_servers(cluster, gateway.labels))
+    policy = f"without looking at a host, through {gateway.service}; a policy of this stack would end that"
     if impossible := sorted(name for name, with_certificate in raw.items() if with_certificate):
         raise cluster.problem(
             f"serves TCP with client certificates by Gateway {', '.join(impossible)}, {policy}; move them elsewhere"
@@ -101,14 +128,13 @@ def _check_gateway(
 
 
 def _raw_servers(cluster: Cluster, labels: Mapping[str, str]) -> Iterator[tuple[str, bool]]:
-    """Yield each Gateway that serves something else than HTTP on the gateway with these labels.
+    """Yield each Gateway that serves something else than HTTP on the Pods with these labels.
 
     The second value says whether it asks for client certificates: Istio then sees a principal.
     """
-    on_it = set({**labels, "app": f"istio-{labels['istio']}"}.items())
     for gateway in cluster.items("/apis/networking.istio.io/v1/gateways"):
         spec, metadata = gateway["spec"], gateway["metadata"]
-        servers = spec.get("servers", []) if set(spec.get("selector", {}).items()) <= on_it else []
+        servers = spec.get("servers", []) if spec.get("selector", {}).items() <= labels.items() else []
         raw = [server for server in servers if server["port"]["protocol"].upper() in _RAW_PROTOCOLS]
         raw += [server for server in servers if _mode(server) in _RAW_MODES]
         if raw:
@@ -119,17 +145,13 @@ def _mode(server: Mapping[str, Any]) -> str:
     return str(server.get("tls", {}).get("mode", ""))
 
 
-def _check_forwarding(settings: Settings, cluster: Cluster) -> None:
+def _check_forwarding(settings: Settings, cluster: Cluster, mesh: control_plane.Mesh) -> None:
     """Refuse dns: identities where the ingress gateway lets callers write the header that names them."""
     named = [name for name, client in settings.clients.items() if client.identity.startswith("dns:")]
     admitted = [name for name in named if settings.hosts_of(name)]
     if not admitted:
         return
-    found = cluster.read(f"/api/v1/namespaces/{ISTIO_SYSTEM}/configmaps/istio") or {}
-    setting = yaml.safe_load((found.get("data") or {}).get("mesh", "")) or {}
-    for key in ("defaultConfig", "gatewayTopology"):
-        setting = setting.get(key) or {}
-    mode = setting.get("forwardClientCertDetails")
+    mode = mesh.get("defaultConfig", "gatewayTopology", "forwardClientCertDetails")
     if mode in _FORWARDED:
         raise cluster.problem(
             f"forwards the caller's own X-Forwarded-Client-Cert ({mode}), so that anybody could claim a DNS name; use "

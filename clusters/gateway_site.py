@@ -34,14 +34,17 @@ class GatewaySite:
     operator: bool = False
 
 
-def find(settings: Settings, target: Cluster) -> GatewaySite | None:
-    """Look where the gateway can go, if there is to be one; raise ConfigError if it would be in another one's way."""
+def find(settings: Settings, target: Cluster, address: str) -> GatewaySite | None:
+    """Look where the gateway can go, if there is to be one; raise ConfigError if it would be in another one's way.
+
+    address: of the ingress gateway; empty while it has none
+    """
     wanted = settings.gateway
     if wanted.mode == GatewayMode.NONE:
         return None
     if wanted.mode == GatewayMode.GARDENER:
         target.check_apis(_CERTIFICATES, _DNS)
-    domain = wanted.domain or _domain(target, wanted.mode)
+    domain = wanted.domain or _domain(target, wanted.mode, address)
     if not wanted.take_over:
         default = target.read(_DEFAULT_GATEWAY)
         if default and not _is_a_stacks(default) and f"*.{domain}" in _served(default):
@@ -53,19 +56,18 @@ def find(settings: Settings, target: Cluster) -> GatewaySite | None:
     return GatewaySite(domain, tuple(name for name, it in found.items() if not it or _is_a_stacks(it)), operator)
 
 
-def _domain(target: Cluster, mode: GatewayMode) -> str:
+def _domain(target: Cluster, mode: GatewayMode, address: str) -> str:
     if mode == GatewayMode.GARDENER:
         shoot = target.read("/api/v1/namespaces/kube-system/configmaps/shoot-info") or {}
         if not shoot.get("data", {}).get("domain"):
             raise target.problem("has no domain in ConfigMap kube-system/shoot-info; set one", "gatewayDomain")
         return str(shoot["data"]["domain"])
-    service = target.read("/api/v1/namespaces/istio-system/services/istio-ingressgateway")
-    entries = service["status"]["loadBalancer"].get("ingress", [])
-    address = next((entry.get("ip") or entry["hostname"] for entry in entries), "no address")
     try:
         ip_address(address)
     except ValueError:
-        raise target.problem(f"reaches its ingress gateway by {address}; set a domain", "gatewayDomain") from None
+        raise target.problem(
+            f"reaches its ingress gateway by {address or 'no address'}; set a domain", "gatewayDomain"
+        ) from None
     return ""
 
 

@@ -13,7 +13,7 @@ import pulumi_kubernetes as k8s
 
 from components.gardener import Gardener
 from components.gateway_certificate import CertificateSource, Wanted
-from components.kubernetes import demo_domain, load_balancer_address
+from components.kubernetes import demo_domain, ip_stack, load_balancer_addresses
 
 # An address is all there is to wait for: Pulumi's own readiness asks for Pods, too.
 _HAS_ADDRESS = {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress[0]}"}
@@ -49,9 +49,9 @@ class ApiserverProxy(pulumi.ComponentResource):
         super().__init__("kyma-mtls:index:ApiserverProxy", name, None, opts)
         children = pulumi.ResourceOptions(parent=self)
         given = f"apiserver.{args.domain}" if args.domain else ""
-        self.address = self._service(name, args.place("apiserver-proxy-ssl"), given, children).status.apply(
-            load_balancer_address
-        )
+        service = self._service(name, args.place("apiserver-proxy-ssl"), given, children)
+        addresses = service.status.apply(load_balancer_addresses)
+        self.address = addresses.apply(lambda known: next(iter(known or ()), ""))
         domain = pulumi.Output.from_input(args.domain) if args.domain else self.address.apply(demo_domain)
         self.host = pulumi.Output.concat("apiserver.", domain)
         k8s.core.v1.ConfigMap(
@@ -63,7 +63,9 @@ class ApiserverProxy(pulumi.ComponentResource):
         certificate = args.place("apiserver-proxy-tls-cert")
         args.source.issue(f"{name}-certificate", Wanted(self.host, certificate, certificate), children)
         if args.gardener:
-            args.gardener.dns_entry(f"{name}-dns", args.place("apiserver-proxy"), self.host, self.address, children)
+            families = service.spec.apply(lambda spec: ip_stack(spec.ip_families or ()))
+            place = args.place("apiserver-proxy")
+            args.gardener.dns_entry(f"{name}-dns", place, self.host, addresses, families, children)
         self.register_outputs({"host": self.host, "address": self.address})
 
     def _service(

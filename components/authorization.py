@@ -12,7 +12,8 @@ from typing import Any
 
 import pulumi
 
-from components.kubernetes import in_istio_system, istio
+from clusters.offer import GatewayOffer
+from components.kubernetes import beside, istio
 
 _STATUS_PORT = "15021"
 _CLIENT_CERTIFICATE = "request.headers[x-forwarded-client-cert]"
@@ -35,7 +36,7 @@ class Identities:
 def deny_others(
     resource: str,
     name: pulumi.Input[str],
-    gateway: Mapping[str, str],
+    gateway: GatewayOffer,
     domain: str,
     admitted: Identities,
     opts: pulumi.ResourceOptions,
@@ -56,8 +57,8 @@ def deny_others(
         rules.append(_of_peers({**hosts, "notMethods": list(methods)}))
     if paths:
         rules.append(_of_peers({**hosts, "notPaths": list(paths)}))
-    spec = {"selector": {"matchLabels": dict(gateway)}, "action": "DENY", "rules": rules}
-    metadata = in_istio_system(pulumi.Output.concat(name, "-", mark))
+    spec = {"selector": {"matchLabels": dict(gateway.selector)}, "action": "DENY", "rules": rules}
+    metadata = beside(gateway, pulumi.Output.concat(name, "-", mark))
     return istio(f"{resource}-{mark}", "AuthorizationPolicy", metadata, spec, opts)
 
 

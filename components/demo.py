@@ -1,5 +1,7 @@
 """The tutorial's workloads: httpbin, which is called, and curl, which calls."""
 
+from collections.abc import Mapping
+
 import pulumi
 
 from components.kubernetes import workload
@@ -13,7 +15,12 @@ class DemoServer(pulumi.ComponentResource):
     """Makes httpbin, from an image of go-httpbin that listens on 8080, as Service httpbin on port 8000."""
 
     def __init__(
-        self, name: str, namespace: pulumi.Input[str], image: str, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        namespace: pulumi.Input[str],
+        injection: Mapping[str, str],
+        image: str,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("kyma-mtls:index:DemoServer", name, None, opts)
         workload(
@@ -22,7 +29,7 @@ class DemoServer(pulumi.ComponentResource):
             namespace,
             {"image": image, "ports": [{"container_port": 8080}]},
             {"name": "http", "port": HTTPBIN_PORT, "target_port": 8080},
-            {"networking.kyma-project.io/from-ingressgateway": "allowed"},
+            {"networking.kyma-project.io/from-ingressgateway": "allowed", **_revision(injection)},
             pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})
@@ -32,7 +39,12 @@ class DemoCaller(pulumi.ComponentResource):
     """Makes curl, a Pod that sleeps until it is told to call, from an image that has curl and sleep."""
 
     def __init__(
-        self, name: str, namespace: pulumi.Input[str], image: str, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        namespace: pulumi.Input[str],
+        injection: Mapping[str, str],
+        image: str,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("kyma-mtls:index:DemoCaller", name, None, opts)
         workload(
@@ -41,7 +53,12 @@ class DemoCaller(pulumi.ComponentResource):
             namespace,
             {"image": image, "command": ["/bin/sleep", "infinity"]},
             {"name": "https", "port": 443},
-            {"networking.kyma-project.io/to-egressgateway": "allowed"},
+            {"networking.kyma-project.io/to-egressgateway": "allowed", **_revision(injection)},
             pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})
+
+
+def _revision(injection: Mapping[str, str]) -> dict[str, str]:
+    """Return the label of a revision, so that another one is new Pods, with sidecars of that."""
+    return {label: value for label, value in injection.items() if label == "istio.io/rev"}

@@ -1,77 +1,81 @@
 """The cluster that calls out through its egress gateway, which holds the client certificate so that no caller has to.
 
 Follows "Expose the workload" and "Enhance Security by Implementing NetworkPolicies" of the mTLS tutorial. Beyond it,
-the access log is that of the egress gateway alone, and the NetworkPolicy knows DNS over TCP and Gardener's DNS Pods.
+the access log is that of the egress gateway alone, and the NetworkPolicy knows where the cluster's DNS is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as k8s
 
+from clusters.offer import Destination, GatewayOffer
 from components.authorization import Identities
 from components.certificates import Credential
 from components.demo import CURL, DemoCaller
-from components.kubernetes import (
-    EGRESS_GATEWAY,
-    ISTIO_SYSTEM,
-    credential_secret,
-    in_istio_system,
-    injected_namespace,
-    istio,
-)
-
-_NODE_LOCAL_DNS = "169.254.20.10/32"
-_GARDENER_DNS_PORT = 8053
+from components.kubernetes import beside, credential_secret, injected_namespace, istio
+from settings.clusters import EGRESS_GATEWAY
 
 
 @dataclass(frozen=True)
 class EgressClientArgs:
     """Who calls, and how the namespaces are closed.
 
-    platform: kyma (the egress gateway is enabled in the Istio CR) or istio (it is there as installed)
+    platform: kyma (the default egress gateway is enabled in the Istio CR) or istio (it is there as installed)
     namespace: made for what belongs to the stack
+    injection: labels by which its Pods get a sidecar
+    gateway: the egress gateway
+    logs_requests: whether the stack has the egress gateway write an access log
     demo_image: has curl and sleep; empty if the callers are the user's own
     callers: NAMESPACE/SERVICEACCOUNT, or NAMESPACE for all of it
     client: the egress gateway's credential for hosts of the stack
     ca_certificate: PEM of the CA that must have signed the certificates of those hosts
     closed: whether the stack's own namespace may be left through the egress gateway only
     closed_namespaces: namespaces of callers for which the same holds
+    ways_out: where Pods of those namespaces may go beside the egress gateway
     """
 
     platform: str
     namespace: pulumi.Input[str]
+    injection: Mapping[str, str]
+    gateway: GatewayOffer
+    logs_requests: bool
     demo_image: str
     callers: Sequence[str]
     client: Credential
     ca_certificate: pulumi.Output[str]
     closed: bool
     closed_namespaces: Sequence[str]
+    ways_out: Sequence[Destination]
 
 
 class EgressClient(pulumi.ComponentResource):
     """Makes the stack's namespace, the Secret client-credential-NAMESPACE, the NetworkPolicies, and curl if it is the
     caller; the route to each host is a child of its own.
 
-    Gives `namespace`, `secret` (its name) and `callers` (their identities in the mesh).
+    Gives `namespace`, `secret` (its name), `gateway` and `callers` (their identities in the mesh).
     """
 
     namespace: pulumi.Output[str]
     secret: pulumi.Output[str]
+    gateway: GatewayOffer
     callers: Identities
 
     def __init__(self, name: str, args: EgressClientArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("kyma-mtls:index:EgressClient", name, None, opts)
         self._name, self._args, self._opts = name, args, pulumi.ResourceOptions(parent=self)
-        self.namespace = injected_namespace(f"{name}-namespace", args.namespace, self._opts).metadata.name
+        self.gateway = args.gateway
+        namespace = injected_namespace(f"{name}-namespace", args.namespace, args.injection, self._opts)
+        self.namespace = namespace.metadata.name
         self.secret = self._credential()
         self.callers = self._identities()
-        if args.platform == "kyma":
+        if args.platform == "kyma" and args.gateway.name == EGRESS_GATEWAY:
             self._enable_egress_gateway()
-        self._access_log()
+        if args.logs_requests:
+            self._access_log()
         if args.demo_image:
-            DemoCaller(f"{name}-curl", self.namespace, args.demo_image, self._opts)
+            DemoCaller(f"{name}-curl", self.namespace, args.injection, args.demo_image, self._opts)
         if args.closed or args.closed_namespaces:
             self._network_policies()
         self.register_outputs({"namespace": self.namespace, "secret": self.secret})
@@ -80,7 +84,7 @@ class EgressClient(pulumi.ComponentResource):
         client = self._args.client
         return credential_secret(
             f"{self._name}-credential",
-            in_istio_system(pulumi.Output.concat("client-credential-", self.namespace)),
+            beside(self._args.gateway, pulumi.Output.concat("client-credential-", self.namespace)),
             {"ca.crt": self._args.ca_certificate, "tls.crt": client.certificate, "tls.key": client.key},
             self._opts,
         ).metadata.name
@@ -106,13 +110,14 @@ class EgressClient(pulumi.ComponentResource):
         )
 
     def _access_log(self) -> None:
-        metadata = in_istio_system(pulumi.Output.concat("egress-access-log-", self.namespace))
-        spec = {"selector": {"matchLabels": EGRESS_GATEWAY}, "accessLogging": [{"providers": [{"name": "envoy"}]}]}
+        gateway = self._args.gateway
+        metadata = beside(gateway, pulumi.Output.concat("egress-access-log-", self.namespace))
+        selector = {"matchLabels": dict(gateway.selector)}
+        spec = {"selector": selector, "accessLogging": [{"providers": [{"name": "envoy"}]}]}
         istio(f"{self._name}-access-log", "Telemetry", metadata, spec, self._opts)
 
     def _network_policies(self) -> None:
-        dns = k8s.core.v1.Service.get(f"{self._name}-dns", "kube-system/kube-dns", self._opts)
-        spec = _egress_only(pulumi.Output.concat(dns.spec.cluster_ip, "/32"))
+        spec = _only_to([self._args.gateway.destination, *self._args.ways_out])
         name = "network-policy-allow-egress-traffic"
         if self._args.closed:
             k8s.networking.v1.NetworkPolicy(
@@ -130,36 +135,19 @@ class EgressClient(pulumi.ComponentResource):
             )
 
 
-def _egress_only(dns_address: pulumi.Output[str]) -> k8s.networking.v1.NetworkPolicySpecArgsDict:
-    cluster_dns, node_dns = (_pods("kube-system", "k8s-app", app) for app in ("kube-dns", "node-local-dns"))
-    return {
-        "pod_selector": {},
-        "policy_types": ["Egress"],
-        "egress": [
+def _only_to(destinations: Sequence[Destination]) -> k8s.networking.v1.NetworkPolicySpecArgsDict:
+    return {"pod_selector": {}, "policy_types": ["Egress"], "egress": [_rule(each) for each in destinations]}
+
+
+def _rule(destination: Destination) -> k8s.networking.v1.NetworkPolicyEgressRuleArgsDict:
+    to: list[k8s.networking.v1.NetworkPolicyPeerArgsDict] = [
+        {"ip_block": {"cidr": cidr}} for cidr in destination.addresses
+    ]
+    if pods := destination.pods:
+        to.append(
             {
-                "to": [_block(dns_address), _block(_NODE_LOCAL_DNS), node_dns, cluster_dns],
-                "ports": _dns_ports(53),
-            },
-            {"to": [cluster_dns], "ports": _dns_ports(_GARDENER_DNS_PORT)},
-            {
-                "to": [_pods(ISTIO_SYSTEM, "istio", "egressgateway")],
-                "ports": [{"port": 8443, "protocol": "TCP"}],
-            },
-            {"to": [_pods(ISTIO_SYSTEM, "app", "istiod")], "ports": [{"port": 15012, "protocol": "TCP"}]},
-        ],
-    }
-
-
-def _block(cidr: pulumi.Input[str]) -> k8s.networking.v1.NetworkPolicyPeerArgsDict:
-    return {"ip_block": {"cidr": cidr}}
-
-
-def _pods(namespace: str, label: str, value: str) -> k8s.networking.v1.NetworkPolicyPeerArgsDict:
-    return {
-        "namespace_selector": {"match_labels": {"kubernetes.io/metadata.name": namespace}},
-        "pod_selector": {"match_labels": {label: value}},
-    }
-
-
-def _dns_ports(number: int) -> list[k8s.networking.v1.NetworkPolicyPortArgsDict]:
-    return [{"port": number, "protocol": protocol} for protocol in ("UDP", "TCP")]
+                "namespace_selector": {"match_labels": {"kubernetes.io/metadata.name": pods.namespace}},
+                "pod_selector": {"match_labels": dict(pods.labels)},
+            }
+        )
+    return {"to": to, "ports": [{"port": port, "protocol": protocol} for port, protocol in destination.ports]}

@@ -11,10 +11,9 @@ from typing import Any
 
 import pulumi
 
+from clusters.offer import GatewayOffer
 from components.authorization import Identities, deny_others
-from components.kubernetes import EGRESS_GATEWAY, ISTIO_SYSTEM, in_istio_system, istio
-
-_GATEWAY_HOST = "istio-egressgateway.istio-system.svc.cluster.local"
+from components.kubernetes import beside, istio
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,8 @@ class EgressRouteArgs:
     host: the host's name in the config, which ends the names of its objects
     domain, port: where the server is
     namespace: the stack's own
-    secret: name of the Secret in istio-system with the egress gateway's credential and the server's CA
+    gateway: the egress gateway
+    secret: name of the Secret beside it with its credential and the server's CA
     callers: identities in the mesh
     caller_namespaces: that the callers are in, the stack's own aside
     passthrough: whether the egress gateway has servers that it does not terminate, which no policy may touch
@@ -34,6 +34,7 @@ class EgressRouteArgs:
     domain: str
     port: int
     namespace: pulumi.Output[str]
+    gateway: GatewayOffer
     secret: pulumi.Output[str]
     callers: Identities
     caller_namespaces: Sequence[str]
@@ -48,11 +49,11 @@ class EgressRoute(pulumi.ComponentResource):
         self._name, self._args, self._opts = name, args, pulumi.ResourceOptions(parent=self)
         self._gateway = f"istio-egressgateway-{args.host}"
         self._subset = pulumi.Output.concat(args.namespace, "-", args.host)
-        self._seen_by = [".", ISTIO_SYSTEM, *args.caller_namespaces]
+        self._seen_by = [".", args.gateway.namespace, *args.caller_namespaces]
         callers = deny_others(
             f"{name}-callers",
             self._named("callers"),
-            EGRESS_GATEWAY,
+            args.gateway,
             args.domain,
             args.callers,
             self._opts,
@@ -86,7 +87,7 @@ class EgressRoute(pulumi.ComponentResource):
             # Without ./ any namespace could bind routes of its own to this server.
             "hosts": [f"./{self._args.domain}"],
         }
-        spec = {"selector": EGRESS_GATEWAY, "servers": [server]}
+        spec = {"selector": dict(self._args.gateway.selector), "servers": [server]}
         istio(f"{self._name}-gateway", "Gateway", self._own(self._gateway), spec, self._opts)
 
     def _destination_rule_to_gateway(self) -> None:
@@ -95,11 +96,11 @@ class EgressRoute(pulumi.ComponentResource):
         tls = {"mode": "ISTIO_MUTUAL", "sni": self._args.domain}
         policy = {"portLevelSettings": [{"port": {"number": 443}, "tls": tls}]}
         spec = {
-            "host": _GATEWAY_HOST,
+            "host": self._args.gateway.host,
             "exportTo": ["*"],
             "subsets": [{"name": self._subset, "trafficPolicy": policy}],
         }
-        metadata = in_istio_system(self._named("egressgateway-for"))
+        metadata = beside(self._args.gateway, self._named("egressgateway-for"))
         istio(f"{self._name}-to-gateway", "DestinationRule", metadata, spec, self._opts)
 
     def _destination_rule_to_target(self, callers: pulumi.Resource) -> pulumi.Resource:
@@ -113,19 +114,19 @@ class EgressRoute(pulumi.ComponentResource):
         spec = {
             "host": self._args.domain,
             "exportTo": ["."],
-            "workloadSelector": {"matchLabels": EGRESS_GATEWAY},
+            "workloadSelector": {"matchLabels": dict(self._args.gateway.selector)},
             "trafficPolicy": {"portLevelSettings": [{"port": {"number": self._args.port}, "tls": tls}]},
         }
         return istio(
             f"{self._name}-originate-mtls",
             "DestinationRule",
-            in_istio_system(self._named("originate-mtls-for")),
+            beside(self._args.gateway, self._named("originate-mtls-for")),
             spec,
             pulumi.ResourceOptions.merge(self._opts, pulumi.ResourceOptions(depends_on=[callers])),
         )
 
     def _virtual_service(self, originate: pulumi.Resource) -> None:
-        to_gateway = {"host": _GATEWAY_HOST, "subset": self._subset, "port": {"number": 443}}
+        to_gateway = {"host": self._args.gateway.host, "subset": self._subset, "port": {"number": 443}}
         to_target = {"host": self._args.domain, "port": {"number": self._args.port}}
         spec = {
             "hosts": [self._args.domain],

@@ -1,6 +1,6 @@
 """What Gardener's extensions for certificates and DNS are asked for, each waited for until it is Ready."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,12 +37,16 @@ class Gardener:
         resource: str,
         metadata: dict[str, Any],
         host: pulumi.Input[str],
-        address: pulumi.Input[str],
+        addresses: pulumi.Input[Sequence[str]],
+        ip_stack: pulumi.Input[str],
         opts: pulumi.ResourceOptions,
     ) -> k8s.apiextensions.CustomResource:
-        """A DNSEntry by which a host leads to a load balancer's IP address or host name."""
-        spec = {"dnsName": host, "ttl": _TTL_SECONDS, "targets": [address]}
-        classed = _annotated(metadata, {"dns.gardener.cloud/class": "garden"})
+        """A DNSEntry by which a host leads to a load balancer's IP addresses or host names.
+
+        ip_stack: ipv4, ipv6 or dual-stack; where a host name becomes records for addresses, it says of which kind
+        """
+        spec = {"dnsName": host, "ttl": _TTL_SECONDS, "targets": addresses}
+        classed = _annotated(metadata, {"dns.gardener.cloud/class": "garden", "dns.gardener.cloud/ip-stack": ip_stack})
         return self._ask(resource, "dns.gardener.cloud/v1alpha1", "DNSEntry", classed, spec, opts)
 
     def _ask(
@@ -66,5 +70,5 @@ class Gardener:
         )
 
 
-def _annotated(metadata: dict[str, Any], annotations: Mapping[str, str]) -> dict[str, Any]:
+def _annotated(metadata: dict[str, Any], annotations: Mapping[str, pulumi.Input[str]]) -> dict[str, Any]:
     return {**metadata, "annotations": {**metadata.get("annotations", {}), **annotations}}

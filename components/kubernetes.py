@@ -1,16 +1,14 @@
 """Core objects that more than one component makes, in the shape the hardened tutorial wants them."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
 
-ISTIO_SYSTEM = "istio-system"
-EGRESS_GATEWAY = {"istio": "egressgateway"}
-INGRESS_GATEWAY = {"app": "istio-ingressgateway", "istio": "ingressgateway"}
+from clusters.offer import GatewayOffer
 
 _GROUPS = {
     "AuthorizationPolicy": "security.istio.io",
@@ -24,14 +22,16 @@ _GROUPS = {
 _NO_WAIT = {"pulumi.com/skipAwait": "true"}
 
 
-def injected_namespace(resource: str, name: pulumi.Input[str], opts: pulumi.ResourceOptions) -> k8s.core.v1.Namespace:
-    """Return a namespace whose Pods get a sidecar."""
-    return k8s.core.v1.Namespace(resource, metadata={"name": name, "labels": {"istio-injection": "enabled"}}, opts=opts)
+def injected_namespace(
+    resource: str, name: pulumi.Input[str], injection: Mapping[str, str], opts: pulumi.ResourceOptions
+) -> k8s.core.v1.Namespace:
+    """Return a namespace whose Pods get a sidecar, since it has the labels `injection`."""
+    return k8s.core.v1.Namespace(resource, metadata={"name": name, "labels": dict(injection)}, opts=opts)
 
 
-def in_istio_system(name: pulumi.Input[str]) -> dict[str, Any]:
-    """Return the metadata of an object in istio-system, where the gateways look for what is theirs."""
-    return {"name": name, "namespace": ISTIO_SYSTEM}
+def beside(gateway: GatewayOffer, name: pulumi.Input[str]) -> dict[str, Any]:
+    """Return the metadata of an object in a gateway's namespace, where the gateway looks for what is its own."""
+    return {"name": name, "namespace": gateway.namespace}
 
 
 def istio(
@@ -68,10 +68,17 @@ def in_base64(text: pulumi.Output[str]) -> pulumi.Output[str]:
     return text.apply(lambda plain: base64.b64encode((plain or "").encode()).decode())
 
 
-def load_balancer_address(status: k8s.core.v1.outputs.ServiceStatus | None) -> str:
-    """The IP address or host name of a LoadBalancer Service; empty while it has none."""
-    addresses = (status and status.load_balancer and status.load_balancer.ingress) or []
-    return next((entry.ip or entry.hostname or "" for entry in addresses), "")
+def load_balancer_addresses(status: k8s.core.v1.outputs.ServiceStatus | None) -> Sequence[str]:
+    """The IP addresses or host names of a LoadBalancer Service."""
+    entries = (status and status.load_balancer and status.load_balancer.ingress) or []
+    return [address for entry in entries if (address := entry.ip or entry.hostname)]
+
+
+def ip_stack(families: Sequence[str]) -> str:
+    """The IP families of a Service as Gardener writes them: ipv4, ipv6 or dual-stack."""
+    if len(families) > 1:
+        return "dual-stack"
+    return "ipv6" if "IPv6" in families else "ipv4"
 
 
 def demo_domain(address: str) -> str:

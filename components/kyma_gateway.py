@@ -10,6 +10,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
+from clusters.offer import GatewayOffer
 from components.apiserver_proxy import ApiserverProxy, ApiserverProxyArgs
 from components.gateway_certificate import (
     CertificateArgs,
@@ -19,14 +20,7 @@ from components.gateway_certificate import (
     Wanted,
     certificate_source,
 )
-from components.kubernetes import (
-    INGRESS_GATEWAY,
-    credential_secret,
-    demo_domain,
-    in_base64,
-    in_istio_system,
-    istio,
-)
+from components.kubernetes import beside, credential_secret, demo_domain, in_base64, ip_stack, istio
 from components.lifecycle import OWNER
 
 _OVERRIDES = {"installer": "overrides", "kyma-project.io/installation": ""}
@@ -53,9 +47,9 @@ class TakeOver:
 class KymaGatewayArgs:
     """What is served, and where its parts go.
 
-    domain: without the `*.`; empty for one derived from the address
-    address: of the ingress gateway, an IP address or host name
-    namespace: the stack's own; also ends the names of what goes into istio-system
+    domain: without the `*.`; empty for one derived from the gateway's address
+    ingress: the ingress gateway
+    namespace: the stack's own; also ends the names of what goes beside the ingress gateway
     take_over: None leaves the documented names to others
     certificate: the mode and its settings
     cipher_suites: of TLS 1.2, best first
@@ -66,7 +60,7 @@ class KymaGatewayArgs:
     """
 
     domain: str
-    address: pulumi.Output[str]
+    ingress: GatewayOffer
     namespace: pulumi.Input[str]
     take_over: TakeOver | None
     certificate: CertificateArgs
@@ -97,18 +91,19 @@ class KymaGateway(pulumi.ComponentResource):
         self._system = self._installer = args.namespace
         if args.take_over:
             self._take_over(args.take_over)
-        self.domain = pulumi.Output.from_input(args.domain) if args.domain else args.address.apply(demo_domain)
+        self.domain = pulumi.Output.from_input(args.domain or demo_domain(args.ingress.address))
         self._hosts = pulumi.Output.concat("*.", self.domain)
         source = certificate_source(name, args.certificate, self._opts)
         gardener = args.certificate.gardener if isinstance(args.certificate, GardenerArgs) else None
-        secret, certificate = map(self._in_istio_system, ("kyma-gateway-certs", "kyma-tls-cert"))
+        secret, certificate = map(self._beside_ingress, ("kyma-gateway-certs", "kyma-tls-cert"))
         issued = source.issue(f"{name}-certificate", Wanted(self._hosts, secret, certificate), self._opts)
         self.secret, self.ca_certificate = secret["name"], issued.ca_certificate
         self.ca_secret = pulumi.Output.concat(self.secret, "-cacert")
         self._propagate(issued)
         self.gateway = self._gateway()
         if gardener:
-            gardener.dns_entry(f"{name}-dns", self._place("kyma-gateway"), self._hosts, args.address, self._opts)
+            targets, families = list(args.ingress.addresses), ip_stack(args.ingress.ip_families)
+            gardener.dns_entry(f"{name}-dns", self._place("kyma-gateway"), self._hosts, targets, families, self._opts)
         if args.apiserver_proxy:
             proxy = ApiserverProxyArgs(args.domain, self._place, source, gardener)
             self.apiserver_proxy = ApiserverProxy(f"{name}-apiserver-proxy", proxy, self._opts)
@@ -154,8 +149,8 @@ class KymaGateway(pulumi.ComponentResource):
         """Metadata of an object in kyma-system, or in the stack's own namespace."""
         return {"name": name, "namespace": self._system}
 
-    def _in_istio_system(self, name: str) -> dict[str, Any]:
-        return in_istio_system(pulumi.Output.concat(name, self._suffix))
+    def _beside_ingress(self, name: str) -> dict[str, Any]:
+        return beside(self._args.ingress, pulumi.Output.concat(name, self._suffix))
 
     def _gateway(self) -> pulumi.Output[str]:
         https = {
@@ -173,12 +168,12 @@ class KymaGateway(pulumi.ComponentResource):
             "tls": {"httpsRedirect": True},
             "hosts": [self._hosts],
         }
-        spec = {"selector": INGRESS_GATEWAY, "servers": [https, http]}
+        spec = {"selector": dict(self._args.ingress.selector), "servers": [https, http]}
         return istio(f"{self._name}-gateway", "Gateway", self._place("kyma-gateway"), spec, self._opts).id
 
     def _propagate(self, issued: Issued) -> None:
         ca = {"cacert": issued.ca_certificate}
-        credential_secret(f"{self._name}-ca", in_istio_system(self.ca_secret), ca, self._opts)
+        credential_secret(f"{self._name}-ca", beside(self._args.ingress, self.ca_secret), ca, self._opts)
         # Its readers only verify with it: the key stays out.
         ingress = self._place("ingress-tls-cert")
         credential_secret(f"{self._name}-ingress", ingress, {"tls.crt": issued.certificate}, self._opts)

@@ -11,12 +11,12 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
+from clusters.offer import GatewayOffer
 from components.authorization import Identities, deny_others
 from components.certificates import Credential
 from components.demo import HTTPBIN, HTTPBIN_PORT
-from components.kubernetes import INGRESS_GATEWAY, ISTIO_SYSTEM, credential_secret, in_istio_system, istio
+from components.kubernetes import beside, credential_secret, istio
 
-_INGRESS_PRINCIPAL = "*/ns/istio-system/sa/istio-ingressgateway-service-account"
 _ANY_PATH = "/*"
 
 
@@ -37,6 +37,7 @@ class MtlsHostArgs:
     host: the host's name in the config, which ends the names of its objects
     domain: the host name that is served
     namespace: the stack's own
+    gateway: the ingress gateway
     service: what serves; None for the demo httpbin in that namespace
     methods: HTTP methods that are let through
     paths: exact, or ending in /*
@@ -50,6 +51,7 @@ class MtlsHostArgs:
     host: str
     domain: str
     namespace: pulumi.Output[str]
+    gateway: GatewayOffer
     service: ServiceRef | None
     methods: Sequence[str]
     paths: Sequence[str]
@@ -60,7 +62,7 @@ class MtlsHostArgs:
 
 
 class MtlsHost(pulumi.ComponentResource):
-    """Makes a host's Secret and AuthorizationPolicy in istio-system, its Gateway and its route.
+    """Makes a host's Secret and AuthorizationPolicy beside the ingress gateway, its Gateway and its route.
 
     Gives `secret` (its name) and `gateway` (NAMESPACE/NAME).
     """
@@ -74,7 +76,7 @@ class MtlsHost(pulumi.ComponentResource):
         bundle = pulumi.Output.all(*args.ca_certificates).apply(_joined)
         self.secret = credential_secret(
             f"{name}-certs",
-            in_istio_system(self._named("kyma-mtls-certs")),
+            beside(args.gateway, self._named("kyma-mtls-certs")),
             {"cacert": bundle, "cert": args.server.certificate, "key": args.server.key},
             self._opts,
         ).metadata.name
@@ -96,7 +98,7 @@ class MtlsHost(pulumi.ComponentResource):
         return deny_others(
             f"{self._name}-admission",
             self._named("admission"),
-            {"istio": INGRESS_GATEWAY["istio"]},
+            self._args.gateway,
             self._args.domain,
             Identities(principals=spiffe, dns_names=dns),
             self._opts,
@@ -107,7 +109,7 @@ class MtlsHost(pulumi.ComponentResource):
 
     def _gateway(self, admission: pulumi.Resource) -> pulumi.Output[str]:
         spec = {
-            "selector": INGRESS_GATEWAY,
+            "selector": dict(self._args.gateway.selector),
             "servers": [
                 {
                     "port": {"number": 443, "name": "mtls", "protocol": "HTTPS"},
@@ -148,14 +150,16 @@ class MtlsHost(pulumi.ComponentResource):
         spec = {
             "hosts": [self._args.domain],
             "gateways": [self.gateway],
-            "exportTo": [".", ISTIO_SYSTEM],
+            "exportTo": [".", self._args.gateway.namespace],
             "http": [{"route": [{"destination": {"host": service, "port": {"number": port}}}]}],
         }
         istio(f"{self._name}-route", "VirtualService", self._own(self._args.host), spec, self._opts)
 
     def _workload_policy(self) -> None:
         """Admit this host to the demo httpbin; whoever else calls it is refused."""
-        source = {"principals": [_INGRESS_PRINCIPAL]}
+        gateway = self._args.gateway
+        # In whatever trust domain the mesh has.
+        source = {"principals": [f"*/ns/{gateway.namespace}/sa/{account}" for account in gateway.accounts]}
         operation = {"hosts": [self._args.domain, f"{self._args.domain}:*"]}
         spec = {
             "selector": {"matchLabels": {"app": HTTPBIN}},

@@ -6,8 +6,9 @@ import pulumi
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from clusters.offer import GatewayOffer
 from components.certificates import SigningRequest, client_names
-from components.kubernetes import credential_secret, in_istio_system
+from components.kubernetes import beside, credential_secret
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class PartnerCredentialArgs:
 
     host, client: their names in the config
     namespace: the stack's own
+    gateway: the egress gateway, which shows it
     identity, client_domain: names that the signing request asks for: a SPIFFE URI, and a DNS name or nothing
     key_algorithm: of the key that the stack makes if none is given
     ca_certificate: PEM of the CA that must have signed the certificate of the partner's host
@@ -26,6 +28,7 @@ class PartnerCredentialArgs:
     host: str
     client: str
     namespace: pulumi.Output[str]
+    gateway: GatewayOffer
     identity: str
     client_domain: str
     key_algorithm: str
@@ -57,7 +60,7 @@ class PartnerCredential(pulumi.ComponentResource):
         if args.certificate:
             self.secret = credential_secret(
                 f"{name}-credential",
-                in_istio_system(pulumi.Output.concat("client-credential-", args.namespace, "-", args.host)),
+                beside(args.gateway, pulumi.Output.concat("client-credential-", args.namespace, "-", args.host)),
                 {"ca.crt": pulumi.Output.from_input(args.ca_certificate), "tls.crt": certificate, "tls.key": key},
                 children,
             ).metadata.name

@@ -6,6 +6,7 @@ from typing import Any
 
 import pulumi
 
+from clusters.offer import Offer
 from components.certificates import Certificates, Credential
 from components.egress_client import EgressClient, EgressClientArgs
 from components.egress_route import EgressRoute, EgressRouteArgs
@@ -26,9 +27,13 @@ def deploy(
     namespace: pulumi.Input[str],
     certificates: Certificates,
     identities: Mapping[str, str],
+    offers: Mapping[str, Offer],
     opts: Mapping[str, pulumi.ResourceOptions],
 ) -> Deployed:
-    """Deploy each client that has a cluster, with `opts` by its name, and a route to each host that admits it."""
+    """Deploy each client that has a cluster, with `opts` by its name, and a route to each host that admits it.
+
+    offers: of the clusters, by the paths of the config that name them
+    """
     deployed = Deployed()
     for name, client in settings.clients.items():
         hosts = settings.hosts_of(name)
@@ -36,9 +41,12 @@ def deploy(
         if client.is_partner:
             continue
         credential = certificates.client(name, identities[name], client.domain)
-        cluster = _cluster(settings, name, namespace, certificates, credential, opts[name])
+        offer = offers[f"clients.{name}"]
+        cluster = _cluster(settings, name, namespace, certificates, credential, offer, opts[name])
         deployed.clients[name] |= {
             "namespace": cluster.namespace,
+            "egressGateway": offer.gateway.name,
+            "accessLog": not offer.logs_elsewhere,
             "secret": cluster.secret,
             "subject": credential.subject,
             "expiry": credential.expiry,
@@ -61,6 +69,7 @@ def _cluster(
     namespace: pulumi.Input[str],
     certificates: Certificates,
     credential: Credential,
+    offer: Offer,
     opts: pulumi.ResourceOptions,
 ) -> EgressClient:
     client = settings.clients[name]
@@ -68,12 +77,16 @@ def _cluster(
     args = EgressClientArgs(
         platform=settings.platform,
         namespace=namespace,
+        injection=offer.injection,
+        gateway=offer.gateway,
+        logs_requests=not offer.logs_elsewhere,
         demo_image=settings.client_image if client.demo else "",
         callers=client.callers or (),
         client=credential,
         ca_certificate=certificates.ca.certificate,
         closed=client.network_policy != NetworkPolicy.NONE,
         closed_namespaces=_foreign_namespaces(settings, client) if closes_callers else (),
+        ways_out=offer.ways_out,
     )
     return EgressClient(f"client-{name}", args, opts)
 
@@ -85,6 +98,7 @@ def _partner_credential(
     args = PartnerCredentialArgs(
         host=host,
         namespace=cluster.namespace,
+        gateway=cluster.gateway,
         client=client,
         identity=identity,
         client_domain=settings.clients[client].domain,
@@ -103,6 +117,7 @@ def _route(settings: Settings, cluster: EgressClient, client: str, host: str, se
         domain=settings.hosts[host].domain,
         port=external.port if external else 443,
         namespace=cluster.namespace,
+        gateway=cluster.gateway,
         secret=secret,
         callers=cluster.callers,
         caller_namespaces=_foreign_namespaces(settings, settings.clients[client]),

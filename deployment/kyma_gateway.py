@@ -7,6 +7,7 @@ import pulumi
 
 from clusters.gateway_hooks import GatewayHooks
 from clusters.gateway_site import GatewaySite
+from clusters.offer import GatewayOffer
 from components.certificates import AuthorityArgs
 from components.gardener import Gardener
 from components.gateway_certificate import CertificateArgs, GardenerArgs, OwnArgs
@@ -19,6 +20,7 @@ from settings.gateway import GatewayMode, GatewaySettings
 def deploy(
     wanted: GatewaySettings,
     site: GatewaySite,
+    ingress: GatewayOffer,
     target: MtlsTarget,
     authority: AuthorityArgs,
     owner: pulumi.Input[str],
@@ -29,7 +31,7 @@ def deploy(
     take_over = TakeOver(site.namespaces, site.operator, owner, hooks.given_up, hooks.given_back)
     args = KymaGatewayArgs(
         domain=site.domain,
-        address=target.address,
+        ingress=ingress,
         namespace=target.namespace,
         take_over=take_over if wanted.take_over else None,
         certificate=_certificate(wanted, authority, Gardener(wanted.wait_minutes, hooks.gardener)),
@@ -42,7 +44,7 @@ def deploy(
     return {
         "domain": gateway.domain,
         "gateway": gateway.gateway,
-        "address": target.address,
+        "address": ingress.address,
         "caCertificate": gateway.ca_certificate,
         "secret": gateway.secret,
         "caSecret": gateway.ca_secret,

@@ -12,6 +12,8 @@ def facts(settings: Settings, clusters: Clusters) -> dict[str, str]:
     """Return what cannot change without an interruption, by the config key that decides it."""
     known = {"platform": str(settings.platform), "namespace": settings.namespace}
     known |= {path: cluster.uid for path, cluster in clusters.all.items()}
+    for path, offer in clusters.offers.items():
+        known[f"{path}.{'ingressGateway' if path == 'target' else 'egressGateway'}"] = offer.gateway.name
     if settings.gateway.mode != GatewayMode.NONE:
         known["gatewayTakeOver"] = str(settings.gateway.take_over).lower()
     return known

@@ -5,6 +5,7 @@ from typing import Any
 
 import pulumi
 
+from clusters.offer import GatewayOffer, Offer
 from components.certificates import Certificates
 from components.mtls_host import MtlsHost, MtlsHostArgs, ServiceRef
 from components.mtls_target import MtlsTarget, MtlsTargetArgs
@@ -16,16 +17,28 @@ def deploy(
     namespace: pulumi.Input[str],
     certificates: Certificates,
     identities: Mapping[str, str],
+    offer: Offer,
     opts: pulumi.ResourceOptions,
 ) -> tuple[MtlsTarget, dict[str, Any]]:
     """Deploy the target and each of its hosts; return the target, and what the stack's outputs say of each host."""
     needs_demo = any(host.demo for host in settings.served.values())
-    target = MtlsTarget("target", MtlsTargetArgs(namespace, settings.target_image if needs_demo else ""), opts)
+    args = MtlsTargetArgs(namespace, offer.injection, settings.target_image if needs_demo else "")
+    target = MtlsTarget("target", args, opts)
     outputs = {
-        name: _deploy_host(settings, name, host, target, certificates, identities)
+        name: _deploy_host(settings, name, host, target, offer.gateway, certificates, identities)
         for name, host in settings.served.items()
     }
     return target, outputs
+
+
+def output(target: MtlsTarget, ingress: GatewayOffer) -> dict[str, Any]:
+    """Return what the stack's outputs say of the target."""
+    return {
+        "namespace": target.namespace,
+        "ingressGateway": ingress.name,
+        "address": ingress.address,
+        "addresses": list(ingress.addresses),
+    }
 
 
 def partners(settings: Settings, identities: Mapping[str, str]) -> dict[str, Any]:
@@ -46,6 +59,7 @@ def _deploy_host(
     name: str,
     host: Host,
     target: MtlsTarget,
+    gateway: GatewayOffer,
     certificates: Certificates,
     identities: Mapping[str, str],
 ) -> dict[str, Any]:
@@ -56,6 +70,7 @@ def _deploy_host(
         host=name,
         domain=host.domain,
         namespace=target.namespace,
+        gateway=gateway,
         service=ServiceRef(host.service.namespace, host.service.name, host.service.port) if host.service else None,
         methods=host.methods,
         paths=host.paths,

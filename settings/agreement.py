@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from settings.clusters import INGRESS_GATEWAY
 from settings.gateway import GatewayMode
 from settings.problems import set_command
 from settings.section import Entry
@@ -91,6 +92,9 @@ def _target(settings: Settings, refused: frozenset[Entry]) -> Problems:
         if users:
             command = set_command("target.kubeconfig")
             yield "target", f"not set, but needed by {', '.join(users)}; {command} sets it"
+    if settings.platform == "kyma" and settings.target and settings.target.ingress_gateway != INGRESS_GATEWAY:
+        chosen = settings.target.ingress_gateway
+        yield "target.ingressGateway", f"{chosen!r}: APIRules of platform kyma admit {INGRESS_GATEWAY} only"
     unclear = {entry[0] for entry in refused} & {"clients", "hosts", "gateway"}
     if not (settings.served or settings.own_clients or has_gateway or unclear):
         yield "hosts", f"nothing to deploy; {set_command('hosts.NAME.domain')} names what the target is to serve"

@@ -8,9 +8,9 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from settings import certificates
-from settings.clusters import Context, GatewayPassthrough, Kubeconfig
+from settings.clusters import EGRESS_GATEWAY, Context, GatewayPassthrough, Kubeconfig, Revision
 from settings.section import PROJECT, Section
-from settings.values import LABEL, OptionalDomain, each_once, ended, refuse
+from settings.values import LABEL, OptionalDomain, OptionalServiceName, ServiceName, each_once, ended, refuse
 
 _TRUST_DOMAIN = r"[a-z0-9._-]{1,255}"
 _SPIFFE_ID = re.compile(rf"spiffe://{_TRUST_DOMAIN}(/(?!\.\.?(/|$))[A-Za-z0-9._-]+)+")
@@ -32,7 +32,7 @@ def _caller(value: str) -> str:
     if not re.fullmatch(_CALLER, value):
         raise ValueError("not a caller: NAMESPACE, or NAMESPACE/SERVICEACCOUNT")
     if value.partition("/")[0] == "istio-system":
-        raise ValueError("istio-system is the gateway's own namespace, not a caller's")
+        raise ValueError("istio-system is Istio's own namespace, not a caller's")
     return value
 
 
@@ -86,6 +86,17 @@ class Client(Section):
         description="Lets pods leave their namespace through the egress gateway only: in the stack's own namespace "
         "(own), in those of the callers, too (callers), or nowhere (none); none weakens security",
     )
+    dns: OptionalServiceName = Field(
+        default="",
+        description="Lets pods ask the DNS behind this Service, NAMESPACE/NAME, where a NetworkPolicy closes their "
+        "namespace; empty for kube-system/kube-dns, or what RKE2 and OpenShift have instead",
+    )
+    egress_gateway: ServiceName = Field(
+        default=EGRESS_GATEWAY,
+        description="Calls the hosts through the Istio egress gateway behind this Service, NAMESPACE/NAME. On "
+        "platform kyma, the stack enables the default one",
+    )
+    revision: Revision = ""
     gateway_passthrough: GatewayPassthrough = False
     certificate_authority: CertificateAuthority = Field(
         default="",
@@ -129,6 +140,10 @@ class Client(Section):
     def _own_conflicts(self) -> Iterator[tuple[str, str]]:
         if self.network_policy == NetworkPolicy.CALLERS and not self.callers:
             yield "networkPolicy", "'callers': needs callers"
+        gateways = self.egress_gateway.partition("/")[0]
+        for index, caller in enumerate(self.callers or ()):
+            if caller.partition("/")[0] == gateways:
+                yield f"callers[{index}]", f"{caller!r}: {gateways} is the egress gateway's namespace, not a caller's"
 
 
 def _alias(name: str) -> str:

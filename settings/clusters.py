@@ -5,6 +5,10 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from settings.section import Section
+from settings.values import OptionalLabel, ServiceName
+
+INGRESS_GATEWAY = "istio-system/istio-ingressgateway"
+EGRESS_GATEWAY = "istio-system/istio-egressgateway"
 
 Kubeconfig = Annotated[
     str,
@@ -21,6 +25,13 @@ GatewayPassthrough = Annotated[
         "stack uses; false refuses such a cluster"
     ),
 ]
+Revision = Annotated[
+    OptionalLabel,
+    Field(
+        description="Has the sidecars injected by this revision or tag of Istio; empty for the one that looks for "
+        "istio-injection: enabled"
+    ),
+]
 
 
 class TargetCluster(Section):
@@ -28,6 +39,12 @@ class TargetCluster(Section):
 
     kubeconfig: Kubeconfig = ""
     context: Context = ""
+    ingress_gateway: ServiceName = Field(
+        default=INGRESS_GATEWAY,
+        description="Serves the hosts by the Istio ingress gateway behind this Service, NAMESPACE/NAME; another than "
+        "the default needs platform istio",
+    )
+    revision: Revision = ""
     gateway_passthrough: GatewayPassthrough = False
 
 

@@ -70,7 +70,7 @@ class Settings(Section):
     namespace: Annotated[str, AfterValidator(_namespace)] = Field(
         default="",
         description="Makes this namespace in every cluster. Empty for kyma-mtls-SUFFIX with a random suffix. It also "
-        "ends the names of what the stack puts into istio-system, so that several stacks share a cluster",
+        "ends the names of what the stack puts into the gateways' namespaces, so that several stacks share a cluster",
     )
     target: TargetCluster | None = Field(
         default=None,

@@ -16,6 +16,7 @@ _NAME_LENGTH = 30
 _LONGEST_SHOWN = 100
 _IP_ADDRESS = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)")
 _CLUSTER_LOCAL = re.compile(r".*\.(svc|cluster\.local)")
+_SERVICE = rf"{LABEL}/{LABEL}"
 _NOT_A_DOMAIN = "not a domain name: at least two labels of lower-case letters, digits and hyphens"
 
 
@@ -72,6 +73,20 @@ def _not_a_boolean(value: object) -> object:
     return value
 
 
+def _service(value: str) -> str:
+    if not re.fullmatch(_SERVICE, value):
+        raise ValueError("not a Service: NAMESPACE/NAME")
+    return value
+
+
+def _optional_service(value: str) -> str:
+    return _service(value) if value else value
+
+
+def _optional_label(value: str) -> str:
+    return label(value) if value else value
+
+
 def _pattern(pattern: str, longest: int) -> object:
     return Field(json_schema_extra={"pattern": f"^{pattern}$", "maxLength": longest})
 
@@ -85,6 +100,9 @@ OptionalDomain = Annotated[
     str, AfterValidator(_optional_domain), _pattern(rf"(({LABEL}\.)+{LABEL})?", _COMMON_NAME_LENGTH)
 ]
 Label = Annotated[str, AfterValidator(label), _pattern(LABEL, 63), TEXT_OR_NUMBER]
+OptionalLabel = Annotated[str, AfterValidator(_optional_label), _pattern(rf"({LABEL})?", 63), TEXT_OR_NUMBER]
+ServiceName = Annotated[str, AfterValidator(_service), _pattern(_SERVICE, 127)]
+OptionalServiceName = Annotated[str, AfterValidator(_optional_service), _pattern(rf"({_SERVICE})?", 127)]
 Name = Annotated[str, AfterValidator(_name), _pattern(LABEL, _NAME_LENGTH)]
 Days = Annotated[int, Field(ge=1, le=36500)]
 Port = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_not_a_boolean)]

@@ -32,11 +32,6 @@ class Recorder(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         self.resources.append(args)
         state = dict(args.inputs)
-        if args.typ == "kubernetes:core/v1:Service" and args.resource_id:
-            state |= {
-                "spec": {"clusterIP": "10.0.0.10"},
-                "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}},
-            }
         if args.inputs.get("spec", {}).get("type") == "LoadBalancer":
             state["status"] = {"loadBalancer": {"ingress": [{"ip": "192.0.2.8"}]}}
         if args.typ == "kubernetes:core/v1:Secret" and args.resource_id:

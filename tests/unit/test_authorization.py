@@ -7,6 +7,7 @@ import pytest
 
 from components.authorization import Identities, deny_others
 from tests.unit.conftest import Deploy
+from tests.unit.offers import HELM_INGRESS
 
 HOSTS = {"hosts": ["orders.example.com", "orders.example.com:*"], "notPorts": ["15021"]}
 TO = [{"operation": HOSTS}]
@@ -17,24 +18,23 @@ def policy(deploy: Deploy, admitted: Identities, **options: Any) -> dict[str, An
     """Deploy a policy for one host of a gateway; give its inputs."""
 
     def program() -> None:
-        gateway = {"istio": "ingressgateway"}
-        deny_others("policy", "policy", gateway, "orders.example.com", admitted, pulumi.ResourceOptions(), **options)
+        opts = pulumi.ResourceOptions()
+        deny_others("policy", "policy", HELM_INGRESS, "orders.example.com", admitted, opts, **options)
 
     return deploy(program).policy("policy")
 
 
 def test_policy_denies_at_the_gateway_and_in_its_namespace(deploy: Deploy) -> None:
     made = policy(deploy, Identities([WAREHOUSE]))
-    assert made["metadata"]["namespace"] == "istio-system", "it selects in its own namespace"
+    assert made["metadata"]["namespace"] == "ingress", "it selects in its own namespace"
     assert made["spec"]["action"] == "DENY", "an ALLOW for one host would end the others"
-    assert made["spec"]["selector"] == {"matchLabels": {"istio": "ingressgateway"}}
+    assert made["spec"]["selector"] == {"matchLabels": HELM_INGRESS.selector}
 
 
 def test_policies_for_two_domains_are_two_resources_and_two_objects(deploy: Deploy) -> None:
     def program() -> None:
         for domain in ("orders.example.com", "shop.example.com"):
-            gateway = {"istio": "ingressgateway"}
-            deny_others("policy", "policy", gateway, domain, Identities(), pulumi.ResourceOptions())
+            deny_others("policy", "policy", HELM_INGRESS, domain, Identities(), pulumi.ResourceOptions())
 
     stack = deploy(program)  # which refuses a second resource of the same name
     names = {made["metadata"]["name"] for made in stack.objects()}

@@ -16,10 +16,9 @@ from settings import ClusterAccess, ConfigError
 from tests.support.kubeconfigs import write_kubeconfig
 from tests.unit.config import read
 from tests.unit.fakes import KUBE_SYSTEM, Answer, api_server, discovery, fake_cluster, kube_system
+from tests.unit.offers import EGRESS, INGRESS, ISTIOCTL_EGRESS, ISTIODS, KUBE_DNS, injector, istio
 from tests.unit.pki import issue
 
-INGRESS = "/api/v1/namespaces/istio-system/services/istio-ingressgateway"
-EGRESS = "/api/v1/namespaces/istio-system/services/istio-egressgateway"
 GATEWAYS = "/apis/networking.istio.io/v1/gateways"
 ISTIO_CONFIG = "/api/v1/namespaces/istio-system/configmaps/istio"
 ORDERS = "/api/v1/namespaces/shop/services/orders"
@@ -157,11 +156,9 @@ def whole(uid: str, **changed: Any) -> dict[str, Any]:
     """A cluster that has all that a stack on platform istio needs."""
     answers = {
         "/apis": {"groups": [{"name": "networking.istio.io"}]},
-        INGRESS: {"metadata": {}},
-        EGRESS: {"metadata": {}},
         GATEWAYS: {"items": []},
     }
-    return {**kube_system(uid), **answers, **changed}
+    return {**kube_system(uid), **istio(), **answers, **changed}
 
 
 @pytest.fixture
@@ -249,12 +246,42 @@ def test_kyma_needs_its_modules_but_no_egress_gateway_beforehand(
         assert check(*clusters_of_kyma, platform="kyma").target
 
 
+def test_clusters_tell_what_they_offer(check: Check) -> None:
+    offers = check(whole("uid-1"), whole("uid-2")).offers
+    assert offers["target"].gateway.name == "istio-system/istio-ingressgateway"
+    client = offers["clients.caller"]
+    assert client.gateway == ISTIOCTL_EGRESS
+    assert client.injection == {"istio-injection": "enabled"}
+    assert [each.addresses for each in client.ways_out] == [("10.0.0.10/32",), (), ()]
+    assert client.ways_out[-1] == ISTIODS
+    assert not client.logs_elsewhere
+
+
+def test_offer_follows_the_config(check: Check) -> None:
+    logs = {ISTIO_CONFIG: {"data": {"mesh": "accessLogFile: /dev/stdout"}}}
+    canary = istio(injector(), injector("canary"))
+    client = whole("uid-2", **canary, **logs)
+    del client[KUBE_DNS]
+    wanted = {"revision": "canary", "networkPolicy": "none"}
+    offer = check(whole("uid-1"), client, client=wanted).offers["clients.caller"]
+    assert offer.injection == {"istio.io/rev": "canary"}
+    assert offer.ways_out == (), "no policy asks for them: a cluster without DNS is none of the stack's business"
+    assert offer.logs_elsewhere
+
+
+def test_all_that_one_cluster_lacks_is_told_at_once(check: Check) -> None:
+    client = whole("uid-2")
+    del client[KUBE_DNS], client[EGRESS]
+    keys = [line.partition(":")[0] for line in problems(check, whole("uid-1"), client, client={"revision": "canary"})]
+    assert keys == [f"clients.caller.{key}" for key in ("egressGateway", "dns", "revision")]
+
+
 def test_gateways_have_to_be_there(check: Check) -> None:
     target, client = whole("uid-1"), whole("uid-2")
     del target[INGRESS], client[EGRESS]
     assert problems(check, target, client) == [
-        "target.kubeconfig: cluster has no Service istio-ingressgateway in istio-system",
-        "clients.caller.kubeconfig: cluster has no Service istio-egressgateway in istio-system",
+        "target.ingressGateway: cluster has no Service istio-system/istio-ingressgateway",
+        "clients.caller.egressGateway: cluster has no Service istio-system/istio-egressgateway",
     ]
 
 

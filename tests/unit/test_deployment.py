@@ -19,6 +19,7 @@ from settings import ConfigError, Settings
 from tests.unit.config import engine_config, read
 from tests.unit.conftest import Deploy, Recorder
 from tests.unit.fakes import fake_cluster, kube_system
+from tests.unit.offers import CLIENT_OFFER, TARGET_OFFER
 from tests.unit.pki import issue
 
 PROGRAM = Path(__file__).parents[2] / "__main__.py"
@@ -61,9 +62,11 @@ def stack(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> Stack:
 
 def reached(settings: Settings) -> Clusters:
     """Every cluster of the settings, as if it had answered."""
+    offers = {"target": TARGET_OFFER} if settings.target else {}
     return Clusters(
         fake_cluster(kube_system("uid-target")) if settings.target else None,
         {name: fake_cluster(kube_system(f"uid-{name}"), f"clients.{name}") for name in settings.own_clients},
+        offers | {f"clients.{name}": CLIENT_OFFER for name in settings.own_clients},
     )
 
 
@@ -227,7 +230,12 @@ def test_outputs_tell_of_hosts_clients_and_signing_requests(stack: Stack) -> Non
     assert stack(target=TARGET, clients=clients, hosts=hosts).result == {
         "caCertificate": "certificates-ca-certPem",
         "caExpiry": "certificates-ca-validityEndTime",
-        "target": {"namespace": "mtls", "address": "192.0.2.7"},
+        "target": {
+            "namespace": "mtls",
+            "ingressGateway": "istio-system/istio-ingressgateway",
+            "address": "192.0.2.7",
+            "addresses": ["192.0.2.7"],
+        },
         "hosts": {
             "orders": {
                 "domain": "orders.example.com",
@@ -244,6 +252,8 @@ def test_outputs_tell_of_hosts_clients_and_signing_requests(stack: Stack) -> Non
                 "identity": own,
                 "hosts": ["orders", "api"],
                 "namespace": "mtls",
+                "egressGateway": "istio-system/istio-egressgateway",
+                "accessLog": True,
                 "secret": "client-credential-mtls",
                 "subject": "CN=own.example.com,O=kyma-mtls",
                 "expiry": "certificates-client-own-validityEndTime",
@@ -279,7 +289,14 @@ def test_partners_host_is_called_at_its_port_with_its_own_credential(stack: Stac
 
 def test_facts_are_what_cannot_change_without_an_interruption() -> None:
     settings = read(platform="istio")
-    facts = {"platform": "istio", "namespace": "", "target": "uid-target", "clients.caller": "uid-caller"}
+    facts = {
+        "platform": "istio",
+        "namespace": "",
+        "target": "uid-target",
+        "target.ingressGateway": "istio-system/istio-ingressgateway",
+        "clients.caller": "uid-caller",
+        "clients.caller.egressGateway": "istio-system/istio-egressgateway",
+    }
     assert placement.facts(settings, reached(settings)) == facts
     gateway = read(gatewayMode="selfSigned", gatewayTakeOver="true")
     assert placement.facts(gateway, reached(gateway))["gatewayTakeOver"] == "true"

@@ -9,6 +9,7 @@ import pytest
 from components.certificates import Credential
 from components.egress_client import EgressClient, EgressClientArgs
 from tests.unit.conftest import Deploy, Recorder
+from tests.unit.offers import DNS, HELM_EGRESS, ISTIO_INJECTION, ISTIOCTL_EGRESS, ISTIODS
 
 Client = Callable[..., Recorder]
 
@@ -22,12 +23,16 @@ def client(deploy: Deploy, credential: Callable[[], Credential]) -> Client:
             values: dict[str, Any] = {
                 "platform": "istio",
                 "namespace": "mtls",
+                "injection": ISTIO_INJECTION,
+                "gateway": ISTIOCTL_EGRESS,
+                "logs_requests": True,
                 "demo_image": "curl:1",
                 "callers": (),
                 "client": credential(),
                 "ca_certificate": pulumi.Output.from_input("CA"),
                 "closed": True,
                 "closed_namespaces": (),
+                "ways_out": (DNS, ISTIODS),
             }
             deployed = EgressClient("client", EgressClientArgs(**(values | changed)))
             return {
@@ -110,26 +115,59 @@ def test_policies_close_the_namespaces_they_are_asked_for(
     assert policies(client(closed=closed, closed_namespaces=namespaces)) == expected
 
 
-def test_policy_lets_out_dns_the_egress_gateway_and_istiod_only(client: Client) -> None:
+def in_namespace(name: str, **labels: str) -> dict[str, Any]:
+    """The peer of a NetworkPolicy that is some Pods of a namespace."""
+    return {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}},
+        "podSelector": {"matchLabels": labels},
+    }
+
+
+def test_policy_lets_out_to_the_egress_gateway_and_where_sidecars_have_to_get_only(client: Client) -> None:
     stack = client(closed_namespaces=("logistics",))
     spec = stack.one("NetworkPolicy", "client-network-policy")["spec"]
     assert spec["podSelector"] == {}
     assert spec["policyTypes"] == ["Egress"]
-    dns, gardener_dns, gateway, istiod = spec["egress"]
-    assert {"ipBlock": {"cidr": "10.0.0.10/32"}} in dns["to"]
-    assert {"ipBlock": {"cidr": "169.254.20.10/32"}} in dns["to"], "Gardener's node-local DNS"
-    assert {(port["port"], port["protocol"]) for port in dns["ports"]} == {(53, "UDP"), (53, "TCP")}
-    assert {(port["port"], port["protocol"]) for port in gardener_dns["ports"]} == {(8053, "UDP"), (8053, "TCP")}
-    assert gateway["to"][0]["podSelector"] == {"matchLabels": {"istio": "egressgateway"}}
-    assert istiod["to"][0]["podSelector"] == {"matchLabels": {"app": "istiod"}}
-    assert [gateway["ports"][0]["port"], istiod["ports"][0]["port"]] == [8443, 15012]
+    assert spec["egress"] == [
+        {
+            "to": [in_namespace("istio-system", app="istio-egressgateway", istio="egressgateway")],
+            "ports": [{"port": 8443, "protocol": "TCP"}],
+        },
+        {
+            "to": [{"ipBlock": {"cidr": "10.0.0.10/32"}}],
+            "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}],
+        },
+        {
+            "to": [in_namespace("istio-system", app="istiod", istio="pilot")],
+            "ports": [{"port": 15012, "protocol": "TCP"}],
+        },
+    ]
     assert stack.one("NetworkPolicy", "client-network-policy-logistics")["spec"] == spec
+
+
+def test_everything_belongs_to_the_egress_gateway_that_is_there(client: Client) -> None:
+    stack = client(gateway=HELM_EGRESS)
+    gateway = stack.one("NetworkPolicy", "client-network-policy")["spec"]["egress"][0]
+    assert gateway["to"] == [in_namespace("egress", app="way-out", istio="way-out")]
+    assert gateway["ports"] == [{"port": "https", "protocol": "TCP"}]
+    assert stack.one("Secret", "client-credential")["metadata"]["namespace"] == "egress"
+    telemetry = stack.one("Telemetry", "client-access-log")
+    assert telemetry["metadata"]["namespace"] == "egress"
+    assert telemetry["spec"]["selector"] == {"matchLabels": HELM_EGRESS.selector}
+
+
+def test_revision_injects_the_sidecars(client: Client) -> None:
+    stack = client(injection={"istio.io/rev": "canary"})
+    assert stack.one("Namespace", "client-namespace")["metadata"]["labels"] == {"istio.io/rev": "canary"}
+    template = stack.one("Deployment", "client-curl")["spec"]["template"]
+    assert template["metadata"]["labels"]["istio.io/rev"] == "canary"
 
 
 def test_kyma_is_asked_for_the_egress_gateway_without_owning_its_resource(client: Client) -> None:
     stack = client(platform="kyma")
     assert stack.one("IstioPatch", "client-istio")["spec"] == {"components": {"egressGateway": {"enabled": True}}}
     assert "Istio" not in stack.kinds(), "deleting the Istio CR uninstalls Istio"
+    assert "IstioPatch" not in client(platform="kyma", gateway=HELM_EGRESS).kinds(), "the user's own is there"
 
 
 def test_istio_has_its_egress_gateway_as_installed(client: Client) -> None:
@@ -143,5 +181,9 @@ def test_the_stacks_namespace_keeps_stacks_apart_in_a_shared_one(client: Client)
 
 def test_access_log_is_that_of_the_egress_gateway_alone(client: Client) -> None:
     spec = client().one("Telemetry", "client-access-log")["spec"]
-    assert spec["selector"] == {"matchLabels": {"istio": "egressgateway"}}
+    assert spec["selector"] == {"matchLabels": ISTIOCTL_EGRESS.selector}
     assert spec["accessLogging"] == [{"providers": [{"name": "envoy"}]}]
+
+
+def test_access_log_stays_as_others_have_chosen(client: Client) -> None:
+    assert "Telemetry" not in client(logs_requests=False).kinds()

@@ -10,6 +10,7 @@ import pytest
 from components.authorization import Identities
 from components.egress_route import EgressRoute, EgressRouteArgs
 from tests.unit.conftest import Deploy, Recorder
+from tests.unit.offers import HELM_EGRESS, ISTIOCTL_EGRESS
 
 DOMAIN = "orders.example.com"
 CURL = "*/ns/mtls/sa/curl"
@@ -23,6 +24,7 @@ def arguments(**changed: Any) -> EgressRouteArgs:
         "domain": DOMAIN,
         "port": 443,
         "namespace": pulumi.Output.from_input("mtls"),
+        "gateway": ISTIOCTL_EGRESS,
         "secret": pulumi.Output.from_input("client-credential-mtls"),
         "callers": Identities([CURL]),
         "caller_namespaces": (),
@@ -51,7 +53,7 @@ def test_egress_gateway_verifies_the_name_of_the_server(route: Route) -> None:
 
 def test_only_the_egress_gateway_originates_mutual_tls(route: Route) -> None:
     rule = route().one("DestinationRule", "route-originate-mtls")
-    assert rule["spec"]["workloadSelector"] == {"matchLabels": {"istio": "egressgateway"}}, (
+    assert rule["spec"]["workloadSelector"] == {"matchLabels": ISTIOCTL_EGRESS.selector}, (
         "sidecars would drop the credential and send plaintext"
     )
     assert rule["spec"]["exportTo"] == ["."]
@@ -111,7 +113,7 @@ def test_egress_gateway_admits_the_callers_alone(route: Route) -> None:
     policy = route(callers=Identities([CURL], ["invoices"])).policy("route-callers")
     assert policy["metadata"]["namespace"] == "istio-system"
     assert re.fullmatch("callers-mtls-orders-[0-9a-f]{8}", policy["metadata"]["name"])
-    assert policy["spec"]["selector"] == {"matchLabels": {"istio": "egressgateway"}}
+    assert policy["spec"]["selector"] == {"matchLabels": ISTIOCTL_EGRESS.selector}
     (rule,) = policy["spec"]["rules"]
     assert rule == {
         "to": [{"operation": {"hosts": [DOMAIN, f"{DOMAIN}:*"], "notPorts": ["15021"]}}],
@@ -130,6 +132,25 @@ def test_nothing_is_routed_before_it_is_admitted_and_encrypted(route: Route) -> 
     callers = f"AuthorizationPolicy {stack.marked('route-callers')}"
     assert stack.comes_after(originate, callers), "others could use the credential"
     assert stack.comes_after("VirtualService route-route", originate), "requests would leave without a certificate"
+
+
+def test_route_leads_through_the_egress_gateway_that_is_there(route: Route) -> None:
+    stack = route(gateway=HELM_EGRESS)
+    assert stack.one("Gateway", "route-gateway")["spec"]["selector"] == HELM_EGRESS.selector
+    originate = stack.one("DestinationRule", "route-originate-mtls")
+    assert originate["spec"]["workloadSelector"] == {"matchLabels": HELM_EGRESS.selector}
+    to_gateway = stack.one("DestinationRule", "route-to-gateway")
+    assert to_gateway["spec"]["host"] == "way-out.egress.svc.cluster.local"
+    assert {rule["metadata"]["namespace"] for rule in (originate, to_gateway)} == {"egress"}
+    policy = stack.policy("route-callers")
+    assert (policy["metadata"]["namespace"], policy["spec"]["selector"]["matchLabels"]) == (
+        "egress",
+        HELM_EGRESS.selector,
+    )
+    assert stack.one("ServiceEntry", "route-service-entry")["spec"]["exportTo"] == [".", "egress"]
+    service = stack.one("VirtualService", "route-route")["spec"]
+    assert service["exportTo"] == [".", "egress"]
+    assert service["http"][0]["route"][0]["destination"]["host"] == "way-out.egress.svc.cluster.local"
 
 
 def test_hosts_share_no_object(deploy: Deploy) -> None:

@@ -15,7 +15,6 @@ from tests.unit.fakes import fake_cluster
 GATEWAY = "/apis/networking.istio.io/v1/namespaces/kyma-system/gateways/kyma-gateway"
 API_RULES = "/apis/gateway.kyma-project.io/v2/apirules"
 VIRTUAL_SERVICES = "/apis/networking.istio.io/v1/virtualservices"
-INGRESS = "/api/v1/namespaces/istio-system/services/istio-ingressgateway"
 SHOOT = "/api/v1/namespaces/kube-system/configmaps/shoot-info"
 KYMA_SYSTEM = "/api/v1/namespaces/kyma-system"
 
@@ -30,10 +29,10 @@ HEALTHZ = {
 TAKING_OVER = {"gatewayDomain": "kyma.example.com", "gatewayTakeOver": "true"}
 
 
-def find(found: dict[str, Any], **config: Any) -> GatewaySite | None:
+def find(found: dict[str, Any], address: str = "", **config: Any) -> GatewaySite | None:
     """Look at a cluster that has nothing but what was `found`, and Gardener's extensions."""
     groups = {"/apis": {"groups": [{"name": "cert.gardener.cloud"}, {"name": "dns.gardener.cloud"}]}}
-    return gateway_site.find(read(**({"gatewayMode": "selfSigned"} | config)), fake_cluster(groups | found))
+    return gateway_site.find(read(**({"gatewayMode": "selfSigned"} | config)), fake_cluster(groups | found), address)
 
 
 def test_without_a_gateway_nothing_is_looked_for() -> None:
@@ -41,11 +40,10 @@ def test_without_a_gateway_nothing_is_looked_for() -> None:
 
 
 def test_a_domain_comes_from_the_config_the_shoot_or_the_address() -> None:
-    address = {INGRESS: {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}}}
     shoot = {SHOOT: {"data": {"domain": "shoot.example.com"}}}
     assert find({}, gatewayDomain="kyma.example.com") == GatewaySite("kyma.example.com")
     assert find(shoot, gatewayMode="gardener") == GatewaySite("shoot.example.com")
-    assert find(address) == GatewaySite(""), "the component derives it"
+    assert find({}, "192.0.2.7") == GatewaySite(""), "the component derives it"
 
 
 @pytest.mark.parametrize(
@@ -53,13 +51,13 @@ def test_a_domain_comes_from_the_config_the_shoot_or_the_address() -> None:
     [
         ({}, {"gatewayMode": "gardener"}, "gatewayDomain: cluster https://target has no domain in ConfigMap"),
         (
-            {INGRESS: {"status": {"loadBalancer": {}}}},
+            {},
             {},
             "gatewayDomain: cluster https://target reaches its ingress gateway by no address; set a domain",
         ),
         (
-            {INGRESS: {"status": {"loadBalancer": {"ingress": [{"hostname": "lb.example.com"}]}}}},
             {},
+            {"address": "lb.example.com"},
             "gatewayDomain: cluster https://target reaches its ingress gateway by lb.example.com; set a domain",
         ),
         (

@@ -11,10 +11,11 @@ from pulumi.runtime import rpc
 from components.certificates import AuthorityArgs
 from components.gardener import Gardener
 from components.gateway_certificate import CertificateArgs, GardenerArgs, OwnArgs
-from components.kubernetes import demo_domain
+from components.kubernetes import demo_domain, ip_stack
 from components.kyma_gateway import KymaGateway, KymaGatewayArgs, TakeOver
 from components.lifecycle import OWNER
 from tests.unit.conftest import Deploy, Recorder
+from tests.unit.offers import HELM_INGRESS, ISTIOCTL_INGRESS
 
 OWN = OwnArgs("CERTIFICATE", "CA", "KEY")
 SELF_SIGNED = AuthorityArgs("ECDSA-P256", 240, 2400, 24, "1")
@@ -64,7 +65,7 @@ def gateway(deploy: Deploy) -> Gateway:
             )
             values: dict[str, Any] = {
                 "domain": "kyma.example.com",
-                "address": pulumi.Output.from_input("192.0.2.7"),
+                "ingress": ISTIOCTL_INGRESS,
                 "namespace": "mtls",
                 "take_over": None if alone else take_over,
                 "certificate": certificate,
@@ -257,7 +258,30 @@ def test_gardener_makes_dns_entries(gateway: Gateway) -> None:
         {"dnsName": "*.kyma.example.com", "ttl": 600, "targets": ["192.0.2.7"]},
         {"dnsName": "apiserver.kyma.example.com", "ttl": 600, "targets": ["192.0.2.8"]},
     ]
-    assert entries["dns"]["metadata"]["annotations"]["dns.gardener.cloud/class"] == "garden"
+    for entry in entries.values():
+        annotations = entry["metadata"]["annotations"]
+        assert annotations["dns.gardener.cloud/class"] == "garden"
+        assert annotations["dns.gardener.cloud/ip-stack"] == "ipv4"
+
+
+def test_every_address_of_a_dual_stack_gateway_is_in_its_dns_entry(gateway: Gateway) -> None:
+    entry = gateway(GARDENER, ingress=HELM_INGRESS).one("DNSEntry", "gateway-dns")
+    assert entry["spec"]["targets"] == ["192.0.2.9", "2001:db8::9"]
+    assert entry["metadata"]["annotations"]["dns.gardener.cloud/ip-stack"] == "dual-stack"
+
+
+@pytest.mark.parametrize(
+    ("families", "named"), [(["IPv4"], "ipv4"), (["IPv6"], "ipv6"), (["IPv6", "IPv4"], "dual-stack"), ([], "ipv4")]
+)
+def test_ip_families_are_named_as_gardener_does(families: list[str], named: str) -> None:
+    assert ip_stack(families) == named
+
+
+def test_gateway_and_its_secrets_belong_to_the_ingress_gateway_that_is_there(gateway: Gateway) -> None:
+    stack = gateway(alone=True, ingress=HELM_INGRESS)
+    assert stack.one("Gateway", "gateway-gateway")["spec"]["selector"] == HELM_INGRESS.selector
+    places = {r.inputs["metadata"].get("namespace") for r in stack.resources if r.typ.endswith("v1:Secret")}
+    assert places == {"ingress", "mtls"}
 
 
 def test_the_proxys_load_balancer_asks_for_its_dns_entry(gateway: Gateway) -> None:

@@ -10,6 +10,7 @@ import pytest
 from components.certificates import Credential
 from components.mtls_host import MtlsHost, MtlsHostArgs, ServiceRef
 from tests.unit.conftest import Deploy, Recorder
+from tests.unit.offers import HELM_INGRESS, ISTIOCTL_INGRESS
 
 DOMAIN = "orders.example.com"
 WAREHOUSE = "spiffe://kyma-mtls/test/client/warehouse"
@@ -29,6 +30,7 @@ def host(deploy: Deploy, credential: Callable[[], Credential]) -> Host:
                 "host": "orders",
                 "domain": DOMAIN,
                 "namespace": pulumi.Output.from_input("mtls"),
+                "gateway": ISTIOCTL_INGRESS,
                 "service": None,
                 "methods": ("GET",),
                 "paths": ("/*",),
@@ -81,7 +83,7 @@ def test_policy_admits_by_spiffe_id_and_by_dns_name(host: Host) -> None:
     policy = host(admitted=[WAREHOUSE, "dns:acme.example"]).policy("target-orders-admission")
     assert policy["metadata"]["namespace"] == "istio-system"
     assert re.fullmatch("admission-mtls-orders-[0-9a-f]{8}", policy["metadata"]["name"])
-    assert policy["spec"]["selector"] == {"matchLabels": {"istio": "ingressgateway"}}
+    assert policy["spec"]["selector"] == {"matchLabels": ISTIOCTL_INGRESS.selector}
     admission = policy["spec"]["rules"][0]
     assert admission["from"] == [{"source": {"notPrincipals": ["kyma-mtls/test/client/warehouse"]}}]
     assert admission["when"][0]["notValues"] == ["*;DNS=acme.example"]
@@ -127,6 +129,18 @@ def test_demo_is_served_by_the_ingress_gateway_only_and_for_its_host_only(host: 
     (rule,) = policy["spec"]["rules"]
     assert rule["from"] == [{"source": {"principals": ["*/ns/istio-system/sa/istio-ingressgateway-service-account"]}}]
     assert rule["to"] == [{"operation": {"hosts": [DOMAIN, f"{DOMAIN}:*"]}}]
+
+
+def test_everything_belongs_to_the_ingress_gateway_that_is_there(host: Host) -> None:
+    stack = host(gateway=HELM_INGRESS)
+    assert stack.one("Gateway", "target-orders-gateway")["spec"]["selector"] == HELM_INGRESS.selector
+    admission = stack.policy("target-orders-admission")
+    assert admission["spec"]["selector"] == {"matchLabels": HELM_INGRESS.selector}
+    assert admission["metadata"]["namespace"] == "ingress"
+    assert stack.one("Secret", "target-orders-certs")["metadata"]["namespace"] == "ingress"
+    assert stack.one("VirtualService", "target-orders-route")["spec"]["exportTo"] == [".", "ingress"]
+    (rule,) = stack.one("AuthorizationPolicy", "target-orders-authorization")["spec"]["rules"]
+    assert rule["from"] == [{"source": {"principals": ["*/ns/ingress/sa/edge"]}}]
 
 
 @pytest.mark.parametrize("platform", ["kyma", "istio"])

@@ -1,26 +1,30 @@
 """What the hosts of the target cluster have in common."""
 
-from typing import Any
+from collections.abc import Mapping
 
 from components.mtls_target import MtlsTarget, MtlsTargetArgs
 from tests.unit.conftest import Deploy, Recorder
+from tests.unit.offers import ISTIO_INJECTION
 
 
-def target(deploy: Deploy, image: str = "httpbin:1") -> Recorder:
-    """Deploy it; the result is its outputs."""
-
-    def program() -> dict[str, Any]:
-        deployed = MtlsTarget("target", MtlsTargetArgs("mtls", image))
-        return {"namespace": deployed.namespace, "address": deployed.address}
-
-    return deploy(program)
+def target(deploy: Deploy, image: str = "httpbin:1", injection: Mapping[str, str] = ISTIO_INJECTION) -> Recorder:
+    """Deploy it; the result is its namespace."""
+    return deploy(lambda: MtlsTarget("target", MtlsTargetArgs("mtls", injection, image)).namespace)
 
 
-def test_target_makes_its_namespace_and_tells_the_address_of_the_ingress_gateway(deploy: Deploy) -> None:
+def test_target_makes_its_namespace(deploy: Deploy) -> None:
     stack = target(deploy)
     metadata = stack.one("Namespace", "target-namespace")["metadata"]
     assert metadata == {"name": "mtls", "labels": {"istio-injection": "enabled"}}
-    assert stack.result == {"namespace": "mtls", "address": "192.0.2.7"}
+    assert stack.result == "mtls"
+
+
+def test_revision_injects_the_sidecars_and_another_one_replaces_the_pods(deploy: Deploy) -> None:
+    by_default, by_revision = target(deploy), target(deploy, injection={"istio.io/rev": "canary"})
+    assert by_revision.one("Namespace", "target-namespace")["metadata"]["labels"] == {"istio.io/rev": "canary"}
+    templates = [each.one("Deployment", "target-httpbin")["spec"]["template"] for each in (by_default, by_revision)]
+    labels = [template["metadata"]["labels"] for template in templates]
+    assert labels[1] == labels[0] | {"istio.io/rev": "canary"}, "running Pods keep the sidecar that they have"
 
 
 def test_demo_serves_without_privilege_where_the_ingress_gateway_may_reach_it(deploy: Deploy) -> None:

@@ -10,6 +10,7 @@ from pulumi.runtime import rpc
 
 from components.partner_credential import PartnerCredential, PartnerCredentialArgs
 from tests.unit.conftest import Deploy, Recorder
+from tests.unit.offers import HELM_EGRESS
 from tests.unit.pki import Holder, issue
 
 IDENTITY = "spiffe://kyma-mtls/test/client/billing"
@@ -24,6 +25,7 @@ def credential(deploy: Deploy, certificate: str = "", key: str = "", made: Holde
             host="api",
             client="billing",
             namespace=pulumi.Output.from_input("mtls"),
+            gateway=HELM_EGRESS,
             identity=IDENTITY,
             client_domain="billing.example.com",
             key_algorithm="ECDSA-P256",
@@ -43,7 +45,7 @@ def credential(deploy: Deploy, certificate: str = "", key: str = "", made: Holde
 def test_given_credential_is_stored_as_the_egress_gateway_reads_it(deploy: Deploy) -> None:
     stack = credential(deploy, "CERTIFICATE", "KEY")
     metadata = stack.one("Secret", "client-billing-api-credential")["metadata"]
-    assert metadata == {"name": "client-credential-mtls-api", "namespace": "istio-system"}
+    assert metadata == {"name": "client-credential-mtls-api", "namespace": "egress"}
     pem = {"ca.crt": "PARTNER", "tls.crt": "CERTIFICATE", "tls.key": "KEY"}
     assert stack.pem("Secret", "client-billing-api-credential") == pem
     assert stack.result == {"secret": "client-credential-mtls-api", "request": None}

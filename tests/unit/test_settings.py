@@ -143,6 +143,13 @@ def test_what_the_target_does_needs_a_target() -> None:
     check_refusal("target", "not set, but needed by gatewayMode;", target=None, hosts=None, gatewayMode="selfSigned")
 
 
+def test_ingress_gateway_of_platform_kyma_is_the_one_that_api_rules_admit() -> None:
+    target = {"kubeconfig": "target.yaml", "ingressGateway": "ingress/edge"}
+    kyma = "APIRules of platform kyma admit istio-system/istio-ingressgateway only"
+    check_refusal("target.ingressGateway", f"'ingress/edge': {kyma}", target=target)
+    assert read(platform="istio", target=target).target.ingress_gateway == "ingress/edge"  # type: ignore[union-attr]
+
+
 def test_all_mistakes_are_told_at_once() -> None:
     lines = refusal(
         platform="x",

@@ -1,0 +1,149 @@
+"""Istio's control planes in a cluster: which namespaces each injects sidecars into, where it is, how it is set."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from clusters.cluster import Cluster
+from clusters.gateways import DEFAULT_REVISION, REVISION
+from clusters.offer import Destination, Pods
+
+_WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+_INJECTOR = "sidecar-injector.istio.io"
+_TAG = "istio.io/tag"
+_XDS_PORT = 15012
+
+
+@dataclass(frozen=True)
+class Injector:
+    """A webhook that puts sidecars into new Pods.
+
+    name: the revision, or the tag, that it stands for
+    revision: the revision that it leads to
+    istiod: namespace and name of the Service that it calls; None if that is outside the cluster
+    """
+
+    name: str
+    revision: str
+    istiod: tuple[str, str] | None
+    namespace_selector: Mapping[str, Any]
+    object_selector: Mapping[str, Any]
+
+    def takes(self, namespace: Mapping[str, str]) -> bool:
+        """Tell whether it injects into a Pod without labels of its own, in a namespace with these labels."""
+        return _selects(self.namespace_selector, namespace) and _selects(self.object_selector, {})
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """What Istio's mesh config of one revision says; `root_namespace` has what holds for all namespaces."""
+
+    config: Mapping[str, Any]
+    root_namespace: str
+
+    def get(self, *path: str) -> Any:
+        """Return the value at a path; None if it is not set."""
+        value: Any = self.config
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
+
+
+def injectors(cluster: Cluster) -> list[Injector]:
+    """List every injector of a cluster."""
+    return [
+        injector
+        for configuration in cluster.items(_WEBHOOKS)
+        for webhook in configuration.get("webhooks", [])
+        if webhook["name"].endswith(_INJECTOR)
+        for injector in [_injector(configuration["metadata"].get("labels", {}), webhook)]
+    ]
+
+
+def injector_of(cluster: Cluster, found: Sequence[Injector], namespace: str, revision: str, key: str) -> Injector:
+    """Return the injector of a namespace for this revision or tag; raise ConfigError, naming the key, if none is."""
+    labels = injection(revision)
+    for injector in found:
+        if injector.takes({**labels, "kubernetes.io/metadata.name": namespace}):
+            return injector
+    ((label, value),) = labels.items()
+    known = ", ".join(sorted({injector.name for injector in found})) or "none"
+    raise cluster.problem(
+        f"injects no sidecars into namespaces with the label {label}: {value}; it has the revisions and tags {known}",
+        key,
+    )
+
+
+def injection(revision: str) -> dict[str, str]:
+    """Return the label that asks for sidecars: of a revision or tag, or, if that is empty, of the default one."""
+    return {REVISION: revision} if revision else {"istio-injection": "enabled"}
+
+
+def istiods(cluster: Cluster, own: Injector, found: Sequence[Injector], key: str) -> tuple[Destination, ...]:
+    """Return where sidecars get their config: every istiod of the cluster, since a Pod keeps the one it began with.
+
+    Raise ConfigError, naming the key, if that of the injector `own` is not in the cluster.
+    """
+    services = dict.fromkeys(injector.istiod for injector in (own, *found) if injector.istiod)
+    there = {service: istiod for service in services if (istiod := _istiod(cluster, *service))}
+    if own.istiod not in there:
+        raise cluster.problem("has its istiod elsewhere, where no policy lets Pods go; set this to none", key)
+    return tuple(there.values())
+
+
+def mesh(cluster: Cluster, found: Sequence[Injector], name: str) -> Mesh:
+    """Read the mesh config that holds for a revision or tag; it is empty if the cluster does not have it."""
+    injector = next((each for each in found if each.name == name), None)
+    revision = injector.revision if injector else name
+    namespace = injector.istiod[0] if injector and injector.istiod else "istio-system"
+    config_map = "istio" if revision == DEFAULT_REVISION else f"istio-{revision}"
+    data = (cluster.read(f"/api/v1/namespaces/{namespace}/configmaps/{config_map}") or {}).get("data") or {}
+    try:
+        config = yaml.safe_load(data.get("mesh", ""))
+    except yaml.YAMLError:
+        raise cluster.problem(f"has no YAML in ConfigMap {namespace}/{config_map}, entry mesh") from None
+    config = config if isinstance(config, dict) else {}
+    return Mesh(config, config.get("rootNamespace") or namespace)
+
+
+def _injector(labels: Mapping[str, str], webhook: Mapping[str, Any]) -> Injector:
+    revision = labels.get(REVISION, DEFAULT_REVISION)
+    service = webhook.get("clientConfig", {}).get("service")
+    return Injector(
+        name=labels.get(_TAG, revision),
+        revision=revision,
+        istiod=(service["namespace"], service["name"]) if service else None,
+        namespace_selector=webhook.get("namespaceSelector") or {},
+        object_selector=webhook.get("objectSelector") or {},
+    )
+
+
+def _istiod(cluster: Cluster, namespace: str, name: str) -> Destination | None:
+    service = cluster.read(f"/api/v1/namespaces/{namespace}/services/{name}")
+    selector = service["spec"].get("selector") if service else None
+    if not selector:
+        return None
+    ports = {port["port"]: port.get("targetPort", port["port"]) for port in service["spec"].get("ports", [])}
+    return Destination(((ports.get(_XDS_PORT, _XDS_PORT), "TCP"),), pods=Pods(namespace, selector))
+
+
+def _selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Tell whether a selector of Kubernetes selects what has these labels."""
+    return all(_requirements(selector, labels))
+
+
+def _requirements(selector: Mapping[str, Any], labels: Mapping[str, str]) -> Iterator[bool]:
+    yield selector.get("matchLabels", {}).items() <= labels.items()
+    for expression in selector.get("matchExpressions", []):
+        value, values = labels.get(expression["key"]), expression.get("values", [])
+        match expression["operator"]:
+            case "In":
+                yield value in values
+            case "NotIn":
+                yield value not in values
+            case "Exists":
+                yield value is not None
+            case _:
+                yield value is None

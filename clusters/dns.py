@@ -1,0 +1,94 @@
+"""Where Pods of a cluster ask for names."""
+
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
+from itertools import pairwise
+from typing import Any
+
+from clusters.cluster import Cluster
+from clusters.offer import Destination, Pods
+
+_KUBE_SYSTEM = "/api/v1/namespaces/kube-system/services"
+_OPENSHIFT = "/api/v1/namespaces/openshift-dns/services/dns-default"
+_NODE_LOCAL = "/apis/apps/v1/namespaces/kube-system/daemonsets/node-local-dns"
+_PORT = 53
+_ANY_PORTS = ((_PORT, "UDP"), (_PORT, "TCP"))
+
+
+def find(cluster: Cluster, name: str, key: str) -> tuple[Destination, ...]:
+    """Find the cluster's DNS behind a Service, NAMESPACE/NAME, or where it usually is if that is empty.
+
+    Raise ConfigError, naming the key, if it is not there.
+    """
+    services = _named(cluster, name, key) if name else _usual(cluster)
+    if not services:
+        tried = "no kube-system/kube-dns, no Service with k8s-app=kube-dns, no openshift-dns/dns-default"
+        raise cluster.problem(f"has its DNS in no usual place ({tried}); set this to its Service, NAMESPACE/NAME", key)
+    ways = [way for service in services for way in _service(cluster, service, key)]
+    node_local = cluster.read(_NODE_LOCAL)
+    return (*ways, *([_node_local(node_local)] if node_local else []))
+
+
+def _named(cluster: Cluster, name: str, key: str) -> list[dict[str, Any]]:
+    namespace, _, service = name.partition("/")
+    found = cluster.read(f"/api/v1/namespaces/{namespace}/services/{service}")
+    if not found:
+        raise cluster.problem(f"has no Service {name}", key)
+    return [found]
+
+
+def _usual(cluster: Cluster) -> list[dict[str, Any]]:
+    usual = cluster.read(f"{_KUBE_SYSTEM}/kube-dns")
+    if not usual:
+        labelled = cluster.items(f"{_KUBE_SYSTEM}?labelSelector=k8s-app%3Dkube-dns")
+        if labelled:
+            return sorted(labelled, key=lambda service: str(service["metadata"]["name"]))
+        usual = cluster.read(_OPENSHIFT)
+    return [usual] if usual else []
+
+
+def _service(cluster: Cluster, service: Mapping[str, Any], key: str) -> Iterator[Destination]:
+    """Yield a Service's own addresses, and its Pods: a policy is asked before or after one becomes the other."""
+    metadata, spec = service["metadata"], service["spec"]
+    called = f"Service {metadata['namespace']}/{metadata['name']}"
+    ports = [port for port in spec.get("ports", []) if port["port"] == _PORT]
+    if not ports:
+        raise cluster.problem(f"has no port {_PORT} in {called}", key)
+    if not spec.get("selector"):
+        raise cluster.problem(f"has no Pods behind {called}, which has no selector", key)
+    given = spec.get("clusterIPs") or [spec.get("clusterIP", "")]
+    if addresses := tuple(_block(address) for address in given if _is_address(address)):
+        yield Destination(tuple((_PORT, _protocol(port)) for port in ports), addresses)
+    behind = dict.fromkeys((port.get("targetPort", _PORT), _protocol(port)) for port in ports)
+    yield Destination(tuple(behind), pods=Pods(metadata["namespace"], spec["selector"]))
+
+
+def _node_local(daemon_set: Mapping[str, Any]) -> Destination:
+    """Return the cache on each node, which answers at addresses that its arguments name."""
+    spec = daemon_set["spec"]
+    words = [
+        word
+        for container in spec["template"]["spec"]["containers"]
+        for argument in (*container.get("command", []), *container.get("args", []))
+        for word in argument.replace("=", " ").split()
+    ]
+    listed = [value for flag, value in pairwise(words) if flag.lstrip("-") == "localip"]
+    addresses = dict.fromkeys(address for value in listed for address in value.split(",") if _is_address(address))
+    labels = spec["selector"].get("matchLabels") or spec["template"]["metadata"]["labels"]
+    return Destination(_ANY_PORTS, tuple(map(_block, addresses)), Pods("kube-system", labels))
+
+
+def _protocol(port: Mapping[str, Any]) -> str:
+    return str(port.get("protocol", "TCP"))
+
+
+def _block(address: str) -> str:
+    return f"{address}/{ip_address(address).max_prefixlen}"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

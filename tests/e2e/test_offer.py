@@ -1,0 +1,123 @@
+"""Clusters that are set up otherwise than istioctl does: gateways of Helm's chart in namespaces of their own, sidecars
+by a revision tag, DNS of another name. A stack is deployed through all of that.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import MANIFESTS, Deployed, Lab, Project, eventually, refusal, run
+
+TAG = "offer-stable"
+GATEWAYS = {
+    "target": ("helm_ingress", "offer-ingress", "edge"),
+    "client": ("helm_egress", "offer-egress", "istio-way-out"),
+}
+ADDRESSES = ["192.0.2.1", "2001:db8::1"]
+URL = "http://offer.target.test/headers"
+TARGET = {"kubeconfig": ".lab/target.kubeconfig", "ingressGateway": "offer-ingress/edge", "revision": TAG}
+CLIENT = {
+    "kubeconfig": ".lab/client.kubeconfig",
+    "egressGateway": "offer-egress/istio-way-out",
+    "revision": TAG,
+    "dns": "kube-system/offer-names",
+}
+
+
+@pytest.fixture(scope="module")
+def gateways(lab: Lab) -> Iterator[None]:
+    """Gateways and a tag that the lab does not have by itself."""
+    try:
+        for cluster, (manifest, _, _) in GATEWAYS.items():
+            config = ("--kubeconfig", lab.kubeconfig(cluster))
+            run("istioctl", *config, "tag", "set", TAG, "--revision", "default", "--overwrite")
+            lab.kubectl(cluster, "apply", "-f", str(MANIFESTS / f"{manifest}.yaml"))
+        status = json.dumps({"status": {"loadBalancer": {"ingress": [{"ip": address} for address in ADDRESSES]}}})
+        patch = ("patch", "service", "edge", "--subresource=status", "--type=merge", "-p", status)
+        lab.kubectl("target", "-n", "offer-ingress", *patch)
+        for cluster, (_, namespace, name) in GATEWAYS.items():
+            lab.kubectl(cluster, "-n", namespace, "rollout", "status", f"deployment/{name}", "--timeout=120s")
+        yield
+    finally:
+        for cluster, (manifest, _, _) in GATEWAYS.items():
+            lab.kubectl(cluster, "delete", "--ignore-not-found", "-f", str(MANIFESTS / f"{manifest}.yaml"))
+            run("istioctl", "--kubeconfig", lab.kubeconfig(cluster), "tag", "remove", TAG, "-y", check=False)
+
+
+@pytest.fixture(scope="module")
+def deployed(project: Project, gateways: None) -> Iterator[Deployed]:  # noqa: ARG001 - which it is deployed through
+    with project.deployment("offer", namespace="offer", target=TARGET, clients={"client": CLIENT}) as stack:
+        stack.up()
+        yield stack
+
+
+def headers(lab: Lab) -> dict[str, Any]:
+    """What the demo's httpbin was sent; empty if curl had no such answer."""
+    code, body = lab.curl("offer", "-f", URL)
+    return dict(json.loads(body)["headers"]) if code == 0 else {}
+
+
+def test_demo_is_reached_through_gateways_of_helm(lab: Lab, deployed: Deployed) -> None:
+    eventually(lambda: bool(headers(lab)), "the demo answers")
+    certificate = headers(lab)["X-Forwarded-Client-Cert"][0]
+    assert f"URI={deployed.outputs['clients']['client']['identity']}" in certificate
+    assert "URI=spiffe://cluster.local/ns/offer-ingress/sa/edge" in certificate, "the hop from the ingress gateway"
+
+
+def test_namespaces_are_left_through_the_egress_gateway_only(lab: Lab, deployed: Deployed) -> None:  # noqa: ARG001
+    eventually(lambda: lab.status("offer", URL) == "200", "through the egress gateway")
+    assert lab.status("offer", "http://www.internet.test/") == "503", "the sidecar cannot connect"
+    code, _ = lab.curl("offer", "-k", "https://offer.target.test/headers")
+    assert code in {7, 28, 35}, "no handshake comes about"
+
+
+def test_sidecars_are_those_of_the_tag(lab: Lab, deployed: Deployed) -> None:  # noqa: ARG001
+    for cluster, app in (("target", "httpbin"), ("client", "curl")):
+        labels = lab.get(cluster, "namespace", "", "offer")["metadata"]["labels"]
+        assert labels["istio.io/rev"] == TAG
+        assert "istio-injection" not in labels, "which would win over the tag"
+        (pod,) = json.loads(lab.kubectl(cluster, "-n", "offer", "get", "pods", "-l", f"app={app}", "-o", "json"))[
+            "items"
+        ]
+        spec = pod["spec"]
+        assert "istio-proxy" in [each["name"] for each in (*spec["containers"], *spec.get("initContainers", []))]
+
+
+def test_outputs_name_the_gateways_and_every_address(deployed: Deployed) -> None:
+    target, client = deployed.outputs["target"], deployed.outputs["clients"]["client"]
+    assert target["ingressGateway"] == "offer-ingress/edge"
+    assert (target["address"], target["addresses"]) == (ADDRESSES[0], ADDRESSES)
+    assert client["egressGateway"] == "offer-egress/istio-way-out"
+
+
+def test_access_log_is_left_to_those_who_chose_it(lab: Lab, deployed: Deployed) -> None:
+    assert deployed.outputs["clients"]["client"]["accessLog"] is False
+    names = lab.kubectl("client", "get", "telemetries.telemetry.istio.io", "-A", "-o", "name").split()
+    assert not [name for name in names if name.endswith("egress-access-log-offer")]
+
+
+def test_second_preview_has_no_changes(deployed: Deployed) -> None:
+    deployed.stack.preview(expect_no_changes=True)
+
+
+def test_what_a_cluster_does_not_offer_fails_the_preview(lab: Lab, project: Project) -> None:
+    missing = {"egressGateway": "offer-missing/none", "dns": "offer-missing/none", "revision": "offer-missing"}
+    target = TARGET | {"ingressGateway": "kube-system/kube-dns", "revision": ""}
+    client = CLIENT | missing
+    said = refusal(
+        project.stack("offer-missing", namespace="offer-missing", target=target, clients={"client": client}).preview
+    )
+    for line in (
+        "target.ingressGateway: cluster https://10.77.0.11:6443 has no port 443 in Service kube-system/kube-dns; it "
+        "has 53",
+        "clients.client.egressGateway: cluster https://10.77.0.12:6443 has no Service offer-missing/none",
+        "clients.client.dns: cluster https://10.77.0.12:6443 has no Service offer-missing/none",
+        "clients.client.revision: cluster https://10.77.0.12:6443 injects no sidecars into namespaces with the label "
+        "istio.io/rev: offer-missing; it has the revisions and tags default",
+    ):
+        assert f"kyma-mtls:{line}" in said, said
+    assert "Traceback" not in said, said
+    for cluster in ("target", "client"):
+        assert not lab.kubectl(cluster, "get", "namespace", "offer-missing", "--ignore-not-found")
