@@ -71,7 +71,8 @@ def _cluster(
         demo_image=settings.client_image if client.demo else "",
         callers=client.callers or (),
         client=credential,
-        ca_certificate=certificates.ca.certificate,
+        generations=certificates.generations,
+        ca_certificates=certificates.trusted,
         closed=client.network_policy != NetworkPolicy.NONE,
         closed_namespaces=_foreign_namespaces(settings, client) if closes_callers else (),
     )

@@ -25,7 +25,8 @@ def client(deploy: Deploy, credential: Callable[[], Credential]) -> Client:
                 "demo_image": "curl:1",
                 "callers": (),
                 "client": credential(),
-                "ca_certificate": pulumi.Output.from_input("CA"),
+                "generations": "2.1",
+                "ca_certificates": pulumi.Output.from_input("CA"),
                 "closed": True,
                 "closed_namespaces": (),
             }
@@ -50,11 +51,11 @@ def policies(stack: Recorder) -> dict[str, str]:
 
 def test_secret_has_the_keys_that_the_egress_gateway_reads(client: Client) -> None:
     stack = client()
-    metadata = stack.one("Secret", "client-credential")["metadata"]
-    assert metadata == {"name": "client-credential-mtls", "namespace": "istio-system"}
+    metadata = stack.one("Secret", "client-credential.2.1")["metadata"]
+    assert metadata == {"name": "client-credential-mtls.2.1", "namespace": "istio-system"}
     pem = {"ca.crt": "CA", "tls.crt": "CERTIFICATE", "tls.key": "KEY"}
-    assert stack.pem("Secret", "client-credential") == pem
-    assert (stack.result["namespace"], stack.result["secret"]) == ("mtls", "client-credential-mtls")
+    assert stack.pem("Secret", "client-credential.2.1") == pem
+    assert (stack.result["namespace"], stack.result["secret"]) == ("mtls", "client-credential-mtls.2.1")
 
 
 @pytest.mark.parametrize(
@@ -138,7 +139,7 @@ def test_istio_has_its_egress_gateway_as_installed(client: Client) -> None:
 
 def test_the_stacks_namespace_keeps_stacks_apart_in_a_shared_one(client: Client) -> None:
     shared = [made for made in client().objects() if made["metadata"].get("namespace") == "istio-system"]
-    assert [made["metadata"]["name"] for made in shared] == ["client-credential-mtls", "egress-access-log-mtls"]
+    assert [made["metadata"]["name"] for made in shared] == ["client-credential-mtls.2.1", "egress-access-log-mtls"]
 
 
 def test_access_log_is_that_of_the_egress_gateway_alone(client: Client) -> None:
