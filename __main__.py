@@ -59,6 +59,7 @@ authority = AuthorityArgs(
     ca_validity_hours=settings.ca_validity_days * 24,
     early_renewal_hours=settings.renew_before_days * 24,
     generation=settings.generation,
+    trusted_generations=settings.trusted_generations,
 )
 certificates = Certificates("certificates", authority)
 who = identities(settings, pulumi.get_stack())
@@ -76,7 +77,7 @@ if found.target and ingress:
 opts_of_clients = {name: options(f"clients.{name}") for name in found.clients}
 calling = clients.deploy(settings, namespace, certificates, who, found.offers, opts_of_clients)
 
-pulumi.export("caCertificate", certificates.ca.certificate)
+pulumi.export("caCertificate", certificates.trusted)
 pulumi.export("caExpiry", certificates.ca.expiry)
 pulumi.export("hosts", hosts)
 pulumi.export("clients", calling.clients)

@@ -1,15 +1,17 @@
-"""The trust: a CA, the server and client certificates it signs, and signing requests for partners, all by pulumi-tls.
+"""The trust: CAs, the server and client certificates that they sign, and signing requests for partners, by pulumi-tls.
+
+A generation is a CA with whatever it signs. It is in the names of the resources, so that another generation is made
+before the old one goes.
 
 Follows "Generate mTLS certificates" of the mTLS tutorial, with what its certificates lack: subject alternative names
 and extended key usages, without which no peer can tell the server's certificate from the client's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Required, TypedDict
 
 import pulumi
-import pulumi_random as random
 import pulumi_tls as tls
 
 ORGANIZATION = "kyma-mtls"
@@ -28,6 +30,7 @@ _ALGORITHMS: dict[str, _Algorithm] = {
     "RSA-3072": {"algorithm": "RSA", "rsa_bits": 3072},
     "RSA-4096": {"algorithm": "RSA", "rsa_bits": 4096},
 }
+_KEPT = pulumi.ResourceOptions(ignore_changes=["algorithm", "ecdsaCurve", "rsaBits"])
 
 
 class Subject(TypedDict, total=False):
@@ -49,10 +52,12 @@ class Names:
 class AuthorityArgs:
     """How a CA and the certificates it signs are issued.
 
-    key_algorithm: of every key: ECDSA-P256, ECDSA-P384, RSA-2048, RSA-3072 or RSA-4096
+    key_algorithm: of new keys: ECDSA-P256, ECDSA-P384, RSA-2048, RSA-3072 or RSA-4096
     validity_hours, ca_validity_hours: from issue to end
-    early_renewal_hours: a `pulumi up` within so many hours of the end renews
-    generation: another value re-issues every key and certificate
+    early_renewal_hours: a `pulumi up` within so many hours of the end renews; a CA's, so much before the end of what
+        it signs
+    generation: of the CA that signs
+    trusted_generations: their CAs are made and trusted, too, and sign nothing
     """
 
     key_algorithm: str
@@ -60,6 +65,7 @@ class AuthorityArgs:
     ca_validity_hours: int
     early_renewal_hours: int
     generation: str
+    trusted_generations: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -76,32 +82,24 @@ class Credential:
 
 
 class Authority:
-    """A CA that is made with `opts`; `credential` is its own."""
+    """The CAs of all generations, made with `opts`.
+
+    `credential` is of the one that signs; `trusted` has the certificates of all, that one first, in one PEM text.
+    """
 
     credential: Credential
+    trusted: pulumi.Output[str]
 
     def __init__(self, name: str, subject: Subject, args: AuthorityArgs, opts: pulumi.ResourceOptions) -> None:
         self._args, self._opts = args, opts
-        self._generation = random.RandomId(
-            f"{name}-generation", byte_length=8, keepers={"generation": args.generation}, opts=opts
-        )
-        key = self._key(f"{name}-ca")
-        certificate = tls.SelfSignedCert(
-            f"{name}-ca",
-            private_key_pem=key.private_key_pem,
-            subject=subject,
-            is_ca_certificate=True,
-            set_subject_key_id=True,
-            allowed_uses=["cert_signing", "crl_signing"],
-            validity_period_hours=args.ca_validity_hours,
-            early_renewal_hours=args.early_renewal_hours,
-            opts=opts,
-        )
-        self.credential = _credential(certificate, key, subject)
+        self.credential = self._make(name, args.generation, subject)
+        others = [self._make(name, generation, subject) for generation in args.trusted_generations]
+        self.trusted = joined(ca.certificate for ca in (self.credential, *others))
 
     def sign(self, resource: str, subject: Subject, names: Names, use: str) -> Credential:
         """Return a new key and its certificate, of the extended key usage server_auth or client_auth."""
-        key = self._key(resource)
+        resource = f"{resource}.{self._args.generation}"
+        key = _private_key(resource, self._args.key_algorithm, self._opts)
         request = tls.CertRequest(
             resource,
             private_key_pem=key.private_key_pem,
@@ -123,23 +121,44 @@ class Authority:
         )
         return _credential(certificate, key, subject)
 
-    def _key(self, resource: str) -> tls.PrivateKey:
-        trigger = pulumi.ResourceOptions(replacement_trigger=self._generation.hex)
-        return _private_key(resource, self._args.key_algorithm, pulumi.ResourceOptions.merge(self._opts, trigger))
+    def _make(self, name: str, generation: str, subject: Subject) -> Credential:
+        resource, args = f"{name}-ca.{generation}", self._args
+        # A new key would be another CA, which nobody trusts yet.
+        key = _private_key(resource, args.key_algorithm, pulumi.ResourceOptions.merge(self._opts, _KEPT))
+        called: Subject = {**subject, "common_name": f"{subject['common_name']} {generation}"}
+        certificate = tls.SelfSignedCert(
+            resource,
+            private_key_pem=key.private_key_pem,
+            subject=called,
+            is_ca_certificate=True,
+            set_subject_key_id=True,
+            allowed_uses=["cert_signing", "crl_signing"],
+            validity_period_hours=args.ca_validity_hours,
+            early_renewal_hours=args.validity_hours + args.early_renewal_hours,
+            opts=self._opts,
+        )
+        return _credential(certificate, key, called)
 
 
 class Certificates(pulumi.ComponentResource):
-    """Makes the CA (`ca`), and signs credentials of servers and clients with it."""
+    """Makes the CA (`ca`), and signs credentials of servers and clients with it.
+
+    `trusted` has the certificates of all generations' CAs, that of `ca` first, in one PEM text; `generations` is the
+    list of their names.
+    """
 
     ca: Credential
+    trusted: pulumi.Output[str]
+    generations: str
 
     def __init__(self, name: str, args: AuthorityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("kyma-mtls:index:Certificates", name, None, opts)
         self._name = name
         subject: Subject = {"common_name": f"kyma-mtls {pulumi.get_stack()}", "organization": ORGANIZATION}
         self._authority = Authority(name, subject, args, pulumi.ResourceOptions(parent=self))
-        self.ca = self._authority.credential
-        self.register_outputs({"caCertificate": self.ca.certificate})
+        self.ca, self.trusted = self._authority.credential, self._authority.trusted
+        self.generations = ".".join((args.generation, *args.trusted_generations))
+        self.register_outputs({"caCertificate": self.trusted})
 
     def server(self, host: str, domain: str) -> Credential:
         """Return the credential by which a host of this name in the config serves its domain."""
@@ -174,8 +193,7 @@ class SigningRequest(pulumi.ComponentResource):
     ) -> None:
         super().__init__("kyma-mtls:index:SigningRequest", name, None, opts)
         children = pulumi.ResourceOptions(parent=self)
-        kept = pulumi.ResourceOptions(ignore_changes=["algorithm", "ecdsaCurve", "rsaBits"])
-        key = _private_key(name, key_algorithm, pulumi.ResourceOptions.merge(children, kept))
+        key = _private_key(name, key_algorithm, pulumi.ResourceOptions.merge(children, _KEPT))
         request = tls.CertRequest(
             name,
             private_key_pem=key.private_key_pem,
@@ -186,6 +204,12 @@ class SigningRequest(pulumi.ComponentResource):
         )
         self.key, self.request, self.public_key = key.private_key_pem, request.cert_request_pem, key.public_key_pem
         self.register_outputs({"request": self.request})
+
+
+def joined(pems: Iterable[pulumi.Input[str]]) -> pulumi.Output[str]:
+    """Join PEM texts, each of them once."""
+    # There are none when `pulumi destroy --run-program` meets a stack that was never finished.
+    return pulumi.Output.all(*pems).apply(lambda known: "".join(dict.fromkeys(filter(None, known))))
 
 
 def _private_key(resource: str, algorithm: str, opts: pulumi.ResourceOptions) -> tls.PrivateKey:

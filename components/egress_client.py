@@ -30,7 +30,8 @@ class EgressClientArgs:
     demo_image: has curl and sleep; empty if the callers are the user's own
     callers: NAMESPACE/SERVICEACCOUNT, or NAMESPACE for all of it
     client: the egress gateway's credential for hosts of the stack
-    ca_certificate: PEM of the CA that must have signed the certificates of those hosts
+    generations: of its CA and of those that are trusted; others are another Secret, which ends open connections
+    ca_certificates: PEM of the CAs one of which must have signed the certificates of those hosts
     closed: whether the stack's own namespace may be left through the egress gateway only
     closed_namespaces: namespaces of callers for which the same holds
     ways_out: where Pods of those namespaces may go beside the egress gateway
@@ -44,15 +45,16 @@ class EgressClientArgs:
     demo_image: str
     callers: Sequence[str]
     client: Credential
-    ca_certificate: pulumi.Output[str]
+    generations: str
+    ca_certificates: pulumi.Output[str]
     closed: bool
     closed_namespaces: Sequence[str]
     ways_out: Sequence[Destination]
 
 
 class EgressClient(pulumi.ComponentResource):
-    """Makes the stack's namespace, the Secret client-credential-NAMESPACE, the NetworkPolicies, and curl if it is the
-    caller; the route to each host is a child of its own.
+    """Makes the stack's namespace, the Secret client-credential-NAMESPACE.GENERATIONS, the NetworkPolicies, and curl if
+    it is the caller; the route to each host is a child of its own.
 
     Gives `namespace`, `secret` (its name), `gateway` and `callers` (their identities in the mesh).
     """
@@ -81,11 +83,11 @@ class EgressClient(pulumi.ComponentResource):
         self.register_outputs({"namespace": self.namespace, "secret": self.secret})
 
     def _credential(self) -> pulumi.Output[str]:
-        client = self._args.client
+        client, generations = self._args.client, self._args.generations
         return credential_secret(
-            f"{self._name}-credential",
-            beside(self._args.gateway, pulumi.Output.concat("client-credential-", self.namespace)),
-            {"ca.crt": self._args.ca_certificate, "tls.crt": client.certificate, "tls.key": client.key},
+            f"{self._name}-credential.{generations}",
+            beside(self._args.gateway, pulumi.Output.concat("client-credential-", self.namespace, ".", generations)),
+            {"ca.crt": self._args.ca_certificates, "tls.crt": client.certificate, "tls.key": client.key},
             self._opts,
         ).metadata.name
 

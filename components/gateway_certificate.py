@@ -63,7 +63,10 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Issued:
-    """PEM texts of a chain, of the CA that it ends with, and of the key; Gardener's keys stay in their Secrets."""
+    """PEM texts of a chain, of the CA that it ends with, and of the key; Gardener's keys stay in their Secrets.
+
+    `ca_certificate` also has the CAs of other generations that are to be trusted.
+    """
 
     certificate: pulumi.Output[str]
     ca_certificate: pulumi.Output[str]
@@ -103,7 +106,7 @@ class _SelfSigned:
 
     def issue(self, resource: str, wanted: Wanted, opts: pulumi.ResourceOptions) -> Issued:
         server = self._authority.sign(resource, {"organization": "Kyma"}, Names([wanted.host]), "server_auth")
-        return _stored(resource, wanted, server.certificate, self._authority.credential.certificate, server.key, opts)
+        return _stored(resource, wanted, server.certificate, self._authority.trusted, server.key, opts)
 
 
 class _Gardener:

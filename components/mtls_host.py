@@ -13,7 +13,7 @@ import pulumi_kubernetes as k8s
 
 from clusters.offer import GatewayOffer
 from components.authorization import Identities, deny_others
-from components.certificates import Credential
+from components.certificates import Credential, joined
 from components.demo import HTTPBIN, HTTPBIN_PORT
 from components.kubernetes import beside, credential_secret, istio
 
@@ -42,6 +42,7 @@ class MtlsHostArgs:
     methods: HTTP methods that are let through
     paths: exact, or ending in /*
     server: the gateway's credential
+    generations: of its CA and of those that are trusted; others are another Secret, which ends open connections
     ca_certificates: PEM of each CA whose client certificates are looked at
     admitted: identities of those who may call: SPIFFE IDs, or dns:NAME
     passthrough: whether the ingress gateway has servers that it does not terminate, which no policy may touch
@@ -56,6 +57,7 @@ class MtlsHostArgs:
     methods: Sequence[str]
     paths: Sequence[str]
     server: Credential
+    generations: str
     ca_certificates: Sequence[pulumi.Input[str]]
     admitted: Sequence[str]
     passthrough: bool
@@ -73,11 +75,10 @@ class MtlsHost(pulumi.ComponentResource):
     def __init__(self, name: str, args: MtlsHostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("kyma-mtls:index:MtlsHost", name, None, opts)
         self._name, self._args, self._opts = name, args, pulumi.ResourceOptions(parent=self)
-        bundle = pulumi.Output.all(*args.ca_certificates).apply(_joined)
         self.secret = credential_secret(
-            f"{name}-certs",
-            beside(args.gateway, self._named("kyma-mtls-certs")),
-            {"cacert": bundle, "cert": args.server.certificate, "key": args.server.key},
+            f"{name}-certs.{args.generations}",
+            beside(args.gateway, pulumi.Output.concat(self._named("kyma-mtls-certs"), ".", args.generations)),
+            {"cacert": joined(args.ca_certificates), "cert": args.server.certificate, "key": args.server.key},
             self._opts,
         ).metadata.name
         admission = self._admission()
@@ -178,9 +179,3 @@ class MtlsHost(pulumi.ComponentResource):
 
     def _own(self, name: str) -> dict[str, Any]:
         return {"name": name, "namespace": self._args.namespace}
-
-
-def _joined(pems: Sequence[str | None]) -> str:
-    """Join PEM texts, each of them once."""
-    # There are none when `pulumi destroy --run-program` meets a stack that was never finished.
-    return "".join(dict.fromkeys(filter(None, pems)))

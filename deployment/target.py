@@ -75,6 +75,7 @@ def _deploy_host(
         methods=host.methods,
         paths=host.paths,
         server=server,
+        generations=certificates.generations,
         ca_certificates=_authorities(settings, admitted, certificates),
         admitted=list(admitted.values()),
         passthrough=settings.target is not None and settings.target.gateway_passthrough,
@@ -95,5 +96,5 @@ def _authorities(
 ) -> list[pulumi.Input[str]]:
     """Return the CAs of those who are admitted; the stack's own if nobody is, since Envoy wants one."""
     partners = [settings.clients[name].certificate_authority for name in admitted if settings.clients[name].is_partner]
-    own = [certificates.ca.certificate] if len(partners) < len(admitted) or not admitted else []
+    own = [certificates.trusted] if len(partners) < len(admitted) or not admitted else []
     return [*own, *(f"{pem.strip()}\n" for pem in partners)]

@@ -29,6 +29,7 @@ def conflicts(settings: Settings, refused: frozenset[Entry]) -> Problems:
     yield from _admissions(settings, refused)
     yield from _target(settings, refused)
     yield from _days(settings)
+    yield from _generations(settings)
 
 
 def _clusters(settings: Settings) -> Problems:
@@ -104,7 +105,17 @@ def _days(settings: Settings) -> Problems:
     validity = settings.validity_days
     if settings.renew_before_days >= validity:
         yield "renewBeforeDays", f"not less than validityDays ({validity}): every `pulumi up` would renew"
-    if validity > settings.ca_validity_days:
-        yield "validityDays", f"more than caValidityDays ({settings.ca_validity_days}): no certificate outlives its CA"
+    elif validity + settings.renew_before_days >= settings.ca_validity_days:
+        both = f"validityDays and renewBeforeDays together ({validity} + {settings.renew_before_days})"
+        yield (
+            "caValidityDays",
+            f"not more than {both}: no certificate outlives its CA, and every `pulumi up` would renew",
+        )
     if settings.gateway.mode == GatewayMode.GARDENER and validity < _SHORTEST_GARDENER_DAYS:
         yield "validityDays", f"less than {_SHORTEST_GARDENER_DAYS}, the least that Gardener issues certificates for"
+
+
+def _generations(settings: Settings) -> Problems:
+    for index, generation in enumerate(settings.trusted_generations):
+        if generation == settings.generation:
+            yield f"trustedGenerations[{index}]", f"{generation!r}: is generation itself, which is trusted anyway"

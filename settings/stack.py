@@ -25,7 +25,9 @@ _LONGEST_NAMESPACE = 30
 _CONFIRMATION = r"[A-Za-z][A-Za-z0-9._-]*=.*"
 _BY_NAME = ("clients", "hosts")
 # They are judged by each other: if one is wrong, nothing can be said of the rest.
-_DAYS = ("caValidityDays", "validityDays", "renewBeforeDays")
+_TOGETHER = (("caValidityDays", "validityDays", "renewBeforeDays"), ("generation", "trustedGenerations"))
+_LONGEST_GENERATION = 20
+_MOST_TRUSTED = 3
 
 
 class Platform(StrEnum):
@@ -51,12 +53,27 @@ def _confirmation(value: str) -> str:
     return value
 
 
-def _confirmations(value: tuple[str, ...]) -> tuple[str, ...]:
+def _generation(value: str) -> str:
+    if len(value) > _LONGEST_GENERATION or not re.fullmatch(LABEL, value):
+        raise ValueError(f"not a generation: at most {_LONGEST_GENERATION} lower-case letters, digits and hyphens")
+    if value.endswith("-cacert"):
+        raise ValueError("ends in -cacert, by which Istio knows Secrets that hold a CA")
+    return value
+
+
+def _each_once(value: tuple[str, ...]) -> tuple[str, ...]:
     each_once(value)
     return value
 
 
 Confirmation = Annotated[str, AfterValidator(_confirmation), Field(json_schema_extra={"pattern": f"^{_CONFIRMATION}$"})]
+
+Generation = Annotated[
+    str,
+    AfterValidator(_generation),
+    Field(json_schema_extra={"pattern": f"^{LABEL}$", "maxLength": _LONGEST_GENERATION}),
+    TEXT_OR_NUMBER,
+]
 
 
 class Settings(Section):
@@ -87,27 +104,40 @@ class Settings(Section):
         description="Names what is called: what the target serves, and hosts of partners, by a name of at most 30 "
         "lower-case letters, digits and hyphens",
     )
-    confirm: Annotated[tuple[Confirmation, ...], AfterValidator(_confirmations)] = Field(
+    confirm: Annotated[tuple[Confirmation, ...], AfterValidator(_each_once)] = Field(
         default=(),
         description="Confirms changes that interrupt what serves, each KEY=VALUE with the new value, as the preview "
         "asks",
     )
     key_algorithm: KeyAlgorithm = Field(
-        default=KeyAlgorithm.ECDSA_P256, description="Makes every private key with this algorithm"
+        default=KeyAlgorithm.ECDSA_P256,
+        description="Makes every new private key with this algorithm. Another one re-issues those of hosts and "
+        "clients; a CA's stays until `generation` changes",
     )
-    ca_validity_days: Days = Field(default=1825, description="Makes the CA's certificate valid for so many days")
+    ca_validity_days: Days = Field(
+        default=1825,
+        description="Makes a CA's certificate valid for so many days; more than validityDays and renewBeforeDays "
+        "together",
+    )
     validity_days: Days = Field(
         default=365,
-        description="Makes the certificates of hosts and clients valid for so many days; at most caValidityDays",
+        description="Makes the certificates of hosts and clients valid for so many days",
     )
     renew_before_days: Days = Field(
         default=30,
-        description="Renews a certificate in the first `pulumi up` within so many days of its end; less than "
-        "validityDays",
+        description="Renews a certificate in the first `pulumi up` within so many days of its end, and a CA's so "
+        "early that whatever it signs ends before it; less than validityDays",
     )
-    generation: Annotated[str, Field(min_length=1), TEXT_OR_NUMBER] = Field(
+    generation: Generation = Field(
         default="1",
-        description="Re-issues every key and certificate in one `pulumi up`, when it becomes any other value",
+        description="Names the CA that signs. Any other name re-issues every key and certificate, and ends trust in "
+        "the old CA: at most 20 lower-case letters, digits and hyphens",
+    )
+    trusted_generations: Annotated[tuple[Generation, ...], AfterValidator(_each_once)] = Field(
+        default=(),
+        max_length=_MOST_TRUSTED,
+        description="Trusts the CAs of these generations, too, while certificates move from one to another; three "
+        "at most",
     )
     target_image: Annotated[str, Field(min_length=1)] = Field(
         default="docker.io/mccutchen/go-httpbin:v2.15.0",
@@ -210,8 +240,7 @@ def _refused(error: ErrorDetails) -> Iterator[Entry]:
     if error["type"] == "extra_forbidden" and len(location) == 1:
         key = nearest(key, Settings.keys()) or key
         yield (key,)
-    if key in _DAYS:
-        yield from ((each,) for each in _DAYS)
+    yield from ((each,) for together in _TOGETHER if key in together for each in together)
 
 
 def _without(values: Mapping[str, Any], refused: frozenset[Entry]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ import shutil
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +15,8 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from pulumi import automation
 
-from tests.e2e.conftest import CLUSTERS, Lab, Project, configure, eventually, meanwhile
+from tests.e2e.conftest import CLUSTERS, Lab, Project, configure, eventually
+from tests.e2e.traffic import Load, open_connection, status_or_none
 from tests.unit.pki import Holder, issue
 from verification.tls import ClientCredential, Endpoint
 
@@ -261,14 +261,6 @@ def test_stack_of_a_client_alone_calls_a_partners_host(project: Project, many: M
         stack.destroy()
 
 
-def status_or_none(endpoint: Endpoint, credential: ClientCredential) -> int | None:
-    """The status of a GET; None without an answer, as while the gateway has no certificate yet."""
-    try:
-        return endpoint.request("GET", "/headers", credential).status
-    except (OSError, http.client.HTTPException):
-        return None
-
-
 def test_another_namespace_cannot_use_the_clients_identity(many: Many) -> None:
     manifest = str(MANIFESTS / "stolen_identity.yaml")
     many.lab.kubectl("client", "apply", "-f", manifest)
@@ -305,30 +297,6 @@ def plain(host: str) -> tuple[int, str]:
             return response.status, response.read().decode()
     except OSError:
         return 0, ""
-
-
-@dataclass
-class Load:
-    """Requests without pause, each by a new connection, from outside and from a caller's Pod."""
-
-    requests: dict[str, Callable[[], bool]]
-    sent: int = 0
-    failures: list[str] = field(default_factory=list)
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        for name, request in self.requests.items():
-            eventually(request, f"{name} is served before the change")
-        with meanwhile(self._send, 0.01):
-            time.sleep(1)
-            yield
-            time.sleep(3)  # until the last change has reached Envoy
-
-    def _send(self) -> None:
-        for name, request in self.requests.items():
-            self.sent += 1
-            if not request():
-                self.failures.append(name)
 
 
 def load(many: Many, **pairs: str) -> Load:
@@ -387,23 +355,6 @@ def test_revoking_a_client_takes_effect_on_open_connections_and_disturbs_nobody(
         many.up(hosts=HOSTS)
         eventually(lambda: many.status("httpbin", credential) == 200, "admitted again")
     assert not running.failures
-
-
-@contextmanager
-def open_connection(endpoint: Endpoint, credential: ClientCredential) -> Iterator[Callable[[], int]]:
-    """Keep one connection, over which each call asks once more for a status; 0 once the gateway has ended it."""
-    with closing(http.client.HTTPConnection(endpoint.domain)) as connection:
-        connection.sock = endpoint.connect(credential)
-
-        def ask() -> int:
-            if connection.sock is None:  # http.client would connect again
-                return 0
-            connection.request("GET", "/headers")
-            response = connection.getresponse()
-            response.read()
-            return response.status
-
-        yield ask
 
 
 def test_removing_a_client_disturbs_nobody(many: Many) -> None:

@@ -218,18 +218,20 @@ def test_confirmed_move_to_another_cluster_leaves_nothing_in_the_old_one_even_if
 
 
 def test_deleted_object_is_told_and_refresh_brings_it_back(life: Life) -> None:
-    life.lab.kubectl("client", "-n", "istio-system", "delete", "secret", "client-credential-life")
+    life.lab.kubectl("client", "-n", "istio-system", "delete", "secret", "client-credential-life.1")
     for attempt in (life.stack.preview, life.stack.up):
         with pytest.raises(automation.CommandError) as told:
             attempt()
-        assert re.search(r"has no Secret istio-system/client-credential-life, which this stack made", str(told.value))
+        assert re.search(
+            r"has no Secret istio-system/client-credential-life\.1, which this stack made", str(told.value)
+        )
         assert "`pulumi up --refresh`" in str(told.value)
     life.stack.up(refresh=True)
     life.expect_whole("life.target.test")
 
 
 def test_object_that_an_interrupted_update_left_is_told_by_the_verification(life: Life) -> None:
-    name = "kyma-mtls-certs-life-httpbin"
+    name = "kyma-mtls-certs-life-httpbin.1"
     found = life.lab.get("target", "secret", "istio-system", name)["metadata"]
     left = {"name": "left", "namespace": "life", "labels": found["labels"]}
     life.lab.apply("target", {"apiVersion": "v1", "kind": "Secret", "metadata": left})

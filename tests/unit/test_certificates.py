@@ -7,13 +7,25 @@ from components.certificates import AuthorityArgs, Certificates, Credential, Sig
 from settings.values import KeyAlgorithm
 from tests.unit.conftest import Deploy, Recorder
 
+_OF_A_CA = ("PrivateKey", "SelfSignedCert")
+_OF_A_LEAF = ("PrivateKey", "CertRequest", "LocallySignedCert")
 IDENTITY = "spiffe://kyma-mtls/test/client/warehouse"
 
 
-def certificates(deploy: Deploy, algorithm: str = "ECDSA-P256", domain: str = "client.example.com") -> Recorder:
-    """Deploy a CA, a host's certificate and a client's; the result is the client's credential."""
+def certificates(
+    deploy: Deploy,
+    algorithm: str = "ECDSA-P256",
+    domain: str = "client.example.com",
+    trusted: tuple[str, ...] = (),
+) -> Recorder:
+    """Deploy the CA of generation 2, a host's certificate and a client's; the result is the client's credential."""
     args = AuthorityArgs(
-        key_algorithm=algorithm, validity_hours=240, ca_validity_hours=2400, early_renewal_hours=24, generation="1"
+        key_algorithm=algorithm,
+        validity_hours=240,
+        ca_validity_hours=2400,
+        early_renewal_hours=24,
+        generation="2",
+        trusted_generations=trusted,
     )
 
     def program() -> Credential:
@@ -26,13 +38,13 @@ def certificates(deploy: Deploy, algorithm: str = "ECDSA-P256", domain: str = "c
 
 def test_server_certificate_serves_its_domain_and_does_nothing_else(deploy: Deploy) -> None:
     trust = certificates(deploy)
-    request = trust.one("CertRequest", "trust-host-orders")
+    request = trust.one("CertRequest", "trust-host-orders.2")
     assert (request["dnsNames"], request.get("uris") or []) == (["orders.example.com"], [])
-    assert trust.one("LocallySignedCert", "trust-host-orders")["allowedUses"] == ["digital_signature", "server_auth"]
+    assert trust.one("LocallySignedCert", "trust-host-orders.2")["allowedUses"] == ["digital_signature", "server_auth"]
 
 
 def test_client_certificate_calls_and_does_nothing_else(deploy: Deploy) -> None:
-    certificate = certificates(deploy).one("LocallySignedCert", "trust-client-warehouse")
+    certificate = certificates(deploy).one("LocallySignedCert", "trust-client-warehouse.2")
     assert certificate["allowedUses"] == ["digital_signature", "client_auth"]
 
 
@@ -44,36 +56,60 @@ def test_client_certificate_has_its_identity_beside_a_domain_that_may_lack(
     deploy: Deploy, domain: str, dns_names: list[str], common_name: str
 ) -> None:
     trust = certificates(deploy, domain=domain)
-    request = trust.one("CertRequest", "trust-client-warehouse")
+    request = trust.one("CertRequest", "trust-client-warehouse.2")
     assert request["uris"] == [IDENTITY], "hosts admit by it"
     assert request["dnsNames"] == dns_names
     assert request["subject"] == {"commonName": common_name, "organization": "kyma-mtls"}
     assert trust.result.subject == f"CN={common_name},O=kyma-mtls", "as Envoy writes it"
 
 
-def test_every_certificate_is_signed_by_the_one_ca(deploy: Deploy) -> None:
-    trust = certificates(deploy)
-    assert trust.one("SelfSignedCert", "trust-ca")["isCaCertificate"] is True
-    assert trust.one("SelfSignedCert", "trust-ca")["subject"]["commonName"] == "kyma-mtls test", "stacks differ"
+def test_every_certificate_is_signed_by_the_generations_ca(deploy: Deploy) -> None:
+    trust = certificates(deploy, trusted=("1",))
+    for generation in ("1", "2"):
+        ca = trust.one("SelfSignedCert", f"trust-ca.{generation}")
+        assert ca["isCaCertificate"] is True
+        assert ca["subject"]["commonName"] == f"kyma-mtls test {generation}", "stacks and generations differ"
     for role in ("host-orders", "client-warehouse"):
-        certificate = trust.one("LocallySignedCert", f"trust-{role}")
-        assert certificate["caCertPem"] == "trust-ca-certPem"
+        certificate = trust.one("LocallySignedCert", f"trust-{role}.2")
+        assert certificate["caCertPem"] == "trust-ca.2-certPem"
         assert "isCaCertificate" not in certificate, "a leaf that signs would be a second CA"
 
 
-def test_every_certificate_renews_in_time(deploy: Deploy) -> None:
-    certs = [r.inputs for r in certificates(deploy).resources if r.typ.endswith("Cert")]
+def test_every_certificate_renews_in_time_and_none_outlives_its_ca(deploy: Deploy) -> None:
+    certs = [r.inputs for r in certificates(deploy, trusted=("1",)).resources if r.typ.endswith("Cert")]
     hours = [(cert["validityPeriodHours"], cert["earlyRenewalHours"]) for cert in certs]
-    assert hours == [(2400, 24), (240, 24), (240, 24)]
+    assert hours == [(2400, 240 + 24), (2400, 240 + 24), (240, 24), (240, 24)]
 
 
-def test_every_key_of_the_authority_follows_the_generation(deploy: Deploy) -> None:
-    trust = certificates(deploy)
-    for name in ("trust-ca", "trust-host-orders", "trust-client-warehouse"):
-        request = trust.request("PrivateKey", name)
-        assert request.replacement_trigger.string_value == "trust-generation-hex"
+def test_every_resource_is_one_of_its_generation(deploy: Deploy) -> None:
+    trust = certificates(deploy, trusted=("1", "3"))
+    made = {name for name in trust.names() if not name.startswith("Certificates")}
+    assert {name.rpartition(".")[2] for name in made} == {"1", "2", "3"}, "another generation is made beside it"
+    signed = {f"{kind} trust-{role}.2" for kind in _OF_A_LEAF for role in ("host-orders", "client-warehouse")}
+    cas = {f"{kind} trust-ca.{generation}" for kind in _OF_A_CA for generation in ("1", "2", "3")}
+    assert made == signed | cas, "the other CAs sign nothing"
+
+
+def test_trust_is_in_the_cas_of_all_generations_and_the_signing_one_comes_first(deploy: Deploy) -> None:
+    def program() -> object:
+        args = AuthorityArgs("ECDSA-P256", 240, 2400, 24, "2", ("1", "3"))
+        trust = Certificates("trust", args)
+        return {"trusted": trust.trusted, "generations": trust.generations}
+
+    assert deploy(program).result == {
+        "trusted": "trust-ca.2-certPemtrust-ca.1-certPemtrust-ca.3-certPem",
+        "generations": "2.1.3",
+    }
+
+
+def test_another_algorithm_is_for_the_keys_of_hosts_and_clients_and_for_later_cas(deploy: Deploy) -> None:
+    trust = certificates(deploy, trusted=("1",))
+    kept = {"algorithm", "ecdsaCurve", "rsaBits"}
+    expected = {"ca.1": kept, "ca.2": kept, "host-orders.2": set(), "client-warehouse.2": set()}
+    for name, ignored in expected.items():
+        request = trust.request("PrivateKey", f"trust-{name}")
         assert "privateKeyPem" in request.additionalSecretOutputs
-        assert not request.ignoreChanges, "it follows the algorithm, too"
+        assert set(request.ignoreChanges) == ignored
 
 
 def test_signing_request_asks_for_the_clients_names_with_a_key_that_stays(deploy: Deploy) -> None:
@@ -96,7 +132,7 @@ def test_signing_request_asks_for_the_clients_names_with_a_key_that_stays(deploy
 def test_every_algorithm_of_the_settings_is_spelled_out_for_the_tls_provider(
     deploy: Deploy, algorithm: KeyAlgorithm
 ) -> None:
-    key = certificates(deploy, algorithm).one("PrivateKey", "trust-ca")
+    key = certificates(deploy, algorithm).one("PrivateKey", "trust-ca.2")
     name, _, size = algorithm.value.partition("-")
     assert key["algorithm"] == name
     assert key.get("ecdsaCurve") == (size if name == "ECDSA" else None), "P224 is the provider's own default"

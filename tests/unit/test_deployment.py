@@ -177,9 +177,9 @@ def test_everything_is_put_into_the_cluster_that_the_config_names_under_its_rule
     hosts = {"orders": {**ORDERS, "clients": ["a", "b"]}}
     made = stack(target=TARGET, clients={"a": CALLER, "b": ANOTHER}, hosts=hosts)
     for key, cluster, uid in (
-        ("Secret target-orders-certs", "target", "uid-target"),
-        ("Secret client-a-credential", "clients.a", "uid-a"),
-        ("Secret client-b-credential", "clients.b", "uid-b"),
+        ("Secret target-orders-certs.1", "target", "uid-target"),
+        ("Secret client-a-credential.1", "clients.a", "uid-a"),
+        ("Secret client-b-credential.1", "clients.b", "uid-b"),
     ):
         assert f"::{cluster}-{uid}::" in made.requests[key].provider, "another cluster is another provider"
         assert list(made.requests[key].hooks.before_create) == [f"{cluster}-namespace-has-no-other"]
@@ -196,7 +196,7 @@ def test_identities_are_the_stacks_own_or_those_that_partners_name(stack: Stack)
         "acme": "spiffe://acme.example/client",
     }
     made = stack(target=TARGET, clients=clients, hosts={"orders": {**ORDERS, "clients": ["acme", "warehouse"]}})
-    assert made.one("CertRequest", "certificates-client-warehouse")["uris"] == [
+    assert made.one("CertRequest", "certificates-client-warehouse.1")["uris"] == [
         "spiffe://kyma-mtls/test/client/warehouse"
     ]
     admission = made.policy("target-orders-admission")["spec"]["rules"][0]
@@ -219,8 +219,28 @@ def test_host_looks_at_the_certificates_of_those_it_admits_only(stack: Stack, ad
     branch = {**A_PARTNER, "identity": "dns:branch.acme.example"}
     clients = {"own": CALLER, "acme": A_PARTNER, "branch": branch}
     made = stack(target=TARGET, clients=clients, hosts={"orders": {**ORDERS, "clients": admitted}})
-    pem = made.pem("Secret", "target-orders-certs")["cacert"]
-    assert pem.replace("certificates-ca-certPem", "CA") == bundle
+    pem = made.pem("Secret", "target-orders-certs.1")["cacert"]
+    assert pem.replace("certificates-ca.1-certPem", "CA") == bundle
+
+
+def test_change_of_trust_makes_other_secrets_which_both_gateways_name(stack: Stack) -> None:
+    names = set()
+    for generation, trusted in (("1", []), ("1", ["2"]), ("2", ["1"]), ("2", [])):
+        config = {"generation": generation, "trustedGenerations": trusted}
+        made = stack(target=TARGET, clients={"caller": CALLER}, hosts={"httpbin": ORDERS}, **config)
+        generations = ".".join((generation, *trusted))
+        bundle = "".join(f"certificates-ca.{each}-certPem" for each in (generation, *trusted))
+        server = made.one("Secret", f"target-httpbin-certs.{generations}")["metadata"]["name"]
+        client = made.one("Secret", f"client-caller-credential.{generations}")["metadata"]["name"]
+        (gateway,) = made.one("Gateway", "target-httpbin-gateway")["spec"]["servers"]
+        rule = made.one("DestinationRule", "client-caller.httpbin-originate-mtls")["spec"]["trafficPolicy"]
+        assert gateway["tls"]["credentialName"] == server
+        assert rule["portLevelSettings"][0]["tls"]["credentialName"] == client
+        assert made.pem("Secret", f"target-httpbin-certs.{generations}")["cacert"] == bundle
+        assert made.pem("Secret", f"client-caller-credential.{generations}")["ca.crt"] == bundle
+        assert made.result["caCertificate"] == bundle, "whoever calls the hosts has to trust the same"
+        names |= {server, client}
+    assert len(names) == 8, "no Secret is changed while it serves"
 
 
 def test_outputs_tell_of_hosts_clients_and_signing_requests(stack: Stack) -> None:
@@ -228,8 +248,8 @@ def test_outputs_tell_of_hosts_clients_and_signing_requests(stack: Stack) -> Non
     hosts = {"orders": {**ORDERS, "clients": ["own", "acme"]}, "api": {**API, "clients": ["own"]}}
     own, acme = "spiffe://kyma-mtls/test/client/own", "spiffe://acme.example/client"
     assert stack(target=TARGET, clients=clients, hosts=hosts).result == {
-        "caCertificate": "certificates-ca-certPem",
-        "caExpiry": "certificates-ca-validityEndTime",
+        "caCertificate": "certificates-ca.1-certPem",
+        "caExpiry": "certificates-ca.1-validityEndTime",
         "target": {
             "namespace": "mtls",
             "ingressGateway": "istio-system/istio-ingressgateway",
@@ -242,8 +262,8 @@ def test_outputs_tell_of_hosts_clients_and_signing_requests(stack: Stack) -> Non
                 "external": False,
                 "clients": {"own": own, "acme": acme},
                 "gateway": "mtls/kyma-mtls-gateway-orders",
-                "secret": "kyma-mtls-certs-mtls-orders",
-                "expiry": "certificates-host-orders-validityEndTime",
+                "secret": "kyma-mtls-certs-mtls-orders.1",
+                "expiry": "certificates-host-orders.1-validityEndTime",
             },
             "api": {"domain": "api.partner.example", "external": True, "clients": {"own": own}},
         },
@@ -254,9 +274,9 @@ def test_outputs_tell_of_hosts_clients_and_signing_requests(stack: Stack) -> Non
                 "namespace": "mtls",
                 "egressGateway": "istio-system/istio-egressgateway",
                 "accessLog": True,
-                "secret": "client-credential-mtls",
+                "secret": "client-credential-mtls.1",
                 "subject": "CN=own.example.com,O=kyma-mtls",
-                "expiry": "certificates-client-own-validityEndTime",
+                "expiry": "certificates-client-own.1-validityEndTime",
             },
             "acme": {"identity": acme, "hosts": ["orders"]},
         },

@@ -29,7 +29,8 @@ def client(deploy: Deploy, credential: Callable[[], Credential]) -> Client:
                 "demo_image": "curl:1",
                 "callers": (),
                 "client": credential(),
-                "ca_certificate": pulumi.Output.from_input("CA"),
+                "generations": "2.1",
+                "ca_certificates": pulumi.Output.from_input("CA"),
                 "closed": True,
                 "closed_namespaces": (),
                 "ways_out": (DNS, ISTIODS),
@@ -55,11 +56,11 @@ def policies(stack: Recorder) -> dict[str, str]:
 
 def test_secret_has_the_keys_that_the_egress_gateway_reads(client: Client) -> None:
     stack = client()
-    metadata = stack.one("Secret", "client-credential")["metadata"]
-    assert metadata == {"name": "client-credential-mtls", "namespace": "istio-system"}
+    metadata = stack.one("Secret", "client-credential.2.1")["metadata"]
+    assert metadata == {"name": "client-credential-mtls.2.1", "namespace": "istio-system"}
     pem = {"ca.crt": "CA", "tls.crt": "CERTIFICATE", "tls.key": "KEY"}
-    assert stack.pem("Secret", "client-credential") == pem
-    assert (stack.result["namespace"], stack.result["secret"]) == ("mtls", "client-credential-mtls")
+    assert stack.pem("Secret", "client-credential.2.1") == pem
+    assert (stack.result["namespace"], stack.result["secret"]) == ("mtls", "client-credential-mtls.2.1")
 
 
 @pytest.mark.parametrize(
@@ -150,7 +151,7 @@ def test_everything_belongs_to_the_egress_gateway_that_is_there(client: Client) 
     gateway = stack.one("NetworkPolicy", "client-network-policy")["spec"]["egress"][0]
     assert gateway["to"] == [in_namespace("egress", app="way-out", istio="way-out")]
     assert gateway["ports"] == [{"port": "https", "protocol": "TCP"}]
-    assert stack.one("Secret", "client-credential")["metadata"]["namespace"] == "egress"
+    assert stack.one("Secret", "client-credential.2.1")["metadata"]["namespace"] == "egress"
     telemetry = stack.one("Telemetry", "client-access-log")
     assert telemetry["metadata"]["namespace"] == "egress"
     assert telemetry["spec"]["selector"] == {"matchLabels": HELM_EGRESS.selector}
@@ -176,7 +177,7 @@ def test_istio_has_its_egress_gateway_as_installed(client: Client) -> None:
 
 def test_the_stacks_namespace_keeps_stacks_apart_in_a_shared_one(client: Client) -> None:
     shared = [made for made in client().objects() if made["metadata"].get("namespace") == "istio-system"]
-    assert [made["metadata"]["name"] for made in shared] == ["client-credential-mtls", "egress-access-log-mtls"]
+    assert [made["metadata"]["name"] for made in shared] == ["client-credential-mtls.2.1", "egress-access-log-mtls"]
 
 
 def test_access_log_is_that_of_the_egress_gateway_alone(client: Client) -> None:

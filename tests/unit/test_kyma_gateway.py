@@ -184,9 +184,9 @@ def test_the_key_is_a_secret_in_the_state_wherever_it_goes(gateway: Gateway) -> 
 
 def test_self_signed_certificates_are_for_the_wildcard_and_the_proxy(gateway: Gateway) -> None:
     stack = gateway(SELF_SIGNED)
-    assert stack.one("SelfSignedCert", "gateway-ca")["isCaCertificate"] is True
+    assert stack.one("SelfSignedCert", "gateway-ca.1")["isCaCertificate"] is True
     names = {
-        role: stack.one("CertRequest", f"gateway-{role}")["dnsNames"]
+        role: stack.one("CertRequest", f"gateway-{role}.1")["dnsNames"]
         for role in ("certificate", "apiserver-proxy-certificate")
     }
     assert names == {
@@ -197,13 +197,20 @@ def test_self_signed_certificates_are_for_the_wildcard_and_the_proxy(gateway: Ga
     assert uses == 2 * [["digital_signature", "server_auth"]]
 
 
+def test_another_generation_of_the_gateways_ca_keeps_the_documents_names(gateway: Gateway) -> None:
+    stack = gateway(AuthorityArgs("ECDSA-P256", 240, 2400, 24, "2", ("1",)))
+    assert stack.one("Secret", "gateway-certificate")["metadata"]["name"] == "kyma-gateway-certs"
+    assert decoded(data(stack, "Secret", "gateway-certificate"))["tls.crt"] == "gateway-certificate.2-certPem"
+    assert decoded(data(stack, "Secret", "gateway-ca")) == {"cacert": "gateway-ca.2-certPemgateway-ca.1-certPem"}
+
+
 def test_without_a_domain_addresses_give_one(gateway: Gateway) -> None:
     stack = gateway(SELF_SIGNED, domain="")
     (https, _) = stack.one("Gateway", "gateway-gateway")["spec"]["servers"]
     assert https["hosts"] == ["*.192-0-2-7.sslip.io"]
-    assert stack.one("CertRequest", "gateway-certificate")["dnsNames"] == ["*.192-0-2-7.sslip.io"]
+    assert stack.one("CertRequest", "gateway-certificate.1")["dnsNames"] == ["*.192-0-2-7.sslip.io"]
     assert data(stack, "ConfigMap", "gateway-apiserver-proxy-domain") == {"DOMAIN": "192-0-2-8.sslip.io"}
-    assert stack.one("CertRequest", "gateway-apiserver-proxy-certificate")["dnsNames"] == [
+    assert stack.one("CertRequest", "gateway-apiserver-proxy-certificate.1")["dnsNames"] == [
         "apiserver.192-0-2-8.sslip.io"
     ], "the proxy has a load balancer of its own"
 

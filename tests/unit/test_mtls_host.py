@@ -35,6 +35,7 @@ def host(deploy: Deploy, credential: Callable[[], Credential]) -> Host:
                 "methods": ("GET",),
                 "paths": ("/*",),
                 "server": credential(),
+                "generations": "2.1",
                 "ca_certificates": ["CA\n"],
                 "admitted": [WAREHOUSE],
                 "passthrough": False,
@@ -51,7 +52,7 @@ def test_gateway_demands_a_client_certificate(host: Host) -> None:
     gateway = host().one("Gateway", "target-orders-gateway")
     assert gateway["metadata"] == {"name": "kyma-mtls-gateway-orders", "namespace": "mtls"}
     (server,) = gateway["spec"]["servers"]
-    assert server["tls"] == {"mode": "MUTUAL", "credentialName": "kyma-mtls-certs-mtls-orders"}
+    assert server["tls"] == {"mode": "MUTUAL", "credentialName": "kyma-mtls-certs-mtls-orders.2.1"}
     assert server["port"] == {"number": 443, "name": "mtls", "protocol": "HTTPS"}
     assert server["hosts"] == [f"./{DOMAIN}"], "any namespace could bind routes of its own"
 
@@ -67,16 +68,16 @@ def test_gateway_serves_only_once_its_policy_is_there(host: Host, platform: str)
 
 def test_secret_has_the_keys_that_the_gateway_reads(host: Host) -> None:
     stack = host()
-    metadata = stack.one("Secret", "target-orders-certs")["metadata"]
-    assert metadata == {"name": "kyma-mtls-certs-mtls-orders", "namespace": "istio-system"}
+    metadata = stack.one("Secret", "target-orders-certs.2.1")["metadata"]
+    assert metadata == {"name": "kyma-mtls-certs-mtls-orders.2.1", "namespace": "istio-system"}
     pem = {"cacert": "CA\n", "cert": "CERTIFICATE", "key": "KEY"}
-    assert stack.pem("Secret", "target-orders-certs") == pem
+    assert stack.pem("Secret", "target-orders-certs.2.1") == pem
     assert stack.result == {"secret": metadata["name"], "gateway": "mtls/kyma-mtls-gateway-orders"}
 
 
 def test_secret_has_every_ca_of_the_admitted_once(host: Host) -> None:
     stack = host(ca_certificates=["CA\n", "ACME\n", "CA\n"])
-    assert stack.pem("Secret", "target-orders-certs")["cacert"] == "CA\nACME\n"
+    assert stack.pem("Secret", "target-orders-certs.2.1")["cacert"] == "CA\nACME\n"
 
 
 def test_policy_admits_by_spiffe_id_and_by_dns_name(host: Host) -> None:
@@ -137,7 +138,7 @@ def test_everything_belongs_to_the_ingress_gateway_that_is_there(host: Host) -> 
     admission = stack.policy("target-orders-admission")
     assert admission["spec"]["selector"] == {"matchLabels": HELM_INGRESS.selector}
     assert admission["metadata"]["namespace"] == "ingress"
-    assert stack.one("Secret", "target-orders-certs")["metadata"]["namespace"] == "ingress"
+    assert stack.one("Secret", "target-orders-certs.2.1")["metadata"]["namespace"] == "ingress"
     assert stack.one("VirtualService", "target-orders-route")["spec"]["exportTo"] == [".", "ingress"]
     (rule,) = stack.one("AuthorizationPolicy", "target-orders-authorization")["spec"]["rules"]
     assert rule["from"] == [{"source": {"principals": ["*/ns/ingress/sa/edge"]}}]

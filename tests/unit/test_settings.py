@@ -95,8 +95,16 @@ def test_a_target_may_have_a_gateway_only() -> None:
         ("keyAlgorithm", "ECDSA-P224", "'ECDSA-P256'"),
         ("validityDays", "0", "greater than or equal to 1"),
         ("validityDays", "soon", "valid integer"),
-        ("validityDays", "2000", "no certificate outlives its CA"),
         ("renewBeforeDays", "365", "not less than validityDays"),
+        ("caValidityDays", "395", "not more than validityDays and renewBeforeDays together (365 + 30): no certificate"),
+        ("generation", "", "not a generation: at most 20 lower-case letters, digits and hyphens"),
+        ("generation", "Two", "'Two': not a generation"),
+        ("generation", "2.1", "'2.1': not a generation"),
+        ("generation", "2" * 21, "not a generation"),
+        ("generation", "2-cacert", "ends in -cacert, by which Istio knows Secrets that hold a CA"),
+        ("trustedGenerations", "2", "not a list; `pulumi config set --path 'trustedGenerations[0]' VALUE`"),
+        ("trustedGenerations", ["2", "2"], "2 stands there more than once"),
+        ("trustedGenerations", ["2", "3", "4", "5"], "at most 3 items"),
         ("namespace", "istio-system", "belongs to the cluster"),
         ("namespace", "kyma-installer", "belongs to the cluster"),
         ("namespace", "kube-public", "belongs to the cluster"),
@@ -125,6 +133,16 @@ def test_a_target_may_have_a_gateway_only() -> None:
 def test_a_wrong_value_is_one_error_that_names_its_key(key: str, value: Any, message: str) -> None:
     path = "target.path" if value == {"path": "x"} else key
     check_refusal(path, message, **{key: value})
+
+
+def test_the_ca_outlives_what_it_signs_by_a_day_at_least() -> None:
+    assert read(caValidityDays="396").ca_validity_days == 396
+
+
+def test_trusted_generations_are_others() -> None:
+    assert read(generation="2026-11", trustedGenerations=["b", 3]).trusted_generations == ("b", "3")
+    check_refusal("trustedGenerations[1]", "'2': is generation itself", generation="2", trustedGenerations=["1", "2"])
+    check_refusal("trustedGenerations[0]", "'B': not a generation", trustedGenerations=["B"])
 
 
 @pytest.mark.parametrize("value", ["namespace", "=b", "a b=c"])
@@ -164,7 +182,7 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert [line.split(": ")[0].removeprefix("kyma-mtls:") for line in lines] == [
         *("platform", "clients.c.callers", "hosts.x.domain", "hosts.x.service.namespace", "hosts.x.service.name"),
         *("hosts.x.service.port", "hosts.x.service.nam"),
-        *("clients.b.context", "hosts.z.domain", "hosts.y.clients[1]", "hosts.z.clients", "validityDays"),
+        *("clients.b.context", "hosts.z.domain", "hosts.y.clients[1]", "hosts.z.clients", "caValidityDays"),
     ]
 
 
@@ -176,6 +194,7 @@ def test_all_mistakes_are_told_at_once() -> None:
         {"clients": {"caller": {"domian": "x"}}},
         {"clients": "caller"},
         {"validityDays": "x", "caValidityDays": "20"},
+        {"generation": "B", "trustedGenerations": ["1"]},
         {"gatewayDomain": "kyma.example.com", "gatewayMod": "selfSigned"},
     ],
 )

@@ -53,6 +53,7 @@ def test_the_lab_has_a_valid_stack() -> None:
     [
         {"validityDays": 90, "gatewayTakeOver": True, "generation": 2},
         {"validityDays": "90", "gatewayTakeOver": "true", "generation": "2"},
+        {"trustedGenerations": [2, "2026-11"]},
         {"gatewayKey": {"secure": "v1:x"}},
         {"hosts": {"a": {"domain": "a.example.com", "clients": [], "paths": ["/a/*"]}}},
         {"hosts": {"a": {"domain": "a.example.com", "service": {"namespace": "b", "name": 7, "port": "80"}}}},
@@ -75,6 +76,8 @@ def test_the_schema_accepts_what_is_not_ours() -> None:
         {"validityDays": "soon"},
         {"validityDays": 0},
         {"gatewayTakeOver": "perhaps"},
+        {"generation": "Two"},
+        {"trustedGenerations": ["2.1"]},
         {"hosts": {"a": {}}},
         {"hosts": {"A": {"domain": "a.example.com"}}},
         {"hosts": {"a": {"domain": "a.example.com", "colour": "blue"}}},

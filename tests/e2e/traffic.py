@@ -1,0 +1,59 @@
+"""Requests beside what a test does: over new connections, and over one that stays open."""
+
+import http.client
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+
+from tests.e2e.conftest import eventually, meanwhile
+from verification.tls import ClientCredential, Endpoint
+
+
+def status_or_none(endpoint: Endpoint, credential: ClientCredential) -> int | None:
+    """The status of a GET; None without an answer, as while the gateway has no certificate yet."""
+    try:
+        return endpoint.request("GET", "/headers", credential).status
+    except (OSError, http.client.HTTPException):
+        return None
+
+
+@dataclass
+class Load:
+    """Requests without pause, each by a new connection, from outside and from a caller's Pod."""
+
+    requests: dict[str, Callable[[], bool]]
+    sent: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        for name, request in self.requests.items():
+            eventually(request, f"{name} is served before the change")
+        with meanwhile(self._send, 0.01):
+            time.sleep(1)
+            yield
+            time.sleep(3)  # until the last change has reached Envoy
+
+    def _send(self) -> None:
+        for name, request in self.requests.items():
+            self.sent += 1
+            if not request():
+                self.failures.append(name)
+
+
+@contextmanager
+def open_connection(endpoint: Endpoint, credential: ClientCredential) -> Iterator[Callable[[], int]]:
+    """Keep one connection, over which each call asks once more for a status; 0 once the gateway has ended it."""
+    with closing(http.client.HTTPConnection(endpoint.domain)) as connection:
+        connection.sock = endpoint.connect(credential)
+
+        def ask() -> int:
+            if connection.sock is None:  # http.client would connect again
+                return 0
+            connection.request("GET", "/headers")
+            response = connection.getresponse()
+            response.read()
+            return response.status
+
+        yield ask
