@@ -1,6 +1,7 @@
 """The stack: hosts behind mutual TLS in one cluster, and clients that call them through their egress gateways."""
 
 import sys
+from collections.abc import Collection
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -35,7 +36,7 @@ if not namespace:
     namespace = pulumi.Output.concat("kyma-mtls-", suffix)
 
 
-def options(path: str, key: str = "namespace", *, vacated: bool = False) -> pulumi.ResourceOptions:
+def options(path: str, key: str = "namespace", *, vacated: Collection[str] = ()) -> pulumi.ResourceOptions:
     """Return options that deploy into the cluster of this config path, under the rule for the life of objects."""
     return pulumi.ResourceOptions.merge(
         lifecycles[path].options(key, vacated=vacated), pulumi.ResourceOptions(provider=providers[path])
@@ -66,11 +67,13 @@ if found.target:
     serving, served = target.deploy(settings, namespace, certificates, who, options("target"))
     hosts |= served
     pulumi.export("target", {"namespace": serving.namespace, "address": serving.address})
-    hooks = gateway_hooks.register(found.target)
+    given_back = gateway_hooks.register(found.target)
     if site:
         key = "gatewayTakeOver" if settings.gateway.take_over else "namespace"
-        opts = options("target", key, vacated=site.operator)
-        deployed = kyma_gateway.deploy(settings.gateway, site, serving, authority, owner, hooks, opts)
+        opts = options("target", key, vacated=site.occupied)
+        deployed = kyma_gateway.deploy(
+            settings.gateway, site, serving, authority, owner, found.target, given_back, opts
+        )
         pulumi.export("gateway", deployed)
 opts_of_clients = {name: options(f"clients.{name}") for name in found.clients}
 calling = clients.deploy(settings, namespace, certificates, who, opts_of_clients)

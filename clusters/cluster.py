@@ -57,6 +57,10 @@ class Cluster:
         """Merge a change into what is at this path; return the result, None if there is nothing."""
         return self._request("PATCH", path, {"Content-Type": "application/merge-patch+json"}, change)
 
+    def delete(self, path: str, uid: str) -> Any:
+        """Delete the object at this path if it has this uid."""
+        return self._request("DELETE", path, {"Content-Type": "application/json"}, {"preconditions": {"uid": uid}})
+
     def metadata(self, api_version: str, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
         """Return the metadata of an object; None if the cluster has no such object, or no such kind."""
         path = self.path(api_version, kind, namespace, name)

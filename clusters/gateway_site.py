@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
+from clusters import vacancy
 from clusters.cluster import Cluster
 from clusters.gateway_hooks import API_GATEWAY
 from components.lifecycle import OWNER
@@ -27,11 +28,15 @@ class GatewaySite:
     domain: configured, or that of the Gardener shoot; empty if it is to be derived from the ingress gateway's address
     namespaces: of those that a take-over needs, the ones that the stack makes, or made before
     operator: whether Kyma's operator has to give up its gateway to the stack, or did before
+    occupied: what the operator gives up for that, each KIND NAMESPACE/NAME
+    leftover: uid of a Secret that is left behind then
     """
 
     domain: str
     namespaces: tuple[str, ...] = ()
     operator: bool = False
+    occupied: tuple[str, ...] = ()
+    leftover: str = ""
 
 
 def find(settings: Settings, target: Cluster) -> GatewaySite | None:
@@ -46,19 +51,25 @@ def find(settings: Settings, target: Cluster) -> GatewaySite | None:
         default = target.read(_DEFAULT_GATEWAY)
         if default and not _is_a_stacks(default) and f"*.{domain}" in _served(default):
             raise target.problem(f"serves *.{domain} by kyma-system/kyma-gateway already", "gatewayDomain")
+        if domain and default and _is_a_stacks(default) and domain == _operators_domain(target):
+            raise target.problem(
+                f"serves *.{domain} by kyma-system/kyma-gateway once it is given back", "gatewayDomain"
+            )
         return GatewaySite(domain)
     operator = settings.platform == Platform.KYMA and _has_to_give_up(target)
     needed = ("kyma-system", *(("kyma-installer",) if wanted.legacy_installer else ()))
     found = {name: target.read(f"/api/v1/namespaces/{name}") for name in needed}
-    return GatewaySite(domain, tuple(name for name, it in found.items() if not it or _is_a_stacks(it)), operator)
+    namespaces = tuple(name for name, it in found.items() if not it or _is_a_stacks(it))
+    if not operator:
+        return GatewaySite(domain, namespaces)
+    return GatewaySite(domain, namespaces, operator, vacancy.occupied(target), vacancy.leftover(target))
 
 
 def _domain(target: Cluster, mode: GatewayMode) -> str:
     if mode == GatewayMode.GARDENER:
-        shoot = target.read("/api/v1/namespaces/kube-system/configmaps/shoot-info") or {}
-        if not shoot.get("data", {}).get("domain"):
-            raise target.problem("has no domain in ConfigMap kube-system/shoot-info; set one", "gatewayDomain")
-        return str(shoot["data"]["domain"])
+        if domain := _shoots_domain(target):
+            return domain
+        raise target.problem("has no domain in ConfigMap kube-system/shoot-info; set one", "gatewayDomain")
     service = target.read("/api/v1/namespaces/istio-system/services/istio-ingressgateway")
     entries = service["status"]["loadBalancer"].get("ingress", [])
     address = next((entry.get("ip") or entry["hostname"] for entry in entries), "no address")
@@ -67,6 +78,16 @@ def _domain(target: Cluster, mode: GatewayMode) -> str:
     except ValueError:
         raise target.problem(f"reaches its ingress gateway by {address}; set a domain", "gatewayDomain") from None
     return ""
+
+
+def _shoots_domain(target: Cluster) -> str:
+    shoot = target.read("/api/v1/namespaces/kube-system/configmaps/shoot-info") or {}
+    return str((shoot.get("data") or {}).get("domain", ""))
+
+
+def _operators_domain(target: Cluster) -> str:
+    """Return the domain of the gateway that Kyma's operator makes; empty if it is not there."""
+    return (_shoots_domain(target) or "local.kyma.dev") if target.read(API_GATEWAY) else ""
 
 
 def _has_to_give_up(target: Cluster) -> bool:

@@ -2,7 +2,9 @@
 
 import pulumi
 
+from components import judges
 from components.kubernetes import workload
+from components.readiness import Ready
 
 HTTPBIN = "httpbin"
 HTTPBIN_PORT = 8000
@@ -16,15 +18,17 @@ class DemoServer(pulumi.ComponentResource):
         self, name: str, namespace: pulumi.Input[str], image: str, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("kyma-mtls:index:DemoServer", name, None, opts)
-        workload(
+        children = pulumi.ResourceOptions(parent=self)
+        deployment = workload(
             name,
             HTTPBIN,
             namespace,
             {"image": image, "ports": [{"container_port": 8080}]},
             {"name": "http", "port": HTTPBIN_PORT, "target_port": 8080},
             {"networking.kyma-project.io/from-ingressgateway": "allowed"},
-            pulumi.ResourceOptions(parent=self),
+            children,
         )
+        Ready(name, deployment, judges.deployment, children)
         self.register_outputs({})
 
 
@@ -35,13 +39,15 @@ class DemoCaller(pulumi.ComponentResource):
         self, name: str, namespace: pulumi.Input[str], image: str, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("kyma-mtls:index:DemoCaller", name, None, opts)
-        workload(
+        children = pulumi.ResourceOptions(parent=self)
+        deployment = workload(
             name,
             CURL,
             namespace,
             {"image": image, "command": ["/bin/sleep", "infinity"]},
             {"name": "https", "port": 443},
             {"networking.kyma-project.io/to-egressgateway": "allowed"},
-            pulumi.ResourceOptions(parent=self),
+            children,
         )
+        Ready(name, deployment, judges.deployment, children)
         self.register_outputs({})

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components import judges
 from components.authorization import Identities
 from components.certificates import Credential
 from components.demo import CURL, DemoCaller
@@ -21,6 +22,7 @@ from components.kubernetes import (
     injected_namespace,
     istio,
 )
+from components.readiness import Ready
 
 _NODE_LOCAL_DNS = "169.254.20.10/32"
 _GARDENER_DNS_PORT = 8053
@@ -96,7 +98,7 @@ class EgressClient(pulumi.ComponentResource):
 
     def _enable_egress_gateway(self) -> None:
         # Kyma owns the Istio CR, and deleting it uninstalls Istio: only this field of it is ours.
-        k8s.apiextensions.CustomResourcePatch(
+        enabled = k8s.apiextensions.CustomResourcePatch(
             f"{self._name}-istio",
             api_version="operator.kyma-project.io/v1alpha2",
             kind="Istio",
@@ -104,6 +106,7 @@ class EgressClient(pulumi.ComponentResource):
             spec={"components": {"egressGateway": {"enabled": True}}},
             opts=self._opts,
         )
+        Ready(f"{self._name}-istio", enabled, judges.egress_gateway, self._opts)
 
     def _access_log(self) -> None:
         metadata = in_istio_system(pulumi.Output.concat("egress-access-log-", self.namespace))

@@ -19,6 +19,8 @@ KUBE_SYSTEM = "/api/v1/namespaces/kube-system"
 _KINDS = {
     "/api/v1": [("Namespace", "namespaces", False), ("Secret", "secrets", True), ("Service", "services", True)],
     "/apis/networking.istio.io/v1": [("Gateway", "gateways", True), ("Gateway", "gateways/status", True)],
+    "/apis/cert.gardener.cloud/v1alpha1": [("Certificate", "certificates", True)],
+    "/apis/dns.gardener.cloud/v1alpha1": [("DNSEntry", "dnsentries", True)],
 }
 
 
@@ -32,6 +34,7 @@ class FakeCluster(Cluster):
     found: dict[str, Any] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     patched: list[tuple[str, Any]] = field(default_factory=list)
+    deleted: list[tuple[str, str]] = field(default_factory=list)
 
     def read(self, path: str, accept: str = "application/json") -> Any:  # noqa: ARG002 - a cluster's signature
         self.asked.append(path)
@@ -44,6 +47,9 @@ class FakeCluster(Cluster):
 
     def patch(self, path: str, change: Mapping[str, Any]) -> Any:
         self.patched.append((path, change))
+
+    def delete(self, path: str, uid: str) -> Any:
+        self.deleted.append((path, uid))
 
 
 def fake_cluster(found: Mapping[str, Any] | None = None, path: str = "target", host: str = HOST) -> FakeCluster:

@@ -21,6 +21,7 @@ KYMA_SYSTEM = "/api/v1/namespaces/kyma-system"
 
 NOBODYS: dict[str, Any] = {"metadata": {}}
 A_STACKS: dict[str, Any] = {"metadata": {"labels": {OWNER: "0a1b"}}}
+MODULES: dict[str, Any] = {"metadata": {"labels": {"kyma-project.io/module": "api-gateway"}}}
 ENABLED = {"metadata": {}, "spec": {"enableKymaGateway": True}}
 CART = {"metadata": {"namespace": "shop", "name": "cart"}, "spec": {"gateway": "kyma-system/kyma-gateway"}}
 HEALTHZ = {
@@ -77,6 +78,11 @@ def test_a_domain_comes_from_the_config_the_shoot_or_the_address() -> None:
             {"gatewayDomain": "kyma.example.com", "gatewayTakeOver": "true"},
             "gatewayTakeOver: cluster https://target uses kyma-system/kyma-gateway in apirules shop/cart",
         ),
+        (
+            {API_GATEWAY: A_STACKS, GATEWAY: A_STACKS, SHOOT: {"data": {"domain": "shoot.example.com"}}},
+            {"gatewayMode": "gardener"},
+            "gatewayDomain: cluster https://target serves *.shoot.example.com by kyma-system/kyma-gateway once it is",
+        ),
     ],
 )
 def test_what_is_in_the_way_is_told(found: dict[str, Any], config: dict[str, str], message: str) -> None:
@@ -109,5 +115,8 @@ def test_kymas_operator_gives_up_what_it_has_and_stays_so() -> None:
     used_by_itself = {API_RULES: {"items": []}, VIRTUAL_SERVICES: {"items": [HEALTHZ]}}
     assert operator({API_GATEWAY: ENABLED, GATEWAY: NOBODYS, **used_by_itself}), "its own gateway is in nobody's way"
     assert operator({API_GATEWAY: {**A_STACKS, "spec": {"enableKymaGateway": False}}, GATEWAY: A_STACKS})
+    site = find({API_GATEWAY: ENABLED, GATEWAY: MODULES, **used_by_itself}, **TAKING_OVER)
+    assert site
+    assert site.occupied == ("Gateway kyma-system/kyma-gateway",), "what else is in the way fails the preview"
     assert not operator({API_GATEWAY: NOBODYS}), "it has none: there is nothing to give back"
     assert not operator({})
