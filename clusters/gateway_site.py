@@ -49,6 +49,8 @@ def find(settings: Settings, target: Cluster, address: str) -> GatewaySite | Non
         return None
     if wanted.mode == GatewayMode.GARDENER:
         target.check_apis(_CERTIFICATES, _DNS)
+        if not address:
+            raise target.problem("has no address yet that a DNS entry could lead to", "target.ingressGateway")
     domain = wanted.domain or _domain(target, wanted.mode, address)
     if not wanted.take_over:
         default = target.read(_DEFAULT_GATEWAY)

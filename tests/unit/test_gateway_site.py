@@ -43,14 +43,23 @@ def test_without_a_gateway_nothing_is_looked_for() -> None:
 def test_a_domain_comes_from_the_config_the_shoot_or_the_address() -> None:
     shoot = {SHOOT: {"data": {"domain": "shoot.example.com"}}}
     assert find({}, gatewayDomain="kyma.example.com") == GatewaySite("kyma.example.com")
-    assert find(shoot, gatewayMode="gardener") == GatewaySite("shoot.example.com")
+    assert find(shoot, "192.0.2.7", gatewayMode="gardener") == GatewaySite("shoot.example.com")
     assert find({}, "192.0.2.7") == GatewaySite(""), "the component derives it"
 
 
 @pytest.mark.parametrize(
     ("found", "config", "message"),
     [
-        ({}, {"gatewayMode": "gardener"}, "gatewayDomain: cluster https://target has no domain in ConfigMap"),
+        (
+            {},
+            {"gatewayMode": "gardener", "address": "192.0.2.7"},
+            "gatewayDomain: cluster https://target has no domain in ConfigMap",
+        ),
+        (
+            {},
+            {"gatewayMode": "gardener", "gatewayDomain": "kyma.example.com"},
+            "target.ingressGateway: cluster https://target has no address yet that a DNS entry could lead to",
+        ),
         (
             {},
             {},
