@@ -584,16 +584,20 @@ def test_envoy_has_to_verify_the_servers_name_and_ca(dump: str, expected: str) -
     ("outsider", "neighbour", "expected"),
     [
         (
-            "0.01",
-            "0.00",
-            "no connection to https://httpbin.example.com:443/, https://192.0.2.7:443/, http://192.0.2.7:80",
+            Executed(35, "0.000", "reset"),
+            REFUSED,
+            "no connection to https://httpbin.example.com:443/, https://httpbin.example.com:443/ at 192.0.2.7, http://192.",
         ),
-        ("0.01", "0.01", "FAILED: https://httpbin.example.com:443/ could be reached"),
-        ("0.00", "0.00", "SKIPPED: no Pod of this cluster gets out directly"),
+        (RESET, Executed(28, "0.000", "timed out"), "no connection to https://httpbin.example.com:443/"),
+        (RESET, Executed(28, "0.010", "timed out"), "FAILED: https://httpbin.example.com:443/ could be reached"),
+        (RESET, Executed(35, "0.000", "reset"), "FAILED: https://httpbin.example.com:443/ could be reached"),
+        (REFUSED, REFUSED, "SKIPPED: no Pod of this cluster gets out directly"),
     ],
 )
-def test_a_pod_without_a_sidecar_may_not_leave_the_namespace(outsider: str, neighbour: str, expected: str) -> None:
-    camp = FakeCamp(lambda *_: REFUSED, lambda *_: Executed(0, outsider, ""), lambda *_: Executed(7, neighbour, ""))
+def test_a_pod_without_a_sidecar_may_not_leave_the_namespace(
+    outsider: Executed, neighbour: Executed, expected: str
+) -> None:
+    camp = FakeCamp(lambda *_: REFUSED, lambda *_: outsider, lambda *_: neighbour)
     assert outcome(demo_stack(), NEIGHBOUR, camp).startswith(expected)
 
 
@@ -603,10 +607,18 @@ def test_a_pod_without_a_sidecar_may_not_leave_the_namespace(outsider: str, neig
         (
             Executed(35, "0.000", ""),
             UNREACHED,
-            "https://192.0.2.7:443/: curl 35, http://192.0.2.7:80/: 503 of its sidecar",
+            "https://httpbin.example.com:443/ at 192.0.2.7: curl 35, http://192.0.2.7:80/: 503 of its sidecar",
         ),
-        (Executed(60, "0.010", ""), UNREACHED, "FAILED: https://192.0.2.7:443/ could be reached by TLS"),
-        (Executed(6, "0.000", "odd"), UNREACHED, "FAILED: https://192.0.2.7:443/: curl ended with 6"),
+        (
+            Executed(60, "0.010", ""),
+            UNREACHED,
+            "FAILED: https://httpbin.example.com:443/ at 192.0.2.7 could be reached by TLS",
+        ),
+        (
+            Executed(6, "0.000", "odd"),
+            UNREACHED,
+            "FAILED: https://httpbin.example.com:443/ at 192.0.2.7: curl ended with 6",
+        ),
         (Executed(35, "0.000", ""), NO_ROUTE, "FAILED: http://192.0.2.7:80/: got 404"),
     ],
 )
