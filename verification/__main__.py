@@ -167,7 +167,7 @@ def _check_names(kind: str, chosen: Collection[str], known: Collection[str]) -> 
 
 def _check_writable(path: Path) -> None:
     try:
-        path.touch()
+        path.open("a").close()
     except OSError as error:
         raise ConfigError(f"--junit: {path}: {error.strerror}") from None
 

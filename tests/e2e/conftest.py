@@ -198,9 +198,9 @@ class Project:
             text=True,
         )
 
-    def expect_verified(self, stack: automation.Stack, counts: str) -> None:
+    def expect_verified(self, stack: automation.Stack, counts: str, *arguments: str) -> None:
         """Verify a stack; every promise has to be kept, and the last line has to count them so."""
-        verified = self.verify(stack)
+        verified = self.verify(stack, *arguments)
         assert verified.returncode == 0, verified.stdout
         assert counts in verified.stdout, verified.stdout
 

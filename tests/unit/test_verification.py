@@ -24,6 +24,22 @@ from rich.console import Console
 
 import clusters
 from settings import ConfigError, Settings
+from tests.unit.deployed import (
+    ACME,
+    BILLING,
+    CA,
+    HTTPBIN,
+    IDENTITY,
+    ORDERS,
+    PARTNER,
+    SUBJECT,
+    TARGET,
+    WAREHOUSE,
+    demo_stack,
+    outputs_of,
+    settings_of,
+    stack_of,
+)
 from tests.unit.pki import Holder, issue
 from verification import __main__ as command
 from verification import clients as client_promises
@@ -41,15 +57,6 @@ from verification.runner import Outcome, Verdict
 from verification.stack import DeployedStack
 from verification.tls import ClientCredential, Endpoint
 
-CA = issue("acme CA").pem
-TARGET = {"kubeconfig": "target.yaml"}
-WAREHOUSE = {"kubeconfig": "warehouse.yaml"}
-BILLING = {"kubeconfig": "billing.yaml", "callers": ["invoices", "shop/till"]}
-ACME = {"certificateAuthority": CA, "identity": "spiffe://acme.example/client"}
-HTTPBIN = {"domain": "httpbin.example.com"}
-ORDERS = {"domain": "orders.example.com", "service": {"namespace": "shop", "name": "orders", "port": 8080}}
-PARTNER = {"domain": "api.partner.example", "external": {"certificateAuthority": CA}}
-SUBJECT, IDENTITY = "CN=warehouse,O=client organization", "spiffe://kyma-mtls/test/client/warehouse"
 UPSTREAM = {"x-envoy-upstream-service-time": "1"}
 
 PLACE = Place(*EGRESS_GATEWAY.split("/"))
@@ -71,41 +78,6 @@ MESH_HOP = 'By=spiffe://cluster.local/x;Hash=2;Subject="";URI=spiffe://cluster.l
 CLIENT_HOP = f'Hash=1;Cert="-----";Subject="{SUBJECT}";URI={IDENTITY};DNS=a'
 OK = Answer(200, UPSTREAM, shown(CLIENT_HOP, MESH_HOP))
 DENIED = Answer(403, {}, RBAC)
-
-
-def settings_of(**config: object) -> Settings:
-    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
-    return Settings.from_config({f"kyma-mtls:{key}": text for key, text in texts.items()})
-
-
-def outputs_of(settings: Settings) -> dict[str, Any]:
-    own = {
-        name: {
-            "identity": f"spiffe://kyma-mtls/test/client/{name}",
-            "hosts": list(settings.hosts_of(name)),
-            "namespace": "mtls",
-            "secret": "client-credential-mtls",
-            "subject": f"CN={name},O=client organization",
-            "expiry": "2030-01-01T00:00:00Z",
-        }
-        for name in settings.own_clients
-    }
-    partners = {name: {"identity": each.identity} for name, each in settings.clients.items() if each.is_partner}
-    target = {"target": {"namespace": "mtls", "address": "192.0.2.7"}} if settings.target else {}
-    return {
-        "caCertificate": CA,
-        **target,
-        "hosts": {
-            name: {"domain": host.domain, "external": bool(host.external)} for name, host in settings.hosts.items()
-        },
-        "clients": own | partners,
-    }
-
-
-def stack_of(gateway: object = None, **config: object) -> DeployedStack:
-    settings = settings_of(**config)
-    outputs = Outputs.read("test", outputs_of(settings) | ({"gateway": gateway} if gateway else {}), settings)
-    return DeployedStack("test", settings, outputs)
 
 
 def tried(stack: DeployedStack) -> list[str]:
@@ -559,11 +531,6 @@ def outcome(stack: DeployedStack, cluster: FakeCluster, promise: str) -> str:
         return check.run()
     except Failed as failure:
         return f"FAILED: {failure}"
-
-
-def demo_stack(**config: object) -> DeployedStack:
-    given = {"target": TARGET, "clients": {"warehouse": WAREHOUSE}, "hosts": {"httpbin": HTTPBIN}}
-    return stack_of(**{**given, **config})
 
 
 def alert(name: str) -> ssl.SSLError:

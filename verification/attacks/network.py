@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -13,7 +14,22 @@ from verification.pods import Executed
 from verification.stack import DeployedStack
 
 _LOOK = "kubectl get networkpolicies -A"
+_TIMED_OUT = 28
+_NOT_CONNECTED = {6, 7}  # not resolved, refused
 _OUTPUT = ("-ksS", "--connect-timeout", "5", "--max-time", "10", "-o", "/dev/null")
+
+
+@dataclass(frozen=True)
+class _Way:
+    """A URL; the address that its name is to stand for, and how curl is told so."""
+
+    url: str
+    address: str = ""
+    options: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        return f"{self.url} at {self.address}" if self.address else self.url
 
 
 def checks(stack: DeployedStack, name: str) -> Iterator[Check]:
@@ -38,54 +54,57 @@ def sidecar_leaves_by_no_other_way(stack: DeployedStack, client: str, host: str)
     """The demo's Pod, whose sidecar lets everything pass that the network does."""
     first, *others = _ways_by_address(stack, host)
     tried = [first, *(way for way in others if _is_open(way))]
-    return ", ".join(f"{way}: {_refusal_with_sidecar(stack.clients[client].curl, way)}" for way in tried)
+    return ", ".join(f"{way.label}: {_refusal_with_sidecar(stack.clients[client].curl, way)}" for way in tried)
 
 
 def pod_without_sidecar_cannot_leave(stack: DeployedStack, client: str, host: str) -> str:
     """A Pod that no sidecar watches, in the stack's namespace; beside it one in another namespace, which gets out."""
     camp, port = stack.camps[f"clients.{client}"], port_of(stack.settings.hosts[host])
-    ways = [f"https://{stack.outputs.hosts[host].domain}:{port}/", *_ways_by_address(stack, host)]
-    opened = [way for way in ways if _connected(camp.outsider(*_OUTPUT, "-w", "%{time_connect}", way))]
+    by_name = _Way(f"https://{stack.outputs.hosts[host].domain}:{port}/")
+    opened = [way for way in (by_name, *_ways_by_address(stack, host)) if _connects(camp.outsider, way)]
     if not opened:
         raise Skipped("no Pod of this cluster gets out directly, whatever its namespace")
     for way in opened:
-        if _connected(camp.neighbour(*_OUTPUT, "-w", "%{time_connect}", way)):
-            raise Failed(f"{way} could be reached")
-    return f"no connection to {', '.join(opened)}, which are open to other namespaces"
+        if _connects(camp.neighbour, way):
+            raise Failed(f"{way.label} could be reached")
+    return f"no connection to {', '.join(way.label for way in opened)}, which are open to other namespaces"
 
 
-def _refusal_with_sidecar(curl: Callable[..., Executed], way: str) -> str:
+def _refusal_with_sidecar(curl: Callable[..., Executed], way: _Way) -> str:
     """Ask; the sidecar accepts every connection, so that what counts is whether the other end took part."""
-    if way.startswith("http:"):
-        done = curl("-sS", "-i", "--max-time", "10", way)
+    if way.url.startswith("http:"):
+        done = curl("-sS", "-i", "--max-time", "10", way.url)
         if done.code:
             return f"curl {done.code}"
         answer = Answer.printed(done.stdout)
         if not answer.without_upstream:
-            raise Failed(f"{way}: got {answer.said}")
+            raise Failed(f"{way.label}: got {answer.said}")
         return f"{answer.status} of its sidecar"
-    done = curl(*_OUTPUT, "--tlsv1.3", "-w", "%{time_appconnect}", way)
+    done = curl(*_OUTPUT, "--tlsv1.3", *way.options, "-w", "%{time_appconnect}", way.url)
     if spoke_tls(done):
-        raise Failed(f"{way} could be reached by TLS (curl ended with {done.code})")
+        raise Failed(f"{way.label} could be reached by TLS (curl ended with {done.code})")
     if done.code not in CURL_NOT_CONNECTED:
-        raise Failed(f"{way}: curl ended with {done.code}, which is no refused connection: {done.stderr.strip()}")
+        raise Failed(f"{way.label}: curl ended with {done.code}, which is no refused connection: {done.stderr.strip()}")
     return f"curl {done.code}"
 
 
-def _ways_by_address(stack: DeployedStack, host: str) -> list[str]:
-    """Return URLs with an IP address of what serves a host, and with other ports: 80, and the target's API server."""
-    address = _address(stack, host)
-    ways = [f"https://{address}:{port_of(stack.settings.hosts[host])}/", f"http://{address}:80/"]
+def _connects(curl: Callable[..., Executed], way: _Way) -> bool:
+    """Tell whether a Pod without a sidecar gets a connection, whatever becomes of it."""
+    done = curl(*_OUTPUT, *way.options, "-w", "%{time_connect}", way.url)
+    if done.code == _TIMED_OUT:
+        return bool(done.stdout) and float(done.stdout) > 0
+    return done.code not in _NOT_CONNECTED
+
+
+def _ways_by_address(stack: DeployedStack, host: str) -> list[_Way]:
+    """Return the IP address of what serves a host, by its own port and by 80, and the API server of the target."""
+    address, port = _address(stack, host), port_of(stack.settings.hosts[host])
+    domain = stack.outputs.hosts[host].domain
+    ways = [_Way(f"https://{domain}:{port}/", address, ("--resolve", f"{domain}:{port}:{address}"))]
+    ways.append(_Way(f"http://{address}:80/"))
     if "target" in stack.reached:
-        ways.append(f"{stack.reached['target'].host.rstrip('/')}/")
+        ways.append(_Way(f"{stack.reached['target'].host.rstrip('/')}/"))
     return ways
-
-
-def _connected(done: Executed) -> bool:
-    try:
-        return float(done.stdout) > 0
-    except ValueError:
-        raise Failed(f"curl printed {done.stdout[:100]!r} instead of a time: {done.stderr.strip()}") from None
 
 
 def _address(stack: DeployedStack, host: str) -> str:
@@ -98,9 +117,9 @@ def _address(stack: DeployedStack, host: str) -> str:
         raise Skipped(f"{name} cannot be resolved here: {error.strerror}") from None
 
 
-def _is_open(way: str) -> bool:
+def _is_open(way: _Way) -> bool:
     """Tell whether the place that a URL names accepts connections from here."""
-    url = urlsplit(way)
+    url = urlsplit(way.url)
     try:
         socket.create_connection((url.hostname, url.port or 443), 3).close()
     except OSError:
