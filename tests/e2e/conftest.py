@@ -204,6 +204,10 @@ class Project:
         assert verified.returncode == 0, verified.stdout
         assert counts in verified.stdout, verified.stdout
 
+    def expect_working(self, stack: automation.Stack) -> None:
+        """Verify a stack without attackers in its clusters: far quicker."""
+        self.expect_verified(stack, " 0 failed", "--read-only")
+
     def start_up(self, stack: automation.Stack) -> subprocess.Popen[bytes]:
         """Start `pulumi up` as a process of its own, to be killed."""
         return subprocess.Popen(

@@ -15,7 +15,6 @@ from tests.e2e.conftest import Lab, meanwhile
 
 ADDRESS = "10.77.0.11"
 PROXY_ADDRESS = "10.77.0.99"
-ALL_PASSED = "passed, 0 failed, 0 skipped"
 OVERRIDES = {"installer": "overrides", "kyma-project.io/installation": ""}
 TAKING_OVER: dict[str, Any] = {
     "gatewayTakeOver": "true",
