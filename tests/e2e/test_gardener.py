@@ -130,7 +130,9 @@ def test_failure_of_gardener_fails_up_with_its_message(lab: Lab, project: Projec
     config |= {"namespace": "failing", "gatewayWaitMinutes": "1", "validityDays": "90"}
     with project.deployment("failing", **config) as deployed:
         said = refusal(deployed.up)
-        assert re.search(r"Gardener says Error: .*none", said), said
+        assert re.search(
+            r"Certificate istio-system/kyma-tls-cert-failing is not ready after \d+ s: Error: .*none", said
+        ), said
         ingress = lab.kubectl("target", "get", "secrets", "-A", "--field-selector=metadata.name=ingress-tls-cert")
         assert ingress == "", "nothing goes out that was not issued"
         with attended(lab, "failing"):
