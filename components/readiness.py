@@ -86,14 +86,16 @@ class Ready(pulumi.Stash):
     ) -> None:
         self.wait = Wait(judge, limit, waited)
         # Whoever changes the object gives it another generation; whoever makes it anew, another uid.
-        version = pulumi.Output.all(waited.api_version, waited.kind, waited.metadata).apply(_version)
+        version = pulumi.Output.all(waited.urn, waited.metadata).apply(_version)
         super().__init__(f"{name}-ready", input=version, opts=opts)
 
 
 def _version(known: list[Any]) -> dict[str, Any]:
-    api_version, kind, metadata = known
-    fields = {key: (metadata or {}).get(key) for key in ("namespace", "name", "uid", "generation")}
-    return {"apiVersion": api_version, "kind": kind, **fields}
+    urn, metadata = known
+    # …$kubernetes:apps/v1:Deployment::NAME; custom resources have no other property that says what they are.
+    api_version, kind = urn.split("::")[2].split(":")[-2:]
+    named = {key: metadata[key] for key in ("namespace", "name", "uid", "generation") if (metadata or {}).get(key)}
+    return {"apiVersion": api_version.removeprefix("core/"), "kind": kind.removesuffix("Patch"), **named}
 
 
 @dataclass
@@ -116,7 +118,7 @@ class Wait:
 
         aside: runs a function where it does not keep the event loop
         """
-        namespace, name = version["namespace"] or "", version["name"]
+        namespace, name = version.get("namespace", ""), version["name"]
         called = f"{version['kind']} {namespace}/{name}" if namespace else f"{version['kind']} {name}"
         began = time.monotonic()
         while True:
@@ -134,8 +136,7 @@ class Wait:
 
     def _look(self, cluster: Reader, version: dict[str, Any]) -> Verdict:
         try:
-            where = (version["apiVersion"], version["kind"], version["namespace"] or "", version["name"])
-            path = cluster.path(*where)
+            path = cluster.path(version["apiVersion"], version["kind"], version.get("namespace", ""), version["name"])
             found = cluster.read(path) if path else None
             return self.judge(cluster, found) if found else failing("it is gone", _UNANSWERED_SECONDS)
         except Exception as error:  # an API server may be away for a while

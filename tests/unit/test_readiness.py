@@ -109,6 +109,17 @@ def test_object_that_is_gone_ends_the_wait(clock: Clock) -> None:
     assert clock.told == ["0 s: Secret mtls/certs: it is gone"]
 
 
+def test_object_without_a_namespace_is_waited_for(clock: Clock) -> None:
+    async def aside(ask: Callable[..., Verdict], *args: object) -> Verdict:
+        return ask(*args)
+
+    wanted = {"apiVersion": "v1", "kind": "Namespace", "name": "mtls"}
+    cluster = fake_cluster({"/api/v1/namespaces/mtls": {"metadata": {}}})
+    with pytest.raises(NotReady, match="Namespace mtls is not ready after 0 s: Error"):
+        asyncio.run(Wait(saying([failing("Error", 0)]), 600).until_ready(cluster, wanted, aside))
+    assert clock.now == 0
+
+
 def test_api_server_may_be_away_for_a_while(clock: Clock) -> None:
     calls = iter(range(30))
 
