@@ -291,6 +291,8 @@ def attacked(project: Project) -> Iterator[Attacked]:
             for key, value in project.environment.items():
                 monkeypatch.setenv(key, value)
             connected, checks = chosen_checks(DeployedStack.load(NAMESPACE), [], [])
+            for camp in connected.camps.values():
+                camp.mark = "tests"  # else another run of the same stack would take it for a killed one's
             yield Attacked(deployed, connected, checks)
             for camp in connected.camps.values():
                 assert camp.strike() == []
