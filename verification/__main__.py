@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the checks that are asked for and return the exit code."""
     asked = _parser().parse_args(arguments)
     console = Console(highlight=False, soft_wrap=True, stderr=asked.json)
+    try:
+        return _verify(asked, console)
+    except KeyboardInterrupt:  # before anything was put into a cluster
+        console.print("ended by SIGINT")
+        return 128 + signal.SIGINT
+
+
+def _verify(asked: argparse.Namespace, console: Console) -> int:
     try:
         stack = DeployedStack.load(asked.stack, read_only=asked.read_only)
         stack, checks = chosen_checks(stack, asked.host, asked.client, asked.only)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+import urllib3
 from kubernetes.client import ApiClient, ApiException, CoreV1Api, CustomObjectsApi
 
 from verification import pods
@@ -21,7 +22,8 @@ from verification.pods import REQUEST_SECONDS, Executed
 LABEL = "kyma-mtls/verification"
 
 _ACCOUNT = "attacker"
-_INSIDER, _OUTSIDER, _NEIGHBOUR = "insider", "outsider", "neighbour"
+_INSIDER, _OUTSIDER = "insider", "outsider"
+_NAMESPACE, _NEIGHBOUR = "namespace", "neighbour"
 _INJECTION = ("istio-injection", "istio.io/rev")
 _READY_SECONDS = 60
 _GONE_SECONDS = 60
@@ -54,6 +56,7 @@ class Camp:
     _is_pitched: bool = False
     _is_struck: bool = False
     _has_neighbour: bool = False
+    _may_be_there: set[str] = field(default_factory=set, repr=False)
 
     def insider(self, *arguments: str) -> Executed:
         """Run curl in a Pod with a sidecar."""
@@ -71,9 +74,10 @@ class Camp:
         with self._lock:
             self._check_standing()
             if not self._has_neighbour:
+                self._may_be_there.add(_NEIGHBOUR)
+                self._create_pod(self.home, self.name, {})
                 self._has_neighbour = True
-                self._create_pod(self.home, self._neighbour, {})
-        return self._curl(self.home, self._neighbour, *arguments)
+        return self._curl(self.home, self.name, *arguments)
 
     @contextmanager
     def deployed(self, *objects: Mapping[str, Any]) -> Iterator[None]:
@@ -105,27 +109,29 @@ class Camp:
         """Delete everything and wait until it is gone; return the commands that delete what is left."""
         with self._lock:
             self._is_struck = True
-        if not self._is_pitched:
-            return []
-        with suppress(Exception):  # what matters is what is left in the end
-            self._delete(self.name, self.home, self._neighbour if self._has_neighbour else "")
-            self._wait_until_gone()
+        core, end = CoreV1Api(self.api), time.monotonic() + _GONE_SECONDS
+        asked = {
+            _NEIGHBOUR: lambda: core.read_namespaced_pod(self.name, self.home, _request_timeout=REQUEST_SECONDS),
+            _NAMESPACE: lambda: core.read_namespace(self.name, _request_timeout=REQUEST_SECONDS),
+        }
+        with suppress(ApiException, urllib3.exceptions.HTTPError, OSError):  # what cannot be deleted is told
+            if _NEIGHBOUR in self._may_be_there:
+                self._delete_pod(self.name)
+            if _NAMESPACE in self._may_be_there:
+                self._delete_namespace(self.name)
+            while self._may_be_there and time.monotonic() < end:
+                self._may_be_there -= {kind for kind in tuple(self._may_be_there) if not _found(asked[kind])}
+                time.sleep(0.3 if self._may_be_there else 0)
         return self.left
 
     @property
     def left(self) -> list[str]:
         """The commands that delete what is, or may be, left."""
-        core, label = CoreV1Api(self.api), self._selector
-        commands = []
-        if self._has_neighbour and _found(lambda: core.read_namespaced_pod(self._neighbour, self.home)):
-            commands.append(f"{self.where}: kubectl -n {self.home} delete pods -l {label}")
-        if self._is_pitched and _found(lambda: core.read_namespace(self.name)):
-            commands.append(f"{self.where}: kubectl delete namespaces -l {label}")
-        return commands
-
-    @property
-    def _neighbour(self) -> str:
-        return self.name
+        commands = {
+            _NEIGHBOUR: f"{self.where}: kubectl -n {self.home} delete pods -l {self._selector}",
+            _NAMESPACE: f"{self.where}: kubectl delete namespaces -l {self._selector}",
+        }
+        return [command for kind, command in commands.items() if kind in self._may_be_there]
 
     @property
     def _labels(self) -> dict[str, str]:
@@ -144,34 +150,36 @@ class Camp:
             self._check_standing()
             if self._is_pitched:
                 return
-            with _forbidden_is_skipped(self.where):
-                self._sweep()
-                self._create_namespace()
             core = CoreV1Api(self.api)
-            account: Any = {"metadata": {"name": _ACCOUNT, "labels": self._labels}}
-            core.create_namespaced_service_account(self.name, account, _request_timeout=REQUEST_SECONDS)
+            with _forbidden_is_skipped(self.where):
+                if _NAMESPACE not in self._may_be_there:
+                    self._sweep()
+                    self._create_namespace()
+                account: Any = {"metadata": {"name": _ACCOUNT, "labels": self._labels}}
+                _create(
+                    lambda: core.create_namespaced_service_account(self.name, account, _request_timeout=REQUEST_SECONDS)
+                )
             self._create_pod(self.name, _INSIDER, {"sidecar.istio.io/inject": "true"})
             self._create_pod(self.name, _OUTSIDER, {})
+            self._is_pitched = True
 
     def _create_namespace(self) -> None:
         core = CoreV1Api(self.api)
         home: Any = core.read_namespace(self.home, _request_timeout=REQUEST_SECONDS)
         injection = {name: value for name, value in (home.metadata.labels or {}).items() if name in _INJECTION}
         body: Any = {"metadata": {"name": self.name, "labels": {**injection, **self._labels}}}
+        self._may_be_there.add(_NAMESPACE)
         try:
             core.create_namespace(body, _request_timeout=REQUEST_SECONDS)
-        except ApiException:
+        except ApiException:  # it was refused; of any other error, nobody knows
+            self._may_be_there.remove(_NAMESPACE)
             raise
-        except BaseException:  # nobody knows whether it was made
-            self._is_pitched = True
-            raise
-        self._is_pitched = True
 
     def _create_pod(self, namespace: str, name: str, labels: Mapping[str, str]) -> None:
+        pod = self._pod(namespace, name, labels)
+        core = CoreV1Api(self.api)
         with _forbidden_is_skipped(self.where):
-            CoreV1Api(self.api).create_namespaced_pod(
-                namespace, self._pod(namespace, name, labels), _request_timeout=REQUEST_SECONDS
-            )
+            _create(lambda: core.create_namespaced_pod(namespace, pod, _request_timeout=REQUEST_SECONDS))
 
     def _pod(self, namespace: str, name: str, labels: Mapping[str, str]) -> Any:
         container = {
@@ -223,22 +231,25 @@ class Camp:
         core = CoreV1Api(self.api)
         old: Any = core.list_namespace(label_selector=self._selector, _request_timeout=REQUEST_SECONDS)
         for namespace in old.items:
-            self._delete(namespace.metadata.name, "", "")
+            self._delete_namespace(namespace.metadata.name)
         left: Any = core.list_namespaced_pod(self.home, label_selector=self._selector, _request_timeout=REQUEST_SECONDS)
         for pod in left.items:
-            self._delete("", self.home, pod.metadata.name)
+            self._delete_pod(pod.metadata.name)
 
-    def _delete(self, namespace: str, home: str, neighbour: str) -> None:
-        core = CoreV1Api(self.api)
-        if neighbour:
-            _found(lambda: core.delete_namespaced_pod(neighbour, home, _request_timeout=REQUEST_SECONDS))
-        if namespace:
-            _found(lambda: core.delete_namespace(namespace, _request_timeout=REQUEST_SECONDS))
+    def _delete_namespace(self, name: str) -> None:
+        _found(lambda: CoreV1Api(self.api).delete_namespace(name, _request_timeout=REQUEST_SECONDS))
 
-    def _wait_until_gone(self) -> None:
-        end = time.monotonic() + _GONE_SECONDS
-        while self.left and time.monotonic() < end:
-            time.sleep(0.3)
+    def _delete_pod(self, name: str) -> None:
+        _found(lambda: CoreV1Api(self.api).delete_namespaced_pod(name, self.home, _request_timeout=REQUEST_SECONDS))
+
+
+def _create(ask: Callable[[], object]) -> None:
+    """Create something, unless an attempt whose end nobody saw did so."""
+    try:
+        ask()
+    except ApiException as error:
+        if error.status != HTTPStatus.CONFLICT:
+            raise
 
 
 def _found(ask: Callable[[], object]) -> bool:

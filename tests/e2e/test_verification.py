@@ -291,6 +291,8 @@ def attacked(project: Project) -> Iterator[Attacked]:
             for key, value in project.environment.items():
                 monkeypatch.setenv(key, value)
             connected, checks = chosen_checks(DeployedStack.load(NAMESPACE), [], [])
+            for camp in connected.camps.values():
+                camp.mark = "tests"  # else another run of the same stack would take it for a killed one's
             yield Attacked(deployed, connected, checks)
             for camp in connected.camps.values():
                 assert camp.strike() == []
@@ -375,27 +377,23 @@ def test_each_broken_promise_is_noticed(lab: Lab, attacked: Attacked, scene: str
     assert not [outcome for outcome in outcomes if outcome.verdict != Verdict.PASSED], "healed"
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_interrupted_verification_leaves_nothing_behind(
-    lab: Lab, project: Project, attacked: Attacked, number: signal.Signals, code: int
+def test_killed_verification_is_cleaned_up_by_the_next_and_ctrl_c_leaves_nothing_behind(
+    lab: Lab, project: Project, attacked: Attacked
 ) -> None:
-    process = start(project, attacked, "--only", "past the gateway", "not declared", "cannot leave")
-    eventually(lambda: "pod/" in left(lab, attacked), "the attackers' Pods are there", 60)
-    process.send_signal(number)
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == code, said
+    killed = start(project, attacked, "--only", "not declared", "cannot leave")
+    eventually(lambda: left(lab, attacked).count("pod/") > 1, "the attackers' Pods are there", 60)
+    killed.kill()
+    killed.communicate()
+    old = set(left(lab, attacked).split())
+    assert old
+    interrupted = start(project, attacked, "--only", "past the gateway", "not declared", "cannot leave")
+    eventually(lambda: "pod/" in "".join(set(left(lab, attacked).split()) - old), "the next has Pods of its own", 60)
+    interrupted.send_signal(signal.SIGINT)
+    said, _ = interrupted.communicate(timeout=60)
+    assert interrupted.returncode == 130, said
     assert "left behind" not in said
-    assert not left(lab, attacked)
-
-
-def test_next_verification_removes_what_a_killed_one_left(lab: Lab, project: Project, attacked: Attacked) -> None:
-    process = start(project, attacked, "--only", "not declared")
-    eventually(lambda: "pod/" in left(lab, attacked), "the attackers' Pods are there", 60)
-    process.kill()
-    process.wait()
-    assert left(lab, attacked)
-    project.expect_verified(attacked.deployed.stack, "passed, 0 failed", "--only", "not declared")
-    eventually(lambda: not left(lab, attacked), "what was left is gone", 60)
+    assert not set(left(lab, attacked).split()) - old
+    eventually(lambda: not left(lab, attacked), "what the killed one left is gone, too", 60)
 
 
 def test_read_only_verification_creates_nothing_and_says_what_it_did_not_try(

@@ -197,6 +197,37 @@ def test_lack_of_rights_is_a_reason_and_no_failure(api: FakeApi, kind: str) -> N
         camp_of().deployed(ROUTE).__enter__()
 
 
+def test_what_was_created_unseen_is_used_and_deleted(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    camp, create = camp_of(), api.create
+
+    def time_out(kind: str, namespace: str, body: Any) -> None:
+        if f"{kind} {namespace}/{body['metadata']['name']}" in api.objects:
+            raise ApiException(409, "Conflict")
+        create(kind, namespace, body)
+        if kind != "ServiceAccount":
+            raise TimeoutError
+
+    monkeypatch.setattr(api, "create", time_out)
+    for _ in ("Namespace", "insider", "outsider"):
+        with pytest.raises(TimeoutError):
+            camp.insider()
+    assert camp.insider().stdout == "temporary/insider"
+    assert camp.strike() == []
+    assert not api.objects
+
+
+def test_a_cluster_that_no_longer_answers_may_have_something_left(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def time_out(*_: object) -> None:
+        raise TimeoutError
+
+    camp = camp_of()
+    camp.insider()
+    monkeypatch.setattr(api, "delete", time_out)
+    assert camp.strike() == ["target cluster: kubectl delete namespaces -l kyma-mtls/verification=0a1b"]
+
+
 def test_another_refusal_is_a_failure(api: FakeApi) -> None:
     api.refused["Namespace"] = ApiException(500, "broken")
     with pytest.raises(ApiException):

@@ -87,7 +87,7 @@ def test_a_domain_comes_from_the_config_the_shoot_or_the_address() -> None:
         ),
         (
             {API_GATEWAY: A_STACKS, GATEWAY: A_STACKS, SHOOT: {"data": {"domain": "shoot.example.com"}}},
-            {"gatewayMode": "gardener"},
+            {"gatewayMode": "gardener", "address": "192.0.2.7"},
             "gatewayDomain: cluster https://target serves *.shoot.example.com by kyma-system/kyma-gateway once it is",
         ),
     ],

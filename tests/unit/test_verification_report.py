@@ -134,6 +134,17 @@ def test_the_first_signal_leaves_time_to_clean_up_and_the_second_does_not(
     assert (told, ended) == (["left"], [code])
 
 
+def test_ctrl_c_before_the_first_check_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DeployedStack, "load", load)
+    assert command.main([]) == 130
+    assert capsys.readouterr().out == "ended by SIGINT\n"
+
+
 def test_a_signal_while_cleaning_ends_at_once(ended: list[int]) -> None:
     before = signal.getsignal(signal.SIGINT)
     with interruptible(lambda: None) as begin_cleaning:
