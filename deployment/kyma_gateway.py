@@ -6,8 +6,7 @@ from typing import Any
 import pulumi
 
 from clusters.gateway_hooks import GatewayHooks
-from clusters.gateway_site import GatewaySite
-from clusters.offer import GatewayOffer
+from clusters.offer import GatewayOffer, GatewaySite
 from components.certificates import AuthorityArgs
 from components.gardener import Gardener
 from components.gateway_certificate import CertificateArgs, GardenerArgs, OwnArgs
