@@ -1,14 +1,14 @@
 """The stack: hosts behind mutual TLS in one cluster, and clients that call them through their egress gateways."""
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import pulumi
 import pulumi_kubernetes as k8s
 import pulumi_random as random
 
 import clusters
-from clusters import gateway_hooks, gateway_site
+from clusters import Clusters, gateway_hooks
 from components.certificates import AuthorityArgs, Certificates
 from components.lifecycle import Lifecycle
 from components.placement import Placement
@@ -19,80 +19,80 @@ from settings import ConfigError, Settings
 # The exit code by which a program tells the engine that its error has been shown.
 _USER_WAS_TOLD = 32
 
-try:
-    settings = Settings.from_config(pulumi.runtime.get_config_env(), pulumi.runtime.is_config_secret)
-    found = clusters.check(settings)
-    ingress = found.offers["target"].gateway if found.target else None
-    site = gateway_site.find(settings, found.target, ingress.address) if found.target and ingress else None
-except ConfigError as error:
-    pulumi.log.error(f"stack {pulumi.get_stack()} cannot be planned:\n{error}")
-    sys.exit(_USER_WAS_TOLD)
 
-placed = Placement("placement", placement.facts(settings, found), settings.confirm)
-owner = random.RandomId("owner", byte_length=8).hex
-lifecycles = {path: Lifecycle(path, owner, cluster) for path, cluster in found.all.items()}
-namespace: pulumi.Input[str] = settings.namespace
-if not namespace:
-    suffix = random.RandomString("suffix", length=5, special=False, upper=False).result
-    namespace = pulumi.Output.concat("kyma-mtls-", suffix)
-
-
-def options(path: str, key: str = "namespace", *, vacated: Collection[str] = ()) -> pulumi.ResourceOptions:
-    """Return options that deploy into the cluster of this config path, under the rule for the life of objects."""
-    return pulumi.ResourceOptions.merge(
-        lifecycles[path].options(key, vacated=vacated), pulumi.ResourceOptions(provider=providers[path])
-    )
-
-
-providers = {
-    path: k8s.Provider(
-        f"{path}-{cluster.uid}",  # another cluster is another provider: the old one stays until its objects are gone
-        kubeconfig=placed.secret(cluster.kubeconfig),
-        cluster_identifier=cluster.uid,
-        enable_secret_mutable=True,
-        enable_config_map_mutable=True,
-    )
-    for path, cluster in found.all.items()
-}
-authority = AuthorityArgs(
-    key_algorithm=settings.key_algorithm,
-    validity_hours=settings.validity_days * 24,
-    ca_validity_hours=settings.ca_validity_days * 24,
-    early_renewal_hours=settings.renew_before_days * 24,
-    generation=settings.generation,
-    trusted_generations=settings.trusted_generations,
-)
-certificates = Certificates("certificates", authority)
-who = identities(settings, pulumi.get_stack())
-hosts = target.partners(settings, who)
-if found.target and ingress:
-    serving, served = target.deploy(settings, namespace, certificates, who, found.offers["target"], options("target"))
-    hosts |= served
-    pulumi.export("target", target.output(serving, ingress))
-    given_back = gateway_hooks.register(found.target)
-    if site:
-        key = "gatewayTakeOver" if settings.gateway.take_over else "namespace"
-        opts = options("target", key, vacated=site.occupied)
-        deployed = kyma_gateway.deploy(
-            settings.gateway, site, ingress, serving, authority, owner, found.target, given_back, opts
-        )
-        pulumi.export("gateway", deployed)
-opts_of_clients = {name: options(f"clients.{name}") for name in found.clients}
-calling = clients.deploy(settings, namespace, certificates, who, found.offers, opts_of_clients)
-
-pulumi.export("caCertificate", certificates.trusted)
-pulumi.export("caExpiry", certificates.ca.expiry)
-pulumi.export("hosts", hosts)
-pulumi.export("clients", calling.clients)
-pulumi.export("signingRequests", calling.signing_requests)
-
-
-async def check_whole() -> None:
-    """Fail if an object of the stack is gone from its cluster."""
+async def main() -> None:
+    """Judge the config and the clusters as they are, deploy, and see that nothing has been lost."""
+    try:
+        settings = Settings.from_config(pulumi.runtime.get_config_env(), pulumi.runtime.is_config_secret)
+        owner = random.RandomId("owner", byte_length=8).hex
+        found = clusters.check(settings, await owner.future())
+    except ConfigError as error:
+        pulumi.log.error(f"stack {pulumi.get_stack()} cannot be planned:\n{error}")
+        sys.exit(_USER_WAS_TOLD)
+    for line in found.shared:
+        pulumi.log.warn(line)
+    lifecycles = {path: Lifecycle(path, owner, cluster) for path, cluster in found.all.items()}
+    deploy(settings, found, owner, lifecycles)
     if lost := await placement.missing(lifecycles.values()):
-        remedy = "`pulumi up --refresh` makes anew what somebody deleted; before a destroy, `pulumi refresh` forgets it"
-        pulumi.log.error("\n".join([*lost, remedy]))
+        pulumi.log.error("\n".join(lost))
         sys.exit(_USER_WAS_TOLD)
 
 
-pulumi.run(check_whole)
+def deploy(settings: Settings, found: Clusters, owner: pulumi.Output[str], lifecycles: Mapping[str, Lifecycle]) -> None:
+    """Deploy what the settings ask for, into clusters as they were found, and export the outputs."""
+    placed = Placement("placement", placement.facts(settings, found), settings.confirm)
+    namespace: pulumi.Input[str] = settings.namespace
+    if not namespace:
+        suffix = random.RandomString("suffix", length=5, special=False, upper=False).result
+        namespace = pulumi.Output.concat("kyma-mtls-", suffix)
+    providers = {
+        path: k8s.Provider(
+            f"{path}-{cluster.uid}",  # another cluster is another provider: the old one stays until its objects go
+            kubeconfig=placed.secret(cluster.kubeconfig),
+            cluster_identifier=cluster.uid,
+            enable_secret_mutable=True,
+            enable_config_map_mutable=True,
+        )
+        for path, cluster in found.all.items()
+    }
+
+    def options(path: str, key: str = "namespace", *, vacated: Collection[str] = ()) -> pulumi.ResourceOptions:
+        """Return options that deploy into the cluster of this config path, under the rule for the life of objects."""
+        rule = lifecycles[path].options(key, vacated=vacated)
+        return pulumi.ResourceOptions.merge(rule, pulumi.ResourceOptions(provider=providers[path]))
+
+    authority = AuthorityArgs(
+        key_algorithm=settings.key_algorithm,
+        validity_hours=settings.validity_days * 24,
+        ca_validity_hours=settings.ca_validity_days * 24,
+        early_renewal_hours=settings.renew_before_days * 24,
+        generation=settings.generation,
+        trusted_generations=settings.trusted_generations,
+    )
+    certificates = Certificates("certificates", authority)
+    who = identities(settings, pulumi.get_stack())
+    hosts = target.partners(settings, who)
+    if found.target:
+        offer, opts = found.offers["target"], options("target")
+        serving, served = target.deploy(settings, namespace, certificates, who, offer, opts)
+        hosts |= served
+        pulumi.export("target", target.output(serving, offer.gateway))
+        given_back = gateway_hooks.register(found.target)
+        if site := offer.site:
+            key = "gatewayTakeOver" if settings.gateway.take_over else "namespace"
+            opts = options("target", key, vacated=site.occupied)
+            deployed = kyma_gateway.deploy(
+                settings.gateway, site, offer.gateway, serving, authority, owner, found.target, given_back, opts
+            )
+            pulumi.export("gateway", deployed)
+    opts_of_clients = {name: options(f"clients.{name}") for name in found.clients}
+    calling = clients.deploy(settings, namespace, certificates, who, found.offers, opts_of_clients)
+
+    pulumi.export("caCertificate", certificates.trusted)
+    pulumi.export("caExpiry", certificates.ca.expiry)
+    pulumi.export("hosts", hosts)
+    pulumi.export("clients", calling.clients)
+    pulumi.export("signingRequests", calling.signing_requests)
+
+
+pulumi.run(main)

@@ -6,15 +6,14 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from clusters import access_log, control_plane, dns, gateways
+from clusters import access_log, claims, control_plane, dns, gateway_site, gateways, services
 from clusters.cluster import Cluster, connect
-from clusters.offer import Destination, GatewayOffer, Offer
+from clusters.offer import Destination, GatewayOffer, GatewaySite, Offer
 from clusters.side_by_side import both, side_by_side
-from settings import Client, NetworkPolicy, Platform, Settings, TargetCluster
-from settings.hosts import Service
+from settings import NetworkPolicy, Platform, Settings, TargetCluster
 
 _ISTIO = ("networking.istio.io", "has no Istio; install it (on Kyma: add the Istio module)")
-_KYMA_ISTIO = ("operator.kyma-project.io", "has no Kyma Istio module; add it, or set platform to istio")
+_KYMA_ISTIO = "has no Kyma Istio module (no Istio kyma-system/default); add it, or set platform to istio"
 _API_GATEWAY = ("gateway.kyma-project.io", "has no Kyma API Gateway module; add it, or set platform to istio")
 _RAW_PROTOCOLS = {"TCP", "TLS", "MONGO", "REDIS", "MYSQL"}
 _RAW_MODES = {"PASSTHROUGH", "AUTO_PASSTHROUGH"}
@@ -38,9 +37,17 @@ class Clusters:
         """By the path of the config that names each."""
         return {cluster.access.path: cluster for cluster in (*filter(None, [self.target]), *self.clients.values())}
 
+    @property
+    def shared(self) -> tuple[str, ...]:
+        """A line for each host that the stack has deployed, and somebody else has, too."""
+        return tuple(line for offer in self.offers.values() for line in offer.shared)
 
-def check(settings: Settings) -> Clusters:
-    """Connect to every cluster; raise ConfigError, with all problems of each, unless they have what the stack needs."""
+
+def check(settings: Settings, owner: str | None = None) -> Clusters:
+    """Connect to every cluster; raise ConfigError, with all problems of each, unless they have what the stack needs.
+
+    owner: the stack's mark, by which it knows what it deployed before; None if it has deployed nothing yet
+    """
     access = [settings.client_access(name) for name in settings.own_clients]
     if settings.target_access:
         access.insert(0, settings.target_access)
@@ -48,17 +55,17 @@ def check(settings: Settings) -> Clusters:
     _check_apart(connected.values())
     found = Clusters(connected.get("target"), {name: connected[f"clients.{name}"] for name in settings.own_clients})
     asked: dict[str, Callable[[], Offer]] = {}
-    services: list[Callable[[], None]] = []
+    served: list[Callable[[], None]] = []
     if found.target and settings.target:
-        asked["target"] = partial(_check_target, settings, settings.target, found.target)
-        services = [
-            partial(_check_service, found.target, name, host.service)
+        asked["target"] = partial(_check_target, settings, settings.target, found.target, owner)
+        served = [
+            partial(services.check, found.target, name, host.service)
             for name, host in settings.served.items()
             if host.service
         ]
     for name, cluster in found.clients.items():
-        asked[f"clients.{name}"] = partial(_check_client, settings, settings.clients[name], cluster)
-    answers = side_by_side([*asked.values(), *services])
+        asked[f"clients.{name}"] = partial(_check_client, settings, name, cluster, owner)
+    answers = side_by_side([*asked.values(), *served])
     offers = {path: offer for path, offer in zip(asked, answers, strict=False) if offer}
     return replace(found, offers=offers)
 
@@ -71,34 +78,53 @@ def _check_apart(clusters: Iterable[Cluster]) -> None:
         seen[cluster.uid] = cluster
 
 
-def _check_target(settings: Settings, wanted: TargetCluster, cluster: Cluster) -> Offer:
-    cluster.check_apis(_ISTIO, *([_API_GATEWAY] if settings.platform == Platform.KYMA else []))
+def _check_target(settings: Settings, wanted: TargetCluster, cluster: Cluster, owner: str | None) -> Offer:
+    is_kyma = settings.platform == Platform.KYMA
+    cluster.check_apis(_ISTIO, *([_API_GATEWAY] if is_kyma else []))
     injectors = control_plane.injectors(cluster)
+    domains = {name: host.domain for name, host in settings.served.items()}
 
-    def gateway() -> GatewayOffer:
+    def gateway() -> tuple[GatewayOffer, GatewaySite | None, tuple[str, ...]]:
         found = gateways.find(cluster, wanted.ingress_gateway, "target.ingressGateway")
-        _check_servers(cluster, found, wanted.gateway_passthrough)
-        _check_forwarding(settings, cluster, control_plane.mesh(cluster, injectors, found.revision))
-        return found
+
+        def policies() -> None:
+            _check_servers(cluster, found, wanted.gateway_passthrough)
+            _check_forwarding(settings, cluster, control_plane.mesh(cluster, injectors, found.revision))
+
+        def names() -> tuple[GatewaySite | None, tuple[str, ...]]:
+            return both(
+                lambda: gateway_site.find(settings, cluster, found.address, owner),
+                lambda: claims.of_target(cluster, found, domains, owner, kyma=is_kyma),
+            )
+
+        _, (site, shared) = both(policies, names)
+        return found, site, shared
 
     def injector() -> control_plane.Injector:
         return control_plane.injector_of(cluster, injectors, settings.namespace, wanted.revision, "target.revision")
 
-    found, _ = both(gateway, injector)
-    return Offer(found, control_plane.injection(wanted.revision))
+    (found, site, shared), _ = both(gateway, injector)
+    return Offer(found, control_plane.injection(wanted.revision), site=site, shared=shared)
 
 
-def _check_client(settings: Settings, client: Client, cluster: Cluster) -> Offer:
-    is_kyma, path = settings.platform == Platform.KYMA, cluster.access.path
+def _check_client(settings: Settings, name: str, cluster: Cluster, owner: str | None) -> Offer:
+    client, is_kyma, path = settings.clients[name], settings.platform == Platform.KYMA, cluster.access.path
     is_closed = client.network_policy != NetworkPolicy.NONE
-    cluster.check_apis(_ISTIO, *([_KYMA_ISTIO] if is_kyma else []))
+    cluster.check_apis(_ISTIO)
+    if is_kyma:
+        _check_istio_module(cluster)
     injectors = control_plane.injectors(cluster)
+    domains = {host: each.domain for host, each in settings.hosts_of(name).items()}
 
-    def gateway() -> GatewayOffer:
+    def gateway() -> tuple[GatewayOffer, tuple[str, ...]]:
         to_come = gateways.DOCUMENTED_EGRESS if is_kyma else None
         found = gateways.find(cluster, client.egress_gateway, f"{path}.egressGateway", to_come=to_come)
-        _check_servers(cluster, found, client.gateway_passthrough)
-        return found
+        callers = {settings.namespace, *client.caller_namespaces}
+        _, shared = both(
+            lambda: _check_servers(cluster, found, client.gateway_passthrough),
+            lambda: claims.of_client(cluster, found, domains, owner, callers),
+        )
+        return found, shared
 
     def istiods() -> tuple[Destination, ...]:
         own = control_plane.injector_of(cluster, injectors, settings.namespace, client.revision, f"{path}.revision")
@@ -107,9 +133,17 @@ def _check_client(settings: Settings, client: Client, cluster: Cluster) -> Offer
     def resolvers() -> tuple[Destination, ...]:
         return dns.find(cluster, client.dns, f"{path}.dns") if is_closed else ()
 
-    found, ways_out = both(gateway, lambda: side_by_side([resolvers, istiods]))
+    (found, shared), ways_out = both(gateway, lambda: side_by_side([resolvers, istiods]))
     logs_elsewhere = access_log.is_chosen(cluster, found, control_plane.mesh(cluster, injectors, found.revision))
-    return Offer(found, control_plane.injection(client.revision), tuple(chain(*ways_out)), logs_elsewhere)
+    injection = control_plane.injection(client.revision)
+    return Offer(found, injection, tuple(chain(*ways_out)), logs_elsewhere, shared=shared)
+
+
+def _check_istio_module(cluster: Cluster) -> None:
+    """Refuse a cluster without the CR that the stack patches: server-side apply would make it, and so install Istio."""
+    path = cluster.path("operator.kyma-project.io/v1alpha2", "Istio", "kyma-system", "default")
+    if not path or not cluster.read(path):
+        raise cluster.problem(_KYMA_ISTIO)
 
 
 def _check_servers(cluster: Cluster, gateway: GatewayOffer, passthrough: bool) -> None:
@@ -158,14 +192,3 @@ def _check_forwarding(settings: Settings, cluster: Cluster, mesh: control_plane.
             "a spiffe:// identity, or set forwardClientCertDetails to SANITIZE_SET",
             f"clients.{admitted[0]}.identity",
         )
-
-
-def _check_service(cluster: Cluster, host: str, service: Service) -> None:
-    found = cluster.read(f"/api/v1/namespaces/{service.namespace}/services/{service.name}")
-    if not found:
-        raise cluster.problem(f"has no Service {service.namespace}/{service.name}", f"hosts.{host}.service")
-    ports = [port["port"] for port in found["spec"].get("ports", [])]
-    if service.port not in ports:
-        listed = ", ".join(map(str, ports)) or "none"
-        message = f"has no such port in Service {service.namespace}/{service.name}; it has {listed}"
-        raise cluster.problem(message, f"hosts.{host}.service.port")

@@ -5,13 +5,14 @@ is true.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
 from clusters import vacancy
 from clusters.cluster import Cluster
 from clusters.gateway_hooks import API_GATEWAY
+from clusters.offer import GatewaySite
+from clusters.routes import routes
 from components.lifecycle import OWNER
 from settings import Platform, Settings
 from settings.gateway import GatewayMode
@@ -19,30 +20,14 @@ from settings.gateway import GatewayMode
 _CERTIFICATES = ("cert.gardener.cloud", "has no Gardener certificate management; set gatewayMode to another one")
 _DNS = ("dns.gardener.cloud", "has no Gardener DNS management; set gatewayMode to another one")
 _DEFAULT_GATEWAY = "/apis/networking.istio.io/v1/namespaces/kyma-system/gateways/kyma-gateway"
+_MODULE = ("kyma-project.io/module", "api-gateway")
 
 
-@dataclass(frozen=True)
-class GatewaySite:
-    """What the gateway finds.
-
-    domain: configured, or that of the Gardener shoot; empty if it is to be derived from the ingress gateway's address
-    namespaces: of those that a take-over needs, the ones that the stack makes, or made before
-    operator: whether Kyma's operator has to give up its gateway to the stack, or did before
-    occupied: what the operator gives up for that, each KIND NAMESPACE/NAME
-    leftover: uid of a Secret that is left behind then
-    """
-
-    domain: str
-    namespaces: tuple[str, ...] = ()
-    operator: bool = False
-    occupied: tuple[str, ...] = ()
-    leftover: str = ""
-
-
-def find(settings: Settings, target: Cluster, address: str) -> GatewaySite | None:
+def find(settings: Settings, target: Cluster, address: str, owner: str | None) -> GatewaySite | None:
     """Look where the gateway can go, if there is to be one; raise ConfigError if it would be in another one's way.
 
     address: of the ingress gateway; empty while it has none
+    owner: the stack's mark; None if it has deployed nothing yet
     """
     wanted = settings.gateway
     if wanted.mode == GatewayMode.NONE:
@@ -61,7 +46,7 @@ def find(settings: Settings, target: Cluster, address: str) -> GatewaySite | Non
                 f"serves *.{domain} by kyma-system/kyma-gateway once it is given back", "gatewayDomain"
             )
         return GatewaySite(domain)
-    operator = settings.platform == Platform.KYMA and _has_to_give_up(target)
+    operator = settings.platform == Platform.KYMA and _has_to_give_up(target, owner)
     needed = ("kyma-system", *(("kyma-installer",) if wanted.legacy_installer else ()))
     found = {name: target.read(f"/api/v1/namespaces/{name}") for name in needed}
     namespaces = tuple(name for name, it in found.items() if not it or _is_a_stacks(it))
@@ -94,10 +79,15 @@ def _operators_domain(target: Cluster) -> str:
     return (_shoots_domain(target) or "local.kyma.dev") if target.read(API_GATEWAY) else ""
 
 
-def _has_to_give_up(target: Cluster) -> bool:
+def _has_to_give_up(target: Cluster, owner: str | None) -> bool:
     module = target.read(API_GATEWAY)
-    if not module or _is_a_stacks(module):
-        return module is not None
+    if not module:
+        return False
+    if holder := module["metadata"].get("labels", {}).get(OWNER):
+        if holder != owner:
+            what = "has its default gateway taken over by another stack already; set this to false, or there first"
+            raise target.problem(what, "gatewayTakeOver")
+        return True
     if not module.get("spec", {}).get("enableKymaGateway"):
         return False
     users = list(_users(target))
@@ -107,13 +97,15 @@ def _has_to_give_up(target: Cluster) -> bool:
 
 
 def _users(target: Cluster) -> Iterator[str]:
-    """What refers to the operator's gateway, the operator's own objects aside."""
-    for group, plural in (("gateway.kyma-project.io/v2", "apirules"), ("networking.istio.io/v1", "virtualservices")):
-        for item in target.items(f"/apis/{group}/{plural}"):
-            gateways, metadata = (item["spec"].get("gateway"), *item["spec"].get("gateways", [])), item["metadata"]
-            is_operators = metadata.get("labels", {}).get("kyma-project.io/module") == "api-gateway"
-            if "kyma-system/kyma-gateway" in gateways and not is_operators:
-                yield f"{plural} {metadata['namespace']}/{metadata['name']}"
+    """What refers to the operator's gateway, the operator's own objects and those of the rules aside.
+
+    The operator itself looks for rules of all versions, and for VirtualServices that name it as NAMESPACE/NAME.
+    """
+    for kind in ("APIRule", "VirtualService"):
+        for route in routes(target, kind):
+            is_operators = _MODULE in route.labels.items() or route.api_rule
+            if "kyma-system/kyma-gateway" in route.gateways and not is_operators:
+                yield str(route)
 
 
 def _served(gateway: Any) -> list[str]:

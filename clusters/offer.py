@@ -70,6 +70,24 @@ class GatewayOffer:
 
 
 @dataclass(frozen=True)
+class GatewaySite:
+    """What the Kyma gateway finds in the target.
+
+    domain: configured, or that of the Gardener shoot; empty if it is to be derived from the ingress gateway's address
+    namespaces: of those that a take-over needs, the ones that the stack makes, or made before
+    operator: whether Kyma's operator has to give up its gateway to the stack, or did before
+    occupied: what the operator gives up for that, each KIND NAMESPACE/NAME
+    leftover: uid of a Secret that is left behind then
+    """
+
+    domain: str
+    namespaces: tuple[str, ...] = ()
+    operator: bool = False
+    occupied: tuple[str, ...] = ()
+    leftover: str = ""
+
+
+@dataclass(frozen=True)
 class Offer:
     """What one cluster offers.
 
@@ -77,9 +95,13 @@ class Offer:
     injection: labels of a namespace whose Pods get a sidecar
     ways_out: what Pods have to reach beside the egress gateway: DNS and istiod; none where no policy asks for them
     logs_elsewhere: whether others have said where the gateway's access log goes
+    site: where the Kyma gateway goes, if there is to be one
+    shared: a line for each host that the stack has deployed, and somebody else has, too
     """
 
     gateway: GatewayOffer
     injection: Mapping[str, str]
     ways_out: tuple[Destination, ...] = ()
     logs_elsewhere: bool = False
+    site: GatewaySite | None = None
+    shared: tuple[str, ...] = ()

@@ -7,8 +7,7 @@ import pulumi
 
 from clusters import vacancy
 from clusters.cluster import Cluster
-from clusters.gateway_site import GatewaySite
-from clusters.offer import GatewayOffer
+from clusters.offer import GatewayOffer, GatewaySite
 from components.certificates import AuthorityArgs
 from components.gardener import Gardener
 from components.gateway_certificate import CertificateArgs, GardenerArgs, OwnArgs

@@ -7,6 +7,8 @@ from components.lifecycle import Lifecycle
 from settings import ConfigError, Settings
 from settings.gateway import GatewayMode
 
+_REMEDY = "`pulumi up --refresh` makes anew what somebody deleted; before a destroy, `pulumi refresh` forgets it"
+
 
 def facts(settings: Settings, clusters: Clusters) -> dict[str, str]:
     """Return what cannot change without an interruption, by the config key that decides it."""
@@ -20,8 +22,15 @@ def facts(settings: Settings, clusters: Clusters) -> dict[str, str]:
 
 
 async def missing(lifecycles: Collection[Lifecycle]) -> list[str]:
-    """Return a line for each object that the state has and its cluster lacks."""
-    try:
-        return [line for lifecycle in lifecycles for line in await lifecycle.missing()]
-    except ConfigError as error:
-        return [str(error)]
+    """Return a line for each object that the state has and its cluster lacks, and one that says what helps.
+
+    A cluster that does not answer is told of instead.
+    """
+    lost: list[str] = []
+    problems: list[str] = []
+    for lifecycle in lifecycles:
+        try:
+            lost += await lifecycle.missing()
+        except ConfigError as error:
+            problems.append(str(error))
+    return [*problems, *lost, *([_REMEDY] if lost else [])]

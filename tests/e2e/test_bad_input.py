@@ -165,7 +165,8 @@ def test_platform_kyma_needs_its_modules(project: Project) -> None:
     stack = project.stack("modules", platform="kyma")
     assert problems(stack.preview) == {
         "target.kubeconfig": f"cluster {TARGET} has no Kyma API Gateway module; add it, or set platform to istio",
-        "clients.client.kubeconfig": f"cluster {CLIENT} has no Kyma Istio module; add it, or set platform to istio",
+        "clients.client.kubeconfig": f"cluster {CLIENT} has no Kyma Istio module (no Istio kyma-system/default); add "
+        "it, or set platform to istio",
     }
 
 

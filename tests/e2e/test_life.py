@@ -47,7 +47,7 @@ CHANGES: dict[str, dict[str, Any]] = {
             "second": {"domain": "second.target.test", "clients": ["client2"]},
             "third": {
                 "domain": "third.target.test",
-                "service": {"namespace": "default", "name": "kubernetes", "port": 443},
+                "service": {"namespace": "default", "name": "life", "port": 443},
                 "clients": [],
             },
         },
@@ -150,12 +150,14 @@ class Life:
 @pytest.fixture(scope="module")
 def life(lab: Lab, project: Project) -> Iterator[Life]:
     stack = project.stack("life", **BASE)
+    lab.kubectl("target", "create", "service", "clusterip", "life", "--tcp=443")
     before = {cluster: lab.objects(cluster) for cluster in CLUSTERS}
     uid = ("get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}")
     uids = {cluster: lab.kubectl(cluster, *uid) for cluster in CLUSTERS}
     stack.up()
     yield Life(project, lab, stack, before, uids)
     stack.destroy()
+    lab.kubectl("target", "delete", "service", "life")
 
 
 @pytest.mark.parametrize("name", CHANGES)

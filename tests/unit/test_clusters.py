@@ -21,7 +21,10 @@ from tests.unit.pki import issue
 
 GATEWAYS = "/apis/networking.istio.io/v1/gateways"
 ISTIO_CONFIG = "/api/v1/namespaces/istio-system/configmaps/istio"
+ISTIO_KIND = "/apis/operator.kyma-project.io/v1alpha2"
+ISTIO_CR = f"{ISTIO_KIND}/namespaces/kyma-system/istios/default"
 ORDERS = "/api/v1/namespaces/shop/services/orders"
+ORDERS_PODS = "/api/v1/namespaces/shop/pods?labelSelector=app%3Dorders"
 PARTNER = issue("partner")
 SECRET = "s3cr3t"  # noqa: S105 - what no message may hold
 
@@ -220,30 +223,23 @@ def test_one_cluster_is_not_two(check: Check) -> None:
     assert line == "clients.caller.kubeconfig: cluster is that of target, too; each needs a cluster of its own"
 
 
-@pytest.mark.parametrize(
-    ("groups", "lines"),
-    [
-        (
-            ["networking.istio.io"],
-            [
-                "target.kubeconfig: cluster has no Kyma API Gateway module; add it, or set platform to istio",
-                "clients.caller.kubeconfig: cluster has no Kyma Istio module; add it, or set platform to istio",
-            ],
-        ),
-        (["networking.istio.io", "operator.kyma-project.io", "gateway.kyma-project.io"], []),
-    ],
-)
-def test_kyma_needs_its_modules_but_no_egress_gateway_beforehand(
-    check: Check, groups: list[str], lines: list[str]
-) -> None:
-    answers = {"/apis": {"groups": [{"name": name} for name in groups]}}
-    clients = whole("uid-2", **answers)
-    del clients[EGRESS]
-    clusters_of_kyma = (whole("uid-1", **answers), clients)
-    if lines:
-        assert problems(check, *clusters_of_kyma, platform="kyma") == lines
-    else:
-        assert check(*clusters_of_kyma, platform="kyma").target
+def test_kyma_needs_its_modules_but_no_egress_gateway_beforehand(check: Check) -> None:
+    names = ["networking.istio.io", "operator.kyma-project.io", "gateway.kyma-project.io"]
+    groups = {"/apis": {"groups": [{"name": name} for name in names]}}
+    module = {
+        ISTIO_KIND: {"resources": [{"kind": "Istio", "name": "istios", "namespaced": True}]},
+        ISTIO_CR: {"metadata": {}},
+    }
+    target, client = whole("uid-1", **groups), whole("uid-2", **groups, **module)
+    del client[EGRESS]
+    assert check(target, client, platform="kyma").target
+    lacks = "clients.caller.kubeconfig: cluster has no Kyma Istio module (no Istio kyma-system/default); add it, or "
+    for missing in (ISTIO_CR, ISTIO_KIND):
+        del client[missing]
+        assert problems(check, whole("uid-1"), client, platform="kyma") == [
+            "target.kubeconfig: cluster has no Kyma API Gateway module; add it, or set platform to istio",
+            lacks + "set platform to istio",
+        ], "the API Gateway module has the same API group"
 
 
 def test_clusters_tell_what_they_offer(check: Check) -> None:
@@ -380,23 +376,89 @@ def test_dns_name_that_the_gateway_tells_is_accepted(check: Check, mode: str) ->
     assert check_partner(check, {}, "dns:partner.example").target, "another revision has a config of another name"
 
 
-@pytest.mark.parametrize(
-    ("service", "line"),
-    [
-        ({"spec": {"ports": [{"port": 80}, {"port": 8080}]}}, None),
-        (Answer(b"{}", 404), "hosts.orders.service: cluster has no Service shop/orders"),
-        (
-            {"spec": {"ports": [{"port": 80}, {"port": 443}]}},
-            "hosts.orders.service.port: cluster has no such port in Service shop/orders; it has 80, 443",
-        ),
-        ({"spec": {}}, "hosts.orders.service.port: cluster has no such port in Service shop/orders; it has none"),
-    ],
-    ids=["there", "no-service", "other-ports", "no-ports"],
+def service(*ports: int, **spec: Any) -> dict[str, Any]:
+    """The Service of the orders."""
+    return {"spec": {"selector": {"app": "orders"}, "ports": [{"port": port} for port in ports]} | spec}
+
+
+def pods(*containers: tuple[str, ...], **metadata: Any) -> dict[str, Any]:
+    """Pods of the orders, each with these containers; those of which the name begins with + start before others."""
+    return {
+        "items": [
+            {
+                "metadata": {"name": f"orders-{number}", **metadata},
+                "spec": {
+                    "containers": [{"name": name} for name in names if not name.startswith("+")],
+                    "initContainers": [{"name": name[1:]} for name in names if name.startswith("+")],
+                },
+            }
+            for number, names in enumerate(containers)
+        ]
+    }
+
+
+OVER = pods(("app",)) | {"items": [{**pods(("app",))["items"][0], "status": {"phase": "Succeeded"}}]}
+NO_SIDECAR = (
+    "hosts.orders.service: cluster has no sidecars in Pods behind Service shop/orders: {}; label their namespace for "
+    "injection, and restart them"
 )
-def test_service_that_exists_has_to_have_the_port(check: Check, service: Any, line: str | None) -> None:
+
+
+@pytest.mark.parametrize(
+    ("found", "selected", "lines"),
+    [
+        (service(80, 8080), {"items": []}, []),
+        (service(8080), pods(("app", "istio-proxy"), ("app", "+istio-proxy")), []),
+        (service(8080), OVER, []),
+        (service(8080), pods(("app",), deletionTimestamp="2026-11-24T00:00:00Z"), []),
+        (service(8080), pods(("app", "istio-proxy"), ("app", "+istio-init")), [NO_SIDECAR.format("orders-1")]),
+        (
+            service(8080),
+            pods(*[("app",)] * 5),
+            [NO_SIDECAR.format("orders-0, orders-1, orders-2 and others")],
+        ),
+        (Answer(b"{}", 404), {}, ["hosts.orders.service: cluster has no Service shop/orders"]),
+        (
+            service(8080, selector=None),
+            {},
+            ["hosts.orders.service: cluster has no Pods behind Service shop/orders, which has no selector"],
+        ),
+        (
+            {"spec": {"type": "ExternalName"}},
+            {},
+            [
+                "hosts.orders.service: cluster leads outside by Service shop/orders, which has the type ExternalName",
+                "hosts.orders.service.port: cluster has no such port in Service shop/orders; it has none",
+            ],
+        ),
+        (
+            service(80, 443),
+            pods(("app",)),
+            [
+                NO_SIDECAR.format("orders-0"),
+                "hosts.orders.service.port: cluster has no such port in Service shop/orders; it has 80, 443",
+            ],
+        ),
+    ],
+    ids=[
+        "no-pods",
+        "sidecars",
+        "job-is-done",
+        "goes-away",
+        "one-without",
+        "many-without",
+        "no-service",
+        "no-selector",
+        "external-name",
+        "both",
+    ],
+)
+def test_service_that_exists_has_to_have_the_port_and_pods_of_the_mesh(
+    check: Check, found: Any, selected: Any, lines: list[str]
+) -> None:
     orders = {"domain": "orders.example.com", "service": {"namespace": "shop", "name": "orders", "port": 8080}}
-    target = whole("uid-1", **{ORDERS: service})
-    if line:
-        assert problems(check, target, whole("uid-2"), hosts={"orders": orders}) == [line]
+    target = whole("uid-1", **{ORDERS: found, ORDERS_PODS: selected})
+    if lines:
+        assert problems(check, target, whole("uid-2"), hosts={"orders": orders}) == lines
     else:
         assert check(target, whole("uid-2"), hosts={"orders": orders}).target

@@ -2,7 +2,7 @@
 
 import asyncio
 import runpy
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +45,17 @@ def stack(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> Stack:
     def run(**config: Any) -> Recorder:
         texts = engine_config({"platform": "istio", "namespace": "mtls"} | config)
         outputs: dict[str, Any] = {}
+        programs: list[Callable[[], Awaitable[None]]] = []
         monkeypatch.setattr(pulumi.runtime, "get_config_env", lambda: texts)
         monkeypatch.setattr(pulumi.runtime, "is_config_secret", lambda _: True)
         monkeypatch.setattr(pulumi, "export", outputs.__setitem__)
-        monkeypatch.setattr(pulumi, "run", lambda _: None)
+        monkeypatch.setattr(pulumi, "run", programs.append)
         monkeypatch.setattr(clusters, "check", reached)
+        monkeypatch.setattr(placement, "missing", nothing)
 
-        def program() -> dict[str, Any]:
+        async def program() -> dict[str, Any]:
             runpy.run_path(str(PROGRAM), run_name="__main__")
+            await programs[0]()
             return outputs
 
         return deploy(program)
@@ -60,8 +63,14 @@ def stack(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> Stack:
     return run
 
 
-def reached(settings: Settings) -> Clusters:
+async def nothing(_: object) -> list[str]:
+    """What is missing."""
+    return []
+
+
+def reached(settings: Settings, owner: str | None = "owner-hex") -> Clusters:
     """Every cluster of the settings, as if it had answered."""
+    assert owner == "owner-hex", "without its mark, the stack takes its own objects for those of another"
     offers = {"target": TARGET_OFFER} if settings.target else {}
     return Clusters(
         fake_cluster(kube_system("uid-target")) if settings.target else None,
@@ -338,5 +347,8 @@ def test_what_every_cluster_lacks_is_missing() -> None:
         return asyncio.run(placement.missing(lifecycles))
 
     assert missing(Losing(), Losing()) == []
-    assert missing(Losing("no Secret"), Losing("no Gateway")) == ["no Secret", "no Gateway"]
-    assert missing(Losing("no Secret"), Losing(error="no answer")) == ["no answer"]
+    *lost, remedy = missing(Losing("no Secret"), Losing("no Gateway"))
+    assert lost == ["no Secret", "no Gateway"]
+    assert remedy.startswith("`pulumi up --refresh` makes anew")
+    assert missing(Losing(error="no answer"), Losing()) == ["no answer"], "no refresh makes a cluster answer"
+    assert missing(Losing(error="no answer"), Losing("no Secret")) == ["no answer", "no Secret", remedy]

@@ -1,12 +1,13 @@
 """Where the Kyma gateway may go, by what the target cluster already has."""
 
+import json
 from typing import Any
 
 import pytest
 
 from clusters import gateway_site
 from clusters.gateway_hooks import API_GATEWAY
-from clusters.gateway_site import GatewaySite
+from clusters.offer import GatewaySite
 from components.lifecycle import OWNER
 from settings import ConfigError
 from tests.unit.config import read
@@ -15,11 +16,13 @@ from tests.unit.fakes import fake_cluster
 GATEWAY = "/apis/networking.istio.io/v1/namespaces/kyma-system/gateways/kyma-gateway"
 API_RULES = "/apis/gateway.kyma-project.io/v2/apirules"
 VIRTUAL_SERVICES = "/apis/networking.istio.io/v1/virtualservices"
+RULE_OF_ROUTE = "apirule.gateway.kyma-project.io/v1beta1"
 SHOOT = "/api/v1/namespaces/kube-system/configmaps/shoot-info"
 KYMA_SYSTEM = "/api/v1/namespaces/kyma-system"
 
+OURS = "0a1b"
 NOBODYS: dict[str, Any] = {"metadata": {}}
-A_STACKS: dict[str, Any] = {"metadata": {"labels": {OWNER: "0a1b"}}}
+A_STACKS: dict[str, Any] = {"metadata": {"labels": {OWNER: OURS}}}
 MODULES: dict[str, Any] = {"metadata": {"labels": {"kyma-project.io/module": "api-gateway"}}}
 ENABLED = {"metadata": {}, "spec": {"enableKymaGateway": True}}
 CART = {"metadata": {"namespace": "shop", "name": "cart"}, "spec": {"gateway": "kyma-system/kyma-gateway"}}
@@ -30,10 +33,11 @@ HEALTHZ = {
 TAKING_OVER = {"gatewayDomain": "kyma.example.com", "gatewayTakeOver": "true"}
 
 
-def find(found: dict[str, Any], address: str = "", **config: Any) -> GatewaySite | None:
+def find(found: dict[str, Any], address: str = "", owner: str | None = OURS, **config: Any) -> GatewaySite | None:
     """Look at a cluster that has nothing but what was `found`, and Gardener's extensions."""
     groups = {"/apis": {"groups": [{"name": "cert.gardener.cloud"}, {"name": "dns.gardener.cloud"}]}}
-    return gateway_site.find(read(**({"gatewayMode": "selfSigned"} | config)), fake_cluster(groups | found), address)
+    settings = read(**({"gatewayMode": "selfSigned"} | config))
+    return gateway_site.find(settings, fake_cluster(groups | found), address, owner)
 
 
 def test_without_a_gateway_nothing_is_looked_for() -> None:
@@ -83,7 +87,7 @@ def test_a_domain_comes_from_the_config_the_shoot_or_the_address() -> None:
         (
             {API_GATEWAY: ENABLED, API_RULES: {"items": [CART]}, VIRTUAL_SERVICES: {"items": []}},
             {"gatewayDomain": "kyma.example.com", "gatewayTakeOver": "true"},
-            "gatewayTakeOver: cluster https://target uses kyma-system/kyma-gateway in apirules shop/cart",
+            "gatewayTakeOver: cluster https://target uses kyma-system/kyma-gateway in APIRule shop/cart",
         ),
         (
             {API_GATEWAY: A_STACKS, GATEWAY: A_STACKS, SHOOT: {"data": {"domain": "shoot.example.com"}}},
@@ -96,6 +100,67 @@ def test_what_is_in_the_way_is_told(found: dict[str, Any], config: dict[str, str
     with pytest.raises(ConfigError) as caught:
         find(found, **config)
     assert str(caught.value).startswith(f"kyma-mtls:{message}")
+
+
+def user(kind: str, name: str, labels: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
+    """A cluster whose operator makes the default gateway, which this refers to."""
+    item = {"metadata": {"namespace": "shop", "name": name, "labels": labels or {}}, "spec": spec}
+    return {API_GATEWAY: ENABLED, {"rule": API_RULES, "route": VIRTUAL_SERVICES}[kind]: {"items": [item]}}
+
+
+def made_as_v1beta1(gateway: str) -> dict[str, Any]:
+    """An APIRule as a module that cannot convert its gateway gives it."""
+    found = user("rule", "cart")
+    written = json.dumps({"gateway": gateway, "host": "cart"})
+    found[API_RULES]["items"][0]["metadata"]["annotations"] = {
+        "gateway.kyma-project.io/original-version": "v1beta1",
+        "gateway.kyma-project.io/v1beta1-spec": written,
+    }
+    return found
+
+
+@pytest.mark.parametrize(
+    ("found", "users"),
+    [
+        (made_as_v1beta1("kyma-gateway.kyma-system.svc.cluster.local"), "APIRule shop/cart"),
+        (made_as_v1beta1("kyma-system/kyma-gateway"), "APIRule shop/cart"),
+        (made_as_v1beta1("other-gateway.kyma-system.svc.cluster.local"), ""),
+        (user("rule", "cart", gateway="kyma-system/kyma-gateway"), "APIRule shop/cart"),
+        (user("route", "cart", gateways=["mesh", "kyma-system/kyma-gateway"]), "VirtualService shop/cart"),
+        (user("route", "cart", gateways=["kyma-gateway.kyma-system.svc.cluster.local"]), "VirtualService shop/cart"),
+        (user("route", "cart", gateways=["kyma-gateway.kyma-system"]), "VirtualService shop/cart"),
+        (user("route", "cart", gateways=["kyma-gateway", "shop/kyma-gateway", "./kyma-gateway"]), ""),
+        (user("route", "cart", {RULE_OF_ROUTE: "cart.shop"}, gateways=["kyma-system/kyma-gateway"]), ""),
+    ],
+    ids=[
+        "v1beta1-service-name",
+        "v1beta1",
+        "v1beta1-other",
+        "v2",
+        "route",
+        "service-name",
+        "short-service-name",
+        "other-namespace",
+        "named-by-its-rule",
+    ],
+)
+def test_users_of_the_default_gateway_are_found_by_all_its_names(found: dict[str, Any], users: str) -> None:
+    if not users:
+        assert find(found, **TAKING_OVER)
+        return
+    with pytest.raises(ConfigError) as caught:
+        find(found, **TAKING_OVER)
+    assert f"uses kyma-system/kyma-gateway in {users}; move them first" in str(caught.value)
+
+
+@pytest.mark.parametrize("owner", ["other", None])
+def test_gateway_that_another_stack_took_over_is_not_to_have(owner: str | None) -> None:
+    with pytest.raises(ConfigError) as caught:
+        find({API_GATEWAY: A_STACKS}, owner=owner, **TAKING_OVER)
+    assert str(caught.value) == (
+        "kyma-mtls:gatewayTakeOver: cluster https://target has its default gateway taken over by another stack "
+        "already; set this to false, or there first"
+    )
 
 
 def test_missing_namespaces_are_made_and_kept_by_the_stack_that_made_them() -> None:
