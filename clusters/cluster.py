@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import urllib3
 from kubernetes import client, config
 
-from clusters import kubeconfig
+from clusters import exec_plugin, kubeconfig
 from settings import PROJECT, ClusterAccess, ConfigError
 
 _TIMEOUT_SECONDS = 10
@@ -139,8 +139,11 @@ def connect(access: ClusterAccess) -> Cluster:
     settings = client.Configuration()
     settings.retries = False
     try:
-        config.load_kube_config_from_dict(content, None, settings, persist_config=False)
-        _trim_token(settings)
+        plugin = exec_plugin.find(access, content)
+        named = content["users"][0]["name"]
+        usable = content | {"users": [{"name": named, "user": plugin.user()}]} if plugin else content
+        config.load_kube_config_from_dict(usable, None, settings, persist_config=False)
+        _keep_token(settings, plugin)
         cluster = Cluster(access, client.ApiClient(settings), json.dumps(content, sort_keys=True))
         _ = cluster.uid  # whether it answers shows here
     except ConfigError:
@@ -150,13 +153,15 @@ def connect(access: ClusterAccess) -> Cluster:
     return cluster
 
 
-def _trim_token(settings: client.Configuration) -> None:
-    """Use tokens without the newline that files end with, as kubectl does."""
+def _keep_token(settings: client.Configuration, plugin: exec_plugin.ExecPlugin | None) -> None:
+    """Use tokens without the newline that files end with, as kubectl does, and ask a plugin anew when they end."""
     load = settings.refresh_api_key_hook
 
     def refresh(configuration: client.Configuration) -> None:
         if load:
             load(configuration)
+        if token := plugin and plugin.token():
+            configuration.api_key["BearerToken"] = f"Bearer {token}"
         configuration.api_key = {name: token.strip() for name, token in configuration.api_key.items()}
 
     settings.refresh_api_key_hook = refresh  # type: ignore[assignment]

@@ -80,11 +80,16 @@ class Answer:
 
 
 @contextmanager
-def api_server(answers: Mapping[str, Any]) -> Iterator[str]:
-    """Serve JSON or Answers by path, 404 elsewhere, on loopback; give the URL."""
+def api_server(answers: Mapping[str, Any], heard: list[str | None] | None = None) -> Iterator[str]:
+    """Serve JSON or Answers by path, 404 elsewhere, on loopback; give the URL.
+
+    heard: gets the credential of each request
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if heard is not None:
+                heard.append(self.headers["Authorization"])
             found = answers.get(self.path, Answer(b'{"kind": "Status"}', 404))
             answer = found if isinstance(found, Answer) else Answer(json.dumps(found).encode())
             self.send_response(answer.status)
