@@ -112,7 +112,7 @@ def test_failures_of_gardener_fail_up_with_its_message(lab: Lab, project: Projec
         )
         busy = rf'Error: DNS name "\*\.{re.escape(domain)}" already busy for entry "issuers/{holder}"'
         assert re.search(rf"DNSEntry failing/kyma-gateway is not ready after \d+ s: {busy}", said), said
-        ingress = lab.kubectl("target", "get", "secrets", "-A", "--field-selector=metadata.name=ingress-tls-cert")
+        ingress = lab.kubectl("target", "-n", "failing", "get", "secret", "ingress-tls-cert", "--ignore-not-found")
         assert ingress == "", "nothing goes out that was not issued"
         lab.kubectl("target", "-n", "issuers", "delete", "dnsentry", holder)
         deployed.up(gatewayIssuer=ISSUER)
