@@ -3,6 +3,7 @@
 Everything bears a label with the stack's mark, so that the next run removes what a killed one left.
 """
 
+import json
 import secrets
 import threading
 import time
@@ -270,8 +271,14 @@ def _forbidden_is_skipped(where: str) -> Iterator[None]:
     except ApiException as error:
         if error.status != HTTPStatus.FORBIDDEN:
             raise
-        said = (error.body or "").partition('"message":"')[2].partition('","')[0]
-        raise Skipped(f"the {where} refuses what the attack needs: {said or error.reason}") from None
+        raise Skipped(f"the {where} refuses what the attack needs: {_message(error)}") from None
+
+
+def _message(error: ApiException) -> str:
+    try:
+        return str(json.loads(error.body or "")["message"])
+    except (ValueError, TypeError, LookupError):
+        return str(error.reason)
 
 
 def _waiting(pod: Any) -> str:

@@ -93,7 +93,7 @@ def execute(api: ApiClient, namespace: str, pod: str, container: str, *command: 
         except websocket.WebSocketException as error:
             raise Failed(f"the connection to Pod {namespace}/{pod} broke: {error}") from None
         except ApiException as error:
-            if "403 Forbidden" in str(error.reason):
+            if error.status == HTTPStatus.FORBIDDEN or "403 Forbidden" in str(error.reason):
                 raise Skipped(f"the cluster does not let commands run in Pod {namespace}/{pod}") from None
             raise
 

@@ -2,12 +2,13 @@
 
 from functools import partial
 
+from components.demo import HTTPBIN
 from verification import pods
 from verification.checks import Check, Failed
 from verification.client_cluster import CURL
 from verification.stack import DeployedStack, called
 
-HTTPBIN = {"app": "httpbin"}
+SERVER = {"app": HTTPBIN}
 PROMISE = "the demo's Pods have a sidecar"
 
 
@@ -21,7 +22,7 @@ def check(stack: DeployedStack, path: str, group: str, host: str = "", client: s
 def pods_have_a_sidecar(stack: DeployedStack, path: str) -> str:
     """List the demo's Pods that are ready."""
     camp = stack.camps[path]
-    ready = pods.ready(camp.api, camp.home, HTTPBIN if path == "target" else CURL)
+    ready = pods.ready(camp.api, camp.home, SERVER if path == "target" else CURL)
     if not ready:
         raise Failed(f"no Pod of the demo is ready in namespace {camp.home}")
     bare = [pod.metadata.name for pod in ready if not pods.has_sidecar(pod)]

@@ -191,9 +191,9 @@ def test_what_a_killed_run_left_is_removed_by_the_next_of_the_same_stack(api: Fa
 @pytest.mark.parametrize("kind", ["Namespace", "Pod", "virtualservices"])
 def test_lack_of_rights_is_a_reason_and_no_failure(api: FakeApi, kind: str) -> None:
     error = ApiException(403, "Forbidden")
-    error.body = '{"kind":"Status","message":"user a cannot create it","reason":"Forbidden"}'
+    error.body = '{"kind":"Status","message":"user \\"a\\" cannot create it","reason":"Forbidden"}'
     api.refused[kind] = error
-    with pytest.raises(Skipped, match="the target cluster refuses what the attack needs: user a cannot create it"):
+    with pytest.raises(Skipped, match='the target cluster refuses what the attack needs: user "a" cannot create it'):
         camp_of().deployed(ROUTE).__enter__()
 
 

@@ -50,7 +50,7 @@ from verification.checks import Check, Failed, Skipped
 from verification.client_cluster import ClientCluster
 from verification.issuing import foreign_credential
 from verification.outputs import EGRESS_GATEWAY, Outputs, Place
-from verification.pods import Executed
+from verification.pods import Executed, execute
 from verification.probes import NO_SAFE_METHOD, Probe, probe, refused_probe
 from verification.report import Report
 from verification.runner import Outcome, Verdict
@@ -816,6 +816,15 @@ def test_a_command_in_a_pod_ends_with_a_code_or_as_a_failure(
     else:
         with pytest.raises(Failed, match=expected):
             cluster.curl("http://httpbin.example.com")
+
+
+def test_a_command_that_is_forbidden_is_a_reason_and_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ApiException(0, "Handshake status 403 Forbidden -+-+- {'kind': 'Status'}")
+
+    monkeypatch.setattr("verification.pods.stream", refuse)
+    with pytest.raises(Skipped, match="the cluster does not let commands run in Pod mtls/curl-1"):
+        execute(ApiClient(), "mtls", "curl-1", "curl", "curl")
 
 
 # One HTTPS request, to a real server that demands a certificate

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from kubernetes.client import CoreV1Api
 
+from components.demo import HTTPBIN, HTTPBIN_PORT
 from verification.answers import Answer
 from verification.attacks.workload import QUICKLY
 from verification.camp import Camp
@@ -27,7 +28,6 @@ TEAPOT = 418
 
 _DOOR = "another namespace's Gateway does not publish it"
 _TAKE_OVER = "another namespace's VirtualService does not take it over"
-_DEMO = ("httpbin", 8000)
 _LIVE_SECONDS = 20
 
 
@@ -137,8 +137,9 @@ def _virtual_service(name: str, hosts: list[str], gateways: list[str], http: lis
 
 def _destination(stack: DeployedStack, host: str, camp: Camp) -> dict[str, Any]:
     service = stack.settings.hosts[host].service
-    name, namespace, port = (service.name, service.namespace, service.port) if service else (_DEMO[0], camp.home, 8000)
-    return {"host": f"{name}.{namespace}.svc.cluster.local", "port": {"number": port}}
+    place = Place(service.namespace, service.name) if service else Place(camp.home, HTTPBIN)
+    port = service.port if service else HTTPBIN_PORT
+    return {"host": f"{place.name}.{place.namespace}.svc.cluster.local", "port": {"number": port}}
 
 
 def _ingress(stack: DeployedStack) -> Place:

@@ -6,8 +6,9 @@ from typing import Any
 
 from kubernetes.client import CoreV1Api
 
+from components.demo import HTTPBIN
 from settings import Platform
-from verification import pods, sidecars
+from verification import pods
 from verification.answers import Answer
 from verification.checks import CREATES, Check, Failed, Skipped, skipped
 from verification.clients import CURL_NOT_CONNECTED
@@ -73,7 +74,7 @@ def _judge(done: Executed, where: str) -> str:
 def _addresses(stack: DeployedStack, host: str) -> list[str]:
     """Return where a host's workload listens: its Service, and its Pods."""
     camp, served = stack.camps["target"], stack.settings.hosts[host].service
-    place = Place(served.namespace, served.name) if served else Place(camp.home, sidecars.HTTPBIN["app"])
+    place = Place(served.namespace, served.name) if served else Place(camp.home, HTTPBIN)
     service: Any = CoreV1Api(camp.api).read_namespaced_service(
         place.name, place.namespace, _request_timeout=REQUEST_SECONDS
     )
