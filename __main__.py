@@ -1,5 +1,6 @@
 """The stack: hosts behind mutual TLS in one cluster, and clients that call them through their egress gateways."""
 
+import signal
 import sys
 from collections.abc import Collection, Mapping
 
@@ -18,6 +19,8 @@ from settings import ConfigError, Settings
 
 # The exit code by which a program tells the engine that its error has been shown.
 _USER_WAS_TOLD = 32
+# The engine interrupts a program that still waits for something when an `up` fails: that is no news to the user.
+signal.signal(signal.SIGINT, lambda *_: sys.exit(_USER_WAS_TOLD))
 
 
 async def main() -> None:
