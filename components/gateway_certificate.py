@@ -38,7 +38,8 @@ class GardenerArgs:
     gardener: who asks
     issuer: name of an Issuer, or NAMESPACE/NAME for one in this cluster; empty for the cluster's default
     key_algorithm: ECDSA-P256, ECDSA-P384, RSA-2048, RSA-3072 or RSA-4096
-    validity_hours: asked of the issuer, which may choose otherwise; 1440 or more
+    validity_hours: asked of the issuer, which may choose otherwise: 1440 or more; 0 asks for nothing, since an ACME
+        issuer refuses whoever does
     renew_before_hours: how long before its end Gardener renews a certificate
     """
 
@@ -137,8 +138,9 @@ class _Gardener:
         namespace, _, name = self._args.issuer.rpartition("/")
         issuer = {"name": name} | ({"namespace": namespace} if namespace else {})
         # Any other way to write a duration is rewritten to this one by Gardener, and its owner would change.
+        validity = {"duration": f"{self._args.validity_hours}h0m0s"} if self._args.validity_hours else {}
         return {
-            "duration": f"{self._args.validity_hours}h0m0s",
+            **validity,
             "renewBefore": f"{self._args.renew_before_hours}h0m0s",
             "privateKey": {"algorithm": algorithm, "size": int(size.removeprefix("P"))},
             **({"issuerRef": issuer} if name else {}),

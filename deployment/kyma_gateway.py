@@ -62,5 +62,5 @@ def _certificate(wanted: GatewaySettings, authority: AuthorityArgs, gardener: Ga
         case GatewayMode.SELF_SIGNED:
             return replace(authority, key_algorithm=wanted.key_algorithm)
         case _:
-            hours = (authority.validity_hours, authority.early_renewal_hours)
+            hours = (wanted.validity_days * 24, authority.early_renewal_hours)
             return GardenerArgs(gardener, wanted.issuer, wanted.key_algorithm, *hours)

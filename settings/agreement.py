@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 Problems = Iterator[tuple[str, str]]
 
-_SHORTEST_GARDENER_DAYS = 60
-
 
 def conflicts(settings: Settings, refused: frozenset[Entry]) -> Problems:
     """Tell what cannot be true at once. `refused` was wrong by itself, and is missing for that reason."""
@@ -111,8 +109,11 @@ def _days(settings: Settings) -> Problems:
             "caValidityDays",
             f"not more than {both}: no certificate outlives its CA, and every `pulumi up` would renew",
         )
-    if settings.gateway.mode == GatewayMode.GARDENER and validity < _SHORTEST_GARDENER_DAYS:
-        yield "validityDays", f"less than {_SHORTEST_GARDENER_DAYS}, the least that Gardener issues certificates for"
+    if 0 < settings.gateway.validity_days <= settings.renew_before_days:
+        yield (
+            "gatewayValidityDays",
+            f"not more than renewBeforeDays ({settings.renew_before_days}), which Gardener refuses",
+        )
 
 
 def _generations(settings: Settings) -> Problems:

@@ -30,6 +30,7 @@ CIPHER_PROFILES = {
     ),
 }
 
+_SHORTEST_GARDENER_DAYS = 60
 _GATEWAY_DOMAIN_LENGTH = 253 - len("apiserver.")
 # Known to Envoy (its BoringSSL), yet without forward secrecy or authenticated encryption.
 _WEAK_CIPHER = re.compile(r"(ECDHE-(ECDSA|RSA)-)?(AES(128|256)-(SHA|SHA256|GCM-SHA256|GCM-SHA384)|DES-CBC3-SHA)")
@@ -78,6 +79,12 @@ def _issuer(value: str) -> str:
     return value
 
 
+def _gardener_days(value: int) -> int:
+    if value and value < _SHORTEST_GARDENER_DAYS:
+        raise ValueError(f"less than {_SHORTEST_GARDENER_DAYS}, the least that Gardener issues certificates for")
+    return value
+
+
 class GatewaySettings(Section):
     """The Kyma gateway: one field for each config key, there in camelCase and beginning with `gateway`."""
 
@@ -123,7 +130,14 @@ class GatewaySettings(Section):
     issuer: Annotated[str, AfterValidator(_issuer)] = Field(
         default="",
         description="Asks this issuer for the certificates, NAME or NAMESPACE/NAME; empty for the cluster's default. "
-        "validityDays (60 or more) and renewBeforeDays are asked of it; mode gardener",
+        "renewBeforeDays is asked of it; mode gardener",
+    )
+    validity_days: Annotated[int, AfterValidator(_gardener_days)] = Field(
+        default=0,
+        le=36500,
+        json_schema_extra={"minimum": 0},
+        description="Asks the issuer for certificates that are valid for so many days, 60 or more; 0 leaves that to "
+        "it, as an ACME issuer demands; mode gardener",
     )
     wait_minutes: Annotated[int, Field(ge=1, le=60)] = Field(
         default=5,
@@ -196,5 +210,6 @@ _MODES_OF = {
     "key": (GatewayMode.OWN,),
     "key_algorithm": (GatewayMode.SELF_SIGNED, GatewayMode.GARDENER),
     "issuer": (GatewayMode.GARDENER,),
+    "validity_days": (GatewayMode.GARDENER,),
     "wait_minutes": (GatewayMode.GARDENER,),
 }

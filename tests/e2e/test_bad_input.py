@@ -171,7 +171,7 @@ def test_platform_kyma_needs_its_modules(project: Project) -> None:
 
 
 def test_gateway_mode_gardener_needs_gardener(project: Project) -> None:
-    stack = project.stack("no-gardener", gatewayMode="gardener", validityDays="90")
+    stack = project.stack("no-gardener", gatewayMode="gardener")
     assert problems(stack.preview) == {
         "target.kubeconfig": f"cluster {TARGET} has no Gardener certificate management; set gatewayMode to another one"
     }

@@ -54,7 +54,12 @@ def expect_documents_table(lab: Lab, gateway: dict[str, Any]) -> None:
 
 def test_gardener_issues_and_renews_the_certificates(lab: Lab, project: Project, gardener: x509.Certificate) -> None:
     before = lab.objects("target")
-    config: dict[str, Any] = {"namespace": "gardener", "gatewayMode": "gardener", "validityDays": "90", **TAKING_OVER}
+    config: dict[str, Any] = {
+        "namespace": "gardener",
+        "gatewayMode": "gardener",
+        "gatewayValidityDays": "90",
+        **TAKING_OVER,
+    }
     with project.deployment("gardener", **config) as deployed:
         with attended(lab):
             deployed.up()
@@ -104,7 +109,7 @@ def test_failures_of_gardener_fail_up_with_its_message(lab: Lab, project: Projec
         "gatewayDomain": domain,
         "gatewayWaitMinutes": "1",
     }
-    config |= {"gatewayIssuer": "issuers/none", "validityDays": "90"}
+    config |= {"gatewayIssuer": "issuers/none", "gatewayValidityDays": "90"}
     with project.deployment("failing", **config) as deployed:
         said = refusal(deployed.up)
         assert re.search(r"Certificate istio-system/kyma-tls-cert-failing is not ready after .*Error: .*none", said), (

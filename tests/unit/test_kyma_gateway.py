@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pulumi
@@ -256,6 +257,11 @@ def test_what_gardener_issued_is_propagated_without_its_key(gateway: Gateway) ->
         "global.domainName": "kyma.example.com",
         "global.ingress.domainName": "kyma.example.com",
     }
+
+
+def test_issuer_is_asked_for_no_duration_unless_one_is_set(gateway: Gateway) -> None:
+    asked = gateway(replace(GARDENER, validity_hours=0)).one("Certificate", "gateway-certificate")
+    assert "duration" not in asked["spec"], "an ACME issuer refuses it"
 
 
 def test_gardener_makes_dns_entries(gateway: Gateway) -> None:
