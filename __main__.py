@@ -7,7 +7,7 @@ import pulumi_kubernetes as k8s
 import pulumi_random as random
 
 import clusters
-from clusters import gateway_hooks, gateway_site
+from clusters import gateway_hooks, gateway_site, rights
 from components.certificates import AuthorityArgs, Certificates
 from components.lifecycle import Lifecycle
 from components.placement import Placement
@@ -23,6 +23,7 @@ try:
     found = clusters.check(settings)
     ingress = found.offers["target"].gateway if found.target else None
     site = gateway_site.find(settings, found.target, ingress.address) if found.target and ingress else None
+    rights.check(settings, found, site)
 except ConfigError as error:
     pulumi.log.error(f"stack {pulumi.get_stack()} cannot be planned:\n{error}")
     sys.exit(_USER_WAS_TOLD)

@@ -11,7 +11,8 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 import clusters
-from clusters import Clusters
+from clusters import Clusters, rights
+from clusters.gateway_hooks import API_GATEWAY
 from components.lifecycle import OWNER, RESOURCE, Lifecycle
 from deployment import placement
 from deployment.identities import identities
@@ -34,6 +35,8 @@ A_PARTNER = {"certificateAuthority": ACME.pem, "identity": "spiffe://acme.exampl
 TARGET = {"kubeconfig": "target.yaml"}
 CALLER = {"kubeconfig": "client.yaml"}
 ANOTHER = {"kubeconfig": "another.yaml"}
+GARDENER = {"/apis": {"groups": [{"name": "cert.gardener.cloud"}, {"name": "dns.gardener.cloud"}]}}
+KYMA = {API_GATEWAY: {"metadata": {}, "spec": {"enableKymaGateway": True}}}
 
 Stack = Callable[..., Recorder]
 
@@ -64,7 +67,7 @@ def reached(settings: Settings) -> Clusters:
     """Every cluster of the settings, as if it had answered."""
     offers = {"target": TARGET_OFFER} if settings.target else {}
     return Clusters(
-        fake_cluster(kube_system("uid-target")) if settings.target else None,
+        fake_cluster(kube_system("uid-target") | GARDENER | KYMA) if settings.target else None,
         {name: fake_cluster(kube_system(f"uid-{name}"), f"clients.{name}") for name in settings.own_clients},
         offers | {f"clients.{name}": CLIENT_OFFER for name in settings.own_clients},
     )
@@ -320,3 +323,57 @@ def test_what_every_cluster_lacks_is_missing() -> None:
     assert missing(Losing(), Losing()) == []
     assert missing(Losing("no Secret"), Losing("no Gateway")) == ["no Secret", "no Gateway"]
     assert missing(Losing("no Secret"), Losing(error="no answer")) == ["no answer"]
+
+
+CALLS_OUT = {**CALLER, "callers": ["logistics/dispatcher"], "networkPolicy": "callers"}
+GATEWAY = {
+    "gatewayMode": "selfSigned",
+    "gatewayDomain": "kyma.example.com",
+    "gatewayApiserverProxy": "true",
+    "gatewayLegacyInstaller": "true",
+    "gatewayServiceEntries": "a.example.org",
+}
+TAKE_OVER = GATEWAY | {"platform": "kyma", "gatewayTakeOver": "true"}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"clients": {"a": CALLER}, "hosts": {"httpbin": HTTPBIN}},
+        {"clients": {"a": CALLER}, "hosts": {"httpbin": HTTPBIN}, "platform": "kyma"},
+        {"clients": {"a": CALLS_OUT}, "hosts": {"orders": ORDERS}},
+        {"clients": {"a": {**CALLER, "networkPolicy": "none"}}, "hosts": {"orders": ORDERS}, "platform": "kyma"},
+        {"clients": {"a": CALLER, "b": ANOTHER}, "hosts": {"httpbin": {**HTTPBIN, "clients": ["a"]}}},
+        {"clients": {"a": CALLER}, "hosts": {"httpbin": HTTPBIN}} | GATEWAY,
+        {"clients": {"a": CALLER}, "hosts": {"httpbin": HTTPBIN}} | TAKE_OVER,
+        GATEWAY | {"gatewayMode": "gardener", "validityDays": "90"},
+        TAKE_OVER | {"gatewayMode": "gardener", "validityDays": "90"},
+    ],
+    ids=["demo", "kyma", "callers", "open", "no-host", "gateway", "take-over", "gardener", "gardener-take-over"],
+)
+def test_rights_are_those_for_what_is_made_in_each_cluster(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, config: dict[str, Any]
+) -> None:
+    asked: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(rights, "check", lambda *given: asked.append(given))
+    made = stack(target=TARGET, **config)
+    ((settings, found, site),) = asked
+    for path, cluster in found.all.items():
+        wanted = rights.needed(settings, path, found.offers[path], site)
+        creates = {(each.group, each.resource, each.namespace) for each in wanted if each.verb == "create"}
+        patches = {(each.group, each.resource, each.namespace) for each in wanted if each.verb == "patch"} - creates
+        assert creates == places(made, f"::{path}-{cluster.uid}::", patches=False)
+        assert patches == places(made, f"::{path}-{cluster.uid}::", patches=True)
+
+
+def places(made: Recorder, provider: str, *, patches: bool) -> set[tuple[str, str, str]]:
+    """Group, resource and namespace of what a provider makes, or of what it patches."""
+    found = set()
+    for each in made.resources:
+        if not each.typ.startswith("kubernetes:") or each.resource_id or each.typ.endswith("Patch") != patches:
+            continue
+        if provider in made.requests[f"{each.typ.rpartition(':')[2]} {each.name}"].provider:
+            group = each.inputs["apiVersion"].rpartition("/")[0]
+            plural = f"{each.inputs['kind'].lower()}s".replace("rys", "ries").replace("cys", "cies")
+            found.add((group, plural, each.inputs["metadata"].get("namespace", "")))
+    return found
