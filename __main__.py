@@ -9,7 +9,7 @@ import pulumi_kubernetes as k8s
 import pulumi_random as random
 
 import clusters
-from clusters import Clusters, gateway_hooks
+from clusters import Clusters, gateway_hooks, rights
 from components.certificates import AuthorityArgs, Certificates
 from components.lifecycle import Lifecycle
 from components.placement import Placement
@@ -29,6 +29,7 @@ async def main() -> None:
         settings = Settings.from_config(pulumi.runtime.get_config_env(), pulumi.runtime.is_config_secret)
         owner = random.RandomId("owner", byte_length=8).hex
         found = clusters.check(settings, await owner.future())
+        rights.check(settings, found)
     except ConfigError as error:
         pulumi.log.error(f"stack {pulumi.get_stack()} cannot be planned:\n{error}")
         sys.exit(_USER_WAS_TOLD)

@@ -57,6 +57,10 @@ class Cluster:
         """Merge a change into what is at this path; return the result, None if there is nothing."""
         return self._request("PATCH", path, {"Content-Type": "application/merge-patch+json"}, change)
 
+    def create(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Post an object to this path; return the answer, None if nothing is there."""
+        return self._request("POST", path, {"Content-Type": "application/json"}, body)
+
     def delete(self, path: str, uid: str) -> Any:
         """Delete the object at this path if it has this uid."""
         return self._request("DELETE", path, {"Content-Type": "application/json"}, {"preconditions": {"uid": uid}})
@@ -119,7 +123,7 @@ class Cluster:
             raise self.problem("cannot be asked: its token has characters that no HTTP header may have") from None
         if response.status == HTTPStatus.NOT_FOUND:
             return None
-        if response.status != HTTPStatus.OK:
+        if response.status not in (HTTPStatus.OK, HTTPStatus.CREATED):
             raise self.problem(f"refuses {method} {path}: {response.status} {response.reason}")
         return self._parsed(content, path)
 

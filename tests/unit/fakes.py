@@ -28,6 +28,8 @@ _KINDS = {
 class FakeCluster(Cluster):
     """Has what a test found in it, by path, and nothing else; remembers what it is asked, and told to change.
 
+    Its user has all rights but those that are `denied`.
+
     What is found in a list is given one after the other, the last for ever.
     """
 
@@ -35,6 +37,8 @@ class FakeCluster(Cluster):
     asked: list[str] = field(default_factory=list)
     patched: list[tuple[str, Any]] = field(default_factory=list)
     deleted: list[tuple[str, str]] = field(default_factory=list)
+    denied: list[dict[str, str]] = field(default_factory=list)
+    reviewed: list[dict[str, str]] = field(default_factory=list)
 
     def read(self, path: str, accept: str = "application/json") -> Any:  # noqa: ARG002 - a cluster's signature
         self.asked.append(path)
@@ -44,6 +48,14 @@ class FakeCluster(Cluster):
         if isinstance(found, list):
             return found.pop(0) if len(found) > 1 else found[0]
         return found
+
+    def create(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Review a right: of what is denied, each entry has some of its attributes."""
+        assert path.endswith("selfsubjectaccessreviews"), path
+        right = body["spec"]["resourceAttributes"]
+        self.reviewed.append(right)
+        is_denied = any(entry.items() <= right.items() for entry in self.denied)
+        return {"status": {"allowed": not is_denied and not (self.denied and right["verb"] == "*")}}
 
     def patch(self, path: str, change: Mapping[str, Any]) -> Any:
         self.patched.append((path, change))

@@ -3,6 +3,7 @@
 import asyncio
 import runpy
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 import clusters
-from clusters import Clusters
+from clusters import Clusters, gateway_site, rights
+from clusters.gateway_hooks import API_GATEWAY
+from clusters.offer import Offer
 from components.lifecycle import OWNER, RESOURCE, Lifecycle
 from deployment import placement
 from deployment.identities import identities
@@ -34,6 +37,8 @@ A_PARTNER = {"certificateAuthority": ACME.pem, "identity": "spiffe://acme.exampl
 TARGET = {"kubeconfig": "target.yaml"}
 CALLER = {"kubeconfig": "client.yaml"}
 ANOTHER = {"kubeconfig": "another.yaml"}
+GARDENER = {"/apis": {"groups": [{"name": "cert.gardener.cloud"}, {"name": "dns.gardener.cloud"}]}}
+KYMA = {API_GATEWAY: {"metadata": {}, "spec": {"enableKymaGateway": True}}}
 
 Stack = Callable[..., Recorder]
 
@@ -71,9 +76,12 @@ async def nothing(_: object) -> list[str]:
 def reached(settings: Settings, owner: str | None = "owner-hex") -> Clusters:
     """Every cluster of the settings, as if it had answered."""
     assert owner == "owner-hex", "without its mark, the stack takes its own objects for those of another"
-    offers = {"target": TARGET_OFFER} if settings.target else {}
+    target = fake_cluster(kube_system("uid-target") | GARDENER | KYMA) if settings.target else None
+    offers: dict[str, Offer] = {}
+    if target:
+        offers["target"] = replace(TARGET_OFFER, site=gateway_site.find(settings, target, "192.0.2.7", owner))
     return Clusters(
-        fake_cluster(kube_system("uid-target")) if settings.target else None,
+        target,
         {name: fake_cluster(kube_system(f"uid-{name}"), f"clients.{name}") for name in settings.own_clients},
         offers | {f"clients.{name}": CLIENT_OFFER for name in settings.own_clients},
     )
@@ -352,3 +360,57 @@ def test_what_every_cluster_lacks_is_missing() -> None:
     assert remedy.startswith("`pulumi up --refresh` makes anew")
     assert missing(Losing(error="no answer"), Losing()) == ["no answer"], "no refresh makes a cluster answer"
     assert missing(Losing(error="no answer"), Losing("no Secret")) == ["no answer", "no Secret", remedy]
+
+
+CALLS_OUT = {**CALLER, "callers": ["logistics/dispatcher"], "networkPolicy": "callers"}
+GATEWAY = {
+    "gatewayMode": "selfSigned",
+    "gatewayDomain": "kyma.example.com",
+    "gatewayApiserverProxy": "true",
+    "gatewayLegacyInstaller": "true",
+    "gatewayServiceEntries": "a.example.org",
+}
+TAKE_OVER = GATEWAY | {"platform": "kyma", "gatewayTakeOver": "true"}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"clients": {"a": CALLER}, "hosts": {"httpbin": HTTPBIN}},
+        {"clients": {"a": CALLER}, "hosts": {"httpbin": HTTPBIN}, "platform": "kyma"},
+        {"clients": {"a": CALLS_OUT}, "hosts": {"orders": ORDERS}},
+        {"clients": {"a": {**CALLER, "networkPolicy": "none"}}, "hosts": {"orders": ORDERS}, "platform": "kyma"},
+        {"clients": {"a": CALLER, "b": ANOTHER}, "hosts": {"httpbin": {**HTTPBIN, "clients": ["a"]}}},
+        {"clients": {"a": CALLER}, "hosts": {"httpbin": HTTPBIN}} | GATEWAY,
+        {"clients": {"a": CALLER}, "hosts": {"httpbin": HTTPBIN}} | TAKE_OVER,
+        GATEWAY | {"gatewayMode": "gardener"},
+        TAKE_OVER | {"gatewayMode": "gardener"},
+    ],
+    ids=["demo", "kyma", "callers", "open", "no-host", "gateway", "take-over", "gardener", "gardener-take-over"],
+)
+def test_rights_are_those_for_what_is_made_in_each_cluster(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, config: dict[str, Any]
+) -> None:
+    asked: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(rights, "check", lambda *given: asked.append(given))
+    made = stack(target=TARGET, **config)
+    ((settings, found),) = asked
+    for path, cluster in found.all.items():
+        wanted = rights.needed(settings, path, found.offers[path])
+        creates = {(each.group, each.resource, each.namespace) for each in wanted if each.verb == "create"}
+        patches = {(each.group, each.resource, each.namespace) for each in wanted if each.verb == "patch"} - creates
+        assert creates == places(made, f"::{path}-{cluster.uid}::", patches=False)
+        assert patches == places(made, f"::{path}-{cluster.uid}::", patches=True)
+
+
+def places(made: Recorder, provider: str, *, patches: bool) -> set[tuple[str, str, str]]:
+    """Group, resource and namespace of what a provider makes, or of what it patches."""
+    found = set()
+    for each in made.resources:
+        if not each.typ.startswith("kubernetes:") or each.resource_id or each.typ.endswith("Patch") != patches:
+            continue
+        if provider in made.requests[f"{each.typ.rpartition(':')[2]} {each.name}"].provider:
+            group = each.inputs["apiVersion"].rpartition("/")[0]
+            plural = f"{each.inputs['kind'].lower()}s".replace("rys", "ries").replace("cys", "cies")
+            found.add((group, plural, each.inputs["metadata"].get("namespace", "")))
+    return found

@@ -1,0 +1,127 @@
+"""Users with few rights: with too few, nothing is touched; with those that rbac/ grants, a stack lives and goes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.e2e.conftest import ROOT, Lab, Project, refusal
+
+CLUSTERS = ("target", "client")  # as the files of rbac/ are called
+NAMESPACE = "rights-users"
+
+
+def service_account(lab: Lab, cluster: str, name: str, file: Path) -> str:
+    """Make a ServiceAccount; return the path of a kubeconfig with its token."""
+    lab.apply(cluster, {**_named("v1", "ServiceAccount", name), "metadata": {"name": name, "namespace": NAMESPACE}})
+    token = lab.kubectl(cluster, "-n", NAMESPACE, "create", "token", name).strip()
+    content = yaml.safe_load(Path(lab.kubeconfig(cluster)).read_text())
+    content["users"][0]["user"] = {"token": token}
+    file.write_text(yaml.safe_dump(content))
+    return str(file)
+
+
+def _named(api_version: str, kind: str, name: str) -> dict[str, Any]:
+    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}}
+
+
+def bound(role: str, account: str) -> list[dict[str, Any]]:
+    """The manifests for a role as a user applies them, with a ServiceAccount in the place of the group."""
+    documents = list(yaml.safe_load_all((ROOT / f"rbac/{role}.yaml").read_text()))
+    for document in documents:
+        if "subjects" in document:
+            document["subjects"] = [{"kind": "ServiceAccount", "namespace": NAMESPACE, "name": account}]
+    return documents
+
+
+@pytest.fixture(scope="module")
+def users(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[str, str]]]:
+    """Kubeconfigs of each cluster: of a user who may only look (`view`), and of one with the rights of rbac/ (`least`).
+
+    The first has what the checks look at, and nothing else.
+    """
+    directory = tmp_path_factory.mktemp("users")
+    looking = {"get", "list", "watch"}
+    found: dict[str, dict[str, str]] = {"view": {}, "least": {}}
+    made = []
+    for cluster in CLUSTERS:
+        lab.apply(cluster, _named("v1", "Namespace", NAMESPACE))
+        for account, kubeconfigs in found.items():
+            kubeconfigs[cluster] = service_account(lab, cluster, account, directory / f"{account}-{cluster}")
+            documents = bound(cluster, account)
+            for document in documents:
+                name = f"rights-{account}"
+                document["metadata"]["name"] = name
+                document.get("roleRef", {})["name"] = name
+                for rule in document.get("rules", ()) if account == "view" else ():
+                    rule["verbs"] = [verb for verb in rule["verbs"] if verb in looking]
+            lab.apply(cluster, *documents)
+            made.append((cluster, documents))
+    yield found
+    for cluster, documents in made:
+        lab.kubectl(cluster, "delete", "--wait=false", "-f", "-", stdin=yaml.safe_dump_all(documents))
+    for cluster in CLUSTERS:
+        lab.kubectl(cluster, "delete", "namespace", NAMESPACE, "--wait=false")
+
+
+def config(kubeconfigs: dict[str, str]) -> dict[str, Any]:
+    return {
+        "target": {"kubeconfig": kubeconfigs["target"]},
+        "clients": {"client": {"kubeconfig": kubeconfigs["client"]}},
+        "namespace": "rights",
+    }
+
+
+def test_user_who_may_only_look_gets_a_preview_and_makes_nothing(
+    lab: Lab, project: Project, users: dict[str, dict[str, str]]
+) -> None:
+    with project.deployment("rights-view", **config(users["view"])) as deployed:
+        previewed = deployed.stack.preview()
+        for cluster, path in (("target", "target"), ("client", "clients.client")):
+            server = yaml.safe_load(Path(lab.kubeconfig(cluster)).read_text())["clusters"][0]["cluster"]["server"]
+            line = f"kyma-mtls:{path}.kubeconfig: cluster {server} does not let this user: create, patch, delete "
+            assert (previewed.stdout + previewed.stderr).count(line) == 1, previewed.stdout
+        said = refusal(deployed.stack.up)
+        assert "clients.client.kubeconfig: cluster" in said.partition("cannot be planned")[2], said
+        assert "Traceback" not in said, said
+        for cluster in CLUSTERS:
+            namespaces = lab.kubectl(cluster, "get", "namespaces", "-o", "name").split()
+            assert "namespace/rights" not in namespaces, "the first object of the stack"
+            secrets = lab.kubectl(cluster, "-n", "istio-system", "get", "secrets", "-o", "name")
+            assert "-rights" not in secrets, cluster
+
+
+def test_least_rights_are_enough_for_the_life_of_a_stack(
+    lab: Lab, project: Project, users: dict[str, dict[str, str]]
+) -> None:
+    with project.deployment("rights-least", **config(users["least"])) as deployed:
+        previewed = deployed.stack.preview()
+        assert "does not let" not in previewed.stdout + previewed.stderr
+        deployed.up()
+        assert deployed.outputs["clients"]["client"]["namespace"] == "rights"
+        assert set(deployed.stack.preview(expect_no_changes=True).change_summary) == {"same"}
+    for cluster in CLUSTERS:
+        gone = lab.kubectl(cluster, "get", "namespace", "rights", check=False)
+        assert gone == "", "destroyed by the same user"
+
+
+def test_failing_exec_plugin_is_told_by_its_own_error(lab: Lab, project: Project, tmp_path: Path) -> None:
+    login = tmp_path / "login"
+    login.write_text("#!/bin/sh\necho 'the session has expired: log in' >&2\nexit 1\n")
+    login.chmod(0o700)
+    content = yaml.safe_load(Path(lab.kubeconfig("client")).read_text())
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": str(login), "interactiveMode": "Never"}
+    content["users"][0]["user"] = {"exec": plugin}
+    file = tmp_path / "kubeconfig"
+    file.write_text(yaml.safe_dump(content))
+    stack = project.stack("rights-plugin", clients={"client": {"kubeconfig": str(file)}})
+    said = refusal(stack.preview)
+    failed = f"kyma-mtls:clients.client.kubeconfig: exec plugin {login} failed: the session has expired: log in"
+    assert failed in said, said
+    assert "401" not in said, said
+    token = yaml.safe_load(Path(lab.kubeconfig("client")).read_text())["users"][0]["user"]["token"]
+    answer = f'{{"apiVersion": "{plugin["apiVersion"]}", "kind": "ExecCredential", "status": {{"token": "{token}"}}}}'
+    login.write_text(f"#!/bin/sh\necho '{answer}'\n")
+    stack.preview()
