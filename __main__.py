@@ -1,7 +1,8 @@
 """The stack: hosts behind mutual TLS in one cluster, and clients that call them through their egress gateways."""
 
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -18,6 +19,8 @@ from settings import ConfigError, Settings
 
 # The exit code by which a program tells the engine that its error has been shown.
 _USER_WAS_TOLD = 32
+# The engine interrupts a program that still waits for something when an `up` fails: that is no news to the user.
+signal.signal(signal.SIGINT, lambda *_: sys.exit(_USER_WAS_TOLD))
 
 
 async def main() -> None:
@@ -56,7 +59,7 @@ def deploy(settings: Settings, found: Clusters, owner: pulumi.Output[str], lifec
         for path, cluster in found.all.items()
     }
 
-    def options(path: str, key: str = "namespace", *, vacated: bool = False) -> pulumi.ResourceOptions:
+    def options(path: str, key: str = "namespace", *, vacated: Collection[str] = ()) -> pulumi.ResourceOptions:
         """Return options that deploy into the cluster of this config path, under the rule for the life of objects."""
         rule = lifecycles[path].options(key, vacated=vacated)
         return pulumi.ResourceOptions.merge(rule, pulumi.ResourceOptions(provider=providers[path]))
@@ -77,12 +80,12 @@ def deploy(settings: Settings, found: Clusters, owner: pulumi.Output[str], lifec
         serving, served = target.deploy(settings, namespace, certificates, who, offer, opts)
         hosts |= served
         pulumi.export("target", target.output(serving, offer.gateway))
-        hooks = gateway_hooks.register(found.target)
+        given_back = gateway_hooks.register(found.target)
         if site := offer.site:
             key = "gatewayTakeOver" if settings.gateway.take_over else "namespace"
-            opts = options("target", key, vacated=site.operator)
+            opts = options("target", key, vacated=site.occupied)
             deployed = kyma_gateway.deploy(
-                settings.gateway, site, offer.gateway, serving, authority, owner, hooks, opts
+                settings.gateway, site, offer.gateway, serving, authority, owner, found.target, given_back, opts
             )
             pulumi.export("gateway", deployed)
     opts_of_clients = {name: options(f"clients.{name}") for name in found.clients}

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import urllib3
 from kubernetes import client, config
 
-from clusters import kubeconfig
+from clusters import exec_plugin, kubeconfig
 from settings import PROJECT, ClusterAccess, ConfigError
 
 _TIMEOUT_SECONDS = 10
@@ -56,6 +56,10 @@ class Cluster:
     def patch(self, path: str, change: Mapping[str, Any]) -> Any:
         """Merge a change into what is at this path; return the result, None if there is nothing."""
         return self._request("PATCH", path, {"Content-Type": "application/merge-patch+json"}, change)
+
+    def delete(self, path: str, uid: str) -> Any:
+        """Delete the object at this path if it has this uid."""
+        return self._request("DELETE", path, {"Content-Type": "application/json"}, {"preconditions": {"uid": uid}})
 
     def metadata(self, api_version: str, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
         """Return the metadata of an object; None if the cluster has no such object, or no such kind."""
@@ -135,8 +139,11 @@ def connect(access: ClusterAccess) -> Cluster:
     settings = client.Configuration()
     settings.retries = False
     try:
-        config.load_kube_config_from_dict(content, None, settings, persist_config=False)
-        _trim_token(settings)
+        plugin = exec_plugin.find(access, content)
+        named = content["users"][0]["name"]
+        usable = content | {"users": [{"name": named, "user": plugin.user()}]} if plugin else content
+        config.load_kube_config_from_dict(usable, None, settings, persist_config=False)
+        _keep_token(settings, plugin)
         cluster = Cluster(access, client.ApiClient(settings), json.dumps(content, sort_keys=True))
         _ = cluster.uid  # whether it answers shows here
     except ConfigError:
@@ -146,13 +153,15 @@ def connect(access: ClusterAccess) -> Cluster:
     return cluster
 
 
-def _trim_token(settings: client.Configuration) -> None:
-    """Use tokens without the newline that files end with, as kubectl does."""
+def _keep_token(settings: client.Configuration, plugin: exec_plugin.ExecPlugin | None) -> None:
+    """Use tokens without the newline that files end with, as kubectl does, and ask a plugin anew when they end."""
     load = settings.refresh_api_key_hook
 
     def refresh(configuration: client.Configuration) -> None:
         if load:
             load(configuration)
+        if token := plugin and plugin.token():
+            configuration.api_key["BearerToken"] = f"Bearer {token}"
         configuration.api_key = {name: token.strip() for name, token in configuration.api_key.items()}
 
     settings.refresh_api_key_hook = refresh  # type: ignore[assignment]

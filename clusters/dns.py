@@ -41,8 +41,8 @@ def _usual(cluster: Cluster) -> list[dict[str, Any]]:
     usual = cluster.read(f"{_KUBE_SYSTEM}/kube-dns")
     if not usual:
         labelled = cluster.items(f"{_KUBE_SYSTEM}?labelSelector=k8s-app%3Dkube-dns")
-        if labelled:
-            return sorted(labelled, key=lambda service: str(service["metadata"]["name"]))
+        if answering := [service for service in labelled if _ports(service)]:  # others are for metrics
+            return sorted(answering, key=lambda service: str(service["metadata"]["name"]))
         usual = cluster.read(_OPENSHIFT)
     return [usual] if usual else []
 
@@ -51,7 +51,7 @@ def _service(cluster: Cluster, service: Mapping[str, Any], key: str) -> Iterator
     """Yield a Service's own addresses, and its Pods: a policy is asked before or after one becomes the other."""
     metadata, spec = service["metadata"], service["spec"]
     called = f"Service {metadata['namespace']}/{metadata['name']}"
-    ports = [port for port in spec.get("ports", []) if port["port"] == _PORT]
+    ports = _ports(service)
     if not ports:
         raise cluster.problem(f"has no port {_PORT} in {called}", key)
     if not spec.get("selector"):
@@ -76,6 +76,10 @@ def _node_local(daemon_set: Mapping[str, Any]) -> Destination:
     addresses = dict.fromkeys(address for value in listed for address in value.split(",") if _is_address(address))
     labels = spec["selector"].get("matchLabels") or spec["template"]["metadata"]["labels"]
     return Destination(_ANY_PORTS, tuple(map(_block, addresses)), Pods("kube-system", labels))
+
+
+def _ports(service: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [port for port in service["spec"].get("ports", []) if port["port"] == _PORT]
 
 
 def _protocol(port: Mapping[str, Any]) -> str:

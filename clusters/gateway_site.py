@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Any
 
+from clusters import vacancy
 from clusters.cluster import Cluster
 from clusters.gateway_hooks import API_GATEWAY
 from clusters.offer import GatewaySite
@@ -33,24 +34,32 @@ def find(settings: Settings, target: Cluster, address: str, owner: str | None) -
         return None
     if wanted.mode == GatewayMode.GARDENER:
         target.check_apis(_CERTIFICATES, _DNS)
+        if not address:
+            raise target.problem("has no address yet that a DNS entry could lead to", "target.ingressGateway")
     domain = wanted.domain or _domain(target, wanted.mode, address)
     if not wanted.take_over:
         default = target.read(_DEFAULT_GATEWAY)
         if default and not _is_a_stacks(default) and f"*.{domain}" in _served(default):
             raise target.problem(f"serves *.{domain} by kyma-system/kyma-gateway already", "gatewayDomain")
+        if domain and default and _is_a_stacks(default) and domain == _operators_domain(target):
+            raise target.problem(
+                f"serves *.{domain} by kyma-system/kyma-gateway once it is given back", "gatewayDomain"
+            )
         return GatewaySite(domain)
     operator = settings.platform == Platform.KYMA and _has_to_give_up(target, owner)
     needed = ("kyma-system", *(("kyma-installer",) if wanted.legacy_installer else ()))
     found = {name: target.read(f"/api/v1/namespaces/{name}") for name in needed}
-    return GatewaySite(domain, tuple(name for name, it in found.items() if not it or _is_a_stacks(it)), operator)
+    namespaces = tuple(name for name, it in found.items() if not it or _is_a_stacks(it))
+    if not operator:
+        return GatewaySite(domain, namespaces)
+    return GatewaySite(domain, namespaces, operator, vacancy.occupied(target), vacancy.leftover(target))
 
 
 def _domain(target: Cluster, mode: GatewayMode, address: str) -> str:
     if mode == GatewayMode.GARDENER:
-        shoot = target.read("/api/v1/namespaces/kube-system/configmaps/shoot-info") or {}
-        if not shoot.get("data", {}).get("domain"):
-            raise target.problem("has no domain in ConfigMap kube-system/shoot-info; set one", "gatewayDomain")
-        return str(shoot["data"]["domain"])
+        if domain := _shoots_domain(target):
+            return domain
+        raise target.problem("has no domain in ConfigMap kube-system/shoot-info; set one", "gatewayDomain")
     try:
         ip_address(address)
     except ValueError:
@@ -58,6 +67,16 @@ def _domain(target: Cluster, mode: GatewayMode, address: str) -> str:
             f"reaches its ingress gateway by {address or 'no address'}; set a domain", "gatewayDomain"
         ) from None
     return ""
+
+
+def _shoots_domain(target: Cluster) -> str:
+    shoot = target.read("/api/v1/namespaces/kube-system/configmaps/shoot-info") or {}
+    return str((shoot.get("data") or {}).get("domain", ""))
+
+
+def _operators_domain(target: Cluster) -> str:
+    """Return the domain of the gateway that Kyma's operator makes; empty if it is not there."""
+    return (_shoots_domain(target) or "local.kyma.dev") if target.read(API_GATEWAY) else ""
 
 
 def _has_to_give_up(target: Cluster, owner: str | None) -> bool:

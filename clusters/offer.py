@@ -76,11 +76,15 @@ class GatewaySite:
     domain: configured, or that of the Gardener shoot; empty if it is to be derived from the ingress gateway's address
     namespaces: of those that a take-over needs, the ones that the stack makes, or made before
     operator: whether Kyma's operator has to give up its gateway to the stack, or did before
+    occupied: what the operator gives up for that, each KIND NAMESPACE/NAME
+    leftover: uid of a Secret that is left behind then
     """
 
     domain: str
     namespaces: tuple[str, ...] = ()
     operator: bool = False
+    occupied: tuple[str, ...] = ()
+    leftover: str = ""
 
 
 @dataclass(frozen=True)

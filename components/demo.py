@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 import pulumi
 
+from components import judges
 from components.kubernetes import workload
+from components.readiness import Ready
 
 HTTPBIN = "httpbin"
 HTTPBIN_PORT = 8000
@@ -23,15 +25,17 @@ class DemoServer(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("kyma-mtls:index:DemoServer", name, None, opts)
-        workload(
+        children = pulumi.ResourceOptions(parent=self)
+        deployment = workload(
             name,
             HTTPBIN,
             namespace,
             {"image": image, "ports": [{"container_port": 8080}]},
             {"name": "http", "port": HTTPBIN_PORT, "target_port": 8080},
             {"networking.kyma-project.io/from-ingressgateway": "allowed", **_revision(injection)},
-            pulumi.ResourceOptions(parent=self),
+            children,
         )
+        Ready(name, deployment, judges.deployment, children)
         self.register_outputs({})
 
 
@@ -47,15 +51,17 @@ class DemoCaller(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("kyma-mtls:index:DemoCaller", name, None, opts)
-        workload(
+        children = pulumi.ResourceOptions(parent=self)
+        deployment = workload(
             name,
             CURL,
             namespace,
             {"image": image, "command": ["/bin/sleep", "infinity"]},
             {"name": "https", "port": 443},
             {"networking.kyma-project.io/to-egressgateway": "allowed", **_revision(injection)},
-            pulumi.ResourceOptions(parent=self),
+            children,
         )
+        Ready(name, deployment, judges.deployment, children)
         self.register_outputs({})
 
 

@@ -11,10 +11,12 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from clusters.offer import Destination, GatewayOffer
+from components import judges
 from components.authorization import Identities
 from components.certificates import Credential
 from components.demo import CURL, DemoCaller
 from components.kubernetes import beside, credential_secret, injected_namespace, istio
+from components.readiness import Ready
 from settings.clusters import EGRESS_GATEWAY
 
 
@@ -102,7 +104,7 @@ class EgressClient(pulumi.ComponentResource):
 
     def _enable_egress_gateway(self) -> None:
         # Kyma owns the Istio CR, and deleting it uninstalls Istio: only this field of it is ours.
-        k8s.apiextensions.CustomResourcePatch(
+        enabled = k8s.apiextensions.CustomResourcePatch(
             f"{self._name}-istio",
             api_version="operator.kyma-project.io/v1alpha2",
             kind="Istio",
@@ -110,6 +112,7 @@ class EgressClient(pulumi.ComponentResource):
             spec={"components": {"egressGateway": {"enabled": True}}},
             opts=self._opts,
         )
+        Ready(f"{self._name}-istio", enabled, judges.egress_gateway, self._opts)
 
     def _access_log(self) -> None:
         gateway = self._args.gateway

@@ -1,4 +1,4 @@
-"""What Gardener's extensions for certificates and DNS are asked for, each waited for until it is Ready."""
+"""What Gardener's extensions for certificates and DNS are asked for, each waited for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,9 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-_READY = {"pulumi.com/waitFor": "jsonpath={.status.state}=Ready"}
+from components import judges
+from components.readiness import Judge, Ready
+
 _TTL_SECONDS = 600
 
 
@@ -15,12 +17,10 @@ _TTL_SECONDS = 600
 class Gardener:
     """Asks for certificates and DNS entries.
 
-    wait_minutes: for each to be Ready; then `pulumi up` fails
-    hooks: of each, to tell what Gardener has to say of a failure
+    wait_minutes: for each to be ready; then `pulumi up` fails
     """
 
     wait_minutes: int
-    hooks: pulumi.ResourceHookBinding
 
     def certificate(
         self,
@@ -28,9 +28,10 @@ class Gardener:
         metadata: dict[str, Any],
         spec: pulumi.Input[Mapping[str, object]],
         opts: pulumi.ResourceOptions,
-    ) -> k8s.apiextensions.CustomResource:
-        """A Certificate, which Gardener puts into a Secret and renews."""
-        return self._ask(resource, "cert.gardener.cloud/v1alpha1", "Certificate", metadata, spec, opts)
+    ) -> Ready:
+        """Ask for a Certificate, which Gardener puts into a Secret and renews; return what comes when it is ready."""
+        api_version = "cert.gardener.cloud/v1alpha1"
+        return self._ask(resource, api_version, "Certificate", metadata, spec, judges.certificate, opts)
 
     def dns_entry(
         self,
@@ -40,14 +41,15 @@ class Gardener:
         addresses: pulumi.Input[Sequence[str]],
         ip_stack: pulumi.Input[str],
         opts: pulumi.ResourceOptions,
-    ) -> k8s.apiextensions.CustomResource:
-        """A DNSEntry by which a host leads to a load balancer's IP addresses or host names.
+    ) -> Ready:
+        """Ask for a DNSEntry by which a host leads to a load balancer's IP addresses or host names.
 
         ip_stack: ipv4, ipv6 or dual-stack; where a host name becomes records for addresses, it says of which kind
         """
         spec = {"dnsName": host, "ttl": _TTL_SECONDS, "targets": addresses}
-        classed = _annotated(metadata, {"dns.gardener.cloud/class": "garden", "dns.gardener.cloud/ip-stack": ip_stack})
-        return self._ask(resource, "dns.gardener.cloud/v1alpha1", "DNSEntry", classed, spec, opts)
+        annotations = {"dns.gardener.cloud/class": "garden", "dns.gardener.cloud/ip-stack": ip_stack}
+        classed = {**metadata, "annotations": {**metadata.get("annotations", {}), **annotations}}
+        return self._ask(resource, "dns.gardener.cloud/v1alpha1", "DNSEntry", classed, spec, judges.dns_entry, opts)
 
     def _ask(
         self,
@@ -56,19 +58,10 @@ class Gardener:
         kind: str,
         metadata: dict[str, Any],
         spec: pulumi.Input[Mapping[str, object]],
+        judge: Judge,
         opts: pulumi.ResourceOptions,
-    ) -> k8s.apiextensions.CustomResource:
-        limit = f"{self.wait_minutes}m"
-        waiting = pulumi.CustomTimeouts(create=limit, update=limit)
-        return k8s.apiextensions.CustomResource(
-            resource,
-            api_version=api_version,
-            kind=kind,
-            metadata=_annotated(metadata, _READY),
-            spec=spec,
-            opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(custom_timeouts=waiting, hooks=self.hooks)),
+    ) -> Ready:
+        asked = k8s.apiextensions.CustomResource(
+            resource, api_version=api_version, kind=kind, metadata=metadata, spec=spec, opts=opts
         )
-
-
-def _annotated(metadata: dict[str, Any], annotations: Mapping[str, pulumi.Input[str]]) -> dict[str, Any]:
-    return {**metadata, "annotations": {**metadata.get("annotations", {}), **annotations}}
+        return Ready(resource, asked, judge, opts, limit=self.wait_minutes * 60)

@@ -119,10 +119,10 @@ class _Gardener:
         spec = pulumi.Output.all(wanted.host, secret.metadata.name).apply(
             lambda known: {**self._terms(), **_named(known[0]), "secretName": known[1]}
         )
-        certificate = self._args.gardener.certificate(resource, wanted.certificate, spec, opts)
-        # Read once the Certificate is Ready: until then, what depends on its ID is unknown.
+        ready = self._args.gardener.certificate(resource, wanted.certificate, spec, opts)
+        # Read once the Certificate is ready: until then, what depends on this ID is unknown.
         written = k8s.core.v1.Secret.get(
-            f"{resource}-written", pulumi.Output.all(secret.id, certificate.id).apply(lambda ids: ids[0]), opts
+            f"{resource}-written", pulumi.Output.all(secret.id, ready.id).apply(lambda ids: ids[0]), opts
         )
 
         def entry(key: str) -> pulumi.Output[str]:

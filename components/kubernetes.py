@@ -18,8 +18,10 @@ _GROUPS = {
     "Telemetry": "telemetry.istio.io",
     "VirtualService": "networking.istio.io",
 }
-# The Deployment is waited for; waiting for the Service's endpoints, too, takes ten seconds more.
+# The Deployment's Pods are waited for; waiting for the Service's endpoints, too, takes ten seconds more.
 _NO_WAIT = {"pulumi.com/skipAwait": "true"}
+# The program waits (Ready), which can tell why; skipAwait would have the provider not wait for a deletion either.
+_IS_THERE = {"pulumi.com/waitFor": "jsonpath={.metadata.uid}"}
 
 
 def injected_namespace(
@@ -94,10 +96,10 @@ def workload(
     port: k8s.core.v1.ServicePortArgsDict,
     pod_labels: Mapping[str, str],
     opts: pulumi.ResourceOptions,
-) -> k8s.core.v1.Service:
-    """A Deployment of one unprivileged container, with its ServiceAccount and Service, all called `name`.
+) -> k8s.apps.v1.Deployment:
+    """Return a Deployment of one unprivileged container; its ServiceAccount and Service are called `name`, too.
 
-    `pod_labels` are added to `app: name`. Gives the Service.
+    `pod_labels` are added to `app: name`. Whoever needs its Pods has to wait for them.
     """
     labels = {"app": name}
     metadata: k8s.meta.v1.ObjectMetaArgsDict = {
@@ -129,19 +131,19 @@ def workload(
             }
         ],
     }
-    k8s.apps.v1.Deployment(
+    k8s.core.v1.Service(
         resource,
-        metadata=metadata,
+        metadata={**metadata, "annotations": _NO_WAIT},
+        spec={"ports": [port], "selector": labels},
+        opts=opts,
+    )
+    return k8s.apps.v1.Deployment(
+        resource,
+        metadata={**metadata, "annotations": _IS_THERE},
         spec={
             "replicas": 1,
             "selector": {"match_labels": labels},
             "template": {"metadata": {"labels": {**labels, **pod_labels}}, "spec": pod},
         },
-        opts=opts,
-    )
-    return k8s.core.v1.Service(
-        resource,
-        metadata={**metadata, "annotations": _NO_WAIT},
-        spec={"ports": [port], "selector": labels},
         opts=opts,
     )

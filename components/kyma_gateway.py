@@ -22,6 +22,7 @@ from components.gateway_certificate import (
 )
 from components.kubernetes import beside, credential_secret, demo_domain, in_base64, ip_stack, istio
 from components.lifecycle import OWNER
+from components.readiness import Judge, Ready
 
 _OVERRIDES = {"installer": "overrides", "kyma-project.io/installation": ""}
 
@@ -33,13 +34,14 @@ class TakeOver:
     namespaces: of kyma-system and kyma-installer, those that the stack makes
     operator: whether Kyma's API Gateway module has to give up its gateway
     owner: the stack's mark, set on what the operator has to give up
-    given_up, given_back: hooks that wait until it has, and that give it back at the end
+    given_up: judges whether it has
+    given_back: hook that gives it back at the end
     """
 
     namespaces: Sequence[str]
     operator: bool
     owner: pulumi.Input[str]
-    given_up: pulumi.ResourceHookBinding
+    given_up: Judge
     given_back: pulumi.ResourceHookBinding
 
 
@@ -127,7 +129,8 @@ class KymaGateway(pulumi.ComponentResource):
             options = pulumi.ResourceOptions(depends_on=[mark], hooks=take_over.given_back)
             force = {"annotations": {"pulumi.com/patchForce": "true"}}
             switch = self._patch_module("operator", force, {"enableKymaGateway": False}, options)
-            self._opts.depends_on, self._opts.hooks = [switch], take_over.given_up
+            given_up = Ready(f"{self._name}-operator", switch, take_over.given_up, self._opts)
+            self._opts.depends_on = [switch, given_up]
 
     def _patch_module(
         self,

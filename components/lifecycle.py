@@ -7,15 +7,19 @@ what is deleted goes by name. Hence, for every object of a stack:
 - it is created only where no such object is, or where the same resource left it behind in an update that was killed;
 - it is deleted before it is replaced, so that no later deletion by name meets the new one;
 - it has to be in its cluster when the program ends, else `pulumi up` would call a deployment whole that is not.
+
+Whoever waits for an object (Ready) asks the cluster that the object is in.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import pulumi
+
+from components.readiness import Reader, Ready
 
 OWNER = "kyma-mtls/owner"
 RESOURCE = "kyma-mtls/resource"
@@ -24,12 +28,8 @@ _AT_ONCE = 8
 _Answer = TypeVar("_Answer")
 
 
-class ClusterReader(Protocol):
+class ClusterReader(Reader, Protocol):
     """What the rule asks of a cluster."""
-
-    @property
-    def host(self) -> str:
-        """The URL of its API server."""
 
     def metadata(self, api_version: str, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
         """Return the metadata of an object; None if there is none."""
@@ -57,15 +57,17 @@ class Lifecycle:
     def __post_init__(self) -> None:
         self._threads = ThreadPoolExecutor(_AT_ONCE)
 
-    def options(self, key: str, *, vacated: bool = False) -> pulumi.ResourceOptions:
+    def options(self, key: str, *, vacated: Collection[str] = ()) -> pulumi.ResourceOptions:
         """Return options for a component, which put every object below it under the rule.
 
         key: of the config, by which other names are chosen
-        vacated: names that somebody else has at preview may be free when the objects are created
+        vacated: objects, each KIND NAMESPACE/NAME, that somebody else has at preview and will have given up by then
         """
-        check = self._hook(key, on_dry_run=not vacated)
+        check = self._hook(key, vacated)
 
         def apply(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
+            if isinstance(args.resource, Ready):
+                return self._waiting(args, args.resource)
             if not _is_object(args):
                 return None
             props: Any = args.props
@@ -104,18 +106,30 @@ class Lifecycle:
             whose = f"it is {resource} of this stack: remove that by one `pulumi up`, and add this by the next"
         else:
             return
-        what = f"cluster {self.cluster.host} has {_called(kind, namespace, name)} already"
+        what = f"cluster {self.cluster.host} has {called(kind, namespace, name)} already"
         raise Foreign(f"kyma-mtls:{key}: {what}, and {whose}")
 
-    def _hook(self, key: str, *, on_dry_run: bool) -> pulumi.ResourceHook:
+    def _hook(self, key: str, vacated: Collection[str]) -> pulumi.ResourceHook:
         async def is_free(args: pulumi.ResourceHookArgs) -> None:
-            await self._aside(self.check, args.new_inputs or {}, key)
+            wanted = args.new_inputs or {}
+            name, namespace = wanted["metadata"].get("name"), wanted["metadata"].get("namespace", "")
+            if not (pulumi.runtime.is_dry_run() and called(wanted["kind"], namespace, name) in vacated):
+                await self._aside(self.check, wanted, key)
 
-        name = f"{self.name}-{key}-has-no-other{'' if on_dry_run else '-later'}"
+        name = f"{self.name}-{key}-has-no-other"
         if name not in self._hooks:
-            options = pulumi.ResourceHookOptions(on_dry_run=on_dry_run)
+            options = pulumi.ResourceHookOptions(on_dry_run=True)
             self._hooks[name] = pulumi.ResourceHook(name, is_free, options)
         return self._hooks[name]
+
+    def _waiting(self, args: pulumi.ResourceTransformationArgs, ready: Ready) -> pulumi.ResourceTransformationResult:
+        async def until_ready(made: pulumi.ResourceHookArgs) -> None:
+            await ready.wait.until_ready(self.cluster, (made.new_inputs or {})["input"], self._aside)
+
+        hook = pulumi.ResourceHook(f"{self.name}-{args.name}", until_ready)
+        hooks = pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook])
+        opts = pulumi.ResourceOptions.merge(args.opts, pulumi.ResourceOptions(hooks=hooks))
+        return pulumi.ResourceTransformationResult(args.props, opts)
 
     async def _missing(self, api_version: str, kind: str, resource: Any) -> str | None:
         known: str | None = await resource.id.future()
@@ -124,7 +138,7 @@ class Lifecycle:
         namespace, _, name = known.rpartition("/")
         if await self._aside(self.cluster.metadata, api_version, kind, namespace, name):
             return None
-        return f"cluster {self.cluster.host} has no {_called(kind, namespace, name)}, which this stack made"
+        return f"cluster {self.cluster.host} has no {called(kind, namespace, name)}, which this stack made"
 
     def _aside(self, ask: Callable[..., _Answer], *args: object) -> Awaitable[_Answer]:
         # The event loop's own threads may all be waiting for the engine, which waits for a hook.
@@ -136,5 +150,6 @@ def _is_object(args: pulumi.ResourceTransformationArgs) -> bool:
     return args.type_.startswith("kubernetes:") and not args.type_.endswith("Patch") and not args.opts.id
 
 
-def _called(kind: str, namespace: str, name: str) -> str:
+def called(kind: str, namespace: str, name: str) -> str:
+    """Return what messages call an object: KIND NAMESPACE/NAME."""
     return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"

@@ -12,10 +12,12 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from clusters.offer import GatewayOffer
+from components import judges
 from components.authorization import Identities, deny_others
 from components.certificates import Credential, joined
 from components.demo import HTTPBIN, HTTPBIN_PORT
 from components.kubernetes import beside, credential_secret, istio
+from components.readiness import Ready
 
 _ANY_PATH = "/*"
 
@@ -128,14 +130,11 @@ class MtlsHost(pulumi.ComponentResource):
     def _api_rule(self) -> None:
         name, namespace, port = self._destination()
         paths = [path if path == _ANY_PATH else path.replace("/*", "/{**}") for path in self._args.paths]
-        k8s.apiextensions.CustomResource(
+        rule = k8s.apiextensions.CustomResource(
             f"{self._name}-route",
             api_version="gateway.kyma-project.io/v2",
             kind="APIRule",
-            metadata={
-                **self._own(self._args.host),
-                "annotations": {"pulumi.com/waitFor": "jsonpath={.status.state}=Ready"},
-            },
+            metadata=self._own(self._args.host),
             spec={
                 "hosts": [self._args.domain],
                 "gateway": self.gateway,
@@ -144,6 +143,7 @@ class MtlsHost(pulumi.ComponentResource):
             },
             opts=self._opts,
         )
+        Ready(f"{self._name}-route", rule, judges.api_rule, self._opts)
 
     def _virtual_service(self) -> None:
         name, namespace, port = self._destination()

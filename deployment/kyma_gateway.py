@@ -5,7 +5,8 @@ from typing import Any
 
 import pulumi
 
-from clusters.gateway_hooks import GatewayHooks
+from clusters import vacancy
+from clusters.cluster import Cluster
 from clusters.offer import GatewayOffer, GatewaySite
 from components.certificates import AuthorityArgs
 from components.gardener import Gardener
@@ -23,17 +24,19 @@ def deploy(
     target: MtlsTarget,
     authority: AuthorityArgs,
     owner: pulumi.Input[str],
-    hooks: GatewayHooks,
+    cluster: Cluster,
+    given_back: pulumi.ResourceHookBinding,
     opts: pulumi.ResourceOptions,
 ) -> dict[str, Any]:
     """Deploy it beside the target's own gateway, and give what the stack says of it."""
-    take_over = TakeOver(site.namespaces, site.operator, owner, hooks.given_up, hooks.given_back)
+    given_up = vacancy.given_up(cluster, site.leftover)
+    take_over = TakeOver(site.namespaces, site.operator, owner, given_up, given_back)
     args = KymaGatewayArgs(
         domain=site.domain,
         ingress=ingress,
         namespace=target.namespace,
         take_over=take_over if wanted.take_over else None,
-        certificate=_certificate(wanted, authority, Gardener(wanted.wait_minutes, hooks.gardener)),
+        certificate=_certificate(wanted, authority, Gardener(wanted.wait_minutes)),
         cipher_suites=wanted.cipher_suites,
         apiserver_proxy=wanted.apiserver_proxy,
         legacy_installer=wanted.legacy_installer,

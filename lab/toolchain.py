@@ -260,8 +260,7 @@ def _build_module(part: Part, go: Path, work: Path, out: Path, log: IO[str]) -> 
 
     for name, origin in part.table.get("embed", {}).items():
         copy(origin, source / name)
-    packages = "./..." if any(source.rglob("*.go")) else "tool"
-    run("build", *GO_FLAGS, f"-ldflags={part.linker_flags}", "-o", f"{out}/", packages)
+    run("build", *GO_FLAGS, f"-ldflags={part.linker_flags}", "-o", f"{out}/", "./...", "tool")
     for name, origin in part.table.get("files", {}).items():
         copy(origin, out / name)
 

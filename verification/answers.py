@@ -54,6 +54,16 @@ class Answer:
         return self.status == HTTPStatus.NOT_FOUND and not self.body and _FROM_UPSTREAM not in self.headers
 
     @property
+    def redirected(self) -> bool:
+        """Whether Envoy sent the client away instead of asking a service."""
+        return self.status == HTTPStatus.MOVED_PERMANENTLY and _FROM_UPSTREAM not in self.headers
+
+    @property
+    def refused(self) -> bool:
+        """Whether a gateway refused the request, by a policy or for want of a route."""
+        return self.denied or self.without_route or self.status == HTTPStatus.MISDIRECTED_REQUEST
+
+    @property
     def without_upstream(self) -> bool:
         """Whether a gateway could not reach whom it should have asked."""
         return self.status in (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT) and (

@@ -64,8 +64,8 @@ def other_hosts_are_refused(gateway: GatewayOutput) -> str:
 def checks(stack: DeployedStack) -> Iterator[Check]:
     """What is tried on the gateway; nothing for a stack without one."""
     if stack.outputs.gateway:
-        for promise, run in _PROMISES.items():
-            yield Check("Kyma gateway", promise, partial(run, stack.outputs.gateway), _LOOK)
+        for promise, (expected, run) in _PROMISES.items():
+            yield Check("Kyma gateway", promise, expected, partial(run, stack.outputs.gateway), _LOOK)
 
 
 def _name(gateway: GatewayOutput) -> str:
@@ -86,8 +86,11 @@ def _handshake(gateway: GatewayOutput, host: str, version: ssl.TLSVersion) -> No
 
 
 _PROMISES = {
-    "the Kyma gateway redirects port 80 to 443": http_is_redirected,
-    "the Kyma gateway proves its domain": certificate_is_for_the_domain,
-    "the Kyma gateway refuses TLS before 1.2": old_tls_is_refused,
-    "the Kyma gateway refuses other hosts": other_hosts_are_refused,
+    "the Kyma gateway redirects port 80 to 443": ("301 to https", http_is_redirected),
+    "the Kyma gateway proves its domain": (
+        "a certificate for *.DOMAIN, by TLS 1.2 and 1.3",
+        certificate_is_for_the_domain,
+    ),
+    "the Kyma gateway refuses TLS before 1.2": ("a TLS alert", old_tls_is_refused),
+    "the Kyma gateway refuses other hosts": ("no certificate of this gateway", other_hosts_are_refused),
 }

@@ -1,7 +1,7 @@
 """What a host of the target promises: whom it admits, and whom and what it refuses."""
 
 import ssl
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from http import HTTPStatus
 
@@ -9,48 +9,73 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from settings import Platform
+from verification import sidecars
 from verification.checks import Check, Failed, skipped
+from verification.issuing import foreign_credential
 from verification.probes import NO_SAFE_METHOD, Probe, probe, refused_probe
 from verification.stack import DeployedStack
-from verification.tls import VERSIONS, ClientCredential, Endpoint, alert_of, foreign_credential
+from verification.tls import VERSIONS, ClientCredential, Endpoint, alert_of
 
-_LOOK = "target cluster: kubectl -n istio-system logs -l istio=ingressgateway; istioctl proxy-config secret"
-_LOOK_POLICY = "target cluster: kubectl -n istio-system get authorizationpolicies; istioctl x authz check"
-_STRANGER = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "verification.invalid")])
+LOOK = "target cluster: kubectl -n istio-system logs -l istio=ingressgateway; istioctl proxy-config secret"
+LOOK_POLICY = "target cluster: kubectl -n istio-system get authorizationpolicies; istioctl x authz check"
+NO_OWN_CLIENT = "it admits no client whose credential the stack has"
+STRANGER = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "verification.invalid")])
+BY_BOTH = f"a TLS alert, by {' and '.join(VERSIONS)}"
 
 
 def checks(stack: DeployedStack, name: str) -> Iterator[Check]:
     """What is tried on one host that the target serves."""
-    group = f"host {name} ({stack.outputs.hosts[name].domain})"
-    yield Check(group, "no client certificate is refused", partial(no_certificate_is_refused, stack, name), _LOOK, name)
-    yield Check(
-        group,
-        "a certificate of another CA is refused",
-        partial(foreign_certificate_is_refused, stack, name),
-        _LOOK,
-        name,
-    )
+    group = group_of(stack, name)
+    run = partial(no_certificate_is_refused, stack, name)
+    yield Check(group, "no client certificate is refused", BY_BOTH, run, LOOK, name)
+    run = partial(foreign_certificate_is_refused, stack, name)
+    yield Check(group, "a certificate of another CA is refused", BY_BOTH, run, LOOK, name)
     asked, admitted = probe(stack.settings.hosts[name]), stack.settings.admitted(name)
     for client in stack.settings.own_clients:
-        promise = f"client {client} is {'admitted' if client in admitted else 'refused'}"
-        run, look = (client_is_admitted, _LOOK) if client in admitted else (client_is_refused, _LOOK_POLICY)
-        if asked:
-            yield Check(group, promise, partial(run, stack, name, client, asked), look, name, client)
-        else:
-            yield skipped(group, promise, NO_SAFE_METHOD, name, client)
+        yield _admission_check(stack, name, client, asked, is_admitted=client in admitted)
     if stack.settings.hosts[name].demo:
         yield _method_check(stack, name, group)
+        yield sidecars.check(stack, "target", group, host=name)
+
+
+def group_of(stack: DeployedStack, host: str) -> str:
+    """Return the heading of a host."""
+    return f"host {host} ({stack.outputs.hosts[host].domain})"
+
+
+def own_admitted(stack: DeployedStack, host: str) -> list[str]:
+    """Return the clients that a host admits and whose credentials the stack has."""
+    return [client for client in stack.settings.admitted(host) if client in stack.settings.own_clients]
+
+
+def trusts_the_stacks_ca(stack: DeployedStack, host: str) -> bool:
+    """Tell whether a host looks at certificates of the stack's CA: if it admits a client of it, or nobody."""
+    return bool(own_admitted(stack, host)) or not stack.settings.admitted(host)
+
+
+def admitted_names(stack: DeployedStack, host: str) -> tuple[x509.Name, list[x509.GeneralName]]:
+    """Subject and alternative names of an admitted client, best of one whose Subject the stack knows."""
+    client = next(iter((*own_admitted(stack, host), *stack.settings.admitted(host))), None)
+    if client is None:
+        return STRANGER, []
+    identity, subject = stack.outputs.clients[client].identity, stack.outputs.clients[client].subject
+    kind, _, name = identity.partition(":")
+    names: list[x509.GeneralName] = [x509.DNSName(name) if kind == "dns" else x509.UniformResourceIdentifier(identity)]
+    try:
+        return x509.Name.from_rfc4514_string(subject) if subject else STRANGER, names
+    except ValueError:
+        raise Failed(f"output clients.{client}.subject: {subject!r} is no Subject") from None
 
 
 def no_certificate_is_refused(stack: DeployedStack, host: str) -> str:
     """TLS 1.2 and 1.3 without a client certificate."""
-    return _refused(stack.endpoint(host), None)
+    return refused_by_tls(stack.endpoint(host), None)
 
 
 def foreign_certificate_is_refused(stack: DeployedStack, host: str) -> str:
     """TLS 1.2 and 1.3 with a certificate that says what an admitted client's does, but that another CA signed."""
-    subject, names = _admitted_names(stack, host)
-    return _refused(stack.endpoint(host), foreign_credential(subject, *names))
+    subject, names = admitted_names(stack, host)
+    return refused_by_tls(stack.endpoint(host), foreign_credential(subject, *names))
 
 
 def client_is_admitted(stack: DeployedStack, host: str, client: str, asked: Probe) -> str:
@@ -61,15 +86,7 @@ def client_is_admitted(stack: DeployedStack, host: str, client: str, asked: Prob
 
 def client_is_refused(stack: DeployedStack, host: str, client: str, asked: Probe) -> str:
     """The credential of a client of the stack that this host does not admit, and a request that others are allowed."""
-    credential = stack.clients[client].credential()
-    try:
-        # By TLS 1.2, in which a refusal is a part of the handshake: no answer can be lost to it.
-        answer = stack.endpoint(host).request(asked.method, asked.path, credential, ssl.TLSVersion.TLSv1_2)
-    except ssl.SSLError as error:
-        return f"alert {alert_of(error)}"
-    if not answer.denied:
-        raise Failed(f"got {answer.said}")
-    return f"{answer.status}"
+    return denied(stack.endpoint(host), asked, stack.clients[client].credential())
 
 
 def method_is_refused(stack: DeployedStack, host: str, client: str, asked: Probe) -> str:
@@ -82,44 +99,51 @@ def method_is_refused(stack: DeployedStack, host: str, client: str, asked: Probe
     return f"{asked.method}: {answer.status}"
 
 
-def _method_check(stack: DeployedStack, name: str, group: str) -> Check:
-    promise = "a method that is not allowed is refused"
-    asked = refused_probe(stack.settings.hosts[name])
-    own = _own(stack, stack.settings.admitted(name))
-    if not asked:
-        return skipped(group, promise, "its route allows every method", name)
-    if not own:
-        return skipped(group, promise, "it admits no client whose credential the stack has", name)
-    return Check(group, promise, partial(method_is_refused, stack, name, own[0], asked), _LOOK_POLICY, name)
-
-
-def _admitted_names(stack: DeployedStack, host: str) -> tuple[x509.Name, list[x509.GeneralName]]:
-    """Subject and alternative names of an admitted client, best of one whose Subject the stack knows."""
-    admitted = stack.settings.admitted(host)
-    client = next(iter((*_own(stack, admitted), *admitted)), None)
-    if client is None:
-        return _STRANGER, []
-    identity, subject = stack.outputs.clients[client].identity, stack.outputs.clients[client].subject
-    kind, _, name = identity.partition(":")
-    names: list[x509.GeneralName] = [x509.DNSName(name) if kind == "dns" else x509.UniformResourceIdentifier(identity)]
+def denied(endpoint: Endpoint, asked: Probe, credential: ClientCredential) -> str:
+    """Ask, and return how the gateway's policy, or TLS, refused it; raise Failed if neither did."""
     try:
-        return x509.Name.from_rfc4514_string(subject) if subject else _STRANGER, names
-    except ValueError:
-        raise Failed(f"output clients.{client}.subject: {subject!r} is no Subject") from None
+        # By TLS 1.2, in which a refusal is a part of the handshake: no answer can be lost to it.
+        answer = endpoint.request(asked.method, asked.path, credential, ssl.TLSVersion.TLSv1_2)
+    except ssl.SSLError as error:
+        return f"alert {alert_of(error)}"
+    if not answer.denied:
+        raise Failed(f"got {answer.said}")
+    return f"{answer.status}"
 
 
-def _own(stack: DeployedStack, clients: Iterable[str]) -> list[str]:
-    return [client for client in clients if client in stack.settings.own_clients]
-
-
-def _refused(endpoint: Endpoint, credential: ClientCredential | None) -> str:
+def refused_by_tls(endpoint: Endpoint, credential: ClientCredential | None, alpn: tuple[str, ...] = ()) -> str:
+    """Return the alerts by which TLS 1.2 and 1.3 refuse a credential; raise Failed unless both do."""
     alerts = []
     for name, version in VERSIONS.items():
         try:
-            alert = endpoint.alert(credential, version)
+            alert = endpoint.alert(credential, version, alpn)
         except OSError as error:
             raise Failed(f"{name}: {error}, which is no refusal by TLS") from None
         if not alert:
             raise Failed(f"{name}: the handshake succeeded")
         alerts.append(f"{name}: {alert}")
     return ", ".join(alerts)
+
+
+def _admission_check(stack: DeployedStack, host: str, client: str, asked: Probe | None, *, is_admitted: bool) -> Check:
+    group = group_of(stack, host)
+    promise = f"client {client} is {'admitted' if is_admitted else 'refused'}"
+    if not asked:
+        return skipped(group, promise, NO_SAFE_METHOD, host, client)
+    if is_admitted:
+        run, expected = partial(client_is_admitted, stack, host, client, asked), asked.expected
+        return Check(group, promise, expected, run, LOOK, host, client)
+    run = partial(client_is_refused, stack, host, client, asked)
+    return Check(group, promise, "403 of the gateway's policy, or a TLS alert", run, LOOK_POLICY, host, client)
+
+
+def _method_check(stack: DeployedStack, name: str, group: str) -> Check:
+    promise = "a method that is not allowed is refused"
+    asked = refused_probe(stack.settings.hosts[name])
+    own = own_admitted(stack, name)
+    if not asked:
+        return skipped(group, promise, "its route allows every method", name)
+    if not own:
+        return skipped(group, promise, NO_OWN_CLIENT, name)
+    run = partial(method_is_refused, stack, name, own[0], asked)
+    return Check(group, promise, "403, or 404 of an APIRule", run, LOOK_POLICY, name)

@@ -1,7 +1,7 @@
 """The outputs of a deployed stack, as far as the verification needs them."""
 
 from collections.abc import Iterator, Mapping
-from typing import Self
+from typing import NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
@@ -9,29 +9,60 @@ from pydantic.alias_generators import to_camel
 from settings import PROJECT, ConfigError, Settings
 
 
+class Place(NamedTuple):
+    """Where an object is."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+INGRESS_GATEWAY = "istio-system/istio-ingressgateway"
+EGRESS_GATEWAY = "istio-system/istio-egressgateway"
+
+
 class _Output(BaseModel):
     model_config = ConfigDict(frozen=True, alias_generator=to_camel)
 
 
 class TargetOutput(_Output):
-    """`address` of the ingress gateway; empty while its load balancer has none."""
+    """The stack's namespace, the ingress gateway's Service and its address; empty while its load balancer has none."""
 
+    namespace: str = ""
     address: str | None = None
+    ingress_gateway: str = INGRESS_GATEWAY
+
+    @property
+    def gateway(self) -> Place:
+        """The ingress gateway's Service."""
+        return Place(*self.ingress_gateway.split("/"))
 
 
 class HostOutput(_Output):
-    """A host's domain."""
+    """A host's domain; for one that the target serves, its Gateway, NAMESPACE/NAME."""
 
     domain: str
+    gateway: str = ""
 
 
 class ClientOutput(_Output):
-    """A client's identity; for one with a cluster, the demo's namespace, the credential's Secret and its Subject."""
+    """A client's identity; for one with a cluster, the stack's namespace, the credential's Secret and its Subject, the
+    egress gateway's Service, and whether it logs requests.
+    """
 
     identity: str
     namespace: str = ""
     secret: str = ""
     subject: str = ""
+    egress_gateway: str = EGRESS_GATEWAY
+    access_log: bool = True
+
+    @property
+    def gateway(self) -> Place:
+        """The egress gateway's Service."""
+        return Place(*self.egress_gateway.split("/"))
 
 
 class GatewayOutput(_Output):

@@ -28,6 +28,11 @@ class Probe:
         return answer.check_is_services()
 
     @property
+    def expected(self) -> str:
+        """What a host answers that serves this client."""
+        return "200, with the client's Subject and URI" if self.shows_client else "an answer of the service"
+
+    @property
     def options(self) -> tuple[str, ...]:
         """How curl is told the method, and to print the answer's head."""
         return {"GET": ("-i",), "HEAD": ("-I",)}.get(self.method, ("-i", "-X", self.method))

@@ -5,11 +5,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Self
 
+from kubernetes.client import ApiClient
 from pulumi import automation
 
 import clusters
 from settings import ConfigError, Settings
+from verification.camp import Camp
+from verification.checks import Failed
 from verification.client_cluster import ClientCluster
+from verification.issuing import Authority
 from verification.outputs import Outputs
 from verification.state import State
 from verification.tls import Endpoint
@@ -21,6 +25,9 @@ class DeployedStack:
 
     clients: what is tried in the clusters of its own clients, by name
     reached: every cluster, by the path of the config that names it
+    camps: from which each of these is attacked, by the same path
+    authority: the CA of its hosts and clients
+    read_only: whether nothing may be created in a cluster, nor the CA's key be read
     """
 
     name: str
@@ -29,9 +36,12 @@ class DeployedStack:
     clients: Mapping[str, ClientCluster] = field(default_factory=dict)
     reached: Mapping[str, clusters.Cluster] = field(default_factory=dict)
     state: State = field(default_factory=State)
+    camps: Mapping[str, Camp] = field(default_factory=dict)
+    authority: Authority | None = None
+    read_only: bool = False
 
     @classmethod
-    def load(cls, name: str | None) -> Self:
+    def load(cls, name: str | None, *, read_only: bool = False) -> Self:
         """Read the stack in the current directory; the selected one by default. Raise ConfigError if that can't be."""
         try:
             workspace = automation.LocalWorkspace(work_dir=".")
@@ -48,7 +58,15 @@ class DeployedStack:
         except (FileNotFoundError, automation.InvalidVersionError) as error:
             raise ConfigError(f"no usable `pulumi` on PATH: {error}") from None
         settings = Settings.from_config(config)
-        return cls(selected, settings, Outputs.read(selected, outputs, settings), state=State.read(selected, exported))
+        deployed = Outputs.read(selected, outputs, settings)
+        return cls(
+            selected,
+            settings,
+            deployed,
+            state=State.read(selected, exported),
+            authority=Authority(deployed.ca_certificate, partial(_export_secrets, workspace, selected)),
+            read_only=read_only,
+        )
 
     def connect(self, names: Collection[str], *, target: bool = False) -> Self:
         """Connect to the clusters of these clients, and to the target if so asked and if there is one.
@@ -60,13 +78,19 @@ class DeployedStack:
             access.insert(0, self.settings.target_access)
         answers = clusters.side_by_side(partial(clusters.connect, each) for each in access)
         reached = {each.path: cluster for each, cluster in zip(access, answers, strict=True)}
-        connected = {
-            name: ClientCluster(
-                reached[f"clients.{name}"].api, self.outputs.clients[name].namespace, self.outputs.clients[name].secret
-            )
-            for name in names
-        }
-        return replace(self, clients=connected, reached=reached)
+        connected = {name: self._client_cluster(name, reached[f"clients.{name}"].api) for name in names}
+        camps = {path: self._camp(path, cluster.api) for path, cluster in reached.items()}
+        return replace(self, clients=connected, reached=reached, camps=camps)
+
+    def _client_cluster(self, name: str, api: ApiClient) -> ClientCluster:
+        output = self.outputs.clients[name]
+        return ClientCluster(api, output.namespace, output.gateway, output.secret)
+
+    def _camp(self, path: str, api: ApiClient) -> Camp:
+        target = self.outputs.target
+        of_client = {f"clients.{name}": client.namespace for name, client in self.outputs.clients.items()}
+        home = of_client.get(path) or (target.namespace if target else "")
+        return Camp(called(path), api, home, self.state.owner, self.settings.client_image)
 
     def endpoint(self, host: str) -> Endpoint:
         """The target's gateway, asked for this host."""
@@ -74,10 +98,23 @@ class DeployedStack:
         return Endpoint(self.outputs.hosts[host].domain, address, self.outputs.ca_certificate)
 
 
+def called(path: str) -> str:
+    """Return what a cluster is called in messages, by the path of the config that names it."""
+    return "target cluster" if path == "target" else f"cluster of client {path.removeprefix('clients.')}"
+
+
 def _export(workspace: automation.LocalWorkspace, stack: str) -> str:
     # workspace.export_stack would decrypt the state's secrets, which nothing here needs.
     export = ["stack", "export", "--stack", stack]
     return workspace.pulumi_command.run(export, workspace.work_dir, workspace.env_vars).stdout
+
+
+def _export_secrets(workspace: automation.LocalWorkspace, stack: str) -> str:
+    export = ["stack", "export", "--show-secrets", "--stack", stack]
+    try:
+        return workspace.pulumi_command.run(export, workspace.work_dir, workspace.env_vars).stdout
+    except automation.CommandError:  # its text may hold what was printed
+        raise Failed("`pulumi stack export --show-secrets` failed") from None
 
 
 def _last_line(error: Exception) -> str:

@@ -32,11 +32,13 @@ class State:
     owner: the value of the label that all of them bear
     kinds: their API versions and kinds
     objects: they themselves, each with the name of its provider, which ends with the uid of its cluster
+    going: those of them that are still to be deleted
     """
 
     owner: str = ""
     kinds: tuple[tuple[str, str], ...] = ()
     objects: frozenset[tuple[str, Object]] = frozenset()
+    going: frozenset[tuple[str, Object]] = frozenset()
 
     @classmethod
     def read(cls, stack: str, exported: str) -> Self:
@@ -45,19 +47,26 @@ class State:
         owner = next((each["outputs"]["hex"] for each in resources if each["urn"].endswith(_MARK)), "")
         if not owner:
             raise ConfigError(f"stack {stack}: its state has no RandomId owner; deploy it again with `pulumi up`")
-        kinds, objects = set(), set()
+        kinds: set[tuple[str, str]] = set()
+        staying: set[tuple[str, Object]] = set()
+        going: set[tuple[str, Object]] = set()
         for resource in _made(resources):
             described = {**resource.get("inputs", {}), **resource.get("outputs", {})}
             api_version, kind = described["apiVersion"], described["kind"]
             namespace, _, name = resource["id"].rpartition("/")
             provider = resource["provider"].split("::")[-2]
             kinds.add((api_version, kind))
-            objects.add((provider, Object.of(api_version, kind, namespace, name)))
-        return cls(owner, tuple(sorted(kinds)), frozenset(objects))
+            found = going if resource.get("delete") else staying
+            found.add((provider, Object.of(api_version, kind, namespace, name)))
+        return cls(owner, tuple(sorted(kinds)), frozenset(staying | going), frozenset(going - staying))
 
     def known_in(self, uid: str) -> set[Object]:
         """Return the objects that the stack has in the cluster with this uid."""
         return {each for provider, each in self.objects if provider.endswith(f"-{uid}")}
+
+    def needed_in(self, uid: str) -> set[Object]:
+        """Return those of them that have to be there."""
+        return {each for provider, each in self.objects - self.going if provider.endswith(f"-{uid}")}
 
 
 def _made(resources: list[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:

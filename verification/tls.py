@@ -5,15 +5,11 @@ import os
 import socket
 import ssl
 import time
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID
-
+from verification import http2
 from verification.answers import Answer
 from verification.checks import Failed
 
@@ -29,7 +25,7 @@ class ClientCredential:
     """A client's certificate and private key, PEM, in memory only."""
 
     certificate: bytes
-    key: bytes
+    key: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -42,21 +38,40 @@ class Endpoint:
     port: int = 443
 
     def request(
-        self, method: str, path: str, credential: ClientCredential, version: ssl.TLSVersion | None = None
+        self,
+        method: str,
+        path: str,
+        credential: ClientCredential | None,
+        version: ssl.TLSVersion | None = None,
+        *,
+        host: str = "",
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Ask by this version of TLS, by any if none is given; OSError or HTTPException if there is no answer."""
-        versions = (version, version) if version else tuple(VERSIONS.values())
-        with closing(http.client.HTTPConnection(self.domain)) as connection:
-            connection.sock = self.connect(credential, *versions)
-            connection.request(method, path)
-            response = connection.getresponse()
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status, headers, _beginning(response).decode(errors="replace"))
+        """Ask by this version of TLS, by any if none is given; OSError or HTTPException if there is no answer.
 
-    def alert(self, credential: ClientCredential | None, version: ssl.TLSVersion) -> str | None:
+        `host` is asked for instead of the domain that TLS names; `headers` are added.
+        """
+        oldest, newest = (version, version) if version else (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
+        with closing(http.client.HTTPConnection(self.domain)) as connection:
+            connection.sock = self.connect(credential, oldest, newest)
+            connection.request(method, path, headers={"Host": host or self.domain, **(headers or {})})
+            response = connection.getresponse()
+            found = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status, found, _beginning(response).decode(errors="replace"))
+
+    def request_http2(self, method: str, path: str, credential: ClientCredential | None, *, host: str = "") -> Answer:
+        """Ask by HTTP/2; raise Failed if the gateway does not speak it."""
+        with closing(self.connect(credential, alpn=("h2",))) as connection:
+            if connection.selected_alpn_protocol() != "h2":
+                raise Failed("the gateway does not offer HTTP/2")
+            return http2.request(connection, method, path, host or self.domain)
+
+    def alert(
+        self, credential: ClientCredential | None, version: ssl.TLSVersion, alpn: tuple[str, ...] = ()
+    ) -> str | None:
         """Return the TLS alert by which exactly this version is refused; None if it isn't. OSError without TLS."""
         try:
-            with self.connect(credential, version, version) as connection:
+            with self.connect(credential, version, version, alpn) as connection:
                 # In TLS 1.3 the refusal follows the handshake. Sending first could lose it to a reset.
                 connection.settimeout(REFUSAL_SECONDS)
                 try:
@@ -73,15 +88,23 @@ class Endpoint:
         credential: ClientCredential | None,
         oldest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
         newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
+        alpn: tuple[str, ...] = (),
     ) -> ssl.SSLSocket:
         """Return a connection after its handshake, by a version of TLS from the oldest to the newest."""
         context = ssl.create_default_context(cadata=self.ca)
+        if newest < ssl.TLSVersion.TLSv1_2:
+            context.set_ciphers("DEFAULT:@SECLEVEL=0")  # else OpenSSL itself refuses it
         context.minimum_version, context.maximum_version = oldest, newest
+        if alpn:
+            context.set_alpn_protocols(list(alpn))
         if credential:
             _load(context, credential)
-        plain = socket.create_connection((self.address or self.domain, self.port), TIMEOUT_SECONDS)
-        with closing(plain):  # once wrapped, it is no longer the plain one's to close
+        with closing(self.plain()) as plain:  # once wrapped, it is no longer the plain one's to close
             return context.wrap_socket(plain, server_hostname=self.domain)
+
+    def plain(self) -> socket.socket:
+        """Return a connection without TLS."""
+        return socket.create_connection((self.address or self.domain, self.port), TIMEOUT_SECONDS)
 
 
 def alert_of(error: ssl.SSLError) -> str:
@@ -90,25 +113,6 @@ def alert_of(error: ssl.SSLError) -> str:
     if not found:
         raise error
     return alert.replace("_", " ").lower()
-
-
-def foreign_credential(subject: x509.Name, *names: x509.GeneralName) -> ClientCredential:
-    """Make a credential with the given subject and alternative names, whose CA is its own."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    builder = (
-        x509.CertificateBuilder(subject_name=subject, issuer_name=subject, public_key=key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
-    )
-    if names:
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    certificate = builder.sign(key, hashes.SHA256())
-    return ClientCredential(
-        certificate.public_bytes(serialization.Encoding.PEM),
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
-    )
 
 
 def _beginning(response: http.client.HTTPResponse) -> bytes:

@@ -15,7 +15,6 @@ from tests.e2e.conftest import Lab, meanwhile
 
 ADDRESS = "10.77.0.11"
 PROXY_ADDRESS = "10.77.0.99"
-ALL_PASSED = "12 passed, 0 failed, 0 skipped"
 OVERRIDES = {"installer": "overrides", "kyma-project.io/installation": ""}
 TAKING_OVER: dict[str, Any] = {
     "gatewayTakeOver": "true",
@@ -36,18 +35,11 @@ def expect_no_private_key(text: str, place: str) -> None:
 
 @contextmanager
 def attended(lab: Lab, namespace: str = "kyma-system") -> Iterator[None]:
-    """Stand in for what the lab has no controllers for: addresses of load balancers, and Gardener's DNS."""
+    """Stand in for what gives load balancers their addresses: the lab does so for its gateways only."""
     address = json.dumps({"status": {"loadBalancer": {"ingress": [{"ip": PROXY_ADDRESS}]}}})
-    ready = json.dumps({"status": {"state": "Ready"}})
-    patches = [("service", "apiserver-proxy-ssl", address)]
-    patches += [("dnsentry", name, ready) for name in ("kyma-gateway", "apiserver-proxy")]
+    patch = ("-n", namespace, "patch", "service", "apiserver-proxy-ssl", "--subresource=status")
 
-    def attend() -> None:
-        for kind, name, patch in patches:
-            what = ("-n", namespace, "patch", kind, name, "--subresource=status")
-            lab.kubectl("target", *what, "--type=merge", "-p", patch, check=False)
-
-    with meanwhile(attend):
+    with meanwhile(lambda: lab.kubectl("target", *patch, "--type=merge", "-p", address, check=False)):
         yield
 
 

@@ -1,11 +1,7 @@
-"""The Kyma gateway with certificates by Gardener, whose real controller is an optional part of the lab."""
+"""The Kyma gateway with certificates and DNS entries by Gardener's real controllers, an optional part of the lab."""
 
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
-from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +9,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from settings.gateway import CIPHER_PROFILES
-from tests.e2e.conftest import MANIFESTS, Lab, Project, eventually, refusal
+from tests.e2e.conftest import Lab, Project, eventually, refusal
+from tests.e2e.gardener import CERTIFICATE, DOMAIN, ISSUER, shoot
 from tests.e2e.gateway import (
     ADDRESS,
-    ALL_PASSED,
     OVERRIDES,
     PROXY_ADDRESS,
     TAKING_OVER,
@@ -26,42 +22,13 @@ from tests.e2e.gateway import (
     load,
     presented,
 )
-from tests.unit.pki import issue
-
-CERTIFICATE = "certificate.cert.gardener.cloud"
-DOMAIN = "shoot.target.test"
 
 
-@pytest.fixture
-def gardener(lab: Lab, tmp_path: Path) -> Iterator[x509.Certificate]:
-    """Gardener's cert-controller-manager for the target cluster, and a shoot's domain; gives the CA of its issuer."""
-    assert shutil.which("cert-controller-manager"), "it is an optional part: run `python -m lab build gardener`"
-    crds = [
-        str(shutil.which(f"crd-{plural}.yaml"))
-        for plural in ("certificates", "certificaterevocations", "issuers", "dnsentries")
-    ]
-    for crd in crds:
-        lab.kubectl("target", "apply", "--server-side", "-f", crd)
-        lab.kubectl("target", "wait", "--for=condition=Established", "--timeout=60s", "-f", crd)
-    lab.kubectl("target", "apply", "-f", str(MANIFESTS / "gardener.yaml"))
-    ca = issue("Gardener's CA", end=timedelta(days=3650))
-    pair, metadata = {"tls.crt": ca.pem, "tls.key": ca.key_pem}, {"name": "ca", "namespace": "issuers"}
-    secret = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls"}
-    lab.apply("target", {**secret, "metadata": metadata, "stringData": pair})
-    command = ["cert-controller-manager", "--kubeconfig", str(lab.kubeconfig("target")), "--controllers", "issuer"]
-    command += ["--issuer-namespace", "issuers", "--default-issuer", "lab", "--omit-lease", "--server-port-http", "0"]
-    with (tmp_path / "log").open("w") as log:
-        manager = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        yield ca.certificate
-    finally:
-        manager.terminate()
-        manager.wait()
-        free = '{"metadata":{"finalizers":null}}'
-        lab.kubectl("target", "-n", "issuers", "patch", "issuer", "lab", "--type=merge", "-p", free)
-        lab.kubectl("target", "delete", "-f", str(MANIFESTS / "gardener.yaml"))
-        for crd in crds:
-            lab.kubectl("target", "delete", "-f", crd)
+@pytest.fixture(scope="module")
+def gardener(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[x509.Certificate]:
+    """A shoot as the target cluster; gives the CA of its issuer."""
+    with shoot(lab, tmp_path_factory.mktemp("gardener")) as ca:
+        yield ca
 
 
 def expect_documents_table(lab: Lab, gateway: dict[str, Any]) -> None:
@@ -87,13 +54,14 @@ def expect_documents_table(lab: Lab, gateway: dict[str, Any]) -> None:
 
 def test_gardener_issues_and_renews_the_certificates(lab: Lab, project: Project, gardener: x509.Certificate) -> None:
     before = lab.objects("target")
-    with project.deployment("gardener", gatewayMode="gardener", validityDays="90", **TAKING_OVER) as deployed:
+    config: dict[str, Any] = {"namespace": "gardener", "gatewayMode": "gardener", "validityDays": "90", **TAKING_OVER}
+    with project.deployment("gardener", **config) as deployed:
         with attended(lab):
             deployed.up()
         gateway = deployed.outputs["gateway"]
         assert gateway["domain"] == DOMAIN, "as the shoot says"
         assert load(gateway["caCertificate"]) == gardener
-        project.expect_verified(deployed.stack, ALL_PASSED)
+        project.expect_working(deployed.stack)
         deployed.stack.preview(expect_no_changes=True)
         expect_documents_table(lab, gateway)
         expect_modern_ciphers(lab)
@@ -110,6 +78,12 @@ def test_gardener_issues_and_renews_the_certificates(lab: Lab, project: Project,
         assert load(renewed["tls.crt"]) == callers.seen[-1], "the next `pulumi up` propagates it"
         spec = lab.get("target", CERTIFICATE, "istio-system", "kyma-tls-cert")["spec"]
         assert (spec["duration"], spec["renewBefore"]) == ("2160h0m0s", "480h0m0s")
+        with attended(lab, "gardener"):
+            deployed.up(gatewayTakeOver="false", confirm=["gatewayTakeOver=false"])
+        moved = lab.get("target", "dnsentry", "gardener", "kyma-gateway")
+        assert (moved["spec"]["dnsName"], moved["status"]["state"]) == (f"*.{DOMAIN}", "Ready"), (
+            "the old one went first"
+        )
     assert lab.objects("target") == before
 
 
@@ -120,21 +94,39 @@ def expect_modern_ciphers(lab: Lab) -> None:
     assert isinstance(presented(f"x.{DOMAIN}").public_key(), ec.EllipticCurvePublicKey)
 
 
-def test_failure_of_gardener_fails_up_with_its_message(lab: Lab, project: Project, gardener: x509.Certificate) -> None:
+def test_failures_of_gardener_fail_up_with_its_message(lab: Lab, project: Project, gardener: x509.Certificate) -> None:
     before = lab.objects("target")
+    domain = f"failing.{DOMAIN}"
+    holder = held(lab, f"*.{domain}")
     config: dict[str, Any] = {
+        "namespace": "failing",
         "gatewayMode": "gardener",
-        "gatewayDomain": "failing.target.test",
-        "gatewayIssuer": "issuers/none",
+        "gatewayDomain": domain,
+        "gatewayWaitMinutes": "1",
     }
-    config |= {"namespace": "failing", "gatewayWaitMinutes": "1", "validityDays": "90"}
+    config |= {"gatewayIssuer": "issuers/none", "validityDays": "90"}
     with project.deployment("failing", **config) as deployed:
         said = refusal(deployed.up)
-        assert re.search(r"Gardener says Error: .*none", said), said
-        ingress = lab.kubectl("target", "get", "secrets", "-A", "--field-selector=metadata.name=ingress-tls-cert")
+        assert re.search(r"Certificate istio-system/kyma-tls-cert-failing is not ready after .*Error: .*none", said), (
+            said
+        )
+        busy = rf'Error: DNS name "\*\.{re.escape(domain)}" already busy for entry "issuers/{holder}"'
+        assert re.search(rf"DNSEntry failing/kyma-gateway is not ready after \d+ s: {busy}", said), said
+        ingress = lab.kubectl("target", "-n", "failing", "get", "secret", "ingress-tls-cert", "--ignore-not-found")
         assert ingress == "", "nothing goes out that was not issued"
-        with attended(lab, "failing"):
-            deployed.up(gatewayIssuer="issuers/lab")
-        assert presented("x.failing.target.test").issuer == gardener.subject, "the next `pulumi up` goes on"
+        lab.kubectl("target", "-n", "issuers", "delete", "dnsentry", holder)
+        deployed.up(gatewayIssuer=ISSUER)
+        assert presented(f"x.{domain}").issuer == gardener.subject, "the next `pulumi up` goes on"
         deployed.stack.preview(expect_no_changes=True)
     assert lab.objects("target") == before
+
+
+def held(lab: Lab, host: str) -> str:
+    """Have another DNSEntry hold a name; gives its own."""
+    metadata = {"name": "holder", "namespace": "issuers", "annotations": {"dns.gardener.cloud/class": "garden"}}
+    spec = {"dnsName": host, "targets": ["192.0.2.1"]}
+    entry = {"apiVersion": "dns.gardener.cloud/v1alpha1", "kind": "DNSEntry", "metadata": metadata, "spec": spec}
+    lab.apply("target", entry)
+    ready = ("--for=jsonpath={.status.state}=Ready", "--timeout=60s")
+    lab.kubectl("target", "-n", "issuers", "wait", *ready, "dnsentry/holder")
+    return "holder"

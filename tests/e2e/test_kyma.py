@@ -1,137 +1,188 @@
-"""Platform kyma, as far as API servers with Kyma's CRDs can tell. Its controllers are not in the lab: the tests say and
-do what the API Gateway module would, and no request is sent through an APIRule.
-"""
+"""Platform kyma: clusters that know the kinds of Kyma's modules, whose controllers kyma_controllers plays."""
 
 import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import MANIFESTS, ROOT, Deployed, Lab, Project, eventually, meanwhile, refusal
-from tests.e2e.gateway import presented
+from tests.e2e.conftest import MANIFESTS, Lab, Project, eventually, refusal
+from tests.e2e.gardener import CERTIFICATE, DOMAIN, shoot
+from tests.e2e.gateway import load, presented
+from tests.e2e.kyma_controllers import Api, KymaControllers
 
-CRDS = ROOT.parent / "shared/crds"  # Kyma's, not the project's to publish; a checkout may have them beside it
-MODULE_LABEL = "kyma-project.io/module: api-gateway"
+CLUSTERS = ("target", "client")
+CRDS = str(MANIFESTS / "kyma_crds.yaml")
 MODULE = "apigateway.operator.kyma-project.io"
-GATEWAY = ("-n", "kyma-system", "gateway.networking.istio.io/kyma-gateway")
-STACKS = ("taking", "late")
-RULE = "apirule.v2.gateway.kyma-project.io/httpbin"
-FINALIZER = "gateways.operator.kyma-project.io/kyma-gateway"
+RULE = "apirule.v2.gateway.kyma-project.io"
+ROUTE = "virtualservice.networking.istio.io"
 
-pytestmark = pytest.mark.skipif(not CRDS.is_dir(), reason=f"Kyma's CRDs are not in {CRDS}: platform kyma goes untested")
+
+@dataclass(frozen=True)
+class Kyma:
+    """Clusters with Kyma's modules; `target` are the controllers of the target cluster."""
+
+    lab: Lab
+    target: KymaControllers
+
+    def istio_spec(self) -> dict[str, Any]:
+        return dict(self.lab.get("client", "istio.operator.kyma-project.io", "kyma-system", "default")["spec"])
+
+    def module(self) -> dict[str, Any]:
+        return self.lab.get("target", MODULE, "", "default")
+
+    def set_gateway(self, enabled: bool) -> None:
+        """Switch Kyma's own gateway, and wait until that is done."""
+        wanted = json.dumps({"spec": {"enableKymaGateway": enabled}})
+        self.lab.kubectl("target", "patch", MODULE, "default", "--type=merge", "-p", wanted)
+        eventually(lambda: self.has_gateway() == enabled, f"Kyma's own gateway is there: {enabled}")
+
+    def has_gateway(self) -> bool:
+        """Whether the documented gateway is the module's, and serves."""
+        gateway = ("get", "-n", "kyma-system", "gateway.networking.istio.io", "-o", "yaml")
+        return (
+            "kyma-project.io/module: api-gateway" in self.lab.kubectl("target", *gateway)
+            and self.module().get("status", {}).get("state") == "Ready"
+        )
+
+
+@pytest.fixture(scope="module")
+def kyma(lab: Lab) -> Iterator[Kyma]:
+    """Both clusters with the module that each needs."""
+    for cluster in CLUSTERS:
+        lab.kubectl(cluster, "apply", "--server-side", "-f", CRDS)
+        lab.kubectl(cluster, "wait", "--for=condition=Established", "--timeout=60s", "-f", CRDS)
+        lab.kubectl(cluster, "create", "namespace", "kyma-system")
+        lab.kubectl(cluster, "apply", "--server-side", "-f", str(MANIFESTS / f"kyma_{cluster}.yaml"))
+    played = {cluster: KymaControllers(Api(lab.kubeconfig(cluster))) for cluster in CLUSTERS}
+    found = Kyma(lab, played["target"])
+    with ExitStack() as running:
+        for controllers in played.values():
+            running.enter_context(controllers.running())
+        yield found
+        found.set_gateway(enabled=False)
+    free = json.dumps({"metadata": {"finalizers": None}})
+    lab.kubectl("target", "patch", MODULE, "default", "--type=merge", "-p", free)
+    for cluster in CLUSTERS:
+        lab.kubectl(cluster, "delete", "-f", CRDS)
+        lab.kubectl(cluster, "delete", "--ignore-not-found", "namespace", "kyma-system")
+
+
+def test_platform_kyma_serves_by_api_rules_and_gives_the_istio_cr_back(kyma: Kyma, project: Project) -> None:
+    before = kyma.istio_spec()
+    with project.deployment("kyma", platform="kyma", namespace="kyma-a") as deployed:
+        kyma.lab.apply("target", route_of_somebody("kyma.target.test"))
+        with ThreadPoolExecutor() as pool:
+            up = pool.submit(deployed.up)
+            eventually(lambda: "occupied" in description(kyma.lab, "kyma-a"), "Kyma refuses the APIRule")
+            kyma.lab.kubectl("target", "-n", "default", "delete", ROUTE, "somebody")
+            up.result(timeout=120)
+        refused = "APIRule kyma-a/httpbin: Error: Validation errors: Attribute '.spec.hosts[0]': Host is occupied by"
+        assert refused in deployed.printed, "it is told at once, and waited for"
+        assert kyma.istio_spec() == before | {"components": {"egressGateway": {"enabled": True}}}
+        project.expect_verified(deployed.stack, "0 failed")
+        for cluster in CLUSTERS:
+            kyma.lab.expect_no_complaint(cluster, "kyma-a")
+
+        kyma.target.lag = 15
+        deployed.up(hosts={"httpbin": {"domain": "kyma.target.test", "methods": ["GET", "DELETE"]}})
+        assert methods(kyma.lab, "kyma-a") == "^(GET|DELETE)$", "a Ready of before the update does not count"
+        kyma.target.lag = 0
+
+        deployed.up(namespace="kyma-b", confirm=["namespace=kyma-b"])
+        assert kyma.lab.get("target", RULE, "kyma-b", "httpbin")["status"]["state"] == "Ready"
+        project.expect_verified(deployed.stack, "0 failed")
+        deployed.stack.preview(expect_no_changes=True)
+    assert kyma.istio_spec() == before, "the Istio CR is Kyma's: it stays, and is as it was found"
+
+
+def route_of_somebody(host: str) -> dict[str, Any]:
+    """A VirtualService that no APIRule made."""
+    spec = {"hosts": [host], "gateways": ["mesh"], "http": [{"route": [{"destination": {"host": "elsewhere"}}]}]}
+    metadata = {"name": "somebody", "namespace": "default"}
+    return {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": metadata, "spec": spec}
+
+
+def description(lab: Lab, namespace: str) -> str:
+    """What Kyma says of a stack's APIRule at the moment."""
+    path = "jsonpath={.items[*].status.description}"
+    return lab.kubectl("target", "-n", namespace, "get", RULE, "-o", path)
+
+
+def methods(lab: Lab, namespace: str) -> str:
+    """The methods that an APIRule's route lets through at the moment."""
+    path = "jsonpath={.items[0].spec.http[0].match[0].method.regex}"
+    return lab.kubectl("target", "-n", namespace, "get", ROUTE, "-o", path)
 
 
 @pytest.fixture
-def kyma(lab: Lab) -> Iterator[Lab]:
-    """Clusters whose API servers know what Kyma's do, each with the CR of the module that it needs."""
-    for cluster in ("target", "client"):
-        lab.kubectl(cluster, "apply", "--server-side", "-f", str(CRDS))
-        lab.kubectl(cluster, "wait", "--for=condition=Established", "--timeout=60s", "-f", str(CRDS))
-        lab.kubectl(cluster, "create", "namespace", "kyma-system")
-        lab.kubectl(cluster, "apply", "--server-side", "-f", str(MANIFESTS / f"kyma_{cluster}.yaml"))
-    yield lab
-    set_finalizers(lab)
-    for cluster in ("target", "client"):
-        lab.kubectl(cluster, "delete", "--ignore-not-found", "-f", str(CRDS))
-        lab.kubectl(cluster, "delete", "namespace", "kyma-system")
+def kyma_shoot(kyma: Kyma, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kyma]:
+    """Kyma in a Gardener shoot: its own gateway has a certificate and a DNS entry of Gardener's."""
+    with shoot(kyma.lab, tmp_path_factory.mktemp("gardener")):
+        kyma.set_gateway(enabled=False)
+        kyma.set_gateway(enabled=True)
+        expect_gardener_served(kyma.lab)
+        yield kyma
+        kyma.set_gateway(enabled=False)
+        kyma.lab.kubectl("target", "-n", "istio-system", "delete", "secret", "kyma-gateway-certs")
+    kyma.set_gateway(enabled=True)
 
 
-def istio_spec(lab: Lab) -> dict[str, object]:
-    return dict(lab.get("client", "istio", "kyma-system", "default")["spec"])
+def expect_gardener_served(lab: Lab) -> None:
+    """Gardener did what Kyma's operator asked for."""
+    for kind, namespace, name in (
+        (CERTIFICATE, "istio-system", "kyma-tls-cert"),
+        ("dnsentry", "kyma-system", "kyma-gateway"),
+    ):
+        ready = ("--for=jsonpath={.status.state}=Ready", "--timeout=60s")
+        lab.kubectl("target", "-n", namespace, "wait", *ready, f"{kind}/{name}")
 
 
-def module(lab: Lab) -> dict[str, Any]:
-    return lab.get("target", MODULE, "", "default")
+def test_kymas_gateway_in_a_shoot_is_taken_over_and_given_back(kyma_shoot: Kyma, project: Project) -> None:
+    lab, before = kyma_shoot.lab, kyma_shoot.lab.objects("target")
+    config: dict[str, Any] = {"platform": "kyma", "gatewayDomain": DOMAIN, "gatewayTakeOver": "true"}
+    lab.apply("target", user_of_the_gateway())
+    with project.deployment(
+        "taking", run_program=True, namespace="taking", gatewayMode="gardener", **config
+    ) as deployed:
+        assert "virtualservices default/somebody; move them first" in refusal(deployed.stack.preview)
+        lab.kubectl("target", "-n", "default", "delete", ROUTE, "somebody")
+        deployed.up()
+        assert not kyma_shoot.has_gateway()
+        entry = lab.get("target", "dnsentry", "kyma-system", "kyma-gateway")
+        assert entry["status"]["state"] == "Ready", "the operator's had to go first"
+        presented(f"x.{DOMAIN}", deployed.outputs["gateway"]["caCertificate"])
 
+        back = ["gatewayTakeOver=false"]
+        deployed.up(gatewayTakeOver="false", gatewayDomain=f"own.{DOMAIN}", confirm=back)
+        assert kyma_shoot.module()["spec"] == {"enableKymaGateway": True}
+        eventually(kyma_shoot.has_gateway, "Kyma's own gateway is back")
+        expect_gardener_served(lab)
 
-def is_kymas(lab: Lab) -> bool:
-    """Whether the documented gateway is the operator's."""
-    return MODULE_LABEL in lab.kubectl("target", "get", *GATEWAY, "-o", "yaml", check=False)
-
-
-def say_ready(lab: Lab, namespace: str) -> None:
-    ready = json.dumps({"status": {"state": "Ready"}})
-    patch = ("patch", "-n", namespace, RULE, "--subresource=status", "--type=merge", "-p", ready)
-    lab.kubectl("target", *patch, check=False)
-
-
-def set_finalizers(lab: Lab, *finalizers: str) -> None:
-    lab.kubectl(
-        "target", "patch", MODULE, "default", "--type=merge", "-p", json.dumps({"metadata": {"finalizers": finalizers}})
-    )
-
-
-@contextmanager
-def operated(lab: Lab) -> Iterator[None]:
-    """Do what the API Gateway module does about its gateway, and call every APIRule of a stack ready."""
-
-    def operate() -> None:
-        found = module(lab)
-        wanted, has = found["spec"].get("enableKymaGateway", False), "finalizers" in found["metadata"]
-        if wanted and not has:
-            set_finalizers(lab, FINALIZER)
-            lab.kubectl("target", "apply", "-f", str(MANIFESTS / "kyma_gateway.yaml"))
-        elif has and not wanted:
-            lab.kubectl("target", "delete", *GATEWAY)
-            set_finalizers(lab)
-        for namespace in STACKS:
-            say_ready(lab, namespace)
-
-    operate()
-    with meanwhile(operate):
-        yield
-
-
-def test_platform_kyma_waits_for_its_api_rule_and_gives_the_istio_cr_back(kyma: Lab, project: Project) -> None:
-    before = istio_spec(kyma)
-    with project.deployment("kyma", platform="kyma", namespace="kyma-mtls-test") as deployed:
-        with ThreadPoolExecutor() as pool:
-            up = pool.submit(deployed.up)
-            rule = ("get", "-n", "kyma-mtls-test", RULE)
-            eventually(lambda: kyma.kubectl("target", *rule, check=False) != "", "the APIRule is accepted")
-            assert not up.done(), "`pulumi up` waits until Kyma says that the APIRule is ready"
-            say_ready(kyma, "kyma-mtls-test")
-            up.result(timeout=120)
-        assert istio_spec(kyma) == before | {"components": {"egressGateway": {"enabled": True}}}
+        again: dict[str, Any] = {"gatewayMode": "selfSigned", "gatewayTakeOver": "true", "gatewayDomain": DOMAIN}
+        deployed.up(**again, confirm=[*back, "gatewayTakeOver=true"])
+        gateway = deployed.outputs["gateway"]
+        assert presented(f"x.{DOMAIN}", gateway["caCertificate"]).issuer == load(gateway["caCertificate"]).subject, (
+            "Gardener leaves its Secret behind"
+        )
         deployed.stack.preview(expect_no_changes=True)
-        for cluster in ("target", "client"):
-            kyma.expect_no_complaint(cluster, "kyma-mtls-test")
-    assert istio_spec(kyma) == before, "the Istio CR is Kyma's: it stays, and is as it was found"
+        with project.deployment(
+            "late", run_program=True, namespace="late", gatewayMode="selfSigned", **config
+        ) as other:
+            assert re.search(r"conflict .*\.metadata\.labels\.kyma-mtls/owner", refusal(other.up))
+        assert kyma_shoot.module()["spec"] == {"enableKymaGateway": False}, "it gives nothing back that it never had"
+        assert "--run-program" in refusal(deployed.stack.destroy)
+    eventually(kyma_shoot.has_gateway, "Kyma's own gateway is back")
+    expect_gardener_served(lab)
+    assert lab.objects("target") == before, "and nothing else"
 
 
-def test_kymas_gateway_is_taken_over_and_given_back(kyma: Lab, project: Project) -> None:
-    config = {"platform": "kyma", "gatewayMode": "selfSigned", "gatewayDomain": "kyma.target.test"}
-    confirmed = ["gatewayTakeOver=false"]
-    with operated(kyma):
-        before = kyma.objects("target")
-        with deployment(project, STACKS[0], **config) as first:
-            first.up()
-            first.up(gatewayTakeOver="false", confirm=confirmed)
-            assert module(kyma)["spec"] == {"enableKymaGateway": True}
-            eventually(lambda: is_kymas(kyma), "Kyma's own gateway is back")
-            assert first.outputs["gateway"]["gateway"] == f"{STACKS[0]}/kyma-gateway"
-            first.up(gatewayTakeOver="true", confirm=[*confirmed, "gatewayTakeOver=true"])
-            assert module(kyma)["spec"] == {"enableKymaGateway": False}
-            assert not is_kymas(kyma)
-            gateway = first.outputs["gateway"]
-            assert gateway["gateway"] == "kyma-system/kyma-gateway"
-            presented("x.kyma.target.test", gateway["caCertificate"])
-            first.stack.preview(expect_no_changes=True)
-            with deployment(project, STACKS[1], **config) as other:
-                assert re.search(r"conflict .*\.metadata\.labels\.kyma-mtls/owner", refusal(other.up))
-            assert module(kyma)["spec"] == {"enableKymaGateway": False}, (
-                "the other gives back nothing that it never had"
-            )
-            first.stack.preview(expect_no_changes=True)
-            assert "--run-program" in refusal(first.stack.destroy)
-        assert module(kyma)["spec"] == {"enableKymaGateway": True}
-        eventually(lambda: is_kymas(kyma), "Kyma's own gateway is back")
-        assert kyma.objects("target") == before, "and nothing else"
-
-
-def deployment(project: Project, name: str, **config: str) -> AbstractContextManager[Deployed]:
-    return project.deployment(name, run_program=True, namespace=name, gatewayTakeOver="true", **config)
+def user_of_the_gateway() -> dict[str, Any]:
+    """What keeps Kyma's operator from giving its gateway up."""
+    route = route_of_somebody(f"used.{DOMAIN}")
+    route["spec"]["gateways"] = ["kyma-system/kyma-gateway"]
+    return route

@@ -237,11 +237,11 @@ def test_object_that_an_interrupted_update_left_is_told_by_the_verification(life
     found = life.lab.get("target", "secret", "istio-system", name)["metadata"]
     left = {"name": "left", "namespace": "life", "labels": found["labels"]}
     life.lab.apply("target", {"apiVersion": "v1", "kind": "Secret", "metadata": left})
-    verified = life.project.verify(life.stack, "--timeout", "5")
+    verified = life.project.verify(life.stack, "--timeout", "5", "--only", "the stack's objects")
     assert verified.returncode == 1, verified.stdout
     assert "kubectl -n life delete secret left" in verified.stdout
     life.lab.kubectl("target", "-n", "life", "delete", "secret", "left")
-    life.project.expect_verified(life.stack, "0 failed")
+    life.project.expect_verified(life.stack, "0 failed", "--only", "the stack's objects")
 
 
 def test_renamed_client_is_refused_until_the_old_name_is_gone(life: Life) -> None:

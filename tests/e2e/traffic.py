@@ -51,9 +51,13 @@ def open_connection(endpoint: Endpoint, credential: ClientCredential) -> Iterato
         def ask() -> int:
             if connection.sock is None:  # http.client would connect again
                 return 0
-            connection.request("GET", "/headers")
-            response = connection.getresponse()
-            response.read()
+            try:
+                connection.request("GET", "/headers")
+                response = connection.getresponse()
+                response.read()
+            except (OSError, http.client.HTTPException):
+                connection.close()
+                return 0
             return response.status
 
         yield ask

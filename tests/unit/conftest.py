@@ -1,5 +1,6 @@
 """Components under Pulumi's mocks: what they register, by type and name."""
 
+import asyncio
 import base64
 import re
 from collections.abc import Callable, Mapping
@@ -133,6 +134,7 @@ def deploy() -> Deploy:
 
     def run(program: Callable[[], object], *, outputs: Outputs | None = None) -> Recorder:
         recorder = Recorder(outputs or {})
+        asyncio.set_event_loop(asyncio.new_event_loop())  # asyncio.run of another test leaves none
         mocks.set_mocks(recorder, project="kyma-mtls", stack="test", preview=False, monitor=_Monitor(recorder))
         runtime.SETTINGS.callbacks = recorder
 

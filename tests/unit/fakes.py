@@ -19,6 +19,8 @@ KUBE_SYSTEM = "/api/v1/namespaces/kube-system"
 _KINDS = {
     "/api/v1": [("Namespace", "namespaces", False), ("Secret", "secrets", True), ("Service", "services", True)],
     "/apis/networking.istio.io/v1": [("Gateway", "gateways", True), ("Gateway", "gateways/status", True)],
+    "/apis/cert.gardener.cloud/v1alpha1": [("Certificate", "certificates", True)],
+    "/apis/dns.gardener.cloud/v1alpha1": [("DNSEntry", "dnsentries", True)],
 }
 
 
@@ -32,6 +34,7 @@ class FakeCluster(Cluster):
     found: dict[str, Any] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     patched: list[tuple[str, Any]] = field(default_factory=list)
+    deleted: list[tuple[str, str]] = field(default_factory=list)
 
     def read(self, path: str, accept: str = "application/json") -> Any:  # noqa: ARG002 - a cluster's signature
         self.asked.append(path)
@@ -44,6 +47,9 @@ class FakeCluster(Cluster):
 
     def patch(self, path: str, change: Mapping[str, Any]) -> Any:
         self.patched.append((path, change))
+
+    def delete(self, path: str, uid: str) -> Any:
+        self.deleted.append((path, uid))
 
 
 def fake_cluster(found: Mapping[str, Any] | None = None, path: str = "target", host: str = HOST) -> FakeCluster:
@@ -74,11 +80,16 @@ class Answer:
 
 
 @contextmanager
-def api_server(answers: Mapping[str, Any]) -> Iterator[str]:
-    """Serve JSON or Answers by path, 404 elsewhere, on loopback; give the URL."""
+def api_server(answers: Mapping[str, Any], heard: list[str | None] | None = None) -> Iterator[str]:
+    """Serve JSON or Answers by path, 404 elsewhere, on loopback; give the URL.
+
+    heard: gets the credential of each request
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if heard is not None:
+                heard.append(self.headers["Authorization"])
             found = answers.get(self.path, Answer(b'{"kind": "Status"}', 404))
             answer = found if isinstance(found, Answer) else Answer(json.dumps(found).encode())
             self.send_response(answer.status)

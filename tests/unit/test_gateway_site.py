@@ -23,6 +23,7 @@ KYMA_SYSTEM = "/api/v1/namespaces/kyma-system"
 OURS = "0a1b"
 NOBODYS: dict[str, Any] = {"metadata": {}}
 A_STACKS: dict[str, Any] = {"metadata": {"labels": {OWNER: OURS}}}
+MODULES: dict[str, Any] = {"metadata": {"labels": {"kyma-project.io/module": "api-gateway"}}}
 ENABLED = {"metadata": {}, "spec": {"enableKymaGateway": True}}
 CART = {"metadata": {"namespace": "shop", "name": "cart"}, "spec": {"gateway": "kyma-system/kyma-gateway"}}
 HEALTHZ = {
@@ -46,14 +47,23 @@ def test_without_a_gateway_nothing_is_looked_for() -> None:
 def test_a_domain_comes_from_the_config_the_shoot_or_the_address() -> None:
     shoot = {SHOOT: {"data": {"domain": "shoot.example.com"}}}
     assert find({}, gatewayDomain="kyma.example.com") == GatewaySite("kyma.example.com")
-    assert find(shoot, gatewayMode="gardener") == GatewaySite("shoot.example.com")
+    assert find(shoot, "192.0.2.7", gatewayMode="gardener") == GatewaySite("shoot.example.com")
     assert find({}, "192.0.2.7") == GatewaySite(""), "the component derives it"
 
 
 @pytest.mark.parametrize(
     ("found", "config", "message"),
     [
-        ({}, {"gatewayMode": "gardener"}, "gatewayDomain: cluster https://target has no domain in ConfigMap"),
+        (
+            {},
+            {"gatewayMode": "gardener", "address": "192.0.2.7"},
+            "gatewayDomain: cluster https://target has no domain in ConfigMap",
+        ),
+        (
+            {},
+            {"gatewayMode": "gardener", "gatewayDomain": "kyma.example.com"},
+            "target.ingressGateway: cluster https://target has no address yet that a DNS entry could lead to",
+        ),
         (
             {},
             {},
@@ -78,6 +88,11 @@ def test_a_domain_comes_from_the_config_the_shoot_or_the_address() -> None:
             {API_GATEWAY: ENABLED, API_RULES: {"items": [CART]}, VIRTUAL_SERVICES: {"items": []}},
             {"gatewayDomain": "kyma.example.com", "gatewayTakeOver": "true"},
             "gatewayTakeOver: cluster https://target uses kyma-system/kyma-gateway in APIRule shop/cart",
+        ),
+        (
+            {API_GATEWAY: A_STACKS, GATEWAY: A_STACKS, SHOOT: {"data": {"domain": "shoot.example.com"}}},
+            {"gatewayMode": "gardener", "address": "192.0.2.7"},
+            "gatewayDomain: cluster https://target serves *.shoot.example.com by kyma-system/kyma-gateway once it is",
         ),
     ],
 )
@@ -172,5 +187,8 @@ def test_kymas_operator_gives_up_what_it_has_and_stays_so() -> None:
     used_by_itself = {API_RULES: {"items": []}, VIRTUAL_SERVICES: {"items": [HEALTHZ]}}
     assert operator({API_GATEWAY: ENABLED, GATEWAY: NOBODYS, **used_by_itself}), "its own gateway is in nobody's way"
     assert operator({API_GATEWAY: {**A_STACKS, "spec": {"enableKymaGateway": False}}, GATEWAY: A_STACKS})
+    site = find({API_GATEWAY: ENABLED, GATEWAY: MODULES, **used_by_itself}, **TAKING_OVER)
+    assert site
+    assert site.occupied == ("Gateway kyma-system/kyma-gateway",), "what else is in the way fails the preview"
     assert not operator({API_GATEWAY: NOBODYS}), "it has none: there is nothing to give back"
     assert not operator({})

@@ -14,13 +14,13 @@ from components.gateway_certificate import CertificateArgs, GardenerArgs, OwnArg
 from components.kubernetes import demo_domain, ip_stack
 from components.kyma_gateway import KymaGateway, KymaGatewayArgs, TakeOver
 from components.lifecycle import OWNER
+from components.readiness import READY
 from tests.unit.conftest import Deploy, Recorder
 from tests.unit.offers import HELM_INGRESS, ISTIOCTL_INGRESS
 
 OWN = OwnArgs("CERTIFICATE", "CA", "KEY")
 SELF_SIGNED = AuthorityArgs("ECDSA-P256", 240, 2400, 24, "1")
-NO_HOOKS = pulumi.ResourceHookBinding()
-ASKING = Gardener(5, NO_HOOKS)
+ASKING = Gardener(5)
 GARDENER = GardenerArgs(ASKING, "issuers/lab", "ECDSA-P384", 2160, 720)
 MODES = {"own": OWN, "selfSigned": SELF_SIGNED, "gardener": GARDENER}
 
@@ -55,12 +55,12 @@ def gateway(deploy: Deploy) -> Gateway:
         certificate: CertificateArgs = OWN, *, alone: bool = False, operator: bool = False, **changed: Any
     ) -> Recorder:
         def program() -> None:
-            up, back = (pulumi.ResourceHook(name, lambda _: None) for name in ("given-up", "given-back"))
+            back = pulumi.ResourceHook("given-back", lambda _: None)
             take_over = TakeOver(
                 ("kyma-installer",),
                 operator,
                 "0a1b",
-                pulumi.ResourceHookBinding(before_create=[up]),
+                lambda _cluster, _module: READY,
                 pulumi.ResourceHookBinding(before_delete=[back]),
             )
             values: dict[str, Any] = {
@@ -157,8 +157,8 @@ def test_kymas_operator_gives_its_gateway_up_before_ours_is_made(gateway: Gatewa
     assert owner["metadata"]["labels"] == {OWNER: "0a1b"}, "force would let a second stack take over, too"
     assert "APIGateway" not in stack.kinds(), "deleting the APIGateway uninstalls the module"
     assert stack.comes_after("APIGatewayPatch gateway-operator", "APIGatewayPatch gateway-owner")
-    assert stack.comes_after("Gateway gateway-gateway", "APIGatewayPatch gateway-operator")
-    assert list(stack.request("Gateway", "gateway-gateway").hooks.before_create) == ["given-up"]
+    assert stack.comes_after("Stash gateway-operator-ready", "APIGatewayPatch gateway-operator")
+    assert stack.comes_after("Gateway gateway-gateway", "Stash gateway-operator-ready")
     assert list(stack.request("APIGatewayPatch", "gateway-operator").hooks.before_delete) == ["given-back"]
 
 
@@ -230,7 +230,7 @@ def test_gardener_is_asked_for_certificates_and_their_renewal(gateway: Gateway) 
         "renewBefore": "720h0m0s",
         "privateKey": {"algorithm": "ECDSA", "size": 384},
     }
-    assert wildcard["metadata"]["annotations"]["pulumi.com/waitFor"] == "jsonpath={.status.state}=Ready"
+    assert stack.comes_after("Stash gateway-certificate-ready", "Certificate gateway-certificate")
     proxy = stack.one("Certificate", "gateway-apiserver-proxy-certificate")["spec"]
     assert (proxy["commonName"], proxy["secretName"]) == ("apiserver.kyma.example.com", "apiserver-proxy-tls-cert")
 
@@ -265,6 +265,7 @@ def test_gardener_makes_dns_entries(gateway: Gateway) -> None:
         {"dnsName": "*.kyma.example.com", "ttl": 600, "targets": ["192.0.2.7"]},
         {"dnsName": "apiserver.kyma.example.com", "ttl": 600, "targets": ["192.0.2.8"]},
     ]
+    assert stack.comes_after("Stash gateway-dns-ready", "DNSEntry gateway-dns")
     for entry in entries.values():
         annotations = entry["metadata"]["annotations"]
         assert annotations["dns.gardener.cloud/class"] == "garden"

@@ -43,7 +43,7 @@ class Parts(pulumi.ComponentResource):
         k8s.core.v1.Service.get("read", "istio-system/istio-ingressgateway", below)
 
 
-def parts(deploy: Deploy, cluster: FakeCluster, *, vacated: bool = False, hooked: bool = False) -> Recorder:
+def parts(deploy: Deploy, cluster: FakeCluster, *, vacated: tuple[str, ...] = (), hooked: bool = False) -> Recorder:
     """Deploy parts under the rule; the result is what the cluster lacks at the end."""
 
     def program() -> pulumi.Output[list[str]]:
@@ -92,16 +92,26 @@ def test_hooks_of_the_objects_own_come_first_and_stay(deploy: Deploy) -> None:
     assert list(hooks.on_error) == ["tells"]
 
 
-@pytest.mark.parametrize(("vacated", "in_previews"), [(False, True), (True, False)])
-def test_names_that_become_free_are_checked_by_up_only(deploy: Deploy, vacated: bool, in_previews: bool) -> None:
+@pytest.mark.parametrize(("preview", "vacated"), [(True, ()), (False, ("Secret istio-system/certs",))])
+def test_names_in_the_way_are_refused(
+    deploy: Deploy, monkeypatch: pytest.MonkeyPatch, preview: bool, vacated: tuple[str, ...]
+) -> None:
+    with pytest.raises(Foreign):
+        ask_whether_free(deploy, monkeypatch, preview, vacated)
+
+
+def test_names_that_become_free_pass_the_preview(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask_whether_free(deploy, monkeypatch, True, ("Secret istio-system/certs",))
+
+
+def ask_whether_free(deploy: Deploy, monkeypatch: pytest.MonkeyPatch, preview: bool, vacated: tuple[str, ...]) -> None:
     stack = parts(deploy, fake_cluster({CERTS: ANOTHERS}), vacated=vacated)
     (name,) = stack.request("Secret", "secret").hooks.before_create
     hook = stack.hooks[name]
     assert hook.opts
-    assert hook.opts.on_dry_run == in_previews
-    arguments = pulumi.ResourceHookArgs("urn", "", "secret", "Secret", new_inputs=wanted())
-    with pytest.raises(Foreign):
-        asyncio.run(hook(arguments))  # type: ignore[arg-type]
+    assert hook.opts.on_dry_run
+    monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: preview)
+    asyncio.run(hook(pulumi.ResourceHookArgs("urn", "", "secret", "Secret", new_inputs=wanted())))  # type: ignore[arg-type]
 
 
 def test_objects_that_the_cluster_lacks_are_told(deploy: Deploy) -> None:

@@ -163,7 +163,7 @@ def test_kyma_routes_by_an_api_rule_of_the_current_version(host: Host) -> None:
     stack = host(platform="kyma", methods=("GET", "POST"), paths=("/health", "/orders/*"))
     rule = stack.one("APIRule", "target-orders-route")
     assert rule["apiVersion"] == "gateway.kyma-project.io/v2", "older versions are served but no longer reconciled"
-    assert rule["metadata"]["annotations"] == {"pulumi.com/waitFor": "jsonpath={.status.state}=Ready"}
+    assert stack.comes_after("Stash target-orders-route-ready", "APIRule target-orders-route"), "it is waited for"
     assert rule["spec"]["gateway"] == "mtls/kyma-mtls-gateway-orders"
     assert rule["spec"]["hosts"] == [DOMAIN]
     assert rule["spec"]["rules"] == [

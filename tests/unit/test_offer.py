@@ -262,7 +262,8 @@ def test_dns_of_rke2_and_openshift_is_found() -> None:
     labels = {"k8s-app": "kube-dns", "app.kubernetes.io/name": "rke2-coredns"}
     rke2 = service("kube-system", "rke2-coredns-rke2-coredns", labels, *dns_ports(), clusterIPs=["10.43.0.10"])
     labelled = "/api/v1/namespaces/kube-system/services?labelSelector=k8s-app%3Dkube-dns"
-    address, pods = find_dns({labelled: {"items": [rke2]}})
+    metrics = service("kube-system", "coredns-metrics", labels, {"port": 9153}, clusterIPs=["10.43.0.11"])
+    address, pods = find_dns({labelled: {"items": [metrics, rke2]}})
     assert (address.addresses, pods.pods) == (("10.43.0.10/32",), Pods("kube-system", labels))
     labels = {"dns.operator.openshift.io/daemonset-dns": "default"}
     openshift = service("openshift-dns", "dns-default", labels, *dns_ports("dns"), clusterIPs=["172.30.0.10"])

@@ -24,31 +24,45 @@ from rich.console import Console
 
 import clusters
 from settings import ConfigError, Settings
+from tests.unit.deployed import (
+    ACME,
+    BILLING,
+    CA,
+    HTTPBIN,
+    IDENTITY,
+    ORDERS,
+    PARTNER,
+    SUBJECT,
+    TARGET,
+    WAREHOUSE,
+    demo_stack,
+    outputs_of,
+    settings_of,
+    stack_of,
+)
 from tests.unit.pki import Holder, issue
 from verification import __main__ as command
+from verification import clients as client_promises
+from verification import hosts as host_promises
 from verification import runner
 from verification.answers import RBAC, Answer, client_hops
 from verification.checks import Check, Failed, Skipped
-from verification.client_cluster import ClientCluster, Executed
-from verification.outputs import Outputs
+from verification.client_cluster import ClientCluster
+from verification.issuing import foreign_credential
+from verification.outputs import EGRESS_GATEWAY, Outputs, Place
+from verification.pods import Executed, execute
 from verification.probes import NO_SAFE_METHOD, Probe, probe, refused_probe
+from verification.report import Report
 from verification.runner import Outcome, Verdict
 from verification.stack import DeployedStack
-from verification.tls import ClientCredential, Endpoint, foreign_credential
+from verification.tls import ClientCredential, Endpoint
 
-CA = issue("acme CA").pem
-TARGET = {"kubeconfig": "target.yaml"}
-WAREHOUSE = {"kubeconfig": "warehouse.yaml"}
-BILLING = {"kubeconfig": "billing.yaml", "callers": ["invoices", "shop/till"]}
-ACME = {"certificateAuthority": CA, "identity": "spiffe://acme.example/client"}
-HTTPBIN = {"domain": "httpbin.example.com"}
-ORDERS = {"domain": "orders.example.com", "service": {"namespace": "shop", "name": "orders", "port": 8080}}
-PARTNER = {"domain": "api.partner.example", "external": {"certificateAuthority": CA}}
-SUBJECT, IDENTITY = "CN=warehouse,O=client organization", "spiffe://kyma-mtls/test/client/warehouse"
 UPSTREAM = {"x-envoy-upstream-service-time": "1"}
 
+PLACE = Place(*EGRESS_GATEWAY.split("/"))
 FIRST = ("no client certificate is refused", "a certificate of another CA is refused")
 METHOD = "a method that is not allowed is refused"
+SIDECAR = "the demo's Pods have a sidecar"
 DIRECT = "the direct way out is refused"
 
 
@@ -66,44 +80,11 @@ OK = Answer(200, UPSTREAM, shown(CLIENT_HOP, MESH_HOP))
 DENIED = Answer(403, {}, RBAC)
 
 
-def settings_of(**config: object) -> Settings:
-    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
-    return Settings.from_config({f"kyma-mtls:{key}": text for key, text in texts.items()})
-
-
-def outputs_of(settings: Settings) -> dict[str, Any]:
-    own = {
-        name: {
-            "identity": f"spiffe://kyma-mtls/test/client/{name}",
-            "hosts": list(settings.hosts_of(name)),
-            "namespace": "mtls",
-            "secret": "client-credential-mtls",
-            "subject": f"CN={name},O=client organization",
-            "expiry": "2030-01-01T00:00:00Z",
-        }
-        for name in settings.own_clients
-    }
-    partners = {name: {"identity": each.identity} for name, each in settings.clients.items() if each.is_partner}
-    target = {"target": {"namespace": "mtls", "address": "192.0.2.7"}} if settings.target else {}
-    return {
-        "caCertificate": CA,
-        **target,
-        "hosts": {
-            name: {"domain": host.domain, "external": bool(host.external)} for name, host in settings.hosts.items()
-        },
-        "clients": own | partners,
-    }
-
-
-def stack_of(gateway: object = None, **config: object) -> DeployedStack:
-    settings = settings_of(**config)
-    outputs = Outputs.read("test", outputs_of(settings) | ({"gateway": gateway} if gateway else {}), settings)
-    return DeployedStack("test", settings, outputs)
-
-
 def tried(stack: DeployedStack) -> list[str]:
-    """Every check as `GROUP: PROMISE`, those that are skipped with the reason."""
-    return [f"{check.group}: {check.promise}{skip_reason(check)}" for check in command.every_check(stack)]
+    """Every check but the attacks as `GROUP: PROMISE`, those that are skipped with the reason."""
+    checks = [check for host in stack.settings.served for check in host_promises.checks(stack, host)]
+    checks += [check for client in stack.settings.clients for check in client_promises.checks(stack, client)]
+    return [f"{check.group}: {check.promise}{skip_reason(check)}" for check in checks]
 
 
 def skip_reason(check: Check) -> str:
@@ -112,6 +93,13 @@ def skip_reason(check: Check) -> str:
     with pytest.raises(Skipped) as caught:
         check.run()
     return f" - {caught.value}"
+
+
+BASE = {
+    *FIRST,
+    *(f"client {name} is {verdict}" for name in ("warehouse", "billing") for verdict in ("admitted", "refused")),
+    *map(way_out, ("httpbin", "orders")),
+}
 
 
 # Which checks are made for which stack
@@ -126,8 +114,10 @@ def skip_reason(check: Check) -> str:
                 *(f"host httpbin (httpbin.example.com): {promise}" for promise in FIRST),
                 "host httpbin (httpbin.example.com): client warehouse is admitted",
                 f"host httpbin (httpbin.example.com): {METHOD}",
+                f"host httpbin (httpbin.example.com): {SIDECAR}",
                 f"client warehouse: {way_out('httpbin')}",
                 f"client warehouse: {DIRECT}",
+                f"client warehouse: {SIDECAR}",
             ],
             id="two clusters with the demo",
         ),
@@ -145,6 +135,7 @@ def skip_reason(check: Check) -> str:
                 "host httpbin (httpbin.example.com): client warehouse is refused",
                 "host httpbin (httpbin.example.com): client billing is admitted",
                 f"host httpbin (httpbin.example.com): {METHOD}",
+                f"host httpbin (httpbin.example.com): {SIDECAR}",
                 *(f"host orders (orders.example.com): {promise}" for promise in FIRST),
                 "host orders (orders.example.com): client warehouse is refused",
                 "host orders (orders.example.com): client billing is admitted",
@@ -167,6 +158,7 @@ def skip_reason(check: Check) -> str:
                 f"host orders (orders.example.com): client warehouse is admitted - {NO_SAFE_METHOD}",
                 f"client warehouse: {way_out('orders')} - {NO_SAFE_METHOD}",
                 f"client warehouse: {DIRECT} - no host of it can be called to tell a refusal from a failure",
+                f"client warehouse: {SIDECAR}",
                 "client acme: its certificate is admitted - only the partner has its key; admitted by orders",
             ],
             id="a service without a safe method, and a partner's client",
@@ -176,6 +168,7 @@ def skip_reason(check: Check) -> str:
             [
                 *(f"host httpbin (httpbin.example.com): {promise}" for promise in FIRST),
                 f"host httpbin (httpbin.example.com): {METHOD} - it admits no client whose credential the stack has",
+                f"host httpbin (httpbin.example.com): {SIDECAR}",
                 "client acme: its certificate is admitted - only the partner has its key; admitted by httpbin",
             ],
             id="a target without a client cluster",
@@ -186,6 +179,7 @@ def skip_reason(check: Check) -> str:
                 f"client warehouse: {way_out('api')} - "
                 "the partner's answer to the output signingRequests.api.warehouse is awaited",
                 f"client warehouse: {DIRECT} - no host of it can be called to tell a refusal from a failure",
+                f"client warehouse: {SIDECAR}",
             ],
             id="a client without a target, its credential awaited",
         ),
@@ -199,11 +193,14 @@ def skip_reason(check: Check) -> str:
                 *(f"host httpbin (httpbin.example.com): {promise}" for promise in FIRST),
                 "host httpbin (httpbin.example.com): client warehouse is refused",
                 f"host httpbin (httpbin.example.com): {METHOD} - it admits no client whose credential the stack has",
+                f"host httpbin (httpbin.example.com): {SIDECAR}",
                 *(f"host bin (bin.example.com): {promise}" for promise in FIRST),
                 "host bin (bin.example.com): client warehouse is admitted",
                 f"host bin (bin.example.com): {METHOD}",
+                f"host bin (bin.example.com): {SIDECAR}",
                 f"client warehouse: {way_out('bin')}",
                 f"client warehouse: {DIRECT} - networkPolicy is none: its namespaces may be left by any way",
+                f"client warehouse: {SIDECAR}",
             ],
             id="a host that admits nobody, and no network policy",
         ),
@@ -218,7 +215,8 @@ def test_a_partners_host_is_called_once_its_answer_is_there() -> None:
     client = issue("warehouse", signer, hosts=("warehouse.test",), usage=ExtendedKeyUsageOID.CLIENT_AUTH)
     external = {"certificateAuthority": CA, "credentials": {"warehouse": {"certificate": client.pem}}}
     stack = stack_of(clients={"warehouse": WAREHOUSE}, hosts={"api": {**PARTNER, "external": external}})
-    assert tried(stack) == [f"client warehouse: {way_out('api')}", f"client warehouse: {DIRECT}"]
+    promises = (way_out("api"), DIRECT, SIDECAR)
+    assert tried(stack) == [f"client warehouse: {promise}" for promise in promises]
 
 
 def test_the_kyma_gateway_is_tried_if_there_is_one() -> None:
@@ -247,7 +245,10 @@ def test_what_is_tried_can_be_chosen(
             "orders": {**ORDERS, "clients": ["warehouse"]},
         },
     )
-    assert [check.promise for check in command.chosen_checks(stack, hosts, clients)] == expected
+    _, checks = command.chosen_checks(stack, hosts, clients)
+    assert [check.promise for check in checks if check.promise in BASE] == expected
+    assert all(check.host in hosts for check in checks if hosts), "the attacks are chosen alike"
+    assert all(check.client in clients for check in checks if clients)
 
 
 @pytest.mark.parametrize(
@@ -408,7 +409,7 @@ def test_a_client_cluster_is_known_by_the_outputs(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(clusters, "connect", lambda access: SimpleNamespace(api=access.path))
     connected = stack_of(clients={"warehouse": WAREHOUSE, "acme": ACME}).connect(["warehouse"])
     assert connected.clients == {
-        "warehouse": ClientCluster(cast(ApiClient, "clients.warehouse"), "mtls", "client-credential-mtls")
+        "warehouse": ClientCluster(cast(ApiClient, "clients.warehouse"), "mtls", PLACE, "client-credential-mtls")
     }
 
 
@@ -532,11 +533,6 @@ def outcome(stack: DeployedStack, cluster: FakeCluster, promise: str) -> str:
         return f"FAILED: {failure}"
 
 
-def demo_stack(**config: object) -> DeployedStack:
-    given = {"target": TARGET, "clients": {"warehouse": WAREHOUSE}, "hosts": {"httpbin": HTTPBIN}}
-    return stack_of(**{**given, **config})
-
-
 def alert(name: str) -> ssl.SSLError:
     error = ssl.SSLError(1, f"[SSL] {name}")
     error.reason = name
@@ -558,7 +554,7 @@ def alert(name: str) -> ssl.SSLError:
 def test_a_host_is_judged_by_its_answer(
     monkeypatch: pytest.MonkeyPatch, answer: Answer, platform: str, promise: str, expected: str
 ) -> None:
-    monkeypatch.setattr(Endpoint, "request", lambda *_: answer)
+    monkeypatch.setattr(Endpoint, "request", lambda *_, **__: answer)
     assert outcome(demo_stack(platform=platform), FakeCluster(), promise).startswith(expected)
 
 
@@ -616,7 +612,7 @@ def test_a_foreign_certificate_says_what_an_admitted_clients_does(
 ) -> None:
     seen: list[ClientCredential] = []
 
-    def refuse(_: Endpoint, credential: ClientCredential, __: ssl.TLSVersion) -> str:
+    def refuse(_: Endpoint, credential: ClientCredential, *__: object) -> str:
         seen.append(credential)
         return "unknown ca"
 
@@ -722,7 +718,7 @@ def test_the_direct_way_is_tried_with_a_host_of_the_target_rather_than_with_a_pa
 def fake_core(monkeypatch: pytest.MonkeyPatch, **methods: Callable[..., object]) -> ClientCluster:
     for name, method in methods.items():
         monkeypatch.setattr(CoreV1Api, name, lambda _, *arguments, method=method, **__: method(*arguments))
-    return ClientCluster(ApiClient(), "mtls", "credential")
+    return ClientCluster(ApiClient(), "mtls", PLACE, "credential")
 
 
 @pytest.mark.parametrize(
@@ -758,6 +754,7 @@ def test_the_log_of_every_egress_gateway_is_searched(monkeypatch: pytest.MonkeyP
     pods = [SimpleNamespace(metadata=SimpleNamespace(name=name)) for name in ("one", "two")]
     cluster = fake_core(
         monkeypatch,
+        read_namespaced_service=lambda *_: SimpleNamespace(spec=SimpleNamespace(selector={"istio": "egress"})),
         list_namespaced_pod=lambda *_: SimpleNamespace(items=pods),
         read_namespaced_pod_log=lambda name, _: f"{name} GET /a\n{name} GET /b",
     )
@@ -801,9 +798,9 @@ class FakeSession:
     ("code", "expected"),
     [
         (7, Executed(7, "out", "")),
-        (None, "curl did not end within"),
-        (KeyError("details"), "curl was not run to its end"),
-        (TypeError("None"), "curl was not run to its end"),
+        (None, "the command did not end within"),
+        (KeyError("details"), "the command was not run to its end"),
+        (TypeError("None"), "the command was not run to its end"),
         (websocket.WebSocketConnectionClosedException("gone"), "the connection to Pod mtls/curl-1 broke: gone"),
     ],
 )
@@ -812,13 +809,22 @@ def test_a_command_in_a_pod_ends_with_a_code_or_as_a_failure(
 ) -> None:
     ready = SimpleNamespace(conditions=[SimpleNamespace(type="Ready", status="True")])
     pod = SimpleNamespace(metadata=SimpleNamespace(name="curl-1", deletion_timestamp=None), status=ready)
-    monkeypatch.setattr("verification.client_cluster.stream", lambda *_, **__: FakeSession(code))
+    monkeypatch.setattr("verification.pods.stream", lambda *_, **__: FakeSession(code))
     cluster = fake_core(monkeypatch, list_namespaced_pod=lambda *_: SimpleNamespace(items=[pod]))
     if isinstance(expected, Executed):
         assert cluster.curl("http://httpbin.example.com") == expected
     else:
         with pytest.raises(Failed, match=expected):
             cluster.curl("http://httpbin.example.com")
+
+
+def test_a_command_that_is_forbidden_is_a_reason_and_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ApiException(0, "Handshake status 403 Forbidden -+-+- {'kind': 'Status'}")
+
+    monkeypatch.setattr("verification.pods.stream", refuse)
+    with pytest.raises(Skipped, match="the cluster does not let commands run in Pod mtls/curl-1"):
+        execute(ApiClient(), "mtls", "curl-1", "curl", "curl")
 
 
 # One HTTPS request, to a real server that demands a certificate
@@ -919,9 +925,11 @@ def test_a_foreign_credential_differs_from_the_clients_in_its_ca_only() -> None:
 
 # How verdicts are told
 
+EXPECTED, LOOK = "\n       expected: 200\n", "\n           look: the log\n"
+
 
 def check_of(run: Callable[[], str], group: str = "host a", promise: str = "a promise") -> Check:
-    return Check(group, promise, run, "the log")
+    return Check(group, promise, "200", run, "the log")
 
 
 def raising(error: Exception) -> Callable[[], str]:
@@ -933,21 +941,23 @@ def raising(error: Exception) -> Callable[[], str]:
 
 def told(*checks: Check, timeout: float = 0) -> tuple[dict[Verdict, int], str]:
     output = io.StringIO()
-    return dict(runner.run(Console(file=output, width=200), checks, timeout)), output.getvalue()
+    report = Report(Console(file=output, width=200))
+    runner.run(checks, timeout, report)
+    return dict(report.totals), output.getvalue()
 
 
 @pytest.mark.parametrize(
     ("run", "verdict", "lines"),
     [
         (lambda: "200 [OK]", Verdict.PASSED, "  PASS a promise: 200 [OK]\n"),
-        (raising(Failed("503")), Verdict.FAILED, "  FAIL a promise\n       saw: 503\n       look: the log\n"),
+        (raising(Failed("503")), Verdict.FAILED, f"  FAIL a promise{EXPECTED}            saw: 503{LOOK}"),
         (raising(Skipped("switched off")), Verdict.SKIPPED, "  SKIP a promise: switched off\n"),
         (
             raising(ApiException(403, "Forbidden")),
             Verdict.FAILED,
-            "  FAIL a promise\n       saw: the API server answered 403: Forbidden\n       look: the log\n",
+            f"  FAIL a promise{EXPECTED}            saw: the API server answered 403: Forbidden{LOOK}",
         ),
-        (raising(TimeoutError()), Verdict.FAILED, "  FAIL a promise\n       saw: TimeoutError\n       look: the log\n"),
+        (raising(TimeoutError()), Verdict.FAILED, f"  FAIL a promise{EXPECTED}            saw: TimeoutError{LOOK}"),
     ],
 )
 def test_a_verdict_says_what_was_seen(run: Callable[[], str], verdict: Verdict, lines: str) -> None:
@@ -1008,8 +1018,9 @@ def test_a_mistake_of_the_program_is_not_taken_for_a_broken_promise() -> None:
 def test_the_exit_code_tells_whether_a_promise_is_broken(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], checks: list[Check], code: int, last: str
 ) -> None:
-    monkeypatch.setattr(DeployedStack, "load", lambda _: None)
-    monkeypatch.setattr(command, "chosen_checks", lambda *_: checks)
+    stack = demo_stack()
+    monkeypatch.setattr(DeployedStack, "load", lambda *_, **__: stack)
+    monkeypatch.setattr(command, "chosen_checks", lambda *_: (stack, checks))
     assert command.main(["--timeout", "0"]) == code
     assert capsys.readouterr().out.splitlines()[-1] == last
 
@@ -1024,7 +1035,7 @@ def test_the_exit_code_tells_whether_a_promise_is_broken(
 def test_the_exit_code_tells_that_nothing_can_be_judged(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
-    monkeypatch.setattr(DeployedStack, "load", lambda _: demo_stack(clients={"acme": ACME}))
+    monkeypatch.setattr(DeployedStack, "load", lambda *_, **__: demo_stack(clients={"acme": ACME}))
     assert command.main(arguments) == 2
     assert capsys.readouterr().out == f"cannot verify: {message}\n"
 

@@ -19,6 +19,7 @@ from verification import __main__ as command
 from verification import leftovers, runner
 from verification.checks import Check, Failed, Skipped
 from verification.outputs import Outputs
+from verification.report import Report
 from verification.stack import DeployedStack
 from verification.state import Object, State
 
@@ -158,11 +159,30 @@ def test_state_without_a_mark_cannot_be_judged(deployment: object) -> None:
 
 def test_a_cluster_with_the_states_objects_alone_passes() -> None:
     cluster = cluster_of({**namespaces("mtls"), **secrets("istio-system/certs")})
-    assert leftovers.nothing_is_left(STATE, cluster) == "2 objects of the stack, and no other with its label"
+    assert (
+        leftovers.objects_are_those_of_the_state(STATE, cluster)
+        == "2 objects of the stack, and no other with its label"
+    )
 
 
-def test_an_object_that_is_gone_is_no_leftover() -> None:
-    assert leftovers.nothing_is_left(STATE, cluster_of({})).startswith("0 objects")
+def test_an_object_that_is_gone_is_told_with_its_remedy() -> None:
+    with pytest.raises(Failed) as caught:
+        leftovers.objects_are_those_of_the_state(STATE, cluster_of(namespaces("mtls")))
+    assert str(caught.value) == (
+        "Secret istio-system/certs is gone, or has lost its label; `pulumi up --refresh` makes it anew"
+    )
+
+
+def test_an_object_that_is_still_to_be_deleted_may_be_gone() -> None:
+    state = state_of(*KNOWN, resource(TARGET, "Secret", "mtls/old", delete=True))
+    cluster = cluster_of({**namespaces("mtls"), **secrets("istio-system/certs")})
+    assert leftovers.objects_are_those_of_the_state(state, cluster).startswith("2 objects")
+
+
+def test_an_object_that_replaced_one_still_to_be_deleted_has_to_be_there() -> None:
+    state = state_of(*KNOWN, resource(TARGET, "Secret", "istio-system/certs", delete=True))
+    with pytest.raises(Failed, match="Secret istio-system/certs is gone"):
+        leftovers.objects_are_those_of_the_state(state, cluster_of(namespaces("mtls")))
 
 
 def test_each_leftover_is_told_with_its_remedy() -> None:
@@ -172,7 +192,7 @@ def test_each_leftover_is_told_with_its_remedy() -> None:
         **gateways("mtls/egress"),
     }
     with pytest.raises(Failed) as caught:
-        leftovers.nothing_is_left(STATE, cluster_of(found))
+        leftovers.objects_are_those_of_the_state(STATE, cluster_of(found))
     assert str(caught.value).splitlines() == [
         "Namespace old; remove it with kubectl delete namespace old",
         "Secret istio-system/credential; remove it with kubectl -n istio-system delete secret credential",
@@ -188,17 +208,17 @@ def test_an_object_is_the_same_under_each_version_of_its_kind() -> None:
 
 def test_a_cluster_that_was_replaced_is_not_known() -> None:
     with pytest.raises(Failed, match="Namespace mtls; remove it"):
-        leftovers.nothing_is_left(STATE, cluster_of(namespaces("mtls"), "another"))
+        leftovers.objects_are_those_of_the_state(STATE, cluster_of(namespaces("mtls"), "another"))
 
 
 def test_a_cluster_that_refuses_a_list_is_skipped() -> None:
     with pytest.raises(Skipped, match=r"cluster https://target refuses GET /api/v1/secrets\?.*: 403 Forbidden"):
-        leftovers.nothing_is_left(STATE, refusing(namespaces("mtls")))
+        leftovers.objects_are_those_of_the_state(STATE, refusing(namespaces("mtls")))
 
 
 def test_a_leftover_is_told_even_if_another_list_is_refused() -> None:
     with pytest.raises(Failed, match="Namespace old; remove it"):
-        leftovers.nothing_is_left(STATE, refusing(namespaces("mtls", "old")))
+        leftovers.objects_are_those_of_the_state(STATE, refusing(namespaces("mtls", "old")))
 
 
 # Which checks there are, and how they are told
@@ -232,24 +252,24 @@ def connected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def connect(access: ClusterAccess) -> Cluster:
         paths.append(access.path)
-        return cluster_of({}, path=access.path)
+        return cluster_of({**namespaces("mtls"), **secrets("istio-system/certs")}, path=access.path)
 
     monkeypatch.setattr(clusters, "connect", connect)
     return paths
 
 
 def test_every_cluster_is_tried_at_the_end(connected: list[str]) -> None:
-    checks = command.chosen_checks(stack_of(), [], [])
+    _, checks = command.chosen_checks(stack_of(), [], [])
     assert sorted(connected) == ["clients.billing", "clients.ware-house", "target"]
     assert of_clusters(checks) == [check.promise for check in checks[-3:]]
     assert of_clusters(checks) == [
-        "nothing of an interrupted update is left in the target cluster",
-        "nothing of an interrupted update is left in the cluster of client ware-house",
-        "nothing of an interrupted update is left in the cluster of client billing",
+        "the target cluster has the stack's objects, each of them and no other",
+        "the cluster of client ware-house has the stack's objects, each of them and no other",
+        "the cluster of client billing has the stack's objects, each of them and no other",
     ]
     label = "-A -l kyma-mtls/owner=0a1b"
     assert checks[-3].look == f"target cluster: kubectl get gateway.networking.istio.io,namespace,secret {label}"
-    assert checks[-1].run().startswith("0 objects")
+    assert checks[-1].run().startswith("2 objects")
 
 
 def test_each_check_asks_its_own_cluster(connected: list[str]) -> None:
@@ -265,14 +285,14 @@ def test_each_check_asks_its_own_cluster(connected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("hosts", "names", "expected"),
     [
-        (["httpbin"], [], ["clients.billing", "clients.ware-house"]),
+        (["httpbin"], [], ["clients.billing", "clients.ware-house", "target"]),
         ([], ["ware-house"], ["clients.ware-house"]),
     ],
 )
 def test_clusters_are_left_out_where_hosts_or_clients_are_chosen(
     connected: list[str], hosts: list[str], names: list[str], expected: list[str]
 ) -> None:
-    assert of_clusters(command.chosen_checks(stack_of(), hosts, names)) == []
+    assert of_clusters(command.chosen_checks(stack_of(), hosts, names)[1]) == []
     assert sorted(connected) == expected
 
 
@@ -284,14 +304,16 @@ def test_a_stack_without_a_target_has_no_target_cluster(connected: list[str]) ->
 
 
 def test_leftovers_are_told_one_below_the_other() -> None:
-    stack = replace(stack_of(), reached={"target": cluster_of(secrets("a/x", "a/y"))})
+    found = {**namespaces("mtls"), **secrets("istio-system/certs", "a/x", "a/y")}
+    stack = replace(stack_of(), reached={"target": cluster_of(found)})
     output = io.StringIO()
-    runner.run(Console(file=output, width=300), list(leftovers.checks(stack)), 0)
-    assert output.getvalue().splitlines()[:4] == [
+    runner.run(list(leftovers.checks(stack)), 0, Report(Console(file=output, width=300)))
+    assert output.getvalue().splitlines()[:5] == [
         "clusters",
-        "  FAIL nothing of an interrupted update is left in the target cluster",
-        "       saw: Secret a/x; remove it with kubectl -n a delete secret x",
-        "            Secret a/y; remove it with kubectl -n a delete secret y",
+        "  FAIL the target cluster has the stack's objects, each of them and no other",
+        "       expected: the objects of the stack's state, and no other with its label",
+        "            saw: Secret a/x; remove it with kubectl -n a delete secret x",
+        "                 Secret a/y; remove it with kubectl -n a delete secret y",
     ]
 
 
@@ -299,4 +321,4 @@ def test_help_tells_what_is_left_out(capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(SystemExit):
         command.main(["--help"])
     text = " ".join(capsys.readouterr().out.split())
-    assert text.count("nor about what an interrupted update left in a cluster") == 2
+    assert text.count("nor about the objects of the clusters") == 2

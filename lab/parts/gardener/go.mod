@@ -9,6 +9,11 @@ replace github.com/gardener/cert-management/pkg/apis => github.com/gardener/cert
 replace github.com/gardener/controller-manager-library => github.com/gardener/controller-manager-library v0.2.1-0.20260508123052-a693015425a8
 
 require (
+	github.com/gardener/controller-manager-library v0.2.1-0.20260727113103-05652acf3093
+	github.com/gardener/external-dns-management v0.48.0
+)
+
+require (
 	github.com/Azure/go-ntlmssp v0.1.1 // indirect
 	github.com/Masterminds/semver/v3 v3.5.0 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
@@ -22,8 +27,6 @@ require (
 	github.com/fxamacker/cbor/v2 v2.9.2 // indirect
 	github.com/gardener/cert-management v0.27.0 // indirect
 	github.com/gardener/cert-management/pkg/apis v0.25.0 // indirect
-	github.com/gardener/controller-manager-library v0.2.1-0.20260727113103-05652acf3093 // indirect
-	github.com/gardener/external-dns-management v0.48.0 // indirect
 	github.com/gardener/gardener/pkg/apis v1.147.2 // indirect
 	github.com/go-acme/lego/v5 v5.3.1 // indirect
 	github.com/go-asn1-ber/asn1-ber v1.5.8-0.20250403174932-29230038a667 // indirect
@@ -67,6 +70,7 @@ require (
 	github.com/x448/float16 v0.8.4 // indirect
 	go.opentelemetry.io/otel v1.44.0 // indirect
 	go.opentelemetry.io/otel/trace v1.44.0 // indirect
+	go.uber.org/atomic v1.11.0 // indirect
 	go.uber.org/multierr v1.11.0 // indirect
 	go.uber.org/zap v1.28.0 // indirect
 	go.yaml.in/yaml/v2 v2.4.4 // indirect
@@ -82,6 +86,8 @@ require (
 	golang.org/x/time v0.15.0 // indirect
 	golang.org/x/tools v0.48.0 // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20260630182238-925bb5da69e7 // indirect
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20260706201446-f0a921348800 // indirect
+	google.golang.org/grpc v1.82.1 // indirect
 	google.golang.org/protobuf v1.36.12-0.20260120151049-f2248ac996af // indirect
 	gopkg.in/evanphx/json-patch.v4 v4.13.0 // indirect
 	gopkg.in/inf.v0 v0.9.1 // indirect

@@ -1,0 +1,164 @@
+"""What controllers say of the objects that they are asked for, each judge after its controller's source."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from components.readiness import READY, Reader, Verdict, failing, waiting
+from settings.clusters import EGRESS_GATEWAY
+
+# Kyma tries again after 1, 2, 4, … s, at the sixth time 63 s after the first one.
+_KYMA_PATIENCE = 70
+# It looks at a change within a second; times are in seconds, too.
+_KYMA_SECONDS = 3
+# The Istio module tries again after a minute.
+_ISTIO_PATIENCE = 90
+# Gardener's controllers try again after two minutes, what is not theirs to put right after a day.
+_GARDENER_PATIENCE = 150
+_A_DAY = "24h"
+# The kubelet tries again after 10, 20, 40 s.
+_POD_PATIENCE = 60
+_POD_COMPLAINTS = {
+    "CrashLoopBackOff",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "ErrImageNeverPull",
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "RunContainerError",
+}
+_REVISION = "deployment.kubernetes.io/revision"
+
+
+def api_rule(_: Reader, found: dict[str, Any]) -> Verdict:
+    """Judge an APIRule by what Kyma's API Gateway module says of it."""
+    status = found.get("status") or {}
+    changed, written = _times(found)
+    if written < changed:
+        return waiting("Kyma has not looked at the latest change yet")
+    match status.get("state"):
+        case "Ready" if written == changed:
+            return Verdict(ready=True, says="Ready in the second of the latest change", patience=_KYMA_SECONDS)
+        case "Ready":
+            return READY
+        case "Error" | "Warning":
+            return failing(_words(status, "description"), _KYMA_PATIENCE)
+    return waiting(_words(status, "description"))
+
+
+def egress_gateway(cluster: Reader, found: dict[str, Any]) -> Verdict:
+    """Judge an Istio CR by the egress gateway that Kyma's Istio module makes for it."""
+    namespace, _, name = EGRESS_GATEWAY.partition("/")
+    gateway = cluster.read(f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}")
+    verdict = deployment(cluster, gateway) if gateway else waiting(f"there is no Deployment {EGRESS_GATEWAY} yet")
+    status = found.get("status") or {}
+    if not verdict.ready and status.get("state") in {"Error", "Warning"}:
+        # A Warning has the operator wait for an hour, but is often about something else.
+        return failing(_words(status, "description"), _ISTIO_PATIENCE)
+    return verdict
+
+
+def certificate(_: Reader, found: dict[str, Any]) -> Verdict:
+    """Judge a Certificate by what Gardener's certificate management says of it."""
+    status = found.get("status") or {}
+    if not _is_observed(found):
+        return waiting("Gardener has not looked at the latest change yet")
+    backoff = (status.get("backoff") or {}).get("recheckInterval", "")
+    match status.get("state"):
+        case "Ready":
+            return READY
+        case "Revoked":
+            return failing(_words(status), 0)
+        case "Error":
+            return failing(_words(status), 0 if backoff.startswith(_A_DAY) else _GARDENER_PATIENCE)
+        case "Waiting":
+            return waiting(_words(status), told=True)
+    return waiting(_words(status))
+
+
+def dns_entry(_: Reader, found: dict[str, Any]) -> Verdict:
+    """Judge a DNSEntry by what Gardener's DNS management says of it."""
+    status = found.get("status") or {}
+    if not _is_observed(found):
+        return waiting("Gardener has not looked at the latest change yet")
+    match status.get("state"):
+        case "Ready":
+            return READY
+        case "Ignored":
+            return failing(_words(status), 0)
+        case "Error" | "Invalid" | "Stale":
+            return failing(_words(status), _GARDENER_PATIENCE)
+    return waiting(_words(status))
+
+
+def deployment(cluster: Reader, found: dict[str, Any]) -> Verdict:
+    """Judge a Deployment as `kubectl rollout status` does, and by what Kubernetes says of its Pods."""
+    status, wanted = found.get("status") or {}, found["spec"].get("replicas", 1)
+    updated = status.get("updatedReplicas", 0)
+    if not _is_observed(found):
+        return waiting("Kubernetes has not looked at the latest change yet")
+    conditions = {condition["type"]: condition for condition in status.get("conditions", [])}
+    if updated >= wanted == status.get("replicas", 0) and status.get("availableReplicas", 0) >= updated:
+        return READY
+    refused = conditions.get("ReplicaFailure", {})
+    if refused.get("status") == "True":
+        return failing(f"{refused.get('reason')}: {refused.get('message')}", _POD_PATIENCE)
+    complaints = (complaint for pod in _pods(cluster, found) for complaint in _complaints(pod))
+    if complaint := next(complaints, None):
+        return complaint
+    return waiting(f"{status.get('availableReplicas', 0)} of {wanted} Pods are available")
+
+
+def _pods(cluster: Reader, found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the Pods of the latest revision: what was wrong with earlier ones no longer counts."""
+    selector = ",".join(f"{key}={value}" for key, value in found["spec"]["selector"].get("matchLabels", {}).items())
+    namespace, query = found["metadata"]["namespace"], urlencode({"labelSelector": selector})
+    revision = found["metadata"].get("annotations", {}).get(_REVISION)
+    latest = {
+        each["metadata"]["name"]
+        for each in cluster.items(f"/apis/apps/v1/namespaces/{namespace}/replicasets?{query}")
+        if each["metadata"].get("annotations", {}).get(_REVISION) == revision
+    }
+    for pod in cluster.items(f"/api/v1/namespaces/{namespace}/pods?{query}"):
+        if latest & {owner["name"] for owner in pod["metadata"].get("ownerReferences", [])}:
+            yield pod
+
+
+def _complaints(pod: Mapping[str, Any]) -> Iterator[Verdict]:
+    status, name = pod.get("status") or {}, pod["metadata"]["name"]
+    for container in (*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])):
+        state = container.get("state", {}).get("waiting") or {}
+        if state.get("reason") in _POD_COMPLAINTS:
+            yield failing(f"Pod {name}: {state['reason']}: {state.get('message', '')}".rstrip(": "), _POD_PATIENCE)
+    for condition in status.get("conditions", []):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            # More nodes may be on their way.
+            yield waiting(f"Pod {name}: {condition.get('reason')}: {condition.get('message')}", told=True)
+
+
+def _is_observed(found: Mapping[str, Any]) -> bool:
+    observed = (found.get("status") or {}).get("observedGeneration", 0)
+    return bool(observed >= found["metadata"].get("generation", 0))
+
+
+def _times(found: Mapping[str, Any]) -> tuple[str, str]:
+    """Return when a stack last changed an object and when its status was written, for kinds without observedGeneration.
+
+    A status is written by a controller that had read the object as it then was: the API server refuses others. What was
+    never changed since it was made needs no comparison.
+    """
+    metadata = found["metadata"]
+    entries = metadata.get("managedFields", []) if metadata.get("generation") != 1 else []
+    changed = _latest(entry for entry in entries if not entry.get("subresource") and entry["operation"] == "Apply")
+    written = _latest(entry for entry in entries if entry.get("subresource") == "status")
+    return changed, written or ("" if changed else "never changed")
+
+
+def _latest(entries: Iterable[Mapping[str, Any]]) -> str:
+    return max((entry.get("time", "") for entry in entries), default="")
+
+
+def _words(status: Mapping[str, Any], key: str = "message") -> str:
+    state, message = status.get("state") or "no state yet", " ".join((status.get(key) or "").split())
+    return f"{state}: {message}" if message else state

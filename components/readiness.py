@@ -1,0 +1,151 @@
+"""Waiting until the controllers of a cluster have done what an object asks them for.
+
+The provider makes an object and goes on; the program waits, since it can say why it waits. That an object became ready
+is kept in the state, as a resource of its own. Hence:
+
+- what a controller complains of is told at once, in its own words;
+- if it stays so, `pulumi up` fails; the object is whole in the state, and the next `pulumi up` waits for it again;
+- neither a preview, nor an update that changes nothing, nor a destroy waits.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import pulumi
+
+_PAUSE_SECONDS = 1.0
+_UNANSWERED_SECONDS = 60
+_LIMIT_SECONDS = 600
+
+
+class Reader(Protocol):
+    """What judges ask of a cluster."""
+
+    @property
+    def host(self) -> str:
+        """The URL of its API server."""
+
+    def read(self, path: str) -> Any:
+        """Return what the API server has at this path; None if there is nothing."""
+
+    def items(self, path: str) -> list[dict[str, Any]]:
+        """Return the objects of the list at this path; none if the cluster has no such kind."""
+
+    def path(self, api_version: str, kind: str, namespace: str, name: str) -> str | None:
+        """Return the path of an object; None if the cluster has no such kind."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of an object so far.
+
+    says: the controller's own words
+    patience: for how many seconds it may say so, if it is a complaint; has to say so, if it is ready
+    told: whether it is something to warn of
+    """
+
+    ready: bool = False
+    says: str = ""
+    patience: float = 0
+    told: bool = False
+
+
+READY = Verdict(ready=True)
+
+
+def waiting(says: str, *, told: bool = False) -> Verdict:
+    """Return that it takes its time."""
+    return Verdict(says=says, patience=math.inf, told=told)
+
+
+def failing(says: str, patience: float) -> Verdict:
+    """Return that something is wrong, which is given so many seconds to become right."""
+    return Verdict(says=says, patience=patience, told=True)
+
+
+# What the cluster and the object as it has it, which is asked for again and again, say.
+Judge = Callable[[Reader, dict[str, Any]], Verdict]
+
+
+class NotReady(Exception):  # noqa: N818 - the engine shows the text alone
+    """An object did not become ready."""
+
+
+class Ready(pulumi.Stash):
+    """Is made, or updated, once an object is ready; what depends on it comes after that.
+
+    The rule for the life of objects (Lifecycle) knows the cluster that is asked.
+    """
+
+    def __init__(
+        self, name: str, waited: Any, judge: Judge, opts: pulumi.ResourceOptions, *, limit: float = _LIMIT_SECONDS
+    ) -> None:
+        self.wait = Wait(judge, limit, waited)
+        # Whoever changes the object gives it another generation; whoever makes it anew, another uid.
+        version = pulumi.Output.all(waited.urn, waited.metadata).apply(_version)
+        super().__init__(f"{name}-ready", input=version, opts=opts)
+
+
+def _version(known: list[Any]) -> dict[str, Any]:
+    urn, metadata = known
+    # …$kubernetes:apps/v1:Deployment::NAME; custom resources have no other property that says what they are.
+    api_version, kind = urn.split("::")[2].split(":")[-2:]
+    named = {key: metadata[key] for key in ("namespace", "name", "uid", "generation") if (metadata or {}).get(key)}
+    return {"apiVersion": api_version.removeprefix("core/"), "kind": kind.removesuffix("Patch"), **named}
+
+
+@dataclass
+class Wait:
+    """Asks a judge until an object is ready.
+
+    limit: in seconds, for objects of which nothing is known
+    resource: that progress is shown with
+    """
+
+    judge: Judge
+    limit: float
+    resource: pulumi.Resource | None = None
+    _said: dict[str, float] = field(default_factory=dict, init=False)
+
+    async def until_ready(
+        self, cluster: Reader, version: dict[str, Any], aside: Callable[..., Awaitable[Verdict]]
+    ) -> None:
+        """Return once the object is ready; raise NotReady if it stays otherwise.
+
+        aside: runs a function where it does not keep the event loop
+        """
+        namespace, name = version.get("namespace", ""), version["name"]
+        called = f"{version['kind']} {namespace}/{name}" if namespace else f"{version['kind']} {name}"
+        began = time.monotonic()
+        while True:
+            verdict = await aside(self._look, cluster, version)
+            now = time.monotonic()
+            self._tell(called, verdict, now)
+            waited = now - self._said[verdict.says]
+            if verdict.ready and waited >= verdict.patience:
+                return
+            if not verdict.ready and (waited >= verdict.patience or now - began >= self.limit):
+                raise NotReady(
+                    f"cluster {cluster.host}: {called} is not ready after {now - began:.0f} s: {verdict.says}"
+                )
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    def _look(self, cluster: Reader, version: dict[str, Any]) -> Verdict:
+        try:
+            path = cluster.path(version["apiVersion"], version["kind"], version.get("namespace", ""), version["name"])
+            found = cluster.read(path) if path else None
+            return self.judge(cluster, found) if found else failing("it is gone", _UNANSWERED_SECONDS)
+        except Exception as error:  # an API server may be away for a while
+            return failing(str(error), _UNANSWERED_SECONDS)
+
+    def _tell(self, called: str, verdict: Verdict, now: float) -> None:
+        is_new = verdict.says not in self._said
+        self._said.setdefault(verdict.says, now)
+        if is_new and verdict.told:
+            pulumi.log.warn(f"{called}: {verdict.says}", self.resource)
+        elif is_new and not verdict.ready:
+            pulumi.log.info(f"waiting for {called}: {verdict.says}", self.resource, ephemeral=True)

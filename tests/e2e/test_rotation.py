@@ -1,0 +1,141 @@
+"""The rotation of keys and CAs: without an interruption if it is planned, and at once if a key has leaked."""
+
+import json
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from tests.e2e.conftest import MANIFESTS, Deployed, Lab, Project, eventually, meanwhile, refusal
+from tests.e2e.gateway import presented
+from tests.e2e.traffic import Load, open_connection, status_or_none
+from verification.tls import ClientCredential, Endpoint
+
+INGRESS = "10.77.0.11"
+DOMAIN = "rotation.target.test"
+URL = f"http://{DOMAIN}/headers"
+# Istio's drainDuration, 45 s, and some for the way there.
+DRAINED_SECONDS = 75
+BASE: dict[str, Any] = {
+    "namespace": "rotation",
+    "clients": {"client": {"kubeconfig": ".lab/client.kubeconfig", "domain": "rotation.client.test"}},
+    "hosts": {"httpbin": {"domain": DOMAIN}},
+}
+
+
+@pytest.fixture(scope="module")
+def deployed(project: Project, lab: Lab) -> Iterator[Deployed]:  # noqa: ARG001 - it needs the lab
+    with project.deployment("rotation", **BASE) as stack:
+        stack.up()
+        yield stack
+
+
+def credential(lab: Lab, deployed: Deployed) -> ClientCredential:
+    """Return what the client's egress gateway shows now."""
+    data = lab.get("client", "secret", "istio-system", deployed.outputs["clients"]["client"]["secret"])["data"]
+    return ClientCredential(data["tls.crt"].encode(), data["tls.key"].encode())
+
+
+def endpoint(deployed: Deployed) -> Endpoint:
+    return Endpoint(DOMAIN, INGRESS, deployed.outputs["caCertificate"])
+
+
+def load(lab: Lab, deployed: Deployed) -> Load:
+    """Requests from outside, with the credential and the CAs that are there now, and from the caller's Pod."""
+    gateway, held = endpoint(deployed), credential(lab, deployed)
+    return Load(
+        {
+            "a new connection": lambda: status_or_none(gateway, held) == 200,
+            "the Pod": lambda: lab.status("rotation", URL) == "200",
+        }
+    )
+
+
+def shown(lab: Lab) -> str:
+    """Return the hash of the certificate that the target sees when the Pod calls."""
+    code, answer = lab.curl("rotation", URL)
+    headers = json.loads(answer)["headers"] if code == 0 and answer.startswith("{") else {}
+    elements = ";".join(headers.get("X-Forwarded-Client-Cert", [""])).replace(",", ";").split(";")
+    return next((each.partition("=")[2] for each in elements if each.startswith("Hash=")), "")
+
+
+def fingerprint(held: ClientCredential) -> str:
+    return x509.load_pem_x509_certificate(held.certificate).fingerprint(hashes.SHA256()).hex()
+
+
+def expect_generations(lab: Lab, deployed: Deployed, generations: str) -> None:
+    """Each side has the one Secret of these generations, and nothing of others."""
+    for cluster, name in (("client", "client-credential-rotation"), ("target", "kyma-mtls-certs-rotation-httpbin")):
+        names = lab.kubectl(cluster, "-n", "istio-system", "get", "secrets", "-o", "name").split()
+        assert [each for each in names if "-rotation" in each] == [f"secret/{name}.{generations}"]
+    eventually(lambda: shown(lab) == fingerprint(credential(lab, deployed)), "its certificate is the one shown", 60)
+
+
+@contextmanager
+def frozen(lab: Lab) -> Iterator[None]:
+    """Have the client's cluster refuse to show another certificate, as if it went out of reach."""
+    policy = str(MANIFESTS / "no_rotation.yaml")
+    change = ("annotate", "destinationrule", "originate-mtls-for-rotation-httpbin", "tried=yes", "--dry-run=server")
+
+    def accepts() -> bool:
+        return bool(lab.kubectl("client", "-n", "istio-system", *change, check=False))
+
+    lab.kubectl("client", "apply", "-f", policy)
+    try:
+        eventually(lambda: not accepts(), "the cluster refuses")
+        yield
+    finally:
+        lab.kubectl("client", "delete", "-f", policy)
+        eventually(accepts, "the cluster accepts again")
+
+
+def has_changed_over(lab: Lab) -> bool:
+    """Return whether the target serves with what the second step issues."""
+    gateway = lab.get("target", "gateways.networking.istio.io", "rotation", "kyma-mtls-gateway-httpbin")
+    return bool(gateway["spec"]["servers"][0]["tls"]["credentialName"] == "kyma-mtls-certs-rotation-httpbin.2.1")
+
+
+def test_planned_rotation_fails_no_request_even_if_a_cluster_is_out_of_reach_half_way(
+    lab: Lab, deployed: Deployed
+) -> None:
+    running = load(lab, deployed)
+    with running.running():
+        deployed.up(trustedGenerations=["2"])
+    assert not running.failures, "the new CA is trusted"
+    expect_generations(lab, deployed, "1.2")
+    running, old = load(lab, deployed), presented(DOMAIN)
+    with running.running():
+        with frozen(lab):
+            for _ in range(3):  # the engine may give up before it comes to the target
+                assert "is frozen" in refusal(lambda: deployed.up(generation="2", trustedGenerations=["1"]))
+                if has_changed_over(lab):
+                    break
+            assert has_changed_over(lab)
+            eventually(lambda: presented(DOMAIN) != old, "the target presents the new certificate")
+            assert lab.status("rotation", URL) == "200", "the old client certificate is good still"
+        deployed.up()
+    assert not running.failures, "old certificates are good still, and new ones already"
+    expect_generations(lab, deployed, "2.1")
+    running = load(lab, deployed)
+    with running.running():
+        deployed.up(trustedGenerations=[])
+    assert not running.failures, "the old CA is gone, and nobody needs it"
+    assert running.sent > 20
+    expect_generations(lab, deployed, "2")
+    deployed.stack.preview(expect_no_changes=True)
+
+
+def test_leaked_generation_is_ended_on_open_connections_too(lab: Lab, project: Project, deployed: Deployed) -> None:
+    leaked, before = credential(lab, deployed), endpoint(deployed)
+    statuses: list[int] = []
+    with open_connection(before, leaked) as ask, meanwhile(lambda: statuses.append(ask()), 0.02):
+        eventually(lambda: statuses[-1:] == [200], "the open connection is served")
+        deployed.up(generation="3")
+        eventually(lambda: statuses[-1] == 0, "the open connection ends under steady traffic", DRAINED_SECONDS)
+    assert endpoint(deployed).alert(leaked, ssl.TLSVersion.TLSv1_3), "nor does a new one begin"
+    expect_generations(lab, deployed, "3")
+    project.expect_verified(deployed.stack, " 0 failed")

@@ -1,0 +1,64 @@
+"""Stacks as they are deployed, for tests of what is tried on them."""
+
+import json
+from typing import Any
+
+from settings import Settings
+from tests.unit.pki import issue
+from verification.outputs import Outputs
+from verification.stack import DeployedStack
+
+AUTHORITY = issue("acme CA")
+CA = AUTHORITY.pem
+TARGET = {"kubeconfig": "target.yaml"}
+WAREHOUSE = {"kubeconfig": "warehouse.yaml"}
+BILLING = {"kubeconfig": "billing.yaml", "callers": ["invoices", "shop/till"]}
+ACME = {"certificateAuthority": CA, "identity": "spiffe://acme.example/client"}
+HTTPBIN = {"domain": "httpbin.example.com"}
+ORDERS = {"domain": "orders.example.com", "service": {"namespace": "shop", "name": "orders", "port": 8080}}
+PARTNER = {"domain": "api.partner.example", "external": {"certificateAuthority": CA}}
+SUBJECT, IDENTITY = "CN=warehouse,O=client organization", "spiffe://kyma-mtls/test/client/warehouse"
+
+
+def settings_of(**config: object) -> Settings:
+    """Settings of structures, as the engine gives them."""
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    return Settings.from_config({f"kyma-mtls:{key}": text for key, text in texts.items()})
+
+
+def outputs_of(settings: Settings) -> dict[str, Any]:
+    """What a stack of these settings would say of itself."""
+    own = {
+        name: {
+            "identity": f"spiffe://kyma-mtls/test/client/{name}",
+            "hosts": list(settings.hosts_of(name)),
+            "namespace": "mtls",
+            "secret": "client-credential-mtls",
+            "subject": f"CN={name},O=client organization",
+            "expiry": "2030-01-01T00:00:00Z",
+        }
+        for name in settings.own_clients
+    }
+    partners = {name: {"identity": each.identity} for name, each in settings.clients.items() if each.is_partner}
+    target = {"target": {"namespace": "mtls", "address": "192.0.2.7"}} if settings.target else {}
+    return {
+        "caCertificate": CA,
+        **target,
+        "hosts": {
+            name: {"domain": host.domain, "external": bool(host.external)} for name, host in settings.hosts.items()
+        },
+        "clients": own | partners,
+    }
+
+
+def stack_of(gateway: object = None, **config: object) -> DeployedStack:
+    """A stack that no cluster has been asked about."""
+    settings = settings_of(**config)
+    outputs = Outputs.read("test", outputs_of(settings) | ({"gateway": gateway} if gateway else {}), settings)
+    return DeployedStack("test", settings, outputs)
+
+
+def demo_stack(**config: object) -> DeployedStack:
+    """A stack of one host and one client, both the demo's."""
+    given = {"target": TARGET, "clients": {"warehouse": WAREHOUSE}, "hosts": {"httpbin": HTTPBIN}}
+    return stack_of(**{**given, **config})

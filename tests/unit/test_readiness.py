@@ -1,0 +1,159 @@
+"""Waiting for objects: what is told, when it ends, and that it goes on in the next `pulumi up`."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+import pytest
+
+from components.lifecycle import Lifecycle
+from components.readiness import READY, Judge, NotReady, Ready, Verdict, Wait, failing, waiting
+from tests.unit.conftest import Deploy
+from tests.unit.fakes import FakeCluster, fake_cluster
+
+SECRET = "/api/v1/namespaces/mtls/secrets/certs"  # noqa: S105 - a path
+VERSION = {"apiVersion": "v1", "kind": "Secret", "namespace": "mtls", "name": "certs", "uid": "1", "generation": 1}
+THERE: dict[str, Any] = {SECRET: {"metadata": {}}}
+
+
+class Clock:
+    """Time that passes when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.told: list[str] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def warn(self, message: str, _: object) -> None:
+        self.told.append(f"{self.now:.0f} s: {message}")
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("components.readiness.asyncio.sleep", clock.sleep)
+    monkeypatch.setattr("components.readiness.time.monotonic", clock.monotonic)
+    monkeypatch.setattr(pulumi.log, "warn", clock.warn)
+    return clock
+
+
+def saying(verdicts: Iterable[Verdict]) -> Judge:
+    """A judge that says one after the other, the last for ever."""
+    left = list(verdicts)
+    return lambda _cluster, _found: left.pop(0) if len(left) > 1 else left[0]
+
+
+def wait(judge: Judge, cluster: FakeCluster | None = None, limit: float = 600) -> None:
+    async def aside(ask: Callable[..., Verdict], *args: object) -> Verdict:
+        return ask(*args)
+
+    asyncio.run(Wait(judge, limit).until_ready(cluster or fake_cluster(THERE), VERSION, aside))
+
+
+def test_ready_object_is_not_waited_for(clock: Clock) -> None:
+    wait(saying([READY]))
+    assert (clock.now, clock.told) == (0, [])
+
+
+def test_complaint_is_told_once_and_at_once(clock: Clock) -> None:
+    wait(saying([waiting("Processing"), *3 * [failing("Error: why", 60)], waiting("Processing"), READY]))
+    assert clock.told == ["1 s: Secret mtls/certs: Error: why"]
+    assert clock.now == 5
+
+
+def test_complaint_that_stays_ends_the_wait_in_its_own_words(clock: Clock) -> None:
+    with pytest.raises(
+        NotReady, match=r"^cluster https://target: Secret mtls/certs is not ready after 61 s: Error: why$"
+    ):
+        wait(saying([waiting("Processing"), failing("Error: why", 60)]))
+    assert clock.now == 61
+
+
+def test_complaint_that_changes_to_and_fro_ends_the_wait_too(clock: Clock) -> None:
+    verdicts = [failing("Error: one", 60), failing("Error: other", 60), waiting("Processing")]
+    with pytest.raises(NotReady):
+        wait(saying(40 * verdicts))
+    assert clock.now < 65
+
+
+def test_final_complaint_ends_the_wait_at_once(clock: Clock) -> None:
+    with pytest.raises(NotReady, match=r"after 0 s: Revoked"):
+        wait(saying([failing("Revoked", 0)]))
+    assert clock.now == 0
+
+
+def test_silence_ends_the_wait_at_its_limit(clock: Clock) -> None:
+    with pytest.raises(NotReady, match=r"after 300 s: no state yet$"):
+        wait(saying([waiting("no state yet")]), limit=300)
+    assert clock.told == []
+
+
+def test_ready_that_may_be_of_before_has_to_stay_so(clock: Clock) -> None:
+    unsure = Verdict(ready=True, says="Ready", patience=3)
+    wait(saying([unsure]))
+    assert clock.now == 3
+    with pytest.raises(NotReady, match="Error: why"):
+        wait(saying([unsure, failing("Error: why", 10)]))
+
+
+def test_object_that_is_gone_ends_the_wait(clock: Clock) -> None:
+    with pytest.raises(NotReady, match=r"after 60 s: it is gone$"):
+        wait(saying([READY]), fake_cluster())
+    assert clock.told == ["0 s: Secret mtls/certs: it is gone"]
+
+
+def test_object_without_a_namespace_is_waited_for(clock: Clock) -> None:
+    async def aside(ask: Callable[..., Verdict], *args: object) -> Verdict:
+        return ask(*args)
+
+    wanted = {"apiVersion": "v1", "kind": "Namespace", "name": "mtls"}
+    cluster = fake_cluster({"/api/v1/namespaces/mtls": {"metadata": {}}})
+    with pytest.raises(NotReady, match="Namespace mtls is not ready after 0 s: Error"):
+        asyncio.run(Wait(saying([failing("Error", 0)]), 600).until_ready(cluster, wanted, aside))
+    assert clock.now == 0
+
+
+def test_api_server_may_be_away_for_a_while(clock: Clock) -> None:
+    calls = iter(range(30))
+
+    def judge(_cluster: object, _found: object) -> Verdict:
+        if next(calls) < 20:
+            raise ConnectionError("cluster https://target does not answer")
+        return READY
+
+    wait(judge)
+    assert clock.told == ["0 s: Secret mtls/certs: cluster https://target does not answer"]
+
+
+class Waiting(pulumi.ComponentResource):
+    """Makes a Secret, waits for it, and makes another one then."""
+
+    def __init__(self, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("test:index:Waiting", "waiting", None, opts)
+        below = pulumi.ResourceOptions(parent=self)
+        first = k8s.core.v1.Secret("first", metadata={"name": "certs", "namespace": "mtls"}, opts=below)
+        ready = Ready("first", first, saying([failing("Error: why", 0)]), below)
+        k8s.core.v1.Secret("second", metadata={"name": "later", "namespace": ready.id}, opts=below)
+
+
+def test_what_becomes_ready_is_kept_in_the_state_and_waits_where_the_object_is(deploy: Deploy) -> None:
+    made = {"Secret": {"metadata": {"name": "certs", "namespace": "mtls", "uid": "1", "generation": 3}}}
+    stack = deploy(
+        lambda: Waiting(Lifecycle("clients.a", "0a1b", fake_cluster(THERE)).options("namespace")), outputs=made
+    )
+    assert stack.one("Stash", "first-ready")["input"] == {**VERSION, "generation": 3}, "it changes with the object"
+    assert stack.comes_after("Secret second", "Stash first-ready")
+    hooks = stack.request("Stash", "first-ready").hooks
+    assert list(hooks.before_create) == list(hooks.before_update) == ["clients.a-first-ready"]
+    hook = stack.hooks["clients.a-first-ready"]
+    assert not (hook.opts and hook.opts.on_dry_run), "a preview does not wait"
+    args = pulumi.ResourceHookArgs("urn", "", "first-ready", "Stash", new_inputs={"input": VERSION})
+    with pytest.raises(NotReady, match="Error: why"):
+        asyncio.run(hook(args))  # type: ignore[arg-type]

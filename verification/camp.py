@@ -1,0 +1,287 @@
+"""An attacker's place in a cluster: a temporary namespace with Pods, and what is deployed into it for a while.
+
+Everything bears a label with the stack's mark, so that the next run removes what a killed one left.
+"""
+
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import urllib3
+from kubernetes.client import ApiClient, ApiException, CoreV1Api, CustomObjectsApi
+
+from verification import pods
+from verification.checks import Failed, Skipped
+from verification.pods import REQUEST_SECONDS, Executed
+
+LABEL = "kyma-mtls/verification"
+
+_ACCOUNT = "attacker"
+_INSIDER, _OUTSIDER = "insider", "outsider"
+_NAMESPACE, _NEIGHBOUR = "namespace", "neighbour"
+_INJECTION = ("istio-injection", "istio.io/rev")
+_READY_SECONDS = 60
+_GONE_SECONDS = 60
+_GROUP = "networking.istio.io"
+_PLURALS = {
+    "DestinationRule": "destinationrules",
+    "Gateway": "gateways",
+    "ServiceEntry": "serviceentries",
+    "VirtualService": "virtualservices",
+}
+
+
+@dataclass
+class Camp:
+    """Creates nothing before it is asked for a Pod or an object; `strike` deletes all of it.
+
+    where: the cluster, as it is called in messages
+    home: the stack's own namespace in this cluster
+    mark: of the stack
+    image: has curl and sleep
+    """
+
+    where: str
+    api: ApiClient
+    home: str
+    mark: str
+    image: str
+    name: str = field(default_factory=lambda: f"kyma-mtls-verification-{secrets.token_hex(3)}")
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _is_pitched: bool = False
+    _is_struck: bool = False
+    _has_neighbour: bool = False
+    _may_be_there: set[str] = field(default_factory=set, repr=False)
+
+    def insider(self, *arguments: str) -> Executed:
+        """Run curl in a Pod with a sidecar."""
+        self._pitch()
+        return self._curl(self.name, _INSIDER, *arguments)
+
+    def outsider(self, *arguments: str) -> Executed:
+        """Run curl in a Pod without a sidecar."""
+        self._pitch()
+        return self._curl(self.name, _OUTSIDER, *arguments)
+
+    def neighbour(self, *arguments: str) -> Executed:
+        """Run curl in a Pod without a sidecar, in the stack's own namespace."""
+        self._pitch()
+        with self._lock:
+            self._check_standing()
+            if not self._has_neighbour:
+                self._may_be_there.add(_NEIGHBOUR)
+                self._create_pod(self.home, self.name, {})
+                self._has_neighbour = True
+        return self._curl(self.home, self.name, *arguments)
+
+    @contextmanager
+    def deployed(self, *objects: Mapping[str, Any]) -> Iterator[None]:
+        """Have objects of Istio's networking kinds in the temporary namespace; each is a kind, a name and a spec."""
+        self._pitch()
+        custom = CustomObjectsApi(self.api)
+        places: list[tuple[str, str, str, str, str]] = []
+        try:
+            for each in objects:
+                place = (_GROUP, "v1", self.name, _PLURALS[each["kind"]])
+                body = {
+                    "apiVersion": f"{_GROUP}/v1",
+                    "kind": each["kind"],
+                    "metadata": {"name": each["name"], "labels": self._labels},
+                    "spec": each["spec"],
+                }
+                with self._lock:
+                    self._check_standing()
+                    with _forbidden_is_skipped(self.where):
+                        custom.create_namespaced_custom_object(*place, body, _request_timeout=REQUEST_SECONDS)
+                places.append((*place, each["name"]))
+            yield
+        finally:
+            for deleted in reversed(places):
+                with suppress(ApiException):  # the namespace takes with it what is left
+                    custom.delete_namespaced_custom_object(*deleted, _request_timeout=REQUEST_SECONDS)
+
+    def strike(self) -> list[str]:
+        """Delete everything and wait until it is gone; return the commands that delete what is left."""
+        with self._lock:
+            self._is_struck = True
+        core, end = CoreV1Api(self.api), time.monotonic() + _GONE_SECONDS
+        asked = {
+            _NEIGHBOUR: lambda: core.read_namespaced_pod(self.name, self.home, _request_timeout=REQUEST_SECONDS),
+            _NAMESPACE: lambda: core.read_namespace(self.name, _request_timeout=REQUEST_SECONDS),
+        }
+        with suppress(ApiException, urllib3.exceptions.HTTPError, OSError):  # what cannot be deleted is told
+            if _NEIGHBOUR in self._may_be_there:
+                self._delete_pod(self.name)
+            if _NAMESPACE in self._may_be_there:
+                self._delete_namespace(self.name)
+            while self._may_be_there and time.monotonic() < end:
+                self._may_be_there -= {kind for kind in tuple(self._may_be_there) if not _found(asked[kind])}
+                time.sleep(0.3 if self._may_be_there else 0)
+        return self.left
+
+    @property
+    def left(self) -> list[str]:
+        """The commands that delete what is, or may be, left."""
+        commands = {
+            _NEIGHBOUR: f"{self.where}: kubectl -n {self.home} delete pods -l {self._selector}",
+            _NAMESPACE: f"{self.where}: kubectl delete namespaces -l {self._selector}",
+        }
+        return [command for kind, command in commands.items() if kind in self._may_be_there]
+
+    @property
+    def _labels(self) -> dict[str, str]:
+        return {LABEL: self.mark}
+
+    @property
+    def _selector(self) -> str:
+        return f"{LABEL}={self.mark}"
+
+    def _check_standing(self) -> None:
+        if self._is_struck:
+            raise Failed("the verification has ended")
+
+    def _pitch(self) -> None:
+        with self._lock:
+            self._check_standing()
+            if self._is_pitched:
+                return
+            core = CoreV1Api(self.api)
+            with _forbidden_is_skipped(self.where):
+                if _NAMESPACE not in self._may_be_there:
+                    self._sweep()
+                    self._create_namespace()
+                account: Any = {"metadata": {"name": _ACCOUNT, "labels": self._labels}}
+                _create(
+                    lambda: core.create_namespaced_service_account(self.name, account, _request_timeout=REQUEST_SECONDS)
+                )
+            self._create_pod(self.name, _INSIDER, {"sidecar.istio.io/inject": "true"})
+            self._create_pod(self.name, _OUTSIDER, {})
+            self._is_pitched = True
+
+    def _create_namespace(self) -> None:
+        core = CoreV1Api(self.api)
+        home: Any = core.read_namespace(self.home, _request_timeout=REQUEST_SECONDS)
+        injection = {name: value for name, value in (home.metadata.labels or {}).items() if name in _INJECTION}
+        body: Any = {"metadata": {"name": self.name, "labels": {**injection, **self._labels}}}
+        self._may_be_there.add(_NAMESPACE)
+        try:
+            core.create_namespace(body, _request_timeout=REQUEST_SECONDS)
+        except ApiException:  # it was refused; of any other error, nobody knows
+            self._may_be_there.remove(_NAMESPACE)
+            raise
+
+    def _create_pod(self, namespace: str, name: str, labels: Mapping[str, str]) -> None:
+        pod = self._pod(namespace, name, labels)
+        core = CoreV1Api(self.api)
+        with _forbidden_is_skipped(self.where):
+            _create(lambda: core.create_namespaced_pod(namespace, pod, _request_timeout=REQUEST_SECONDS))
+
+    def _pod(self, namespace: str, name: str, labels: Mapping[str, str]) -> Any:
+        container = {
+            "name": "curl",
+            "image": self.image,
+            "imagePullPolicy": "IfNotPresent",
+            "command": ["/bin/sleep", "3600"],
+            "securityContext": {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            },
+            "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
+        }
+        spec = {
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 0,
+            "restartPolicy": "Never",
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 65532,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [container],
+            **({"serviceAccountName": _ACCOUNT} if namespace == self.name else {}),
+        }
+        injected = {"sidecar.istio.io/inject": "false", **labels}
+        return {"metadata": {"name": name, "labels": {**self._labels, **injected}}, "spec": spec}
+
+    def _curl(self, namespace: str, pod: str, *arguments: str) -> Executed:
+        self._wait_until_ready(namespace, pod)
+        return pods.execute(self.api, namespace, pod, "curl", "curl", *arguments)
+
+    def _wait_until_ready(self, namespace: str, name: str) -> None:
+        end = time.monotonic() + _READY_SECONDS
+        while True:
+            self._check_standing()
+            pod: Any = CoreV1Api(self.api).read_namespaced_pod(name, namespace, _request_timeout=REQUEST_SECONDS)
+            if pods.is_ready(pod):
+                break
+            if time.monotonic() > end:
+                raise Failed(f"the attacker's Pod {namespace}/{name} is not ready: {_waiting(pod)}")
+            time.sleep(0.5)
+        if name == _INSIDER and not pods.has_sidecar(pod):
+            raise Failed(f"the attacker's Pod {namespace}/{name} got no sidecar, though it asked for one")
+
+    def _sweep(self) -> None:
+        """Delete what a killed run left."""
+        core = CoreV1Api(self.api)
+        old: Any = core.list_namespace(label_selector=self._selector, _request_timeout=REQUEST_SECONDS)
+        for namespace in old.items:
+            self._delete_namespace(namespace.metadata.name)
+        left: Any = core.list_namespaced_pod(self.home, label_selector=self._selector, _request_timeout=REQUEST_SECONDS)
+        for pod in left.items:
+            self._delete_pod(pod.metadata.name)
+
+    def _delete_namespace(self, name: str) -> None:
+        _found(lambda: CoreV1Api(self.api).delete_namespace(name, _request_timeout=REQUEST_SECONDS))
+
+    def _delete_pod(self, name: str) -> None:
+        _found(lambda: CoreV1Api(self.api).delete_namespaced_pod(name, self.home, _request_timeout=REQUEST_SECONDS))
+
+
+def _create(ask: Callable[[], object]) -> None:
+    """Create something, unless an attempt whose end nobody saw did so."""
+    try:
+        ask()
+    except ApiException as error:
+        if error.status != HTTPStatus.CONFLICT:
+            raise
+
+
+def _found(ask: Callable[[], object]) -> bool:
+    """Tell whether what is asked for is there."""
+    try:
+        ask()
+    except ApiException as error:
+        if error.status == HTTPStatus.NOT_FOUND:
+            return False
+        raise
+    return True
+
+
+@contextmanager
+def _forbidden_is_skipped(where: str) -> Iterator[None]:
+    try:
+        yield
+    except ApiException as error:
+        if error.status != HTTPStatus.FORBIDDEN:
+            raise
+        raise Skipped(f"the {where} refuses what the attack needs: {_message(error)}") from None
+
+
+def _message(error: ApiException) -> str:
+    try:
+        return str(json.loads(error.body or "")["message"])
+    except (ValueError, TypeError, LookupError):
+        return str(error.reason)
+
+
+def _waiting(pod: Any) -> str:
+    statuses = [*(pod.status.init_container_statuses or []), *(pod.status.container_statuses or [])]
+    reasons = [each.state.waiting.reason for each in statuses if each.state and each.state.waiting]
+    return ", ".join(filter(None, reasons)) or pod.status.phase or "unknown"

@@ -1,0 +1,46 @@
+"""Ctrl-C and SIGTERM: the first leaves time to clean up, the second ends the process at once."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(BaseException):
+    """A signal asks the process to end; `code` is its exit code."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.code = 128 + number
+
+
+@contextmanager
+def interruptible(tell_what_is_left: Callable[[], None]) -> Iterator[Callable[[], None]]:
+    """Raise Interrupted at the first signal; at the next one, tell what is left and end at once.
+
+    Gives a function that begins the cleaning up: from then on, the first signal ends the process as well.
+    """
+
+    def end_at_once(number: int, _: FrameType | None) -> None:
+        for each in _SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
+        tell_what_is_left()
+        os._exit(128 + number)
+
+    def begin_cleaning() -> None:
+        for each in _SIGNALS:
+            signal.signal(each, end_at_once)
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        begin_cleaning()
+        raise Interrupted(number)
+
+    before = {each: signal.signal(each, interrupt) for each in _SIGNALS}
+    try:
+        yield begin_cleaning
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

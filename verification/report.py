@@ -1,0 +1,121 @@
+"""How verdicts are told: a line for each as it comes, and all of them as JSON and as JUnit XML."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+
+from verification.checks import Check
+from verification.runner import Outcome, Verdict
+
+_SHOWN = 160
+
+
+@dataclass
+class Report:
+    """Prints each verdict under its group's heading, and remembers it."""
+
+    console: Console
+    status: Status | None = None
+    verdicts: list[tuple[Check, Outcome]] = field(default_factory=list)
+
+    def waiting(self, done: int, total: int, what: str) -> None:
+        """Show how many checks are done, and what one of them saw that runs again."""
+        if self.status:
+            self.status.update(f"{done} of {total} done [dim]{escape(what[:_SHOWN])}[/]")
+
+    def judged(self, check: Check, outcome: Outcome) -> None:
+        """Print how a check ended."""
+        if not self.verdicts or self.verdicts[-1][0].group != check.group:
+            self.console.print(f"[bold]{escape(check.group)}[/]")
+        self.verdicts.append((check, outcome))
+        promise, saw = escape(check.promise), escape(outcome.saw)
+        match outcome.verdict:
+            case Verdict.PASSED:
+                self.console.print(f"  [green]PASS[/] {promise}: {saw}")
+            case Verdict.SKIPPED:
+                self.console.print(f"  [yellow]SKIP[/] {promise}: {saw}")
+            case Verdict.FAILED:
+                lines = {"expected": escape(check.expected), "saw": saw, "look": escape(check.look)}
+                told = [f"\n{f'{name}: ':>17}{_indented(text)}" for name, text in lines.items()]
+                self.console.print(f"  [red]FAIL[/] {promise}{''.join(told)}")
+
+    @property
+    def totals(self) -> Counter[Verdict]:
+        """How many checks ended in each way."""
+        return Counter(outcome.verdict for _, outcome in self.verdicts)
+
+    @property
+    def summary(self) -> str:
+        """The totals on one line."""
+        return ", ".join(f"{self.totals[verdict]} {verdict.value}" for verdict in Verdict)
+
+    def json(self, stack: str) -> str:
+        """Return all verdicts as a JSON document."""
+        checks = [
+            {
+                "group": check.group,
+                "host": check.host or None,
+                "client": check.client or None,
+                "promise": check.promise,
+                "verdict": outcome.verdict.value,
+                "expected": check.expected or None,
+                "seen": outcome.saw,
+                "look": check.look or None,
+                "seconds": round(outcome.seconds, 1),
+            }
+            for check, outcome in self.verdicts
+        ]
+        totals = {verdict.value: self.totals[verdict] for verdict in Verdict}
+        return json.dumps({"stack": stack, "checks": checks, "totals": totals}, indent=2)
+
+    def write_junit(self, stack: str, path: Path) -> None:
+        """Write all verdicts as JUnit XML: a suite for each group."""
+        root = ET.Element("testsuites", {"name": f"kyma-mtls {stack}", **_counts(self.verdicts)})
+        for group, verdicts in groupby(self.verdicts, key=lambda each: each[0].group):
+            suite = list(verdicts)
+            element = ET.SubElement(root, "testsuite", {"name": group, **_counts(suite)})
+            for check, outcome in suite:
+                _add_case(element, check, outcome)
+        ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+
+
+def problems_json(stack: str | None, problems: list[str]) -> str:
+    """Return, as a JSON document, why nothing can be judged."""
+    return json.dumps({"stack": stack, "problems": problems}, indent=2)
+
+
+def _counts(verdicts: list[tuple[Check, Outcome]]) -> dict[str, str]:
+    ended = Counter(outcome.verdict for _, outcome in verdicts)
+    counts: dict[str, Any] = {
+        "tests": len(verdicts),
+        "failures": ended[Verdict.FAILED],
+        "errors": 0,
+        "skipped": ended[Verdict.SKIPPED],
+        "time": round(sum(outcome.seconds for _, outcome in verdicts), 1),
+    }
+    return {name: str(value) for name, value in counts.items()}
+
+
+def _add_case(suite: ET.Element, check: Check, outcome: Outcome) -> None:
+    about = {"classname": check.group, "name": check.promise, "time": f"{outcome.seconds:.1f}"}
+    case = ET.SubElement(suite, "testcase", about)
+    match outcome.verdict:
+        case Verdict.FAILED:
+            failure = ET.SubElement(case, "failure", {"message": outcome.saw.splitlines()[0]})
+            failure.text = f"expected: {check.expected}\nsaw: {outcome.saw}\nlook: {check.look}"
+        case Verdict.SKIPPED:
+            ET.SubElement(case, "skipped", {"message": outcome.saw})
+        case Verdict.PASSED:
+            ET.SubElement(case, "system-out").text = f"expected: {check.expected}\nsaw: {outcome.saw}"
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", f"\n{' ' * 17}")
