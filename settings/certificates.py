@@ -4,12 +4,15 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
+
+_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
 # What Envoy (its BoringSSL) loads.
 _SHORTEST_RSA_BITS = 2048
@@ -46,7 +49,7 @@ def authority_problems(pem: str) -> Iterator[str]:
         yield str(error)
         return
     for certificate in certificates:
-        if not _is_authority(certificate):
+        if not _may_sign(certificate):
             yield f"{called(certificate)} is not the certificate of a CA"
         yield from (f"{called(certificate)}: {problem}" for problem in key_type_problems(certificate))
     yield from expiry_problems(certificates)
@@ -60,8 +63,7 @@ def credential_problems(pem: str, key: str) -> Iterator[tuple[str, str]]:
         yield "certificate", str(error)
         return
     problems = [*key_type_problems(chain[0]), *date_problems(chain), *order_problems(chain)]
-    if not is_for(ExtendedKeyUsageOID.CLIENT_AUTH, chain[0]):
-        problems.append("its extended key usage lacks client authentication")
+    problems += usage_problems(chain[0], ExtendedKeyUsageOID.CLIENT_AUTH, "client authentication")
     yield from (("certificate", problem) for problem in problems)
     if key:
         yield from (("key", problem) for problem in key_problems(key, chain[0], "certificate"))
@@ -112,7 +114,9 @@ def expiry_problems(certificates: Iterable[x509.Certificate]) -> Iterator[str]:
 def order_problems(chain: list[x509.Certificate]) -> Iterator[str]:
     """Tell where one does not stand before the one that signed it."""
     for signed, signer in pairwise(chain):
-        if not has_signed(signer, signed):
+        if not _may_sign(signer):
+            yield f"{called(signer)} is not the certificate of a CA, but stands where one has to"
+        elif not has_signed(signer, signed):
             yield (
                 f"{called(signer)} did not sign {called(signed)}, which stands before it; "
                 "the holder's certificate comes first, then the one that signed it, up to its CA"
@@ -128,21 +132,20 @@ def has_signed(signer: x509.Certificate, signed: x509.Certificate) -> bool:
     return True
 
 
-def is_for(usage: x509.ObjectIdentifier, certificate: x509.Certificate) -> bool:
-    """Tell whether the extended key usage allows it; without one, all is allowed."""
-    try:
-        return usage in certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except x509.ExtensionNotFound:
-        return True
+def usage_problems(certificate: x509.Certificate, usage: x509.ObjectIdentifier, called: str) -> Iterator[str]:
+    """Tell whether its holder could not use it for TLS, in this role; a usage that it does not restrict is allowed."""
+    extended = _extension(certificate, x509.ExtendedKeyUsage)
+    if extended is not None and usage not in extended:
+        yield f"its extended key usage lacks {called}"
+    key_usage = _extension(certificate, x509.KeyUsage)
+    if key_usage is not None and not key_usage.digital_signature:
+        yield "its key usage lacks digital signature, by which TLS proves the key"
 
 
 def dns_names(certificate: x509.Certificate) -> list[str]:
     """List the DNS names that a certificate is for."""
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return []
-    return [name.lower() for name in names.get_values_for_type(x509.DNSName)]
+    names = _extension(certificate, x509.SubjectAlternativeName)
+    return [name.lower() for name in names.get_values_for_type(x509.DNSName)] if names is not None else []
 
 
 def called(certificate: x509.Certificate) -> str:
@@ -150,8 +153,14 @@ def called(certificate: x509.Certificate) -> str:
     return certificate.subject.rfc4514_string() or ", ".join(dns_names(certificate)) or "a certificate without a name"
 
 
-def _is_authority(certificate: x509.Certificate) -> bool:
+def _may_sign(certificate: x509.Certificate) -> bool:
+    """Tell whether others accept what it signs."""
+    constraints, usage = _extension(certificate, x509.BasicConstraints), _extension(certificate, x509.KeyUsage)
+    return constraints is not None and constraints.ca and (usage is None or usage.key_cert_sign)
+
+
+def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
     try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+        return certificate.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
-        return False
+        return None

@@ -40,8 +40,7 @@ def _certificate_problems(chain: list[x509.Certificate], domain: str) -> Iterato
     names = certificates.dns_names(server)
     if f"*.{domain}" not in names:
         yield f"not for *.{domain}, but for {', '.join(names) or 'no DNS name at all'}"
-    if not certificates.is_for(ExtendedKeyUsageOID.SERVER_AUTH, server):
-        yield "its extended key usage lacks server authentication"
+    yield from certificates.usage_problems(server, ExtendedKeyUsageOID.SERVER_AUTH, "server authentication")
     yield from certificates.key_type_problems(server)
     yield from certificates.date_problems(chain)
     yield from certificates.order_problems(chain)

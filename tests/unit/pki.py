@@ -8,6 +8,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+_KEY_USAGES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
+
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
@@ -61,8 +73,12 @@ def issue(
     end: timedelta = timedelta(days=30),
     usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH,
     key: Key | None = None,
+    key_usage: tuple[str, ...] | None = None,
 ) -> Holder:
-    """A certificate for hosts or URIs, of a CA without any; self-signed without a signer. `start`, `end`: from now."""
+    """A certificate for hosts or URIs, of a CA without any; self-signed without a signer. `start`, `end`: from now.
+
+    key_usage: names of what it is restricted to
+    """
     key, now = key or ec_key(), datetime.now(UTC)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = (
@@ -79,4 +95,7 @@ def issue(
         names = [*map(x509.UniformResourceIdentifier, uris), *map(x509.DNSName, hosts)]
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+    if key_usage is not None:
+        restricted = x509.KeyUsage(**{name: name in key_usage for name in _KEY_USAGES})
+        builder = builder.add_extension(restricted, critical=True)
     return Holder(builder.sign(signer.key if signer else key, hashes.SHA256()), key)

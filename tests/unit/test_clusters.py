@@ -12,6 +12,7 @@ import pytest
 
 import clusters
 from clusters import Clusters
+from components.lifecycle import OWNER
 from settings import ClusterAccess, ConfigError
 from tests.support.kubeconfigs import write_kubeconfig
 from tests.unit.config import read
@@ -20,6 +21,8 @@ from tests.unit.offers import EGRESS, INGRESS, ISTIOCTL_EGRESS, ISTIODS, KUBE_DN
 from tests.unit.pki import issue
 
 GATEWAYS = "/apis/networking.istio.io/v1/gateways"
+API_RULES = "/apis/gateway.kyma-project.io/v2/apirules"
+SERVICE_ENTRIES = "/apis/networking.istio.io/v1/serviceentries"
 ISTIO_CONFIG = "/api/v1/namespaces/istio-system/configmaps/istio"
 ISTIO_KIND = "/apis/operator.kyma-project.io/v1alpha2"
 ISTIO_CR = f"{ISTIO_KIND}/namespaces/kyma-system/istios/default"
@@ -168,7 +171,7 @@ def whole(uid: str, **changed: Any) -> dict[str, Any]:
 def check(tmp_path: Path, serve: Serve) -> Callable[..., Clusters]:
     """Checks a target and a client, `target` and `client` of which have what is given, for some config."""
 
-    def run(target: dict[str, Any], client: dict[str, Any], /, **config: Any) -> Clusters:
+    def run(target: dict[str, Any], client: dict[str, Any], /, owner: str | None = None, **config: Any) -> Clusters:
         paths = {
             name: write_kubeconfig(tmp_path / name, serve(answers), user={"token": SECRET})
             for name, answers in (("target", target), ("client", client))
@@ -178,7 +181,7 @@ def check(tmp_path: Path, serve: Serve) -> Callable[..., Clusters]:
             "target": {"kubeconfig": paths["target"]} | config.pop("target", {}),
             "clients": {"caller": {"kubeconfig": paths["client"]} | config.pop("client", {})},
         }
-        return clusters.check(read(**(values | config)))
+        return clusters.check(read(**(values | config)), owner)
 
     return run
 
@@ -270,6 +273,36 @@ def test_all_that_one_cluster_lacks_is_told_at_once(check: Check) -> None:
     del client[KUBE_DNS], client[EGRESS]
     keys = [line.partition(":")[0] for line in problems(check, whole("uid-1"), client, client={"revision": "canary"})]
     assert keys == [f"clients.caller.{key}" for key in ("egressGateway", "dns", "revision")]
+
+
+def claiming(kind: str, owner: str = "", **spec: Any) -> dict[str, Any]:
+    """A list with an object that has the host of the smallest config."""
+    labels = {OWNER: owner} if owner else {}
+    spec = {"hosts": ["httpbin.example.com"], **spec}
+    return {kind: {"items": [{"metadata": {"namespace": "shop", "name": "httpbin", "labels": labels}, "spec": spec}]}}
+
+
+def test_names_are_judged_in_all_clusters_beside_everything_else(check: Check) -> None:
+    target = whole("uid-1", **claiming(API_RULES))
+    client = whole("uid-2", **claiming(SERVICE_ENTRIES, owner="0a1b"))
+    del client[KUBE_DNS]
+    taken = "hosts.httpbin.domain: cluster has httpbin.example.com already, in {}; choose another one, or remove what "
+    assert problems(check, target, client, gatewayMode="selfSigned")[:3] == [
+        "gatewayDomain: cluster reaches its ingress gateway by no address; set a domain",
+        taken.format("APIRule shop/httpbin") + "has it",
+        taken.format("ServiceEntry shop/httpbin of another stack") + "has it",
+    ]
+    assert len(problems(check, target, client, gatewayMode="selfSigned")) == 4
+
+
+def test_stack_knows_by_its_mark_what_it_has(check: Check) -> None:
+    own = whole("uid-2", **claiming(SERVICE_ENTRIES, owner="0a1b"))
+    assert check(whole("uid-1"), own, owner="0a1b").shared == ()
+    later = claiming(SERVICE_ENTRIES, owner="0a1b")
+    later[SERVICE_ENTRIES]["items"] += claiming(SERVICE_ENTRIES)[SERVICE_ENTRIES]["items"]
+    later[SERVICE_ENTRIES]["items"][-1]["metadata"]["name"] = "later"
+    (line,) = check(whole("uid-1"), whole("uid-2", **later), owner="0a1b").shared
+    assert "in ServiceEntry shop/later; " in line
 
 
 def test_gateways_have_to_be_there(check: Check) -> None:

@@ -14,6 +14,7 @@ DOMAIN = "kyma.example.com"
 HOSTS = (f"*.{DOMAIN}",)
 ROOT = issue("root")
 MIDDLE = issue("middle", ROOT)
+LEAF = issue("leaf", ROOT, hosts=HOSTS)
 SERVER = issue("server", MIDDLE, hosts=HOSTS)
 NO_KEY = f"-----BEGIN PRIVATE KEY-----\n{b64encode(b'No key').decode()}\n-----END PRIVATE KEY-----\n"
 
@@ -23,7 +24,14 @@ def problems(*chain: Holder, key: str = "", domain: str = DOMAIN) -> list[str]:
     return [f"{part}: {message}" for part, message in checked.problems]
 
 
-@pytest.mark.parametrize("chain", [(SERVER, MIDDLE), (SERVER, MIDDLE, ROOT), (issue("alone", hosts=HOSTS),)])
+@pytest.mark.parametrize(
+    "chain",
+    [
+        (SERVER, MIDDLE),
+        (SERVER, MIDDLE, ROOT),
+        (issue("alone", hosts=HOSTS, key_usage=("digital_signature", "key_cert_sign")),),
+    ],
+)
 def test_a_chain_from_the_server_up_is_right(chain: tuple[Holder, ...]) -> None:
     assert problems(*chain) == []
 
@@ -48,6 +56,8 @@ def test_the_type_of_the_key_is_told() -> None:
         ((issue("server", hosts=HOSTS, start=timedelta(days=1)),), "CN=server is not valid before "),
         ((SERVER, issue("middle", ROOT)), "CN=middle did not sign CN=server, which stands before it"),
         ((SERVER, ROOT, MIDDLE), "CN=root did not sign CN=server, which stands before it"),
+        ((issue("server", LEAF, hosts=HOSTS), LEAF, ROOT), "CN=leaf is not the certificate of a CA, but stands where"),
+        ((issue("server", hosts=HOSTS, key_usage=("key_encipherment",)),), "its key usage lacks digital signature"),
         ((SERVER,), "the certificate of its CA (CN=middle) has to follow it"),
         ((issue("server", hosts=HOSTS, usage=ExtendedKeyUsageOID.CLIENT_AUTH),), "lacks server authentication"),
         ((issue("server", hosts=HOSTS, key=rsa.generate_private_key(65537, 1024)),), "its RSA key has 1024 bits"),  # noqa: S505

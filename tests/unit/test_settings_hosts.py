@@ -144,7 +144,9 @@ def test_a_partners_client_does_not_call_a_partners_host() -> None:
     check_refusal("hosts.api.clients", "'acme': a partner's", clients=only, hosts=by_default, gatewayMode=gateway)
 
 
-@pytest.mark.parametrize("pem", [CA.pem, CA.pem + issue("next", CA).pem, f"Some text\n{CA.pem}"])
+@pytest.mark.parametrize(
+    "pem", [CA.pem, CA.pem + issue("next", CA, key_usage=("key_cert_sign",)).pem, f"Some text\n{CA.pem}"]
+)
 def test_a_partners_host_is_known_by_its_authorities(pem: str) -> None:
     found = read(**external(certificateAuthority=pem)).hosts["api"].external
     assert found
@@ -173,6 +175,7 @@ def test_certificates_end_with_a_line_break() -> None:
         (CA.pem + CA.pem.replace("\n", ""), "only 1 of 2 blocks are whole"),
         (CA.pem.replace("\n", " "), "only 0 of 1 blocks are whole"),
         (BILLING.pem, "CN=billing is not the certificate of a CA"),
+        (issue("mute", key_usage=("digital_signature",)).pem, "CN=mute is not the certificate of a CA"),
         (CA.pem + issue("old", end=timedelta(minutes=-1)).pem, "CN=old expired on "),
         (issue("k1", key=ec.generate_private_key(ec.SECP256K1())).pem, "CN=k1: its key is on curve secp256k1"),
         (issue("r1", key=ec.generate_private_key(ec.SECP224R1())).pem, "CN=r1: its key is on curve secp224r1"),
@@ -196,6 +199,10 @@ def test_a_credential_has_a_key_or_answers_a_signing_request(key: str) -> None:
         (issue("old", CA, hosts=NAMES, usage=CLIENT_AUTH, end=timedelta(minutes=-1)), "CN=old expired on "),
         (issue("new", CA, hosts=NAMES, usage=CLIENT_AUTH, start=timedelta(days=1)), "CN=new is not valid before "),
         (issue("stray", hosts=NAMES, usage=CLIENT_AUTH), "CN=partner did not sign CN=stray"),
+        (
+            issue("mute", CA, hosts=NAMES, usage=CLIENT_AUTH, key_usage=("key_encipherment",)),
+            "its key usage lacks digital signature",
+        ),
     ],
 )
 def test_a_wrong_certificate_of_a_client_is_refused(holder: Holder, message: str) -> None:

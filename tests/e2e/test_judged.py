@@ -1,0 +1,131 @@
+"""Names and Services are judged in the preview: what others have is refused, what is free is not."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import MANIFESTS, Deployed, Lab, Project, refusal
+
+CLAIMS = str(MANIFESTS / "claims.yaml")
+CLUSTERS = {"target": "https://10.77.0.11:6443", "client": "https://10.77.0.12:6443"}
+LATER = {
+    "apiVersion": "networking.istio.io/v1",
+    "kind": "ServiceEntry",
+    "metadata": {"name": "claims-later", "namespace": "default"},
+    "spec": {
+        "hosts": ["claims-first.target.test"],
+        "resolution": "DNS",
+        "ports": [{"number": 443, "name": "tls", "protocol": "TLS"}],
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def claimed(lab: Lab) -> Iterator[Lab]:
+    """Clusters where others have names that stacks of these tests ask for."""
+    for cluster in CLUSTERS:
+        lab.kubectl(cluster, "apply", "-f", CLAIMS)
+    yield lab
+    for cluster in CLUSTERS:
+        lab.kubectl(cluster, "delete", "-f", CLAIMS)
+
+
+@pytest.fixture(scope="module")
+def first(project: Project) -> Iterator[Deployed]:
+    """A deployed stack, which is destroyed by its program in spite of whoever claims its host by then."""
+    hosts = {"httpbin": {"domain": "claims-first.target.test"}}
+    with project.deployment("claims-first", run_program=True, hosts=hosts) as deployed:
+        deployed.up()
+        yield deployed
+
+
+def hosts(**services: str) -> dict[str, Any]:
+    """A host for each name, some of them with a Service of namespace claims."""
+    named = {name: {"domain": f"{name}.claims.target.test"} for name in ("exact", "routed", "entered", "free")}
+    behind = {
+        name: {
+            "domain": f"{name}.claims.target.test",
+            "service": {"namespace": "claims", "name": service, "port": 8080},
+        }
+        for name, service in services.items()
+    }
+    return named | behind
+
+
+def told(said: str) -> set[str]:
+    """The lines of an error that name a config key."""
+    assert "Traceback" not in said, said
+    return {line.strip() for line in said.splitlines() if line.strip().startswith("kyma-mtls:")}
+
+
+def taken(cluster: str, name: str, domain: str, claimants: str) -> str:
+    return (
+        f"kyma-mtls:hosts.{name}.domain: cluster {CLUSTERS[cluster]} has {domain} already, in {claimants}; choose "
+        "another one, or remove what has it"
+    )
+
+
+def test_everything_that_others_have_is_told_at_once_and_nothing_is_made(claimed: Lab, project: Project) -> None:
+    stack = project.stack("claims-judged", namespace="claims-judged", hosts=hosts(bare="bare", outside="outside"))
+    exact, routed, entered = (f"{name}.claims.target.test" for name in ("exact", "routed", "entered"))
+    behind = f"cluster {CLUSTERS['target']}"
+    assert told(refusal(stack.up)) == {
+        taken("target", "exact", exact, "Gateway claims/ingress"),
+        taken("target", "routed", routed, "VirtualService claims/routed"),
+        taken("client", "exact", exact, "Gateway claims/egress"),
+        taken("client", "routed", routed, "VirtualService claims/routed"),
+        taken("client", "entered", entered, "ServiceEntry claims/entered"),
+        f"kyma-mtls:hosts.bare.service: {behind} has no sidecars in Pods behind Service claims/bare: bare; label their "
+        "namespace for injection, and restart them",
+        f"kyma-mtls:hosts.outside.service: {behind} leads outside by Service claims/outside, which has the type "
+        "ExternalName",
+    }
+    for cluster in CLUSTERS:
+        assert claimed.kubectl(cluster, "get", "namespace", "claims-judged", "--ignore-not-found") == ""
+
+
+@pytest.mark.usefixtures("claimed")
+def test_names_that_are_free_pass(project: Project) -> None:
+    free = {
+        "free": {"domain": "free.claims.target.test"},  # covered by a wildcard of others, and no more
+        "waiting": {
+            "domain": "waiting.claims.target.test",
+            "service": {"namespace": "claims", "name": "waiting", "port": 8080},
+        },
+    }
+    assert project.stack("claims-judged", hosts=free).preview().change_summary
+
+
+def test_host_of_a_deployed_stack_is_not_another_ones(first: Deployed, project: Project) -> None:
+    domain, namespace = "claims-first.target.test", first.outputs["target"]["namespace"]
+    second = project.stack("claims-second", hosts={"mine": {"domain": domain}})
+
+    def of_first(*objects: str) -> str:
+        return ", ".join(f"{kind} {namespace}/{name} of another stack" for kind, name in map(str.split, objects))
+
+    route = "VirtualService direct-httpbin-through-egress-gateway"
+    assert told(refusal(second.preview)) == {
+        taken("target", "mine", domain, of_first("Gateway kyma-mtls-gateway-httpbin", "VirtualService httpbin")),
+        taken(
+            "client",
+            "mine",
+            domain,
+            of_first("Gateway istio-egressgateway-httpbin", "ServiceEntry httpbin", route),
+        ),
+    }
+    again = first.stack.preview()
+    assert set(again.change_summary) == {"same"}, "its own objects are in nobody's way"
+    assert "warning" not in again.stdout
+
+
+def test_stack_keeps_a_host_that_somebody_claims_later(lab: Lab, first: Deployed) -> None:
+    lab.apply("client", LATER)
+    try:
+        previewed = first.stack.preview()
+        assert set(previewed.change_summary) == {"same"}
+        warning = taken("client", "httpbin", "claims-first.target.test", "ServiceEntry default/claims-later")
+        assert f"warning: {warning}" in previewed.stdout
+        first.stack.destroy(run_program=True, preview_only=True)
+    finally:
+        lab.kubectl("client", "-n", "default", "delete", "serviceentry", "claims-later")
