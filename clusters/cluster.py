@@ -69,7 +69,11 @@ class Cluster:
         """Return the metadata of an object; None if the cluster has no such object, or no such kind."""
         path = self.path(api_version, kind, namespace, name)
         found = self.read(path, _METADATA_ONLY) if path else None
-        return dict(found["metadata"]) if found else None
+        if found is None:
+            return None
+        if not isinstance(found.get("metadata"), dict):
+            raise self.problem(f"answers {path} with something that has no metadata")
+        return dict(found["metadata"])
 
     def labelled(self, api_version: str, kind: str, label: str) -> list[dict[str, Any]]:
         """Return the metadata of each object of a kind that bears a label NAME=VALUE; none if there is no such kind."""
@@ -94,7 +98,7 @@ class Cluster:
 
     def check_apis(self, *needed: tuple[str, str]) -> None:
         """Raise ConfigError unless it serves each API group; the second text says what it means to lack it."""
-        served = {group["name"] for group in self.read("/apis")["groups"]}
+        served = {group["name"] for group in (self.read("/apis") or {}).get("groups") or []}
         for group, lack in needed:
             if group not in served:
                 raise self.problem(lack)

@@ -128,6 +128,17 @@ def test_no_message_holds_a_key_or_a_token(reach: Reach, serve: Serve, user: dic
         assert "\n" not in message
 
 
+PEM_OF_NOTHING = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").decode()
+
+
+@pytest.mark.parametrize("data", ["no base64", "Q0E=", PEM_OF_NOTHING, 7, ["a"]])
+def test_certificate_authority_that_is_none_is_told_in_one_line(tmp_path: Path, data: Any) -> None:
+    cluster = {"certificate-authority-data": data}
+    path = write_kubeconfig(tmp_path / "config", "https://127.0.0.1:1", cluster=cluster, user={"token": SECRET})
+    with pytest.raises(ConfigError, match=r"^kyma-mtls:target\.kubeconfig: [^\n]*$"):
+        clusters.connect(ClusterAccess(path="target", kubeconfig=path, context=""))
+
+
 def test_token_file_may_end_with_a_newline(tmp_path: Path, serve: Serve) -> None:
     (tmp_path / "token").write_text(f"{SECRET}\n")
     path = write_kubeconfig(tmp_path / "config", serve(kube_system("uid")), user={"tokenFile": "token"})
@@ -150,6 +161,14 @@ def test_metadata_is_that_of_the_object_or_nothing(tmp_path: Path, serve: Serve)
     assert cluster.metadata("v1", "Secret", "a", "b") == {"name": "b"}
     assert cluster.metadata("v1", "Secret", "a", "c") is None
     assert cluster.metadata("v1", "Unheard", "a", "b") is None
+
+
+def test_object_without_metadata_is_told(tmp_path: Path, serve: Serve) -> None:
+    secret = {"/api/v1/namespaces/a/secrets/b": {"kind": "Status"}}
+    path = write_kubeconfig(tmp_path / "config", serve(kube_system("uid") | discovery() | secret))
+    cluster = clusters.connect(ClusterAccess(path="target", kubeconfig=path, context=""))
+    with pytest.raises(ConfigError, match=r"with something that has no metadata$"):
+        cluster.metadata("v1", "Secret", "a", "b")
 
 
 def gateway(selector: dict[str, str], *servers: tuple[str, str], name: str = "raw") -> dict[str, Any]:
@@ -212,8 +231,9 @@ def test_clients_without_a_target_are_checked_alone(tmp_path: Path, serve: Serve
     assert list(found.all) == ["clients.caller"]
 
 
-def test_problems_of_all_clusters_are_told_at_once(check: Check) -> None:
-    bare: dict[str, Any] = {"/apis": {"groups": []}}
+@pytest.mark.parametrize("groups", [{"groups": []}, {"groups": None}, {}, Answer(b"{}", 404)])
+def test_problems_of_all_clusters_are_told_at_once(check: Check, groups: Any) -> None:
+    bare = {"/apis": groups}
     assert problems(check, whole("uid-1", **bare), whole("uid-2", **bare)) == [
         "target.kubeconfig: cluster has no Istio; install it (on Kyma: add the Istio module)",
         "clients.caller.kubeconfig: cluster has no Istio; install it (on Kyma: add the Istio module)",
