@@ -1,6 +1,6 @@
 """What Gardener's extensions for certificates and DNS are asked for, each waited for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,11 @@ class Gardener:
     """Asks for certificates and DNS entries.
 
     wait_minutes: for each to be ready; then `pulumi up` fails
+    written: reads the data of a Secret, NAMESPACE/NAME, as the cluster has it
     """
 
     wait_minutes: int
+    written: Callable[[str], Mapping[str, str]]
 
     def certificate(
         self,

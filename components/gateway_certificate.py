@@ -121,15 +121,12 @@ class _Gardener:
             lambda known: {**self._terms(), **_named(known[0]), "secretName": known[1]}
         )
         ready = self._args.gardener.certificate(resource, wanted.certificate, spec, opts)
-        # Read once the Certificate is ready: until then, what depends on this ID is unknown.
-        written = k8s.core.v1.Secret.get(
-            f"{resource}-written", pulumi.Output.all(secret.id, ready.id).apply(lambda ids: ids[0]), opts
-        )
+        # Read once the Certificate is ready: until then, its ID is unknown. A read resource would take the key into the
+        # state, and break that if the stack is destroyed before the Certificate ever was ready.
+        written = pulumi.Output.all(secret.id, ready.id).apply(lambda ids: self._args.gardener.written(ids[0]))
 
         def entry(key: str) -> pulumi.Output[str]:
-            return pulumi.Output.unsecret(
-                written.data.apply(lambda data: b64decode((data or {}).get(key, "")).decode())
-            )
+            return written.apply(lambda data: b64decode(data.get(key, "")).decode())
 
         return Issued(entry("tls.crt"), entry("ca.crt"), None)
 

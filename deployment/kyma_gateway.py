@@ -1,6 +1,8 @@
 """The Kyma gateway, as the settings ask for it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pulumi
@@ -36,7 +38,7 @@ def deploy(
         ingress=ingress,
         namespace=target.namespace,
         take_over=take_over if wanted.take_over else None,
-        certificate=_certificate(wanted, authority, Gardener(wanted.wait_minutes)),
+        certificate=_certificate(wanted, authority, Gardener(wanted.wait_minutes, partial(_written, cluster))),
         cipher_suites=wanted.cipher_suites,
         apiserver_proxy=wanted.apiserver_proxy,
         legacy_installer=wanted.legacy_installer,
@@ -64,3 +66,9 @@ def _certificate(wanted: GatewaySettings, authority: AuthorityArgs, gardener: Ga
         case _:
             hours = (wanted.validity_days * 24, authority.early_renewal_hours)
             return GardenerArgs(gardener, wanted.issuer, wanted.key_algorithm, *hours)
+
+
+def _written(cluster: Cluster, secret: str) -> Mapping[str, str]:
+    path = cluster.path("v1", "Secret", *secret.split("/"))
+    found = cluster.read(path) if path else None
+    return (found or {}).get("data") or {}

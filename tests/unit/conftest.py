@@ -35,8 +35,6 @@ class Recorder(mocks.Mocks):
         state = dict(args.inputs)
         if args.inputs.get("spec", {}).get("type") == "LoadBalancer":
             state["status"] = {"loadBalancer": {"ingress": [{"ip": "192.0.2.8"}]}}
-        if args.typ == "kubernetes:core/v1:Secret" and args.resource_id:
-            state["data"] = {key: base64.b64encode(f"ISSUED {key}".encode()).decode() for key in ("tls.crt", "ca.crt")}
         for output in ("privateKeyPem", "certPem", "certRequestPem", "hex", "validityEndTime"):
             state.setdefault(output, f"{args.name}-{output}")
         state |= self.outputs.get(_kind(args), {})

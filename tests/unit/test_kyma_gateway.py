@@ -21,7 +21,8 @@ from tests.unit.offers import HELM_INGRESS, ISTIOCTL_INGRESS
 
 OWN = OwnArgs("CERTIFICATE", "CA", "KEY")
 SELF_SIGNED = AuthorityArgs("ECDSA-P256", 240, 2400, 24, "1")
-ASKING = Gardener(5)
+WRITTEN = {key: base64.b64encode(f"ISSUED {key}".encode()).decode() for key in ("tls.crt", "ca.crt")}
+ASKING = Gardener(5, lambda _: WRITTEN)
 GARDENER = GardenerArgs(ASKING, "issuers/lab", "ECDSA-P384", 2160, 720)
 MODES = {"own": OWN, "selfSigned": SELF_SIGNED, "gardener": GARDENER}
 
