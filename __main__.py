@@ -1,5 +1,6 @@
 """The stack: hosts behind mutual TLS in one cluster, and clients that call them through their egress gateways."""
 
+import atexit
 import signal
 import sys
 from collections.abc import Collection, Mapping
@@ -9,7 +10,7 @@ import pulumi_kubernetes as k8s
 import pulumi_random as random
 
 import clusters
-from clusters import Clusters, gateway_hooks, rights
+from clusters import Clusters, gateway_hooks, provider_files, rights
 from components.certificates import AuthorityArgs, Certificates
 from components.lifecycle import Lifecycle
 from components.placement import Placement
@@ -21,6 +22,7 @@ from settings import ConfigError, Settings
 _USER_WAS_TOLD = 32
 # The engine interrupts a program that still waits for something when an `up` fails: that is no news to the user.
 signal.signal(signal.SIGINT, lambda *_: sys.exit(_USER_WAS_TOLD))
+atexit.register(provider_files.remove)
 
 
 async def main() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from clusters import provider_files
 from settings import PROJECT, ClusterAccess, ConfigError
 
 _DEFAULT = "~/.kube/config"
@@ -43,7 +44,7 @@ def load(access: ClusterAccess) -> dict[str, Any]:
         "kind": "Config",
         "clusters": [{"name": cluster["name"], "cluster": _read_in(access, cluster["cluster"], cluster["from"])}],
         "users": [{"name": user["name"], "user": _read_in(access, user["user"], user.get("from", Path()))}],
-        "contexts": [{"name": name, "context": parts}],
+        "contexts": [{"name": name, "context": provider_files.marked(parts)}],
         "current-context": name,
     }
 

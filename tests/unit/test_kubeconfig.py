@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from clusters import kubeconfig
+from clusters import kubeconfig, provider_files
 from settings import ClusterAccess, ConfigError
 from tests.support.kubeconfigs import write_kubeconfig
 
@@ -38,7 +38,7 @@ def test_context_comes_alone(tmp_path: Path) -> None:
         "kind": "Config",
         "clusters": [{"name": "one", "cluster": {"server": SERVER}}],
         "users": [{"name": "one", "user": {"token": "t"}}],
-        "contexts": [{"name": "two", "context": {"cluster": "one", "user": "one"}}],
+        "contexts": [{"name": "two", "context": provider_files.marked({"cluster": "one", "user": "one"})}],
         "current-context": "two",
     }
     assert load(path)["current-context"] == "one"

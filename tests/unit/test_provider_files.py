@@ -1,0 +1,39 @@
+"""Kubeconfigs that the Kubernetes provider leaves behind."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from clusters import provider_files
+
+PARTS = {"cluster": "a", "user": "b"}
+
+
+def kubeconfig(context: dict[str, Any]) -> str:
+    return yaml.safe_dump({"kind": "Config", "contexts": [{"name": "one", "context": context}]})
+
+
+def test_files_of_the_stacks_providers_go_and_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ours = kubeconfig(provider_files.marked(PARTS))
+    others = {
+        "kubeconfig2": kubeconfig(PARTS),
+        "kubeconfig3": "",
+        "kubeconfig4": "[",
+        "kubeconfig5": "- 1",
+        "kubeconfig.yaml": ours,
+    }
+    for name, text in {"kubeconfig1": ours, **others}.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "kubeconfig6").mkdir()
+    provider_files.remove()
+    assert {path.name for path in tmp_path.iterdir()} == {*others, "kubeconfig6"}
+
+
+def test_a_mark_adds_to_the_context() -> None:
+    assert provider_files.marked(PARTS) == PARTS | {
+        "extensions": [{"name": "kyma-mtls", "extension": {"purpose": "provider"}}]
+    }
