@@ -137,7 +137,7 @@ def test_what_clusters_lack_is_told_all_at_once(lab: Lab, project: Project, bare
         "lacking",
         clients={"client": {"kubeconfig": ".lab/client.kubeconfig"}, "bare": {"kubeconfig": bare_cluster}},
         hosts={
-            "httpbin": {"domain": "httpbin.target.test", "clients": ["bare"]},
+            "httpbin": {"domain": "lacking.target.test", "clients": ["bare"]},
             "orders": {"domain": "orders.target.test", "clients": [], "service": service | {"name": "orders"}},
             "stock": {"domain": "stock.target.test", "clients": [], "service": service},
         },
