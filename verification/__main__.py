@@ -68,20 +68,20 @@ def _verify(asked: argparse.Namespace, console: Console) -> int:
 
 def attack(stack: DeployedStack, checks: Sequence[Check], timeout: float, report: Report) -> None:
     """Run the checks, and remove from the clusters whatever they put there, also when a signal ends them."""
-    camps = list(stack.camps.values())
+    attackers = list(stack.attackers.values())
 
     def tell(left: list[list[str]]) -> None:
         for command in (command for commands in left for command in commands):
             report.console.print(f"[red]left behind[/] in the {escape(command)}")
 
-    with interruptible(lambda: tell([camp.left for camp in camps])) as begin_cleaning:
+    with interruptible(lambda: tell([attacker.left for attacker in attackers])) as begin_cleaning:
         try:
             with report.console.status("") as report.status:
                 run(checks, timeout, report)
         finally:
             begin_cleaning()
-            with ThreadPoolExecutor(len(camps) or 1) as pool:
-                tell(list(pool.map(lambda camp: camp.strike(), camps)))
+            with ThreadPoolExecutor(len(attackers) or 1) as pool:
+                tell(list(pool.map(lambda attacker: attacker.remove(), attackers)))
 
 
 def chosen_checks(

@@ -21,11 +21,11 @@ def check(stack: DeployedStack, path: str, group: str, host: str = "", client: s
 
 def pods_have_a_sidecar(stack: DeployedStack, path: str) -> str:
     """List the demo's Pods that are ready."""
-    camp = stack.camps[path]
-    ready = pods.ready(camp.api, camp.home, SERVER if path == "target" else CURL)
+    attacker = stack.attackers[path]
+    ready = pods.ready(attacker.api, attacker.stack_namespace, SERVER if path == "target" else CURL)
     if not ready:
-        raise Failed(f"no Pod of the demo is ready in namespace {camp.home}")
+        raise Failed(f"no Pod of the demo is ready in namespace {attacker.stack_namespace}")
     bare = [pod.metadata.name for pod in ready if not pods.has_sidecar(pod)]
     if bare:
-        raise Failed(f"Pod {', '.join(bare)} in namespace {camp.home} has no sidecar")
+        raise Failed(f"Pod {', '.join(bare)} in namespace {attacker.stack_namespace} has no sidecar")
     return f"{len(ready)} of {len(ready)}"

@@ -10,7 +10,7 @@ from pulumi import automation
 
 import clusters
 from settings import ConfigError, Settings
-from verification.camp import Camp
+from verification.attacker import Attacker
 from verification.checks import Failed
 from verification.client_cluster import ClientCluster
 from verification.issuing import Authority
@@ -25,7 +25,7 @@ class DeployedStack:
 
     clients: what is tried in the clusters of its own clients, by name
     reached: every cluster, by the path of the config that names it
-    camps: from which each of these is attacked, by the same path
+    attackers: from which each of these is attacked, by the same path
     authority: the CA of its hosts and clients
     read_only: whether nothing may be created in a cluster, nor the CA's key be read
     """
@@ -36,7 +36,7 @@ class DeployedStack:
     clients: Mapping[str, ClientCluster] = field(default_factory=dict)
     reached: Mapping[str, clusters.Cluster] = field(default_factory=dict)
     state: State = field(default_factory=State)
-    camps: Mapping[str, Camp] = field(default_factory=dict)
+    attackers: Mapping[str, Attacker] = field(default_factory=dict)
     authority: Authority | None = None
     read_only: bool = False
 
@@ -79,18 +79,18 @@ class DeployedStack:
         answers = clusters.side_by_side(partial(clusters.connect, each) for each in access)
         reached = {each.path: cluster for each, cluster in zip(access, answers, strict=True)}
         connected = {name: self._client_cluster(name, reached[f"clients.{name}"].api) for name in names}
-        camps = {path: self._camp(path, cluster.api) for path, cluster in reached.items()}
-        return replace(self, clients=connected, reached=reached, camps=camps)
+        attackers = {path: self._attacker(path, cluster.api) for path, cluster in reached.items()}
+        return replace(self, clients=connected, reached=reached, attackers=attackers)
 
     def _client_cluster(self, name: str, api: ApiClient) -> ClientCluster:
         output = self.outputs.clients[name]
         return ClientCluster(api, output.namespace, output.gateway, output.secret)
 
-    def _camp(self, path: str, api: ApiClient) -> Camp:
+    def _attacker(self, path: str, api: ApiClient) -> Attacker:
         target = self.outputs.target
         of_client = {f"clients.{name}": client.namespace for name, client in self.outputs.clients.items()}
         home = of_client.get(path) or (target.namespace if target else "")
-        return Camp(called(path), api, home, self.state.owner, self.settings.client_image)
+        return Attacker(called(path), api, home, self.state.owner, self.settings.client_image)
 
     def endpoint(self, host: str) -> Endpoint:
         """The target's gateway, asked for this host."""

@@ -21,7 +21,7 @@ import pytest
 
 from tests.e2e.conftest import Deployed, Lab, Project, eventually, meanwhile
 from verification.__main__ import chosen_checks
-from verification.camp import LABEL
+from verification.attacker import LABEL
 from verification.checks import Check
 from verification.runner import Outcome, Verdict, judge
 from verification.stack import DeployedStack
@@ -291,11 +291,11 @@ def attacked(project: Project) -> Iterator[Attacked]:
             for key, value in project.environment.items():
                 monkeypatch.setenv(key, value)
             connected, checks = chosen_checks(DeployedStack.load(NAMESPACE), [], [])
-            for camp in connected.camps.values():
-                camp.mark = "tests"  # else another run of the same stack would take it for a killed one's
+            for attacker in connected.attackers.values():
+                attacker.mark = "tests"  # else another run of the same stack would take it for a killed one's
             yield Attacked(deployed, connected, checks)
-            for camp in connected.camps.values():
-                assert camp.strike() == []
+            for attacker in connected.attackers.values():
+                assert attacker.remove() == []
 
 
 @contextmanager

@@ -35,8 +35,8 @@ from tests.unit.pki import issue
 from verification import __main__ as command
 from verification import attacks
 from verification.answers import RBAC, Answer
+from verification.attacker import Attacker
 from verification.attacks import foreign_routes, server_identity
-from verification.camp import Camp
 from verification.checks import CREATES, EXECUTES, READS_KEY, Failed, Skipped
 from verification.client_cluster import ClientCluster
 from verification.issuing import Authority, Wanted
@@ -64,17 +64,17 @@ HTTP2_REFUSED = "HTTP/2 without a client certificate is refused"
 HTTP2 = "HTTP/2 is served to an admitted client"
 FORGED = "a forged X-Forwarded-Client-Cert is replaced"
 WORKLOAD = "its workload answers nobody past the gateway"
-DOOR = "another namespace's Gateway does not publish it"
+PUBLISHED = "another namespace's Gateway does not publish it"
 TAKE_OVER = "another namespace's VirtualService does not take it over"
 OF_HOST = [*CERTIFICATES, IDENTITY_REFUSED, SPELLED, OLD_TLS, PLAIN, HTTP2_REFUSED, HTTP2, FORGED]
-OF_HOST += [WORKLOAD, DOOR, TAKE_OVER]
+OF_HOST += [WORKLOAD, PUBLISHED, TAKE_OVER]
 FORGED_BY_CALLER = "a forged X-Forwarded-Client-Cert of a caller does not reach httpbin"
 CALLER = "a caller that is not declared does not reach httpbin"
 BARE = "a Pod without a sidecar does not reach httpbin through the egress gateway"
 SERVER = "its Envoy accepts no server of another name or CA as httpbin"
 BY_ADDRESS = "the direct way out by IP address and by another port is refused"
-NEIGHBOUR = "a Pod without a sidecar cannot leave the stack's namespace"
-OF_CLIENT = [FORGED_BY_CALLER, CALLER, BARE, SERVER, BY_ADDRESS, NEIGHBOUR]
+IN_STACK_NAMESPACE = "a Pod without a sidecar cannot leave the stack's namespace"
+OF_CLIENT = [FORGED_BY_CALLER, CALLER, BARE, SERVER, BY_ADDRESS, IN_STACK_NAMESPACE]
 
 
 def tried(stack: DeployedStack) -> list[str]:
@@ -105,7 +105,9 @@ def test_every_check_tells_what_is_expected_and_where_to_look() -> None:
 
 def test_read_only_says_what_it_does_not_try() -> None:
     reasons = dict.fromkeys((*CERTIFICATES, IDENTITY_REFUSED), READS_KEY)
-    reasons |= dict.fromkeys((WORKLOAD, DOOR, TAKE_OVER, CALLER, BARE, NEIGHBOUR), CREATES) | {SERVER: EXECUTES}
+    reasons |= dict.fromkeys((WORKLOAD, PUBLISHED, TAKE_OVER, CALLER, BARE, IN_STACK_NAMESPACE), CREATES) | {
+        SERVER: EXECUTES
+    }
     stack = replace(demo_stack(), read_only=True)
     assert tried(stack) == [
         f"{promise} - {reasons[promise]}" if promise in reasons else promise for promise in OF_HOST + OF_CLIENT
@@ -121,12 +123,12 @@ def test_read_only_says_what_it_does_not_try() -> None:
             {"clients": {"acme": ACME}},
             {CERTIFICATES[0]: "it trusts the CAs of partners only", TAKE_OVER: "it admits no"},
         ),
-        ({"target": {**TARGET, "gatewayPassthrough": True}}, {DOOR: "gatewayPassthrough accepts this"}),
+        ({"target": {**TARGET, "gatewayPassthrough": True}}, {PUBLISHED: "gatewayPassthrough accepts this"}),
         (
             {"hosts": {"orders": {**ORDERS, "methods": ["POST"]}}},
             {
                 IDENTITY_REFUSED: "its route allows none of GET",
-                DOOR: "its route allows none",
+                PUBLISHED: "its route allows none",
                 HTTP2: "its route allows",
             },
         ),
@@ -158,7 +160,7 @@ def test_a_partners_host_is_tried_on_the_way_out_only() -> None:
 
 def test_a_client_that_may_leave_by_any_way_is_not_tried_for_it() -> None:
     stack = demo_stack(clients={"warehouse": {**WAREHOUSE, "networkPolicy": "none"}})
-    assert not {BY_ADDRESS, NEIGHBOUR} & set(tried(stack))
+    assert not {BY_ADDRESS, IN_STACK_NAMESPACE} & set(tried(stack))
 
 
 # From outside, with fakes for the gateway
@@ -178,15 +180,15 @@ class FakeCluster:
 
 
 @dataclass
-class FakeCamp:
+class FakeAttacker:
     """An attacker's Pods, whose curl prints what a function says of its arguments."""
 
-    insider: Callable[..., Executed]
-    outsider: Callable[..., Executed]
-    neighbour: Callable[..., Executed] = lambda *_: REFUSED
+    curl_with_sidecar: Callable[..., Executed]
+    curl_without_sidecar: Callable[..., Executed]
+    curl_in_stack_namespace: Callable[..., Executed] = lambda *_: REFUSED
     deployments: list[tuple[Any, ...]] = field(default_factory=list)
     api: object = None
-    home: str = "mtls"
+    stack_namespace: str = "mtls"
 
     @contextmanager
     def deployed(self, *objects: Any) -> Iterator[None]:
@@ -194,12 +196,12 @@ class FakeCamp:
         yield
 
 
-def outcome(stack: DeployedStack, promise: str, camp: FakeCamp | None = None, *answers: Executed) -> str:
+def outcome(stack: DeployedStack, promise: str, attacker: FakeAttacker | None = None, *answers: Executed) -> str:
     """What an attack sees, `FAILED: ` and why, or `SKIPPED: ` and why."""
     attacked = replace(
         stack,
         clients={"warehouse": cast(ClientCluster, FakeCluster(list(answers)))},
-        camps=dict.fromkeys(("target", "clients.warehouse"), cast(Camp, camp)),
+        attackers=dict.fromkeys(("target", "clients.warehouse"), cast(Attacker, attacker)),
         authority=Authority(CA, lambda: state_with(AUTHORITY.key_pem)),
     )
     check = next(check for check in command.every_check(attacked) if check.promise == promise)
@@ -414,7 +416,7 @@ def services(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("services")
 @pytest.mark.parametrize(
-    ("insider", "outsider", "expected"),
+    ("with_sidecar", "without_sidecar", "expected"),
     [
         (DENIED, printed(DENIED), "403"),
         (DENIED, RESET, "403, no connection"),
@@ -433,9 +435,11 @@ def services(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     ],
 )
-def test_a_workload_may_answer_nobody_past_the_gateway(insider: Answer, outsider: Executed, expected: str) -> None:
-    camp = FakeCamp(lambda *_: printed(insider), lambda *_: outsider)
-    assert outcome(demo_stack(), WORKLOAD, camp).startswith(expected)
+def test_a_workload_may_answer_nobody_past_the_gateway(
+    with_sidecar: Answer, without_sidecar: Executed, expected: str
+) -> None:
+    attacker = FakeAttacker(lambda *_: printed(with_sidecar), lambda *_: without_sidecar)
+    assert outcome(demo_stack(), WORKLOAD, attacker).startswith(expected)
 
 
 @pytest.mark.usefixtures("services")
@@ -446,7 +450,7 @@ def test_a_workload_is_asked_at_each_address_with_and_without_the_gateways_heade
         asked.append(arguments)
         return printed(DENIED)
 
-    outcome(demo_stack(), WORKLOAD, FakeCamp(curl, curl))
+    outcome(demo_stack(), WORKLOAD, FakeAttacker(curl, curl))
     assert {arguments[-1] for arguments in asked} == {
         *("http://httpbin.mtls.svc:8000/headers", "http://10.0.0.7:8080/headers")
     }
@@ -455,10 +459,10 @@ def test_a_workload_is_asked_at_each_address_with_and_without_the_gateways_heade
     assert all("Host: httpbin.example.com" in arguments for arguments in disguised)
 
 
-def of_door(domain: Answer) -> FakeCamp:
-    """A camp whose own host answers by a teapot, and any other so."""
+def of_door(domain: Answer) -> FakeAttacker:
+    """A attacker whose own host answers by a teapot, and any other so."""
     own = Answer(foreign_routes.TEAPOT, {}, "")
-    return FakeCamp(
+    return FakeAttacker(
         lambda *_: REFUSED,
         lambda *arguments: printed(own if any(".kyma-mtls.invalid" in each for each in arguments) else domain),
     )
@@ -474,9 +478,9 @@ def of_door(domain: Answer) -> FakeCamp:
     ],
 )
 def test_another_namespaces_gateway_may_publish_nothing(answer: Answer, expected: str) -> None:
-    camp = of_door(answer)
-    assert outcome(demo_stack(), DOOR, camp).startswith(expected)
-    gateway = camp.deployments[0][0]["spec"]
+    attacker = of_door(answer)
+    assert outcome(demo_stack(), PUBLISHED, attacker).startswith(expected)
+    gateway = attacker.deployments[0][0]["spec"]
     assert gateway["selector"] == {"app": "httpbin"}, "that of the gateway's Service"
     assert gateway["servers"][0]["port"]["number"] == 80, "a second server at 443 would end the listener"
 
@@ -484,8 +488,8 @@ def test_another_namespaces_gateway_may_publish_nothing(answer: Answer, expected
 @pytest.mark.usefixtures("services")
 def test_nothing_is_told_of_a_route_that_is_not_live(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(foreign_routes, "_LIVE_SECONDS", 0.1)
-    camp = FakeCamp(lambda *_: REFUSED, lambda *_: REFUSED)
-    seen = outcome(demo_stack(), DOOR, camp)
+    attacker = FakeAttacker(lambda *_: REFUSED, lambda *_: REFUSED)
+    seen = outcome(demo_stack(), PUBLISHED, attacker)
     assert seen.startswith("FAILED: the attacker's own host is not served, so that nothing can be told: port 80")
 
 
@@ -497,9 +501,9 @@ def test_another_namespaces_route_may_answer_nothing(
     monkeypatch: pytest.MonkeyPatch, answer: Answer, expected: str
 ) -> None:
     monkeypatch.setattr(Endpoint, "request", lambda *_, **__: answer)
-    camp = of_door(DENIED)
-    assert outcome(demo_stack(), TAKE_OVER, camp).startswith(expected)
-    rules = camp.deployments[0][1]["spec"]["http"]
+    attacker = of_door(DENIED)
+    assert outcome(demo_stack(), TAKE_OVER, attacker).startswith(expected)
+    rules = attacker.deployments[0][1]["spec"]["http"]
     assert "match" in rules[0], "only requests with the attacker's own header meet its answer"
     assert "match" not in rules[1], "all others are served on"
 
@@ -514,13 +518,13 @@ def test_another_namespaces_route_may_answer_nothing(
     ],
 )
 def test_an_undeclared_caller_has_to_be_denied(answer: Executed, expected: str) -> None:
-    def insider(*arguments: str) -> Executed:
+    def curl_with_sidecar(*arguments: str) -> Executed:
         is_control = any(each.startswith(foreign_routes.HEADER) for each in arguments)
         return printed(Answer(foreign_routes.TEAPOT, {}, "")) if is_control else answer
 
-    camp = FakeCamp(insider, lambda *_: REFUSED)
-    assert outcome(demo_stack(), CALLER, camp).startswith(expected)
-    assert [each["kind"] for each in camp.deployments[0]] == ["ServiceEntry", "DestinationRule", "VirtualService"]
+    attacker = FakeAttacker(curl_with_sidecar, lambda *_: REFUSED)
+    assert outcome(demo_stack(), CALLER, attacker).startswith(expected)
+    assert [each["kind"] for each in attacker.deployments[0]] == ["ServiceEntry", "DestinationRule", "VirtualService"]
 
 
 @pytest.mark.parametrize(
@@ -535,10 +539,10 @@ def test_an_undeclared_caller_has_to_be_denied(answer: Executed, expected: str) 
 def test_a_pod_without_a_sidecar_may_not_use_the_egress_gateway(
     connected: str, answer: Executed, expected: str
 ) -> None:
-    def outsider(*arguments: str) -> Executed:
+    def curl_without_sidecar(*arguments: str) -> Executed:
         return Executed(52, connected, "") if "%{time_connect}" in arguments else answer
 
-    assert outcome(demo_stack(), BARE, FakeCamp(lambda *_: REFUSED, outsider)).startswith(expected)
+    assert outcome(demo_stack(), BARE, FakeAttacker(lambda *_: REFUSED, curl_without_sidecar)).startswith(expected)
 
 
 def envoys(names: list[str] | None, own: str, authority: str, key: str = "match_subject_alt_names") -> str:
@@ -581,7 +585,7 @@ def test_envoy_has_to_verify_the_servers_name_and_ca(dump: str, expected: str) -
 
 
 @pytest.mark.parametrize(
-    ("outsider", "neighbour", "expected"),
+    ("without_sidecar", "in_stack_namespace", "expected"),
     [
         (
             Executed(35, "0.000", "reset"),
@@ -595,10 +599,10 @@ def test_envoy_has_to_verify_the_servers_name_and_ca(dump: str, expected: str) -
     ],
 )
 def test_a_pod_without_a_sidecar_may_not_leave_the_namespace(
-    outsider: Executed, neighbour: Executed, expected: str
+    without_sidecar: Executed, in_stack_namespace: Executed, expected: str
 ) -> None:
-    camp = FakeCamp(lambda *_: REFUSED, lambda *_: outsider, lambda *_: neighbour)
-    assert outcome(demo_stack(), NEIGHBOUR, camp).startswith(expected)
+    attacker = FakeAttacker(lambda *_: REFUSED, lambda *_: without_sidecar, lambda *_: in_stack_namespace)
+    assert outcome(demo_stack(), IN_STACK_NAMESPACE, attacker).startswith(expected)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from tests.unit.deployed import CA, demo_stack
 from verification import __main__ as command
 from verification import http2
 from verification.answers import Answer
-from verification.camp import Camp
+from verification.attacker import Attacker
 from verification.checks import Check, Failed, skipped
 from verification.interruption import Interrupted, interruptible
 from verification.pods import Executed
@@ -162,15 +162,15 @@ def test_handlers_of_others_are_given_back() -> None:
     assert signal.getsignal(signal.SIGINT) == before
 
 
-class FakeCamp:
+class FakeAttacker:
     """Says what of it is left."""
 
     def __init__(self, *left: str) -> None:
         self.left = list(left)
-        self.struck = 0
+        self.removed = 0
 
-    def strike(self) -> list[str]:
-        self.struck += 1
+    def remove(self) -> list[str]:
+        self.removed += 1
         return self.left
 
 
@@ -178,9 +178,12 @@ class FakeCamp:
 def test_what_was_put_into_clusters_is_removed_however_it_ends(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ended: list[int], interrupt: bool
 ) -> None:
-    camps = {"target": FakeCamp(), "clients.a": FakeCamp("cluster of client a: kubectl delete namespaces -l x")}
+    attackers = {
+        "target": FakeAttacker(),
+        "clients.a": FakeAttacker("cluster of client a: kubectl delete namespaces -l x"),
+    }
     stack = demo_stack()
-    object.__setattr__(stack, "camps", camps)
+    object.__setattr__(stack, "attackers", attackers)
     called = threading.Event()
 
     def check() -> str:
@@ -197,7 +200,7 @@ def test_what_was_put_into_clusters_is_removed_however_it_ends(
             command.main(["--timeout", "0"])
     else:
         assert command.main(["--timeout", "0"]) == 0
-    assert [camp.struck for camp in camps.values()] == [1, 1]
+    assert [attacker.removed for attacker in attackers.values()] == [1, 1]
     assert ended == ([130] if interrupt else [])
     assert "left behind in the cluster of client a: kubectl delete namespaces -l x" in capsys.readouterr().out
 
@@ -226,8 +229,8 @@ def test_pods_without_a_sidecar_are_named(monkeypatch: pytest.MonkeyPatch) -> No
         return _named(name, spec=_named("", **spec), metadata=_named(name))
 
     stack = demo_stack()
-    camps = {"target": Camp("target cluster", cast(Any, None), "mtls", "", "")}
-    object.__setattr__(stack, "camps", camps)
+    attackers = {"target": Attacker("target cluster", cast(Any, None), "mtls", "", "")}
+    object.__setattr__(stack, "attackers", attackers)
     found = [pod("a", "httpbin", "istio-proxy"), pod("b", "httpbin", init=("istio-proxy",))]
     monkeypatch.setattr("verification.pods.ready", lambda *_: found)
     assert pods_have_a_sidecar(stack, "target") == "2 of 2"

@@ -40,18 +40,18 @@ def checks(stack: DeployedStack, client: str) -> Iterator[Check]:
 
 def undeclared_caller_is_refused(stack: DeployedStack, client: str, host: str, asked: Probe) -> str:
     """A Pod of the mesh whose namespace has all that a declared caller has: entry, route and sni."""
-    camp = stack.camps[f"clients.{client}"]
+    attacker = stack.attackers[f"clients.{client}"]
     url, mark = f"http://{stack.outputs.hosts[host].domain}{asked.path}", uuid4().hex[:8]
     with _stolen_route(stack, client, host, mark):
         end = time.monotonic() + _LIVE_SECONDS
         while True:
-            live = camp.insider(*QUICKLY, *asked.options, "-H", f"{HEADER}: {mark}", url)
+            live = attacker.curl_with_sidecar(*QUICKLY, *asked.options, "-H", f"{HEADER}: {mark}", url)
             if live.code == 0 and Answer.printed(live.stdout).status == TEAPOT:
                 break
             if time.monotonic() > end:
                 raise Failed("the attacker's own route is not there, so that nothing can be told")
             time.sleep(0.5)
-        done = camp.insider(*QUICKLY, *asked.options, url)
+        done = attacker.curl_with_sidecar(*QUICKLY, *asked.options, url)
     if done.code:
         raise Failed(f"curl ended with {done.code}, which is no refusal: {done.stderr.strip()}")
     answer = Answer.printed(done.stdout)
@@ -62,15 +62,17 @@ def undeclared_caller_is_refused(stack: DeployedStack, client: str, host: str, a
 
 def pod_without_sidecar_is_refused(stack: DeployedStack, client: str, host: str, asked: Probe) -> str:
     """The egress gateway's ports, asked for the host by HTTP and by HTTPS without a certificate of the mesh."""
-    camp, gateway = stack.camps[f"clients.{client}"], stack.outputs.clients[client].gateway
+    attacker, gateway = stack.attackers[f"clients.{client}"], stack.outputs.clients[client].gateway
     domain, address = stack.outputs.hosts[host].domain, f"{gateway.name}.{gateway.namespace}.svc"
-    reached = camp.outsider(*QUICKLY, "-o", "/dev/null", "-w", "%{time_connect}", f"http://{address}:443/")
+    reached = attacker.curl_without_sidecar(
+        *QUICKLY, "-o", "/dev/null", "-w", "%{time_connect}", f"http://{address}:443/"
+    )
     if not reached.stdout.strip() or float(reached.stdout) == 0:
         raise Skipped("the cluster's network refuses it before the egress gateway does")
     seen = []
     for url in (f"http://{domain}:80", f"http://{domain}:443", f"https://{domain}:443"):
         to_gateway = ("-k", "--connect-to", f"{domain}::{address}:")
-        done = camp.outsider(*QUICKLY, *asked.options, *to_gateway, f"{url}{asked.path}")
+        done = attacker.curl_without_sidecar(*QUICKLY, *asked.options, *to_gateway, f"{url}{asked.path}")
         if done.code:
             seen.append(f"{url}: no answer (curl {done.code})")
             continue
@@ -83,7 +85,7 @@ def pod_without_sidecar_is_refused(stack: DeployedStack, client: str, host: str,
 
 def _stolen_route(stack: DeployedStack, client: str, host: str, mark: str) -> AbstractContextManager[None]:
     """Deploy what the stack has for a declared caller, and an answer of the route itself that shows it to be live."""
-    camp, gateway = stack.camps[f"clients.{client}"], stack.outputs.clients[client].gateway
+    attacker, gateway = stack.attackers[f"clients.{client}"], stack.outputs.clients[client].gateway
     domain, service = stack.outputs.hosts[host].domain, f"{gateway.name}.{gateway.namespace}.svc.cluster.local"
     name = f"stolen-{mark}"
     entry = {
@@ -108,7 +110,7 @@ def _stolen_route(stack: DeployedStack, client: str, host: str, mark: str) -> Ab
             {"route": [{"destination": to_gateway}]},
         ],
     }
-    return camp.deployed(
+    return attacker.deployed(
         {"kind": "ServiceEntry", "name": name, "spec": entry},
         {"kind": "DestinationRule", "name": name, "spec": rule},
         {"kind": "VirtualService", "name": name, "spec": route},

@@ -14,8 +14,8 @@ from kubernetes.client import CoreV1Api
 
 from components.demo import HTTPBIN, HTTPBIN_PORT
 from verification.answers import Answer
+from verification.attacker import Attacker
 from verification.attacks.workload import QUICKLY
-from verification.camp import Camp
 from verification.checks import CREATES, Check, Failed, skipped
 from verification.hosts import LOOK_POLICY, NO_OWN_CLIENT, group_of, own_admitted
 from verification.outputs import Place
@@ -26,7 +26,7 @@ from verification.stack import DeployedStack
 HEADER = "x-kyma-mtls-verification"  # only requests that bear it can meet an attacker's answer
 TEAPOT = 418
 
-_DOOR = "another namespace's Gateway does not publish it"
+_PUBLISH = "another namespace's Gateway does not publish it"
 _TAKE_OVER = "another namespace's VirtualService does not take it over"
 _LIVE_SECONDS = 20
 
@@ -36,14 +36,14 @@ def checks(stack: DeployedStack, host: str) -> Iterator[Check]:
     group, asked, own = group_of(stack, host), probe(stack.settings.hosts[host]), own_admitted(stack, host)
     target = stack.settings.target
     if stack.read_only or not asked:
-        for promise in (_DOOR, _TAKE_OVER):
+        for promise in (_PUBLISH, _TAKE_OVER):
             yield skipped(group, promise, CREATES if stack.read_only else NO_SAFE_METHOD, host)
         return
     if target and target.gateway_passthrough:
-        yield skipped(group, _DOOR, "gatewayPassthrough accepts this: the policies spare it", host)
+        yield skipped(group, _PUBLISH, "gatewayPassthrough accepts this: the policies spare it", host)
     else:
         run = partial(foreign_gateway_publishes_nothing, stack, host, asked)
-        yield Check(group, _DOOR, "403 of the gateway's policy; the way as such is open", run, LOOK_POLICY, host)
+        yield Check(group, _PUBLISH, "403 of the gateway's policy; the way as such is open", run, LOOK_POLICY, host)
     if own:
         run = partial(foreign_virtual_service_takes_nothing, stack, host, own[0], asked)
         look = f"target cluster: kubectl get gateway.networking.istio.io -A; its hosts begin with ./ ({host})"
@@ -54,11 +54,11 @@ def checks(stack: DeployedStack, host: str) -> Iterator[Check]:
 
 def foreign_gateway_publishes_nothing(stack: DeployedStack, host: str, asked: Probe) -> str:
     """A Gateway at port 80, and a VirtualService to the workload."""
-    camp, domain = stack.camps["target"], stack.outputs.hosts[host].domain
-    mark = f"door-{uuid4().hex[:8]}"
-    routes = [{"route": [{"destination": _destination(stack, host, camp)}]}]
+    attacker, domain = stack.attackers["target"], stack.outputs.hosts[host].domain
+    mark = f"publish-{uuid4().hex[:8]}"
+    routes = [{"route": [{"destination": _destination(stack, host, attacker)}]}]
     route = _virtual_service(f"{mark}-route", [domain], [mark], routes)
-    with camp.deployed(_gateway(stack, mark, [_control(mark), domain]), route, _control_route(mark)):
+    with attacker.deployed(_gateway(stack, mark, [_control(mark), domain]), route, _control_route(mark)):
         _wait_until_live(lambda: _ask_inside(stack, _control(mark), asked))
         answers = {name: _ask_inside(stack, name, asked) for name in (domain, domain.upper(), f"{domain}:80")}
     for name, answer in answers.items():
@@ -69,16 +69,16 @@ def foreign_gateway_publishes_nothing(stack: DeployedStack, host: str, asked: Pr
 
 def foreign_virtual_service_takes_nothing(stack: DeployedStack, host: str, client: str, asked: Probe) -> str:
     """A VirtualService for the stack's own Gateway, which answers itself."""
-    camp, endpoint = stack.camps["target"], stack.endpoint(host)
+    attacker, endpoint = stack.attackers["target"], stack.endpoint(host)
     mark = f"take-over-{uuid4().hex[:8]}"
     gateways = [mark, stack.outputs.hosts[host].gateway]
     answers_itself = [{"match": [{"headers": {HEADER: {"exact": mark}}}], "directResponse": {"status": TEAPOT}}]
     hosts = [_control(mark), endpoint.domain]
     # A VirtualService without a last route for all the rest would take live requests away, if it took any.
-    rest = [{"route": [{"destination": _destination(stack, host, camp)}]}]
+    rest = [{"route": [{"destination": _destination(stack, host, attacker)}]}]
     route = _virtual_service(mark, hosts, gateways, answers_itself + rest)
     credential = stack.clients[client].credential()
-    with camp.deployed(_gateway(stack, mark, [_control(mark)]), route):
+    with attacker.deployed(_gateway(stack, mark, [_control(mark)]), route):
         _wait_until_live(lambda: _ask_inside(stack, _control(mark), asked, mark))
         answer = endpoint.request(asked.method, asked.path, credential, headers={HEADER: mark})
     if answer.status == TEAPOT:
@@ -91,7 +91,7 @@ def _ask_inside(stack: DeployedStack, host: str, asked: Probe, mark: str = "") -
     gateway = _ingress(stack)
     url = f"http://{gateway.name}.{gateway.namespace}.svc{asked.path}"
     header = ("-H", f"{HEADER}: {mark}") if mark else ()
-    done = stack.camps["target"].outsider(*QUICKLY, *asked.options, "-H", f"Host: {host}", *header, url)
+    done = stack.attackers["target"].curl_without_sidecar(*QUICKLY, *asked.options, "-H", f"Host: {host}", *header, url)
     if done.code:
         raise Failed(f"port 80 of the ingress gateway: curl ended with {done.code}: {done.stderr.strip()}")
     return Answer.printed(done.stdout)
@@ -123,8 +123,8 @@ def _control_route(mark: str) -> dict[str, Any]:
 
 
 def _gateway(stack: DeployedStack, name: str, hosts: list[str]) -> dict[str, Any]:
-    place, camp = _ingress(stack), stack.camps["target"]
-    service: Any = CoreV1Api(camp.api).read_namespaced_service(
+    place, attacker = _ingress(stack), stack.attackers["target"]
+    service: Any = CoreV1Api(attacker.api).read_namespaced_service(
         place.name, place.namespace, _request_timeout=REQUEST_SECONDS
     )
     server = {"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": hosts}
@@ -135,9 +135,9 @@ def _virtual_service(name: str, hosts: list[str], gateways: list[str], http: lis
     return {"kind": "VirtualService", "name": name, "spec": {"hosts": hosts, "gateways": gateways, "http": http}}
 
 
-def _destination(stack: DeployedStack, host: str, camp: Camp) -> dict[str, Any]:
+def _destination(stack: DeployedStack, host: str, attacker: Attacker) -> dict[str, Any]:
     service = stack.settings.hosts[host].service
-    place = Place(service.namespace, service.name) if service else Place(camp.home, HTTPBIN)
+    place = Place(service.namespace, service.name) if service else Place(attacker.stack_namespace, HTTPBIN)
     port = service.port if service else HTTPBIN_PORT
     return {"host": f"{place.name}.{place.namespace}.svc.cluster.local", "port": {"number": port}}
 

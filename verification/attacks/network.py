@@ -59,13 +59,13 @@ def sidecar_leaves_by_no_other_way(stack: DeployedStack, client: str, host: str)
 
 def pod_without_sidecar_cannot_leave(stack: DeployedStack, client: str, host: str) -> str:
     """A Pod that no sidecar watches, in the stack's namespace; beside it one in another namespace, which gets out."""
-    camp, port = stack.camps[f"clients.{client}"], port_of(stack.settings.hosts[host])
+    attacker, port = stack.attackers[f"clients.{client}"], port_of(stack.settings.hosts[host])
     by_name = _Way(f"https://{stack.outputs.hosts[host].domain}:{port}/")
-    opened = [way for way in (by_name, *_ways_by_address(stack, host)) if _connects(camp.outsider, way)]
+    opened = [way for way in (by_name, *_ways_by_address(stack, host)) if _connects(attacker.curl_without_sidecar, way)]
     if not opened:
         raise Skipped("no Pod of this cluster gets out directly, whatever its namespace")
     for way in opened:
-        if _connects(camp.neighbour, way):
+        if _connects(attacker.curl_in_stack_namespace, way):
             raise Failed(f"{way.label} could be reached")
     return f"no connection to {', '.join(way.label for way in opened)}, which are open to other namespaces"
 

@@ -42,14 +42,17 @@ def checks(stack: DeployedStack, host: str) -> Iterator[Check]:
 
 def workload_is_closed(stack: DeployedStack, host: str, asked: Probe) -> str:
     """By the Service and by the Pods' addresses, with the right Host and the header that the gateway would add."""
-    camp, domain = stack.camps["target"], stack.outputs.hosts[host].domain
+    attacker, domain = stack.attackers["target"], stack.outputs.hosts[host].domain
     identity = next(iter(stack.settings.admitted(host)), "")
     uri = stack.outputs.clients[identity].identity if identity else "spiffe://verification.invalid/a"
     as_gateway = ("-H", f"Host: {domain}", "-H", f'X-Forwarded-Client-Cert: Hash=0;Subject="";URI={uri}')
     seen: dict[str, None] = {}
     for place in _addresses(stack, host):
         url = f"http://{place}{asked.path}"
-        for who, curl in (("a Pod with a sidecar", camp.insider), ("a Pod without a sidecar", camp.outsider)):
+        for who, curl in (
+            ("a Pod with a sidecar", attacker.curl_with_sidecar),
+            ("a Pod without a sidecar", attacker.curl_without_sidecar),
+        ):
             for disguise in ((), as_gateway):
                 said = _judge(curl(*QUICKLY, *asked.options, *disguise, url), f"{who} at {place}")
                 seen[said] = None
@@ -73,15 +76,15 @@ def _judge(done: Executed, where: str) -> str:
 
 def _addresses(stack: DeployedStack, host: str) -> list[str]:
     """Return where a host's workload listens: its Service, and its Pods."""
-    camp, served = stack.camps["target"], stack.settings.hosts[host].service
-    place = Place(served.namespace, served.name) if served else Place(camp.home, HTTPBIN)
-    service: Any = CoreV1Api(camp.api).read_namespaced_service(
+    attacker, served = stack.attackers["target"], stack.settings.hosts[host].service
+    place = Place(served.namespace, served.name) if served else Place(attacker.stack_namespace, HTTPBIN)
+    service: Any = CoreV1Api(attacker.api).read_namespaced_service(
         place.name, place.namespace, _request_timeout=REQUEST_SECONDS
     )
     ports = [port for port in service.spec.ports if not served or port.port == served.port]
     by_name = [f"{place.name}.{place.namespace}.svc:{port.port}" for port in ports]
     targets = [port.target_port for port in ports if isinstance(port.target_port, int)]
-    addresses = [pod.status.pod_ip for pod in pods.selected(camp.api, place) if pod.status.pod_ip]
+    addresses = [pod.status.pod_ip for pod in pods.selected(attacker.api, place) if pod.status.pod_ip]
     return by_name + [f"{_in_url(address)}:{port}" for address in addresses for port in targets]
 
 

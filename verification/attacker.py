@@ -23,8 +23,8 @@ from verification.pods import REQUEST_SECONDS, Executed
 LABEL = "kyma-mtls/verification"
 
 _ACCOUNT = "attacker"
-_INSIDER, _OUTSIDER = "insider", "outsider"
-_NAMESPACE, _NEIGHBOUR = "namespace", "neighbour"
+_WITH_SIDECAR, _WITHOUT_SIDECAR = "with-sidecar", "without-sidecar"
+_NAMESPACE, _POD = "namespace", "pod"
 _INJECTION = ("istio-injection", "istio.io/rev")
 _READY_SECONDS = 60
 _GONE_SECONDS = 60
@@ -38,52 +38,52 @@ _PLURALS = {
 
 
 @dataclass
-class Camp:
-    """Creates nothing before it is asked for a Pod or an object; `strike` deletes all of it.
+class Attacker:
+    """Creates nothing before it is asked for a Pod or an object; `remove` deletes all of it.
 
     where: the cluster, as it is called in messages
-    home: the stack's own namespace in this cluster
+    stack_namespace: the stack's own namespace in this cluster
     mark: of the stack
     image: has curl and sleep
     """
 
     where: str
     api: ApiClient
-    home: str
+    stack_namespace: str
     mark: str
     image: str
     name: str = field(default_factory=lambda: f"kyma-mtls-verification-{secrets.token_hex(3)}")
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    _is_pitched: bool = False
-    _is_struck: bool = False
-    _has_neighbour: bool = False
+    _is_prepared: bool = False
+    _is_removed: bool = False
+    _has_pod: bool = False
     _may_be_there: set[str] = field(default_factory=set, repr=False)
 
-    def insider(self, *arguments: str) -> Executed:
+    def curl_with_sidecar(self, *arguments: str) -> Executed:
         """Run curl in a Pod with a sidecar."""
-        self._pitch()
-        return self._curl(self.name, _INSIDER, *arguments)
+        self._prepare()
+        return self._curl(self.name, _WITH_SIDECAR, *arguments)
 
-    def outsider(self, *arguments: str) -> Executed:
+    def curl_without_sidecar(self, *arguments: str) -> Executed:
         """Run curl in a Pod without a sidecar."""
-        self._pitch()
-        return self._curl(self.name, _OUTSIDER, *arguments)
+        self._prepare()
+        return self._curl(self.name, _WITHOUT_SIDECAR, *arguments)
 
-    def neighbour(self, *arguments: str) -> Executed:
+    def curl_in_stack_namespace(self, *arguments: str) -> Executed:
         """Run curl in a Pod without a sidecar, in the stack's own namespace."""
-        self._pitch()
+        self._prepare()
         with self._lock:
-            self._check_standing()
-            if not self._has_neighbour:
-                self._may_be_there.add(_NEIGHBOUR)
-                self._create_pod(self.home, self.name, {})
-                self._has_neighbour = True
-        return self._curl(self.home, self.name, *arguments)
+            self._check_not_removed()
+            if not self._has_pod:
+                self._may_be_there.add(_POD)
+                self._create_pod(self.stack_namespace, self.name, {})
+                self._has_pod = True
+        return self._curl(self.stack_namespace, self.name, *arguments)
 
     @contextmanager
     def deployed(self, *objects: Mapping[str, Any]) -> Iterator[None]:
         """Have objects of Istio's networking kinds in the temporary namespace; each is a kind, a name and a spec."""
-        self._pitch()
+        self._prepare()
         custom = CustomObjectsApi(self.api)
         places: list[tuple[str, str, str, str, str]] = []
         try:
@@ -96,7 +96,7 @@ class Camp:
                     "spec": each["spec"],
                 }
                 with self._lock:
-                    self._check_standing()
+                    self._check_not_removed()
                     with _forbidden_is_skipped(self.where):
                         custom.create_namespaced_custom_object(*place, body, _request_timeout=REQUEST_SECONDS)
                 places.append((*place, each["name"]))
@@ -106,17 +106,17 @@ class Camp:
                 with suppress(ApiException):  # the namespace takes with it what is left
                     custom.delete_namespaced_custom_object(*deleted, _request_timeout=REQUEST_SECONDS)
 
-    def strike(self) -> list[str]:
+    def remove(self) -> list[str]:
         """Delete everything and wait until it is gone; return the commands that delete what is left."""
         with self._lock:
-            self._is_struck = True
+            self._is_removed = True
         core, end = CoreV1Api(self.api), time.monotonic() + _GONE_SECONDS
         asked = {
-            _NEIGHBOUR: lambda: core.read_namespaced_pod(self.name, self.home, _request_timeout=REQUEST_SECONDS),
+            _POD: lambda: core.read_namespaced_pod(self.name, self.stack_namespace, _request_timeout=REQUEST_SECONDS),
             _NAMESPACE: lambda: core.read_namespace(self.name, _request_timeout=REQUEST_SECONDS),
         }
         with suppress(ApiException, urllib3.exceptions.HTTPError, OSError):  # what cannot be deleted is told
-            if _NEIGHBOUR in self._may_be_there:
+            if _POD in self._may_be_there:
                 self._delete_pod(self.name)
             if _NAMESPACE in self._may_be_there:
                 self._delete_namespace(self.name)
@@ -129,7 +129,7 @@ class Camp:
     def left(self) -> list[str]:
         """The commands that delete what is, or may be, left."""
         commands = {
-            _NEIGHBOUR: f"{self.where}: kubectl -n {self.home} delete pods -l {self._selector}",
+            _POD: f"{self.where}: kubectl -n {self.stack_namespace} delete pods -l {self._selector}",
             _NAMESPACE: f"{self.where}: kubectl delete namespaces -l {self._selector}",
         }
         return [command for kind, command in commands.items() if kind in self._may_be_there]
@@ -142,14 +142,14 @@ class Camp:
     def _selector(self) -> str:
         return f"{LABEL}={self.mark}"
 
-    def _check_standing(self) -> None:
-        if self._is_struck:
+    def _check_not_removed(self) -> None:
+        if self._is_removed:
             raise Failed("the verification has ended")
 
-    def _pitch(self) -> None:
+    def _prepare(self) -> None:
         with self._lock:
-            self._check_standing()
-            if self._is_pitched:
+            self._check_not_removed()
+            if self._is_prepared:
                 return
             core = CoreV1Api(self.api)
             with _forbidden_is_skipped(self.where):
@@ -160,14 +160,14 @@ class Camp:
                 _create(
                     lambda: core.create_namespaced_service_account(self.name, account, _request_timeout=REQUEST_SECONDS)
                 )
-            self._create_pod(self.name, _INSIDER, {"sidecar.istio.io/inject": "true"})
-            self._create_pod(self.name, _OUTSIDER, {})
-            self._is_pitched = True
+            self._create_pod(self.name, _WITH_SIDECAR, {"sidecar.istio.io/inject": "true"})
+            self._create_pod(self.name, _WITHOUT_SIDECAR, {})
+            self._is_prepared = True
 
     def _create_namespace(self) -> None:
         core = CoreV1Api(self.api)
-        home: Any = core.read_namespace(self.home, _request_timeout=REQUEST_SECONDS)
-        injection = {name: value for name, value in (home.metadata.labels or {}).items() if name in _INJECTION}
+        own: Any = core.read_namespace(self.stack_namespace, _request_timeout=REQUEST_SECONDS)
+        injection = {name: value for name, value in (own.metadata.labels or {}).items() if name in _INJECTION}
         body: Any = {"metadata": {"name": self.name, "labels": {**injection, **self._labels}}}
         self._may_be_there.add(_NAMESPACE)
         try:
@@ -217,14 +217,14 @@ class Camp:
     def _wait_until_ready(self, namespace: str, name: str) -> None:
         end = time.monotonic() + _READY_SECONDS
         while True:
-            self._check_standing()
+            self._check_not_removed()
             pod: Any = CoreV1Api(self.api).read_namespaced_pod(name, namespace, _request_timeout=REQUEST_SECONDS)
             if pods.is_ready(pod):
                 break
             if time.monotonic() > end:
                 raise Failed(f"the attacker's Pod {namespace}/{name} is not ready: {_waiting(pod)}")
             time.sleep(0.5)
-        if name == _INSIDER and not pods.has_sidecar(pod):
+        if name == _WITH_SIDECAR and not pods.has_sidecar(pod):
             raise Failed(f"the attacker's Pod {namespace}/{name} got no sidecar, though it asked for one")
 
     def _sweep(self) -> None:
@@ -233,7 +233,9 @@ class Camp:
         old: Any = core.list_namespace(label_selector=self._selector, _request_timeout=REQUEST_SECONDS)
         for namespace in old.items:
             self._delete_namespace(namespace.metadata.name)
-        left: Any = core.list_namespaced_pod(self.home, label_selector=self._selector, _request_timeout=REQUEST_SECONDS)
+        left: Any = core.list_namespaced_pod(
+            self.stack_namespace, label_selector=self._selector, _request_timeout=REQUEST_SECONDS
+        )
         for pod in left.items:
             self._delete_pod(pod.metadata.name)
 
@@ -241,7 +243,11 @@ class Camp:
         _found(lambda: CoreV1Api(self.api).delete_namespace(name, _request_timeout=REQUEST_SECONDS))
 
     def _delete_pod(self, name: str) -> None:
-        _found(lambda: CoreV1Api(self.api).delete_namespaced_pod(name, self.home, _request_timeout=REQUEST_SECONDS))
+        _found(
+            lambda: CoreV1Api(self.api).delete_namespaced_pod(
+                name, self.stack_namespace, _request_timeout=REQUEST_SECONDS
+            )
+        )
 
 
 def _create(ask: Callable[[], object]) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from kubernetes.client import ApiClient, ApiException, CoreV1Api, CustomObjectsApi
 
-from verification import camp as module
-from verification.camp import LABEL, Camp
+from verification import attacker as module
+from verification.attacker import LABEL, Attacker
 from verification.checks import Failed, Skipped
 from verification.pods import Executed
 
@@ -101,33 +101,42 @@ def api(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
     return fake
 
 
-def camp_of(mark: str = "0a1b") -> Camp:
-    return Camp("target cluster", ApiClient(), "mtls", mark, "curl:1", "temporary")
+def attacker_of(mark: str = "0a1b") -> Attacker:
+    return Attacker("target cluster", ApiClient(), "mtls", mark, "curl:1", "temporary")
 
 
 def test_nothing_is_created_before_it_is_needed(api: FakeApi) -> None:
-    assert camp_of().strike() == []
+    assert attacker_of().remove() == []
     assert api.done == []
 
 
 def test_pods_with_and_without_a_sidecar_are_made_once(api: FakeApi) -> None:
-    camp = camp_of()
-    assert [run("http://a").stdout for run in (camp.insider, camp.outsider, camp.neighbour, camp.insider)] == [
-        *("temporary/insider", "temporary/outsider", "mtls/temporary", "temporary/insider")
+    attacker = attacker_of()
+    runs = (
+        attacker.curl_with_sidecar,
+        attacker.curl_without_sidecar,
+        attacker.curl_in_stack_namespace,
+        attacker.curl_with_sidecar,
+    )
+    assert [run("http://a").stdout for run in runs] == [
+        "temporary/with-sidecar",
+        "temporary/without-sidecar",
+        "mtls/temporary",
+        "temporary/with-sidecar",
     ]
     assert api.done == [
         *("create Namespace /temporary", "create ServiceAccount temporary/attacker"),
-        *("create Pod temporary/insider", "create Pod temporary/outsider", "create Pod mtls/temporary"),
+        *("create Pod temporary/with-sidecar", "create Pod temporary/without-sidecar", "create Pod mtls/temporary"),
     ]
     injected = {name: body["metadata"]["labels"].get("sidecar.istio.io/inject") for name, body in api.objects.items()}
-    assert injected["Pod temporary/insider"] == "true"
-    assert injected["Pod temporary/outsider"] == injected["Pod mtls/temporary"] == "false"
+    assert injected["Pod temporary/with-sidecar"] == "true"
+    assert injected["Pod temporary/without-sidecar"] == injected["Pod mtls/temporary"] == "false"
     assert api.objects["Namespace /temporary"]["metadata"]["labels"] == {"istio-injection": "enabled", LABEL: "0a1b"}
 
 
 def test_pods_of_attackers_are_unprivileged_and_bounded(api: FakeApi) -> None:
-    camp_of().insider()
-    spec = api.objects["Pod temporary/insider"]["spec"]
+    attacker_of().curl_with_sidecar()
+    spec = api.objects["Pod temporary/with-sidecar"]["spec"]
     assert spec["automountServiceAccountToken"] is False
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["containers"][0]["securityContext"]["allowPrivilegeEscalation"] is False
@@ -135,40 +144,44 @@ def test_pods_of_attackers_are_unprivileged_and_bounded(api: FakeApi) -> None:
 
 
 def test_everything_is_deleted(api: FakeApi) -> None:
-    camp = camp_of()
-    camp.neighbour()
-    assert camp.left == [
+    attacker = attacker_of()
+    attacker.curl_in_stack_namespace()
+    assert attacker.left == [
         "target cluster: kubectl -n mtls delete pods -l kyma-mtls/verification=0a1b",
         "target cluster: kubectl delete namespaces -l kyma-mtls/verification=0a1b",
     ]
-    assert camp.strike() == []
+    assert attacker.remove() == []
     assert not api.objects
 
 
 def test_what_cannot_be_deleted_is_told(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_GONE_SECONDS", 0)
     monkeypatch.setattr(api, "delete", lambda *_: None)
-    camp = camp_of()
-    camp.outsider()
-    assert camp.strike() == ["target cluster: kubectl delete namespaces -l kyma-mtls/verification=0a1b"]
+    attacker = attacker_of()
+    attacker.curl_without_sidecar()
+    assert attacker.remove() == ["target cluster: kubectl delete namespaces -l kyma-mtls/verification=0a1b"]
 
 
 def test_nothing_is_created_after_the_end(api: FakeApi) -> None:
-    camp = camp_of()
-    camp.strike()
-    for attempt in (camp.insider, camp.neighbour, lambda: camp.deployed(ROUTE).__enter__()):
+    attacker = attacker_of()
+    attacker.remove()
+    for attempt in (
+        attacker.curl_with_sidecar,
+        attacker.curl_in_stack_namespace,
+        lambda: attacker.deployed(ROUTE).__enter__(),
+    ):
         with pytest.raises(Failed, match="the verification has ended"):
             attempt()
     assert api.done == []
 
 
 def test_objects_are_there_for_a_while_only(api: FakeApi) -> None:
-    camp = camp_of()
-    with camp.deployed(ROUTE):
+    attacker = attacker_of()
+    with attacker.deployed(ROUTE):
         assert api.objects["virtualservices temporary/route"]["spec"] == ROUTE["spec"]
         assert api.objects["virtualservices temporary/route"]["metadata"]["labels"] == {LABEL: "0a1b"}
     assert "virtualservices temporary/route" not in api.objects
-    with pytest.raises(ZeroDivisionError), camp.deployed(ROUTE):
+    with pytest.raises(ZeroDivisionError), attacker.deployed(ROUTE):
         raise ZeroDivisionError
     assert "virtualservices temporary/route" not in api.objects
 
@@ -183,7 +196,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next_of_the_same_stack(api: Fa
         "Pod mtls/old": left("0a1b"),
         "Pod mtls/anothers": left("ffff"),
     }
-    camp_of().insider()
+    attacker_of().curl_with_sidecar()
     assert {"Namespace /anothers", "Pod mtls/anothers"} < set(api.objects)
     assert not {"Namespace /old", "Pod mtls/old"} & set(api.objects)
 
@@ -194,11 +207,11 @@ def test_lack_of_rights_is_a_reason_and_no_failure(api: FakeApi, kind: str) -> N
     error.body = '{"kind":"Status","message":"user \\"a\\" cannot create it","reason":"Forbidden"}'
     api.refused[kind] = error
     with pytest.raises(Skipped, match='the target cluster refuses what the attack needs: user "a" cannot create it'):
-        camp_of().deployed(ROUTE).__enter__()
+        attacker_of().deployed(ROUTE).__enter__()
 
 
 def test_what_was_created_unseen_is_used_and_deleted(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    camp, create = camp_of(), api.create
+    attacker, create = attacker_of(), api.create
 
     def time_out(kind: str, namespace: str, body: Any) -> None:
         if f"{kind} {namespace}/{body['metadata']['name']}" in api.objects:
@@ -208,11 +221,11 @@ def test_what_was_created_unseen_is_used_and_deleted(api: FakeApi, monkeypatch: 
             raise TimeoutError
 
     monkeypatch.setattr(api, "create", time_out)
-    for _ in ("Namespace", "insider", "outsider"):
+    for _ in ("Namespace", "with-sidecar", "without-sidecar"):
         with pytest.raises(TimeoutError):
-            camp.insider()
-    assert camp.insider().stdout == "temporary/insider"
-    assert camp.strike() == []
+            attacker.curl_with_sidecar()
+    assert attacker.curl_with_sidecar().stdout == "temporary/with-sidecar"
+    assert attacker.remove() == []
     assert not api.objects
 
 
@@ -222,27 +235,27 @@ def test_a_cluster_that_no_longer_answers_may_have_something_left(
     def time_out(*_: object) -> None:
         raise TimeoutError
 
-    camp = camp_of()
-    camp.insider()
+    attacker = attacker_of()
+    attacker.curl_with_sidecar()
     monkeypatch.setattr(api, "delete", time_out)
-    assert camp.strike() == ["target cluster: kubectl delete namespaces -l kyma-mtls/verification=0a1b"]
+    assert attacker.remove() == ["target cluster: kubectl delete namespaces -l kyma-mtls/verification=0a1b"]
 
 
 def test_another_refusal_is_a_failure(api: FakeApi) -> None:
     api.refused["Namespace"] = ApiException(500, "broken")
     with pytest.raises(ApiException):
-        camp_of().insider()
+        attacker_of().curl_with_sidecar()
 
 
 def test_a_pod_that_is_not_ready_tells_why(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_READY_SECONDS", 0)
     api.is_ready = False
-    with pytest.raises(Failed, match="the attacker's Pod temporary/insider is not ready: ImagePullBackOff"):
-        camp_of().insider()
+    with pytest.raises(Failed, match="the attacker's Pod temporary/with-sidecar is not ready: ImagePullBackOff"):
+        attacker_of().curl_with_sidecar()
 
 
-def test_an_insider_without_a_sidecar_is_none(api: FakeApi) -> None:
+def test_pod_that_asked_for_a_sidecar_and_got_none_fails_the_check(api: FakeApi) -> None:
     api.containers = ("curl",)
     with pytest.raises(Failed, match="got no sidecar, though it asked for one"):
-        camp_of().insider()
-    assert camp_of().outsider().code == 0
+        attacker_of().curl_with_sidecar()
+    assert attacker_of().curl_without_sidecar().code == 0
