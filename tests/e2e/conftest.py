@@ -175,6 +175,8 @@ class Project:
         }
         options = automation.LocalWorkspaceOptions(env_vars=self.environment)
         stack = automation.create_or_select_stack(name, work_dir=str(self.directory), opts=options)
+        if old := stack.get_all_config():
+            stack.remove_all_config(list(old))
         configure(stack, **(defaults | config))
         return stack
 

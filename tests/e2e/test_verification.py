@@ -225,16 +225,16 @@ SCENES: dict[str, tuple[list[Change | Addition], dict[str, str]]] = {
     ),
     "objects_are_gone": (
         [
-            Change("target", ISTIO, f"secret/kyma-mtls-certs-{NAMESPACE}-first"),
-            Change("client", ISTIO, f"secret/client-credential-{NAMESPACE}"),
+            Change("target", ISTIO, f"secret/kyma-mtls-certs-{NAMESPACE}-first.1"),
+            Change("client", ISTIO, f"secret/client-credential-{NAMESPACE}.1"),
             Change("target", NAMESPACE, "virtualservice/second"),
             Change("client", NAMESPACE, ROUTE),
             Addition("target", BARE_POD),
         ],
         {
-            "the target cluster has the stack's objects": f"Secret {ISTIO}/kyma-mtls-certs-{NAMESPACE}-first is gone",
+            "the target cluster has the stack's objects": f"Secret {ISTIO}/kyma-mtls-certs-{NAMESPACE}-first.1 is gone",
             "the cluster of client client has the stack's objects": f"VirtualService {NAMESPACE}/direct-first-",
-            "first: client client is admitted": f"Secret {ISTIO}/client-credential-{NAMESPACE} is missing",
+            "first: client client is admitted": f"Secret {ISTIO}/client-credential-{NAMESPACE}.1 is missing",
             "first: the demo's Pods have a sidecar": "Pod bare in namespace broken has no sidecar",
             "client: plain HTTP to first leaves through the egress gateway": "got",
         },
@@ -389,7 +389,7 @@ def test_killed_verification_is_cleaned_up_by_the_next_and_ctrl_c_leaves_nothing
     interrupted = start(project, attacked, "--only", "past the gateway", "not declared", "cannot leave")
     eventually(lambda: "pod/" in "".join(set(left(lab, attacked).split()) - old), "the next has Pods of its own", 60)
     interrupted.send_signal(signal.SIGINT)
-    said, _ = interrupted.communicate(timeout=60)
+    said, _ = interrupted.communicate(timeout=150)
     assert interrupted.returncode == 130, said
     assert "left behind" not in said
     assert not set(left(lab, attacked).split()) - old
