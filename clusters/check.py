@@ -89,7 +89,7 @@ def _check_target(settings: Settings, wanted: TargetCluster, cluster: Cluster, o
 
         def policies() -> None:
             _check_servers(cluster, found, wanted.gateway_passthrough)
-            _check_forwarding(settings, cluster, control_plane.mesh(cluster, injectors, found.revision))
+            _check_forwarding(settings, cluster, partial(control_plane.mesh, cluster, injectors, found.revision))
 
         def names() -> tuple[GatewaySite | None, tuple[str, ...]]:
             return both(
@@ -179,13 +179,13 @@ def _mode(server: Mapping[str, Any]) -> str:
     return str(server.get("tls", {}).get("mode", ""))
 
 
-def _check_forwarding(settings: Settings, cluster: Cluster, mesh: control_plane.Mesh) -> None:
+def _check_forwarding(settings: Settings, cluster: Cluster, read_mesh: Callable[[], control_plane.Mesh]) -> None:
     """Refuse dns: identities where the ingress gateway lets callers write the header that names them."""
     named = [name for name, client in settings.clients.items() if client.identity.startswith("dns:")]
     admitted = [name for name in named if settings.hosts_of(name)]
     if not admitted:
         return
-    mode = mesh.get("defaultConfig", "gatewayTopology", "forwardClientCertDetails")
+    mode = read_mesh().get("defaultConfig", "gatewayTopology", "forwardClientCertDetails")
     if mode in _FORWARDED:
         raise cluster.problem(
             f"forwards the caller's own X-Forwarded-Client-Cert ({mode}), so that anybody could claim a DNS name; use "

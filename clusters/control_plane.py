@@ -89,7 +89,9 @@ def istiods(cluster: Cluster, own: Injector, found: Sequence[Injector], key: str
     services = dict.fromkeys(injector.istiod for injector in (own, *found) if injector.istiod)
     there = {service: istiod for service in services if (istiod := _istiod(cluster, *service))}
     if own.istiod not in there:
-        raise cluster.problem("has its istiod elsewhere, where no policy lets Pods go; set this to none", key)
+        raise cluster.problem(
+            "runs istiod outside the cluster, which a NetworkPolicy cannot allow; set this to none", key
+        )
     return tuple(there.values())
 
 

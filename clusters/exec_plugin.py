@@ -16,7 +16,7 @@ from typing import Any
 
 from settings import PROJECT, ClusterAccess, ConfigError
 
-TIMEOUT_SECONDS = 30
+TIMEOUT_SECONDS = 180  # as long as logging in by a browser may take
 
 _VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 _EXTENSION = "client.authentication.k8s.io/exec"
@@ -85,7 +85,8 @@ class ExecPlugin:
             try:
                 output, errors = process.communicate(timeout=TIMEOUT_SECONDS)
             except subprocess.TimeoutExpired:
-                raise self._problem(f"did not end within {TIMEOUT_SECONDS} s") from None
+                remedy = "if it asks you to log in, run `kubectl version` with this kubeconfig first"
+                raise self._problem(f"did not end within {TIMEOUT_SECONDS} s; {remedy}") from None
             finally:
                 if process.returncode is None:
                     with suppress(ProcessLookupError):

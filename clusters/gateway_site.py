@@ -85,8 +85,10 @@ def _has_to_give_up(target: Cluster, owner: str | None) -> bool:
         return False
     if holder := module["metadata"].get("labels", {}).get(OWNER):
         if holder != owner:
-            what = "has its default gateway taken over by another stack already; set this to false, or there first"
-            raise target.problem(what, "gatewayTakeOver")
+            remedy = "set this to false here, or release it there first"
+            raise target.problem(
+                f"has its default gateway taken over by another stack already; {remedy}", "gatewayTakeOver"
+            )
         return True
     if not module.get("spec", {}).get("enableKymaGateway"):
         return False

@@ -5,6 +5,7 @@ prevents it. The stack's providers have no use for the file: nothing of it is a 
 """
 
 import contextlib
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import yaml
 
 _MARK = "kyma-mtls"
 _FILES = "kubeconfig[0-9]*"
+_LARGEST = 1 << 20
 
 
 def marked(context: dict[str, Any]) -> dict[str, Any]:
@@ -22,13 +24,17 @@ def marked(context: dict[str, Any]) -> dict[str, Any]:
 
 def remove() -> None:
     """Remove the files that providers of this project's stacks have left."""
-    for path in Path(tempfile.gettempdir()).glob(_FILES):
+    # Go looks at TMPDIR alone, Python at TEMP and TMP, too.
+    folder = tempfile.gettempdir() if os.name == "nt" else os.environ.get("TMPDIR") or "/tmp"  # noqa: S108
+    for path in Path(folder).glob(_FILES):
         with contextlib.suppress(OSError):  # another user's, or just removed by another run
             if _is_marked(path):
                 path.unlink()
 
 
 def _is_marked(path: Path) -> bool:
+    if not path.is_file() or path.is_symlink() or path.stat().st_size > _LARGEST:
+        return False
     try:
         contexts = yaml.safe_load(path.read_text())["contexts"]
         return any(each["name"] == _MARK for context in contexts for each in context["context"]["extensions"])

@@ -165,7 +165,9 @@ def _may(cluster: Cluster, right: Right) -> bool:
     except ConfigError:
         return right.verb != "*"  # what it refuses, it refuses `pulumi up`, too, which says so
     status = (answer or {}).get("status")
-    return bool(status.get("allowed")) if isinstance(status, dict) else right.verb != "*"
+    if not isinstance(status, dict) or status.get("evaluationError"):
+        return right.verb != "*"
+    return bool(status.get("allowed"))
 
 
 def _review(attributes: Mapping[str, str]) -> dict[str, object]:
@@ -183,4 +185,4 @@ def _told(rights: list[Right], path: str) -> str:
         kinds = ", ".join(kind for _, _, kind in group)
         parts.append(f"{verbs} {kinds}{f' in {namespace}' if namespace else ''}")
     file = f"rbac/{'target' if path == 'target' else 'client'}.yaml"
-    return f"does not let this user: {'; '.join(parts)}; {file} has what a stack needs"
+    return f"denies this user: {'; '.join(parts)}; {file} has what a stack needs"

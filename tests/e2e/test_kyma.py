@@ -160,7 +160,7 @@ def test_kymas_gateway_in_a_shoot_is_taken_over_and_given_back(kyma_shoot: Kyma,
         )
         deployed.stack.preview(expect_no_changes=True)
         other = project.stack("late", namespace="late", gatewayMode="selfSigned", **config)
-        taken_over = "has its default gateway taken over by another stack already; set this to false, or there first"
+        taken_over = "has its default gateway taken over by another stack already; set this to false here"
         assert taken_over in refusal(other.preview)
         assert kyma_shoot.module()["spec"] == {"enableKymaGateway": False}, "it gives nothing back that it never had"
         assert "--run-program" in refusal(deployed.stack.destroy)

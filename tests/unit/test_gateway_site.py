@@ -159,7 +159,7 @@ def test_gateway_that_another_stack_took_over_is_not_to_have(owner: str | None) 
         find({API_GATEWAY: A_STACKS}, owner=owner, **TAKING_OVER)
     assert str(caught.value) == (
         "kyma-mtls:gatewayTakeOver: cluster https://target has its default gateway taken over by another stack "
-        "already; set this to false, or there first"
+        "already; set this to false here, or release it there first"
     )
 
 

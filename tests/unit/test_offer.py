@@ -202,8 +202,8 @@ def test_istiods_are_those_of_every_revision() -> None:
 @pytest.mark.parametrize("found", [istio(injector(istiod=None)), istio() | {ISTIOD: None}], ids=["url", "no-service"])
 def test_istiod_outside_the_cluster_is_refused_where_a_policy_has_to_name_it(found: dict[str, Any]) -> None:
     assert problem(lambda: find_istiods(found)) == (
-        "kyma-mtls:clients.a.networkPolicy: cluster https://target has its istiod elsewhere, where no policy lets Pods "
-        "go; set this to none"
+        "kyma-mtls:clients.a.networkPolicy: cluster https://target runs istiod outside the cluster, which a "
+        "NetworkPolicy cannot allow; set this to none"
     )
 
 

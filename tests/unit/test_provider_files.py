@@ -1,6 +1,6 @@
 """Kubeconfigs that the Kubernetes provider leaves behind."""
 
-import tempfile
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ def kubeconfig(context: dict[str, Any]) -> str:
 
 
 def test_files_of_the_stacks_providers_go_and_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     ours = kubeconfig(provider_files.marked(PARTS))
     others = {
         "kubeconfig2": kubeconfig(PARTS),
@@ -29,8 +29,10 @@ def test_files_of_the_stacks_providers_go_and_others_stay(tmp_path: Path, monkey
     for name, text in {"kubeconfig1": ours, **others}.items():
         (tmp_path / name).write_text(text)
     (tmp_path / "kubeconfig6").mkdir()
+    os.mkfifo(tmp_path / "kubeconfig7")  # whoever reads it waits for ever
+    (tmp_path / "kubeconfig8").symlink_to("kubeconfig.yaml")
     provider_files.remove()
-    assert {path.name for path in tmp_path.iterdir()} == {*others, "kubeconfig6"}
+    assert {path.name for path in tmp_path.iterdir()} == {*others, "kubeconfig6", "kubeconfig7", "kubeconfig8"}
 
 
 def test_a_mark_adds_to_the_context() -> None:

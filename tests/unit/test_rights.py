@@ -16,6 +16,7 @@ from tests.unit.config import read
 from tests.unit.fakes import FakeCluster, fake_cluster
 from tests.unit.offers import CLIENT_OFFER, TARGET_OFFER
 
+UNSURE = {"status": {"allowed": False, "evaluationError": "a webhook did not answer"}}
 RBAC = Path(__file__).parents[2] / "rbac"
 OFFERS = {"target": TARGET_OFFER, "clients.caller": CLIENT_OFFER}
 
@@ -66,9 +67,9 @@ def test_lacking_rights_refuse_an_up_in_one_line_for_each_cluster(
     deny(found.all["target"], {"resource": "namespaces", "verb": "delete"}, {"resource": "secrets"})
     deny(found.all["clients.caller"], {"namespace": "istio-system", "verb": "create"})
     assert refusal(monkeypatch, found) == [
-        "kyma-mtls:target.kubeconfig: cluster https://target does not let this user: delete namespaces; get, list, "
+        "kyma-mtls:target.kubeconfig: cluster https://target denies this user: delete namespaces; get, list, "
         "watch, create, patch, delete secrets in istio-system; rbac/target.yaml has what a stack needs",
-        "kyma-mtls:clients.caller.kubeconfig: cluster https://caller does not let this user: create "
+        "kyma-mtls:clients.caller.kubeconfig: cluster https://caller denies this user: create "
         "authorizationpolicies.security.istio.io, destinationrules.networking.istio.io, secrets, "
         "telemetries.telemetry.istio.io in istio-system; rbac/client.yaml has what a stack needs",
     ]
@@ -81,7 +82,7 @@ def test_lacking_rights_are_a_warning_of_a_preview(
     deny(found.all["target"], {"verb": "create"}, {"verb": "patch"}, {"verb": "delete"})
     check(monkeypatch, found, preview=True)
     (line,) = warnings
-    assert line.startswith("kyma-mtls:target.kubeconfig: cluster https://target does not let this user: create, patch")
+    assert line.startswith("kyma-mtls:target.kubeconfig: cluster https://target denies this user: create, patch")
     assert line.endswith("; `pulumi up` will be refused")
 
 
@@ -104,7 +105,7 @@ def test_rights_in_the_stacks_namespace_are_asked_by_its_name_unless_that_is_ran
     assert places == {asked}
 
 
-@pytest.mark.parametrize("answer", [ConfigError("403 Forbidden"), None, {"kind": "Status"}, {"status": []}])
+@pytest.mark.parametrize("answer", [ConfigError("403 Forbidden"), None, {"kind": "Status"}, {"status": []}, UNSURE])
 def test_cluster_that_does_not_say_is_no_problem(
     monkeypatch: pytest.MonkeyPatch, found: Clusters, warnings: list[str], answer: Any
 ) -> None:
