@@ -92,6 +92,7 @@ class Endpoint:
     ) -> ssl.SSLSocket:
         """Return a connection after its handshake, by a version of TLS from the oldest to the newest."""
         context = ssl.create_default_context(cadata=self.ca)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a user's own chain may end below the root
         if newest < ssl.TLSVersion.TLSv1_2:
             context.set_ciphers("DEFAULT:@SECLEVEL=0")  # else OpenSSL itself refuses it
         context.minimum_version, context.maximum_version = oldest, newest
