@@ -19,6 +19,8 @@ KUBE_SYSTEM = "/api/v1/namespaces/kube-system"
 _KINDS = {
     "/api/v1": [("Namespace", "namespaces", False), ("Secret", "secrets", True), ("Service", "services", True)],
     "/apis/networking.istio.io/v1": [("Gateway", "gateways", True), ("Gateway", "gateways/status", True)],
+    "/apis/operator.kyma-project.io/v1alpha1": [("APIGateway", "apigateways", False)],
+    "/apis/operator.kyma-project.io/v1alpha2": [("Istio", "istios", True)],
     "/apis/cert.gardener.cloud/v1alpha1": [("Certificate", "certificates", True)],
     "/apis/dns.gardener.cloud/v1alpha1": [("DNSEntry", "dnsentries", True)],
 }
