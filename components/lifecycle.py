@@ -158,12 +158,13 @@ class Lifecycle:
 
     async def _unset(self, api_version: str, kind: str, resource: Any, spec: pulumi.Input[Any]) -> list[str]:
         known: str | None = await resource.id.future()
-        wanted, had = await pulumi.Output.from_input(spec).future(), await resource.spec.future()
+        wanted = await pulumi.Output.from_input(spec).future() or {}
+        had = await resource.spec.future()
         if not known or any(_lacking(wanted, had)):  # where `pulumi refresh` came before a destroy, it is known
             return []
         namespace, _, name = known.rpartition("/")
         path = await self._aside(self.cluster.path, api_version, kind, namespace, name)
-        found = path and await self._aside(self.cluster.read, path)
+        found = await self._aside(self.cluster.read, path) if path else None
         what = f"cluster {self.cluster.host}: {called(kind, namespace, name)}"
         lacking = _lacking(wanted, (found or {}).get("spec"))
         return [f"{what} no longer has {each}, which this stack set" for each in lacking]

@@ -143,7 +143,7 @@ def test_hiccups_of_an_api_server_do_not_add_up(clock: Clock) -> None:
 
 
 def test_object_that_is_back_is_not_gone_since_it_was_gone_before(clock: Clock) -> None:
-    there = {"metadata": {}}
+    there: dict[str, Any] = {"metadata": {}}
     wait(
         lambda *_: READY if clock.now == 100 else waiting(""),
         fake_cluster({SECRET: [None, *80 * [there], None, there]}),
