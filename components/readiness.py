@@ -148,7 +148,7 @@ class Wait:
             return _unanswered(str(error))
 
     def _heard(self, called: str, verdict: Verdict, now: float) -> float:
-        """Tell what is new; return when it was said first; what stands for want of an answer, since the last answer."""
+        """Tell what is new; return when it was said first. An answer ends what was said for want of one."""
         if verdict.answered:
             self._said = {said: since for said, since in self._said.items() if said[0]}
         said = (verdict.answered, verdict.says)
