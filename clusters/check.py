@@ -167,7 +167,7 @@ def _raw_servers(cluster: Cluster, labels: Mapping[str, str]) -> Iterator[tuple[
     The second value says whether it asks for client certificates: Istio then sees a principal.
     """
     for gateway in cluster.items("/apis/networking.istio.io/v1/gateways"):
-        spec, metadata = gateway["spec"], gateway["metadata"]
+        spec, metadata = gateway.get("spec") or {}, gateway["metadata"]
         servers = spec.get("servers", []) if spec.get("selector", {}).items() <= labels.items() else []
         raw = [server for server in servers if server["port"]["protocol"].upper() in _RAW_PROTOCOLS]
         raw += [server for server in servers if _mode(server) in _RAW_MODES]

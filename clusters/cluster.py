@@ -1,7 +1,8 @@
 """A connection to a cluster, and what it can be asked."""
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
@@ -15,6 +16,8 @@ from clusters import exec_plugin, kubeconfig
 from settings import PROJECT, ClusterAccess, ConfigError
 
 _TIMEOUT_SECONDS = 10
+_PAUSE_SECONDS = 1.0
+_PASSING = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 _METADATA_ONLY, _METADATA_LIST = (
     f"application/json;as=PartialObjectMetadata{kind};g=meta.k8s.io;v=v1,application/json" for kind in ("", "List")
 )
@@ -119,8 +122,7 @@ class Cluster:
             method, path, header_params=dict(headers), body=body, auth_settings=["BearerToken"]
         )
         try:
-            response = self.api.call_api(*request, _request_timeout=_TIMEOUT_SECONDS)
-            content = response.read()
+            response, content = self._answer(request, again=method == "GET")
         except (client.ApiException, urllib3.exceptions.HTTPError, OSError) as error:
             raise self.problem(f"does not answer: {_brief(error)}") from None
         except ValueError:  # whose text is the token
@@ -130,6 +132,21 @@ class Cluster:
         if response.status not in (HTTPStatus.OK, HTTPStatus.CREATED):
             raise self.problem(f"refuses {method} {path}: {response.status} {response.reason}")
         return self._parsed(content, path)
+
+    def _answer(self, request: Sequence[Any], *, again: bool) -> tuple[client.rest.RESTResponse, bytes]:
+        """Return what it answers; ask once more, if so told, after what passes by itself."""
+        method, url, headers, body, form = request
+        try:
+            response = self.api.call_api(method, url, headers, body, form, _TIMEOUT_SECONDS)
+            content = response.read()
+        except (urllib3.exceptions.HTTPError, OSError):
+            if not again:
+                raise
+        else:
+            if not again or response.status not in _PASSING:
+                return response, content
+        time.sleep(_PAUSE_SECONDS)
+        return self._answer(request, again=False)
 
     def _parsed(self, content: bytes, path: str) -> dict[str, Any]:
         try:

@@ -111,7 +111,7 @@ def _users(target: Cluster) -> Iterator[str]:
 
 
 def _served(gateway: Any) -> list[str]:
-    return [host for server in gateway["spec"]["servers"] for host in server["hosts"]]
+    return [host for server in (gateway.get("spec") or {}).get("servers", []) for host in server["hosts"]]
 
 
 def _is_a_stacks(found: Any) -> bool:

@@ -6,13 +6,15 @@ what is deleted goes by name. Hence, for every object of a stack:
 - it bears the label kyma-mtls/owner, whose value no two stacks share, and names the resource that made it;
 - it is created only where no such object is, or where the same resource left it behind in an update that was killed;
 - it is deleted before it is replaced, so that no later deletion by name meets the new one;
-- it has to be in its cluster when the program ends, else `pulumi up` would call a deployment whole that is not.
+- it has to be in its cluster when the program ends, and still the stack's own, else `pulumi up` would call a deployment
+  whole that is not. So have the fields that the stack sets by patches of what others made.
 
 Whoever waits for an object (Ready) asks the cluster that the object is in.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+import json
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -52,6 +54,7 @@ class Lifecycle:
     owner: pulumi.Input[str]
     cluster: ClusterReader
     _objects: list[tuple[str, str, Any]] = field(default_factory=list, init=False)
+    _patches: list[tuple[str, str, Any, pulumi.Input[Any]]] = field(default_factory=list, init=False)
     _hooks: dict[str, pulumi.ResourceHook] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -68,9 +71,13 @@ class Lifecycle:
         def apply(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
             if isinstance(args.resource, Ready):
                 return self._waiting(args, args.resource)
-            if not _is_object(args):
-                return None
             props: Any = args.props
+            if not args.type_.startswith("kubernetes:"):
+                return None
+            if args.type_.endswith("Patch"):
+                if spec := props["spec"]:
+                    self._patches.append((props["api_version"], props["kind"], args.resource, spec))
+                return None
             self._objects.append((props["api_version"], props["kind"], args.resource))
             metadata = dict(props["metadata"])
             metadata["labels"] = {**metadata.get("labels", {}), OWNER: self.owner}
@@ -84,9 +91,12 @@ class Lifecycle:
         return pulumi.ResourceOptions(transformations=[apply])
 
     async def missing(self) -> list[str]:
-        """Return a line for each object that the state has and the cluster lacks."""
-        lines = await asyncio.gather(*(self._missing(*described) for described in self._objects))
-        return [line for line in lines if line]
+        """Return a line for each object, and each field of a patch, that the state has and the cluster lacks."""
+        owner: str | None = await pulumi.Output.from_input(self.owner).future()
+        objects = [self._missing(*described, owner) for described in self._objects]
+        # A preview would tell of what `pulumi up --refresh` is about to set again.
+        patches = [] if pulumi.runtime.is_dry_run() else [self._unset(*described) for described in self._patches]
+        return [line for lines in await asyncio.gather(*objects, *patches) for line in lines]
 
     def check(self, wanted: Mapping[str, Any], key: str) -> None:
         """Raise Foreign if the cluster has an object with these inputs' kind and name that is not the stack's own."""
@@ -131,23 +141,47 @@ class Lifecycle:
         opts = pulumi.ResourceOptions.merge(args.opts, pulumi.ResourceOptions(hooks=hooks))
         return pulumi.ResourceTransformationResult(args.props, opts)
 
-    async def _missing(self, api_version: str, kind: str, resource: Any) -> str | None:
+    async def _missing(self, api_version: str, kind: str, resource: Any, owner: str | None) -> list[str]:
         known: str | None = await resource.id.future()
         if not known:
-            return None
+            return []
         namespace, _, name = known.rpartition("/")
-        if await self._aside(self.cluster.metadata, api_version, kind, namespace, name):
-            return None
-        return f"cluster {self.cluster.host} has no {called(kind, namespace, name)}, which this stack made"
+        what, host = called(kind, namespace, name), self.cluster.host
+        found = await self._aside(self.cluster.metadata, api_version, kind, namespace, name)
+        if not found:
+            return [f"cluster {host} has no {what}, which this stack made"]
+        marked = found.get("labels", {}).get(OWNER)
+        if not owner or marked == owner:
+            return []
+        whose = "another stack made it; " if marked else f"it has no label {OWNER}={owner}; set that, or "
+        return [f"cluster {host}: {what} is no longer this stack's: {whose}remove it"]
+
+    async def _unset(self, api_version: str, kind: str, resource: Any, spec: pulumi.Input[Any]) -> list[str]:
+        known: str | None = await resource.id.future()
+        wanted = await pulumi.Output.from_input(spec).future() or {}
+        had = await resource.spec.future()
+        if not known or any(_lacking(wanted, had)):  # where `pulumi refresh` came before a destroy, it is known
+            return []
+        namespace, _, name = known.rpartition("/")
+        path = await self._aside(self.cluster.path, api_version, kind, namespace, name)
+        found = await self._aside(self.cluster.read, path) if path else None
+        what = f"cluster {self.cluster.host}: {called(kind, namespace, name)}"
+        lacking = _lacking(wanted, (found or {}).get("spec"))
+        return [f"{what} no longer has {each}, which this stack set" for each in lacking]
 
     def _aside(self, ask: Callable[..., _Answer], *args: object) -> Awaitable[_Answer]:
         # The event loop's own threads may all be waiting for the engine, which waits for a hook.
         return asyncio.get_running_loop().run_in_executor(self._threads, ask, *args)
 
 
-def _is_object(args: pulumi.ResourceTransformationArgs) -> bool:
-    """Return whether the stack makes it: not a patch of what others made, and not a read."""
-    return args.type_.startswith("kubernetes:") and not args.type_.endswith("Patch") and not args.opts.id
+def _lacking(wanted: Mapping[str, Any], found: Any, path: str = "spec") -> Iterator[str]:
+    """Yield each wanted field, PATH: VALUE, that is not there or has another value."""
+    for name, value in wanted.items():
+        there = found.get(name) if isinstance(found, Mapping) else None
+        if isinstance(value, Mapping):
+            yield from _lacking(value, there, f"{path}.{name}")
+        elif there != value:
+            yield f"{path}.{name}: {json.dumps(value)}"
 
 
 def called(kind: str, namespace: str, name: str) -> str:

@@ -46,12 +46,14 @@ class Verdict:
     says: the controller's own words
     patience: for how many seconds it may say so, if it is a complaint; has to say so, if it is ready
     told: whether it is something to warn of
+    answered: whether the cluster had the object, and could be asked about it
     """
 
     ready: bool = False
     says: str = ""
     patience: float = 0
     told: bool = False
+    answered: bool = True
 
 
 READY = Verdict(ready=True)
@@ -65,6 +67,10 @@ def waiting(says: str, *, told: bool = False) -> Verdict:
 def failing(says: str, patience: float) -> Verdict:
     """Return that something is wrong, which is given so many seconds to become right."""
     return Verdict(says=says, patience=patience, told=True)
+
+
+def _unanswered(says: str) -> Verdict:
+    return Verdict(says=says, patience=_UNANSWERED_SECONDS, told=True, answered=False)
 
 
 # What the cluster and the object as it has it, which is asked for again and again, say.
@@ -109,7 +115,7 @@ class Wait:
     judge: Judge
     limit: float
     resource: pulumi.Resource | None = None
-    _said: dict[str, float] = field(default_factory=dict, init=False)
+    _said: dict[tuple[bool, str], float] = field(default_factory=dict, init=False)
 
     async def until_ready(
         self, cluster: Reader, version: dict[str, Any], aside: Callable[..., Awaitable[Verdict]]
@@ -124,8 +130,7 @@ class Wait:
         while True:
             verdict = await aside(self._look, cluster, version)
             now = time.monotonic()
-            self._tell(called, verdict, now)
-            waited = now - self._said[verdict.says]
+            waited = now - self._heard(called, verdict, now)
             if verdict.ready and waited >= verdict.patience:
                 return
             if not verdict.ready and (waited >= verdict.patience or now - began >= self.limit):
@@ -138,14 +143,18 @@ class Wait:
         try:
             path = cluster.path(version["apiVersion"], version["kind"], version.get("namespace", ""), version["name"])
             found = cluster.read(path) if path else None
-            return self.judge(cluster, found) if found else failing("it is gone", _UNANSWERED_SECONDS)
+            return self.judge(cluster, found) if found else _unanswered("it is gone")
         except Exception as error:  # an API server may be away for a while
-            return failing(str(error), _UNANSWERED_SECONDS)
+            return _unanswered(str(error))
 
-    def _tell(self, called: str, verdict: Verdict, now: float) -> None:
-        is_new = verdict.says not in self._said
-        self._said.setdefault(verdict.says, now)
+    def _heard(self, called: str, verdict: Verdict, now: float) -> float:
+        """Tell what is new; return when it was said first. An answer ends what was said for want of one."""
+        if verdict.answered:
+            self._said = {said: since for said, since in self._said.items() if said[0]}
+        said = (verdict.answered, verdict.says)
+        is_new = said not in self._said
         if is_new and verdict.told:
             pulumi.log.warn(f"{called}: {verdict.says}", self.resource)
         elif is_new and not verdict.ready:
             pulumi.log.info(f"waiting for {called}: {verdict.says}", self.resource, ephemeral=True)
+        return self._said.setdefault(said, now)

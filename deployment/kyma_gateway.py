@@ -15,7 +15,7 @@ from components.gardener import Gardener
 from components.gateway_certificate import CertificateArgs, GardenerArgs, OwnArgs
 from components.kyma_gateway import KymaGateway, KymaGatewayArgs, TakeOver
 from components.mtls_target import MtlsTarget
-from settings import own_certificate
+from settings import ConfigError, own_certificate
 from settings.gateway import GatewayMode, GatewaySettings
 
 
@@ -69,6 +69,9 @@ def _certificate(wanted: GatewaySettings, authority: AuthorityArgs, gardener: Ga
 
 
 def _written(cluster: Cluster, secret: str) -> Mapping[str, str]:
-    path = cluster.path("v1", "Secret", *secret.split("/"))
-    found = cluster.read(path) if path else None
+    try:
+        path = cluster.path("v1", "Secret", *secret.split("/"))
+        found = cluster.read(path) if path else None
+    except ConfigError as error:
+        raise pulumi.RunError(str(error)) from None
     return (found or {}).get("data") or {}

@@ -7,7 +7,10 @@ from components.lifecycle import Lifecycle
 from settings import ConfigError, Settings
 from settings.gateway import GatewayMode
 
-_REMEDY = "`pulumi up --refresh` makes anew what somebody deleted; before a destroy, `pulumi refresh` forgets it"
+_REMEDY = (
+    "`pulumi up --refresh` makes anew what somebody deleted, and sets again what somebody changed; before a destroy, "
+    "`pulumi refresh` forgets it"
+)
 
 
 def facts(settings: Settings, clusters: Clusters) -> dict[str, str]:

@@ -126,6 +126,12 @@ class Deploy(Protocol):
     def __call__(self, program: Callable[[], object], *, outputs: Outputs | None = None) -> Recorder: ...
 
 
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask clusters again at once."""
+    monkeypatch.setattr("clusters.cluster._PAUSE_SECONDS", 0)
+
+
 @pytest.fixture
 def deploy() -> Deploy:
     """Run programs."""

@@ -19,6 +19,8 @@ KUBE_SYSTEM = "/api/v1/namespaces/kube-system"
 _KINDS = {
     "/api/v1": [("Namespace", "namespaces", False), ("Secret", "secrets", True), ("Service", "services", True)],
     "/apis/networking.istio.io/v1": [("Gateway", "gateways", True), ("Gateway", "gateways/status", True)],
+    "/apis/operator.kyma-project.io/v1alpha1": [("APIGateway", "apigateways", False)],
+    "/apis/operator.kyma-project.io/v1alpha2": [("Istio", "istios", True)],
     "/apis/cert.gardener.cloud/v1alpha1": [("Certificate", "certificates", True)],
     "/apis/dns.gardener.cloud/v1alpha1": [("DNSEntry", "dnsentries", True)],
 }
@@ -85,7 +87,7 @@ def kube_system(uid: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server says, as it goes over the wire."""
+    """What a server says, as it goes over the wire; with status 0, it hangs up instead."""
 
     body: bytes
     status: int = 200
@@ -95,6 +97,8 @@ class Answer:
 def api_server(answers: Mapping[str, Any], heard: list[str | None] | None = None) -> Iterator[str]:
     """Serve JSON or Answers by path, 404 elsewhere, on loopback; give the URL.
 
+    What is in a list is given one after the other.
+
     heard: gets the credential of each request
     """
 
@@ -103,11 +107,18 @@ def api_server(answers: Mapping[str, Any], heard: list[str | None] | None = None
             if heard is not None:
                 heard.append(self.headers["Authorization"])
             found = answers.get(self.path, Answer(b'{"kind": "Status"}', 404))
+            if isinstance(found, list):
+                found = found.pop(0)
             answer = found if isinstance(found, Answer) else Answer(json.dumps(found).encode())
+            if not answer.status:
+                self.close_connection = True
+                return
             self.send_response(answer.status)
             self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
             self.wfile.write(answer.body)
+
+        do_POST = do_GET  # noqa: N815 - the library's name
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
             """Say nothing."""

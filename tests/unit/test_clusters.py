@@ -93,6 +93,28 @@ def test_server_that_answers_otherwise_is_told(reach: Reach, serve: Serve, answe
     assert reach(server) == f"kyma-mtls:target.kubeconfig: cluster {server} {message}"
 
 
+RESET = Answer(b"", status=0)
+
+
+@pytest.mark.parametrize("passing", [RESET, Answer(b"{}", 429), Answer(b"{}", 503)], ids=["reset", "429", "503"])
+def test_what_passes_by_itself_is_asked_for_once_more(tmp_path: Path, serve: Serve, passing: Answer) -> None:
+    answers = {KUBE_SYSTEM: [passing, *kube_system("uid").values()]}
+    path = write_kubeconfig(tmp_path / "config", serve(answers), user={"token": SECRET})
+    cluster = clusters.connect(ClusterAccess(path="target", kubeconfig=path, context=""))
+    assert cluster.uid == "uid"
+    answers["/twice"] = [passing, passing, Answer(b"{}")]
+    with pytest.raises(ConfigError, match=r"Connection aborted|without response|429|503"):
+        cluster.read("/twice")
+    assert len(answers["/twice"]) == 1, "it is asked twice"
+    answers["/refused"] = [Answer(b"{}", 500), Answer(b"{}")]
+    with pytest.raises(ConfigError, match="500"):
+        cluster.read("/refused")
+    answers["/made"] = [passing, Answer(b"{}")]
+    with pytest.raises(ConfigError):
+        cluster.create("/made", {})
+    assert len(answers["/made"]) == 1, "what changes something is done once"
+
+
 @pytest.mark.parametrize(
     "user",
     [
@@ -344,8 +366,18 @@ def test_gateways_have_to_be_there(check: Check) -> None:
         (gateway({"istio": "ingressgateway"}, ("HTTPS", "SIMPLE"), ("HTTP", "")), False),
         (gateway({"istio": "another"}, ("TLS", "PASSTHROUGH")), False),
         (gateway({"istio": "ingressgateway", "more": "labels"}, ("TLS", "PASSTHROUGH")), False),
+        ({"metadata": {"namespace": "others", "name": "none"}}, False),
     ],
-    ids=["passthrough", "tcp", "auto-passthrough", "any-gateway", "terminated", "another-gateway", "more-labels"],
+    ids=[
+        "passthrough",
+        "tcp",
+        "auto-passthrough",
+        "any-gateway",
+        "terminated",
+        "another-gateway",
+        "more-labels",
+        "bare",
+    ],
 )
 def test_gateway_that_passes_through_what_a_policy_would_end_is_told(
     check: Check, found: dict[str, Any], in_the_way: bool

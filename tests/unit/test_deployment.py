@@ -16,7 +16,7 @@ from clusters import Clusters, gateway_site, rights
 from clusters.gateway_hooks import API_GATEWAY
 from clusters.offer import Offer
 from components.lifecycle import OWNER, RESOURCE, Lifecycle
-from deployment import placement
+from deployment import kyma_gateway, placement
 from deployment.identities import identities
 from settings import ConfigError, Settings
 from tests.unit.config import engine_config, read
@@ -414,3 +414,14 @@ def places(made: Recorder, provider: str, *, patches: bool) -> set[tuple[str, st
             plural = f"{each.inputs['kind'].lower()}s".replace("rys", "ries").replace("cys", "cies")
             found.add((group, plural, each.inputs["metadata"].get("namespace", "")))
     return found
+
+
+def test_cluster_that_does_not_answer_amid_an_update_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = fake_cluster()
+
+    def away(*_: object) -> None:
+        raise cluster.problem("does not answer: Connection refused")
+
+    monkeypatch.setattr(type(cluster), "read", away)
+    with pytest.raises(pulumi.RunError, match=r"^kyma-mtls:target\.kubeconfig: cluster https://target does not answer"):
+        kyma_gateway._written(cluster, "istio-system/certs")

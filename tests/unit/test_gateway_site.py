@@ -51,6 +51,11 @@ def test_a_domain_comes_from_the_config_the_shoot_or_the_address() -> None:
     assert find({}, "192.0.2.7") == GatewaySite(""), "the component derives it"
 
 
+@pytest.mark.parametrize("bare", [NOBODYS, {**NOBODYS, "spec": None}, {**NOBODYS, "spec": {}}])
+def test_default_gateway_that_serves_nothing_is_in_nobodys_way(bare: dict[str, Any]) -> None:
+    assert find({GATEWAY: bare}, gatewayDomain="kyma.example.com") == GatewaySite("kyma.example.com")
+
+
 @pytest.mark.parametrize(
     ("found", "config", "message"),
     [

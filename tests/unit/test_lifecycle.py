@@ -8,7 +8,7 @@ import pulumi_kubernetes as k8s
 import pytest
 
 from components.lifecycle import OWNER, RESOURCE, Foreign, Lifecycle
-from tests.unit.conftest import Deploy, Recorder
+from tests.unit.conftest import Deploy, Outputs, Recorder
 from tests.unit.fakes import FakeCluster, fake_cluster
 
 CERTS = "/api/v1/namespaces/istio-system/secrets/certs"
@@ -17,6 +17,10 @@ GATEWAY = "/apis/networking.istio.io/v1/namespaces/mtls/gateways/gateway"
 OURS: dict[str, Any] = {"metadata": {"labels": {OWNER: "0a1b"}, "annotations": {RESOURCE: "secret"}}}
 ANOTHERS: dict[str, Any] = {"metadata": {"labels": {OWNER: "2c3d"}, "annotations": {RESOURCE: "secret"}}}
 NOBODYS: dict[str, Any] = {"metadata": {"name": "certs"}}
+OPERATOR = "operator.kyma-project.io/v1alpha2"
+ISTIO = f"/apis/{OPERATOR}/namespaces/kyma/istios/default"
+SET: dict[str, Any] = {"components": {"egressGateway": {"enabled": True}}, "ports": [1, 2]}
+WHOLE: dict[str, Any] = {NAMESPACE: OURS, CERTS: OURS, GATEWAY: OURS, ISTIO: {"metadata": {}, "spec": SET}}
 HOOKS = [f"{time}_{action}" for time in ("before", "after") for action in ("create", "update", "delete")]
 
 
@@ -38,23 +42,41 @@ class Parts(pulumi.ComponentResource):
             opts=below,
         )
         k8s.apiextensions.CustomResourcePatch(
-            "patch", api_version="operator/v1", kind="Istio", metadata={"name": "default"}, opts=below
+            "patch",
+            api_version=OPERATOR,
+            kind="Istio",
+            metadata={"name": "default", "namespace": "kyma"},
+            spec=SET,
+            opts=below,
         )
-        k8s.core.v1.Service.get("read", "istio-system/istio-ingressgateway", below)
+        k8s.apiextensions.CustomResourcePatch(
+            "mark", api_version=OPERATOR, kind="Istio", metadata={"name": "default", "namespace": "kyma"}, opts=below
+        )
 
 
-def parts(deploy: Deploy, cluster: FakeCluster, *, vacated: tuple[str, ...] = (), hooked: bool = False) -> Recorder:
-    """Deploy parts under the rule; the result is what the cluster lacks at the end."""
+def parts(
+    deploy: Deploy,
+    cluster: FakeCluster,
+    *,
+    vacated: tuple[str, ...] = (),
+    hooked: bool = False,
+    owner: pulumi.Input[str] = "0a1b",
+    state: Outputs | None = None,
+) -> Recorder:
+    """Deploy parts under the rule; the result is what the cluster lacks at the end.
+
+    state: what the engine has of them, where that is not what the program wants
+    """
 
     def program() -> pulumi.Output[list[str]]:
-        lifecycle = Lifecycle("target", "0a1b", cluster)
+        lifecycle = Lifecycle("target", owner, cluster)
         hook = pulumi.ResourceHook("waits", lambda _: None)
         own: dict[str, Any] = {key: [hook] for key in HOOKS}
         hooks = pulumi.ResourceHookBinding(**own, on_error=[pulumi.ErrorHook("tells", lambda _: False)])
         Parts(hooks if hooked else None, lifecycle.options("namespace", vacated=vacated))
         return pulumi.Output.from_input(lifecycle.missing())
 
-    return deploy(program)
+    return deploy(program, outputs=state)
 
 
 def test_every_object_names_its_owner_and_its_resource(deploy: Deploy) -> None:
@@ -75,13 +97,14 @@ def test_every_object_is_deleted_before_it_is_replaced_and_checked_before_it_is_
         assert list(request.hooks.before_create) == ["target-namespace-has-no-other"]
 
 
-def test_patches_and_reads_are_left_alone(deploy: Deploy) -> None:
+def test_patches_are_left_alone(deploy: Deploy) -> None:
     stack = parts(deploy, fake_cluster())
-    assert stack.one("IstioPatch", "patch")["metadata"] == {"name": "default"}, "the object is somebody else's"
+    assert stack.one("IstioPatch", "patch")["metadata"] == {"name": "default", "namespace": "kyma"}, (
+        "the object is somebody else's"
+    )
     request = stack.request("IstioPatch", "patch")
     assert not request.deleteBeforeReplace
     assert not request.hooks.before_create
-    assert "metadata" not in stack.one("Service", "read")
     assert "parts" not in {name for resource in stack.objects() for name in resource}
 
 
@@ -115,18 +138,71 @@ def ask_whether_free(deploy: Deploy, monkeypatch: pytest.MonkeyPatch, preview: b
 
 
 def test_objects_that_the_cluster_lacks_are_told(deploy: Deploy) -> None:
-    assert parts(deploy, fake_cluster({NAMESPACE: OURS, CERTS: OURS, GATEWAY: OURS})).result == []
-    assert parts(deploy, fake_cluster({NAMESPACE: OURS})).result == [
+    assert parts(deploy, fake_cluster(WHOLE)).result == []
+    assert parts(deploy, fake_cluster({NAMESPACE: OURS, ISTIO: WHOLE[ISTIO]})).result == [
         "cluster https://target has no Secret istio-system/certs, which this stack made",
         "cluster https://target has no Gateway mtls/gateway, which this stack made",
     ]
 
 
+def test_objects_that_are_anothers_by_now_are_told(deploy: Deploy) -> None:
+    found = WHOLE | {CERTS: ANOTHERS, GATEWAY: NOBODYS}
+    assert parts(deploy, fake_cluster(found), owner=pulumi.Output.from_input("0a1b")).result == [
+        "cluster https://target: Secret istio-system/certs is no longer this stack's: another stack made it; remove it",
+        "cluster https://target: Gateway mtls/gateway is no longer this stack's: it has no label kyma-mtls/owner=0a1b; "
+        "set that, or remove it",
+    ]
+
+
+UNSET = (
+    "cluster https://target: Istio kyma/default no longer has spec.components.egressGateway.enabled: true, which this"
+)
+FIELDS = [
+    f"{UNSET} stack set",
+    "cluster https://target: Istio kyma/default no longer has spec.ports: [1, 2], which this stack set",
+]
+OFF = {"components": {"egressGateway": {"enabled": False}}, "ports": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("spec", "lines"),
+    [
+        ({**SET, "components": {"egressGateway": {"enabled": True, "k8s": {}}, "cni": {}}, "other": 1}, []),
+        (OFF, FIELDS[:1]),
+        ({"components": {"egressGateway": {}}}, FIELDS),
+        ({"components": None, "ports": [1]}, FIELDS),
+        ({}, FIELDS),
+    ],
+    ids=["more", "changed", "removed", "null", "empty"],
+)
+def test_fields_that_the_stack_set_and_the_cluster_lacks_are_told(
+    deploy: Deploy, spec: dict[str, Any], lines: list[str]
+) -> None:
+    found = WHOLE | {ISTIO: {"metadata": {}, "spec": spec}}
+    assert parts(deploy, fake_cluster(found)).result == lines
+
+
+def test_fields_are_told_that_went_with_their_object(deploy: Deploy) -> None:
+    assert parts(deploy, fake_cluster({**WHOLE, ISTIO: None})).result == FIELDS
+
+
+def test_preview_leaves_fields_to_the_update(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
+    assert parts(deploy, fake_cluster({**WHOLE, ISTIO: None, CERTS: None})).result == [
+        "cluster https://target has no Secret istio-system/certs, which this stack made"
+    ]
+
+
+def test_fields_that_a_refresh_saw_change_do_not_stop_a_destroy(deploy: Deploy) -> None:
+    found = WHOLE | {ISTIO: {"metadata": {}, "spec": OFF}}
+    assert parts(deploy, fake_cluster(found), state={"IstioPatch": {"spec": OFF}}).result == []
+
+
 def test_cluster_is_asked_for_the_objects_of_the_program_only(deploy: Deploy) -> None:
-    cluster = fake_cluster({NAMESPACE: OURS, CERTS: OURS, GATEWAY: OURS})
+    cluster = fake_cluster(WHOLE)
     parts(deploy, cluster)
-    kinds = {"/api/v1", "/apis/networking.istio.io/v1"}
-    assert set(cluster.asked) - kinds == {NAMESPACE, CERTS, GATEWAY}, "what else is there, only the verification lists"
+    kinds = {"/api/v1", "/apis/networking.istio.io/v1", f"/apis/{OPERATOR}"}
+    assert set(cluster.asked) - kinds == set(WHOLE), "what else is there, only the verification lists"
 
 
 def wanted(

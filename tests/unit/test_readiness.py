@@ -132,6 +132,35 @@ def test_api_server_may_be_away_for_a_while(clock: Clock) -> None:
     assert clock.told == ["0 s: Secret mtls/certs: cluster https://target does not answer"]
 
 
+def test_hiccups_of_an_api_server_do_not_add_up(clock: Clock) -> None:
+    def judge(_cluster: object, _found: object) -> Verdict:
+        if clock.now in {10, 90}:
+            raise ConnectionError("cluster https://target does not answer")
+        return READY if clock.now == 100 else waiting("Processing")
+
+    wait(judge)
+    assert clock.now == 100
+
+
+def test_object_that_is_back_is_not_gone_since_it_was_gone_before(clock: Clock) -> None:
+    there: dict[str, Any] = {"metadata": {}}
+    wait(
+        lambda *_: READY if clock.now == 100 else waiting(""),
+        fake_cluster({SECRET: [None, *80 * [there], None, there]}),
+    )
+    assert clock.told == ["0 s: Secret mtls/certs: it is gone", "81 s: Secret mtls/certs: it is gone"]
+
+
+def test_complaints_add_up_over_hiccups(clock: Clock) -> None:
+    def judge(_cluster: object, _found: object) -> Verdict:
+        if clock.now == 30:
+            raise ConnectionError("cluster https://target does not answer")
+        return failing("Error: why", 60)
+
+    with pytest.raises(NotReady, match=r"after 60 s: Error: why$"):
+        wait(judge)
+
+
 class Waiting(pulumi.ComponentResource):
     """Makes a Secret, waits for it, and makes another one then."""
 
