@@ -336,7 +336,10 @@ def test_facts_are_what_cannot_change_without_an_interruption() -> None:
     }
     assert placement.facts(settings, reached(settings)) == facts
     gateway = read(gatewayMode="selfSigned", gatewayTakeOver="true")
-    assert placement.facts(gateway, reached(gateway))["gatewayTakeOver"] == "true"
+    mode = {"gatewayMode": "own or selfSigned"}
+    assert placement.facts(gateway, reached(gateway)).items() >= {"gatewayTakeOver": "true", **mode}.items()
+    gardener = read(gatewayMode="gardener", gatewayDomain="kyma.example.com")
+    assert placement.facts(gardener, reached(gardener)).items() >= {"gatewayMode": "gardener"}.items()
 
 
 def test_what_every_cluster_lacks_is_missing() -> None:
