@@ -35,7 +35,7 @@ async def main() -> None:
     except ConfigError as error:
         pulumi.log.error(f"stack {pulumi.get_stack()} cannot be planned:\n{error}")
         sys.exit(_USER_WAS_TOLD)
-    for line in found.shared:
+    for line in found.warnings:
         pulumi.log.warn(line)
     lifecycles = {path: Lifecycle(path, owner, cluster) for path, cluster in found.all.items()}
     deploy(settings, found, owner, lifecycles)
