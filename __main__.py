@@ -29,6 +29,8 @@ async def main() -> None:
     """Judge the config and the clusters as they are, deploy, and see that nothing has been lost."""
     try:
         settings = Settings.from_config(pulumi.runtime.get_config_env(), pulumi.runtime.is_config_secret)
+        for line in settings.warnings:
+            pulumi.log.warn(line)
         owner = random.RandomId("owner", byte_length=8).hex
         found = clusters.check(settings, await owner.future())
         rights.check(settings, found)
