@@ -297,11 +297,11 @@ def test_all_that_one_cluster_lacks_is_told_at_once(check: Check) -> None:
     assert keys == [f"clients.caller.{key}" for key in ("egressGateway", "dns", "revision")]
 
 
-def claiming(kind: str, owner: str = "", **spec: Any) -> dict[str, Any]:
+def claiming(kind: str, owner: str = "", name: str = "httpbin", **spec: Any) -> dict[str, Any]:
     """A list with an object that has the host of the smallest config."""
     labels = {OWNER: owner} if owner else {}
     spec = {"hosts": ["httpbin.example.com"], **spec}
-    return {kind: {"items": [{"metadata": {"namespace": "shop", "name": "httpbin", "labels": labels}, "spec": spec}]}}
+    return {kind: {"items": [{"metadata": {"namespace": "shop", "name": name, "labels": labels}, "spec": spec}]}}
 
 
 def test_names_are_judged_in_all_clusters_beside_everything_else(check: Check) -> None:
@@ -524,7 +524,7 @@ def route_to_orders(kind: str, owner: str = OURS, port: int = 8080, **changed: A
     to_rule = {"service": {"name": "orders", "namespace": "shop", "port": port}, "gateway": "mtls/gateway"}
     to_route = {"host": "orders.shop.svc.cluster.local", "port": {"number": port}}
     spec: Any = {API_RULES: to_rule, VIRTUAL_SERVICES: {"http": [{"route": [{"destination": to_route}]}]}}[kind]
-    return claiming(kind, owner, **{"hosts": ["orders.example.com"], **spec, **changed})
+    return claiming(kind, owner, "orders", **{"hosts": ["orders.example.com"], **spec, **changed})
 
 
 @pytest.mark.parametrize("kind", [API_RULES, VIRTUAL_SERVICES])
