@@ -29,13 +29,15 @@ async def main() -> None:
     """Judge the config and the clusters as they are, deploy, and see that nothing has been lost."""
     try:
         settings = Settings.from_config(pulumi.runtime.get_config_env(), pulumi.runtime.is_config_secret)
+        for line in settings.warnings:
+            pulumi.log.warn(line)
         owner = random.RandomId("owner", byte_length=8).hex
         found = clusters.check(settings, await owner.future())
         rights.check(settings, found)
     except ConfigError as error:
         pulumi.log.error(f"stack {pulumi.get_stack()} cannot be planned:\n{error}")
         sys.exit(_USER_WAS_TOLD)
-    for line in found.shared:
+    for line in found.warnings:
         pulumi.log.warn(line)
     lifecycles = {path: Lifecycle(path, owner, cluster) for path, cluster in found.all.items()}
     deploy(settings, found, owner, lifecycles)

@@ -38,9 +38,9 @@ class Clusters:
         return {cluster.access.path: cluster for cluster in (*filter(None, [self.target]), *self.clients.values())}
 
     @property
-    def shared(self) -> tuple[str, ...]:
-        """A line for each host that the stack has deployed, and somebody else has, too."""
-        return tuple(line for offer in self.offers.values() for line in offer.shared)
+    def warnings(self) -> tuple[str, ...]:
+        """Lines about what others did to hosts that the stack has deployed."""
+        return tuple(line for offer in self.offers.values() for line in offer.warnings)
 
 
 def check(settings: Settings, owner: str | None = None) -> Clusters:
@@ -55,19 +55,11 @@ def check(settings: Settings, owner: str | None = None) -> Clusters:
     _check_apart(connected.values())
     found = Clusters(connected.get("target"), {name: connected[f"clients.{name}"] for name in settings.own_clients})
     asked: dict[str, Callable[[], Offer]] = {}
-    served: list[Callable[[], None]] = []
     if found.target and settings.target:
         asked["target"] = partial(_check_target, settings, settings.target, found.target, owner)
-        served = [
-            partial(services.check, found.target, name, host.service)
-            for name, host in settings.served.items()
-            if host.service
-        ]
     for name, cluster in found.clients.items():
         asked[f"clients.{name}"] = partial(_check_client, settings, name, cluster, owner)
-    answers = side_by_side([*asked.values(), *served])
-    offers = {path: offer for path, offer in zip(asked, answers, strict=False) if offer}
-    return replace(found, offers=offers)
+    return replace(found, offers=dict(zip(asked, side_by_side(asked.values()), strict=True)))
 
 
 def _check_apart(clusters: Iterable[Cluster]) -> None:
@@ -100,11 +92,16 @@ def _check_target(settings: Settings, wanted: TargetCluster, cluster: Cluster, o
         _, (site, shared) = both(policies, names)
         return found, site, shared
 
-    def injector() -> control_plane.Injector:
-        return control_plane.injector_of(cluster, injectors, settings.namespace, wanted.revision, "target.revision")
+    def injector() -> None:
+        if any(host.demo for host in settings.served.values()):
+            control_plane.injector_of(cluster, injectors, settings.namespace, wanted.revision, "target.revision")
 
-    (found, site, shared), _ = both(gateway, injector)
-    return Offer(found, control_plane.injection(wanted.revision), site=site, shared=shared)
+    def behind() -> list[tuple[str, ...]]:
+        return side_by_side(partial(services.check, cluster, *each, owner) for each in settings.served.items())
+
+    (found, site, shared), (_, broken) = both(gateway, lambda: both(injector, behind))
+    warnings = (*shared, *chain(*broken))
+    return Offer(found, control_plane.injection(wanted.revision), site=site, warnings=warnings)
 
 
 def _check_client(settings: Settings, name: str, cluster: Cluster, owner: str | None) -> Offer:
@@ -127,6 +124,8 @@ def _check_client(settings: Settings, name: str, cluster: Cluster, owner: str | 
         return found, shared
 
     def istiods() -> tuple[Destination, ...]:
+        if not (client.demo or is_closed):
+            return ()
         own = control_plane.injector_of(cluster, injectors, settings.namespace, client.revision, f"{path}.revision")
         return control_plane.istiods(cluster, own, injectors, f"{path}.networkPolicy") if is_closed else ()
 
@@ -136,7 +135,7 @@ def _check_client(settings: Settings, name: str, cluster: Cluster, owner: str | 
     (found, shared), ways_out = both(gateway, lambda: side_by_side([resolvers, istiods]))
     logs_elsewhere = access_log.is_chosen(cluster, found, control_plane.mesh(cluster, injectors, found.revision))
     injection = control_plane.injection(client.revision)
-    return Offer(found, injection, tuple(chain(*ways_out)), logs_elsewhere, shared=shared)
+    return Offer(found, injection, tuple(chain(*ways_out)), logs_elsewhere, warnings=shared)
 
 
 def _check_istio_module(cluster: Cluster) -> None:

@@ -6,7 +6,8 @@ would get no more requests. Sidecars see one ServiceEntry and one VirtualService
 a host that any VirtualService has.
 
 What the stack deployed before stays: who comes later is only told of, and is in the way of no `pulumi up`, nor of
-`pulumi destroy --run-program`, which no program can tell from an update.
+`pulumi destroy --run-program`, which no program can tell from an update. A domain that goes from one host of the stack
+to another one is refused: both would have it until the end of the `pulumi up`, which deletes last.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -18,6 +19,13 @@ from components.lifecycle import OWNER
 from settings import ConfigError
 
 _HTTPS = 443
+# What the components call the objects of a host.
+_NAMES = {
+    "APIRule": ("{}",),
+    "Gateway": ("kyma-mtls-gateway-{}", "istio-egressgateway-{}"),
+    "ServiceEntry": ("{}",),
+    "VirtualService": ("{}", "direct-{}-through-egress-gateway"),
+}
 
 Claims = Iterator[tuple[str, Route]]
 
@@ -42,6 +50,8 @@ def _judge(
 ) -> tuple[str, ...]:
     """Raise ConfigError if others have domains that the stack, known by `owner`, has not; tell of those that both have.
 
+    A domain that another host of the stack has is refused, too.
+
     owner: None for a stack that has deployed nothing yet
     """
     found: dict[str, dict[str, Route]] = {}
@@ -50,15 +60,28 @@ def _judge(
     taken: list[str] = []
     shared: list[str] = []
     for name, domain in domains.items():
-        claimants = found.get(domain, {})
-        others = [_called(route) for route in claimants.values() if not _is_own(route, owner)]
-        if others:
-            what = f"has {domain} already, in {', '.join(sorted(others))}; choose another one, or remove what has it"
-            line = str(cluster.problem(what, f"hosts.{name}.domain"))
-            (shared if len(others) < len(claimants) else taken).append(line)
+        claimants = found.get(domain, {}).values()
+        own = [route for route in claimants if _is_own(route, owner)]
+        is_kept = any(is_named_for(name, route.kind, route.name) for route in own)
+        others = [_called(route) for route in claimants if route not in own]
+        if own and not is_kept:
+            what = (
+                f"has {domain} already, in {_listed(map(str, own))} of another host of this stack; remove that by one "
+                "`pulumi up`, and add this by the next"
+            )
+        elif others:
+            what = f"has {domain} already, in {_listed(others)}; choose another one, or remove what has it"
+        else:
+            continue
+        (shared if is_kept else taken).append(str(cluster.problem(what, f"hosts.{name}.domain")))
     if taken:
         raise ConfigError(*taken)
     return tuple(shared)
+
+
+def is_named_for(host: str, kind: str, name: str) -> bool:
+    """Tell whether a host of a stack has objects of this kind and name."""
+    return name in (pattern.format(host) for pattern in _NAMES[kind])
 
 
 def _at_ingress(cluster: Cluster, gateway: GatewayOffer, *, kyma: bool) -> Claims:
@@ -95,6 +118,10 @@ def _served(serving: Mapping[str, Route]) -> Claims:
 
 def _is_own(route: Route, owner: str | None) -> bool:
     return owner is not None and route.labels.get(OWNER) == owner
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
 
 
 def _called(route: Route) -> str:

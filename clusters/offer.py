@@ -96,7 +96,7 @@ class Offer:
     ways_out: what Pods have to reach beside the egress gateway: DNS and istiod; none where no policy asks for them
     logs_elsewhere: whether others have said where the gateway's access log goes
     site: where the Kyma gateway goes, if there is to be one
-    shared: a line for each host that the stack has deployed, and somebody else has, too
+    warnings: lines about what others did to hosts that the stack has deployed
     """
 
     gateway: GatewayOffer
@@ -104,4 +104,4 @@ class Offer:
     ways_out: tuple[Destination, ...] = ()
     logs_elsewhere: bool = False
     site: GatewaySite | None = None
-    shared: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()

@@ -1,22 +1,47 @@
-"""Services of the target cluster that hosts lead to: whether they have Pods of the mesh behind the port."""
+"""Services of the target cluster that hosts lead to: whether they have Pods of the mesh behind the port.
+
+Where the stack has a route to a Service already, what has become of that is only told of: it is in the way of no
+`pulumi up`, which may revoke a client, nor of `pulumi destroy --run-program`.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 from clusters.cluster import Cluster
-from settings import ConfigError
-from settings.hosts import Service
+from clusters.routes import routes
+from components.lifecycle import OWNER
+from settings import ConfigError, Host, Service
 
 _SIDECAR = "istio-proxy"
 _OVER = {"Succeeded", "Failed"}
 _SHOWN = 3
 
 
-def check(cluster: Cluster, host: str, wanted: Service) -> None:
-    """Raise ConfigError unless the Service of this host has the port, and none of its Pods lacks a sidecar."""
-    if problems := list(_problems(cluster, f"hosts.{host}.service", wanted)):
-        raise ConfigError(*map(str, problems))
+def check(cluster: Cluster, name: str, host: Host, owner: str | None) -> tuple[str, ...]:
+    """Raise ConfigError unless the host's Service has the port, and none of its Pods lacks a sidecar.
+
+    Where the stack, known by `owner`, has a route to it, return what is wrong instead. `owner` is None for a stack that
+    has deployed nothing yet.
+    """
+    wanted = host.service
+    problems = tuple(map(str, _problems(cluster, f"hosts.{name}.service", wanted))) if wanted else ()
+    if wanted and problems and not (owner and _is_routed(cluster, host.domain, wanted, owner)):
+        raise ConfigError(*problems)
+    return problems
+
+
+def _is_routed(cluster: Cluster, domain: str, wanted: Service, owner: str) -> bool:
+    destination = {"host": f"{wanted.name}.{wanted.namespace}.svc.cluster.local", "port": {"number": wanted.port}}
+    leading: dict[str, dict[str, Any]] = {
+        "APIRule": {"service": {"name": wanted.name, "namespace": wanted.namespace, "port": wanted.port}},
+        "VirtualService": {"http": [{"route": [{"destination": destination}]}]},
+    }
+    return any(
+        route.labels.get(OWNER) == owner and domain in route.hosts and spec.items() <= route.spec.items()
+        for kind, spec in leading.items()
+        for route in routes(cluster, kind)
+    )
 
 
 def _problems(cluster: Cluster, key: str, wanted: Service) -> Iterator[ConfigError]:

@@ -46,6 +46,13 @@ def check_confirmed(old: Mapping[str, object], new: Mapping[str, object], confir
             "kyma-mtls:target: cannot change or go while gatewayTakeOver is true: its gateway has to be given back; "
             "set gatewayTakeOver to false, `pulumi up`, and change the target then"
         )
+    if "gatewayMode" in changed:
+        changed.remove("gatewayMode")
+        if "gatewayTakeOver" not in changed:  # else another Secret serves
+            refused["gatewayMode"] = (
+                f"kyma-mtls:gatewayMode: cannot change from {old['gatewayMode']} to {new['gatewayMode']}: Gardener and "
+                "the stack would write the same Secret; set gatewayMode to none, `pulumi up`, and set the new mode then"
+            )
     unconfirmed = [key for key in changed if key not in refused and f"{key}={new[key]}" not in confirmed]
     places = enumerate(unconfirmed, start=len(confirmed))
     lines = [*refused.values(), *(_told(key, old[key], new[key], place) for place, key in places)]

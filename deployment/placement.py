@@ -20,6 +20,7 @@ def facts(settings: Settings, clusters: Clusters) -> dict[str, str]:
     for path, offer in clusters.offers.items():
         known[f"{path}.{'ingressGateway' if path == 'target' else 'egressGateway'}"] = offer.gateway.name
     if settings.gateway.mode != GatewayMode.NONE:
+        known["gatewayMode"] = "gardener" if settings.gateway.mode == GatewayMode.GARDENER else "own or selfSigned"
         known["gatewayTakeOver"] = str(settings.gateway.take_over).lower()
     return known
 

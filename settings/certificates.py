@@ -52,7 +52,6 @@ def authority_problems(pem: str) -> Iterator[str]:
         if not _may_sign(certificate):
             yield f"{called(certificate)} is not the certificate of a CA"
         yield from (f"{called(certificate)}: {problem}" for problem in key_type_problems(certificate))
-    yield from expiry_problems(certificates)
 
 
 def credential_problems(pem: str, key: str) -> Iterator[tuple[str, str]]:
@@ -62,7 +61,7 @@ def credential_problems(pem: str, key: str) -> Iterator[tuple[str, str]]:
     except ValueError as error:
         yield "certificate", str(error)
         return
-    problems = [*key_type_problems(chain[0]), *date_problems(chain), *order_problems(chain)]
+    problems = [*key_type_problems(chain[0]), *order_problems(chain)]
     problems += usage_problems(chain[0], ExtendedKeyUsageOID.CLIENT_AUTH, "client authentication")
     yield from (("certificate", problem) for problem in problems)
     if key:
@@ -99,16 +98,10 @@ def key_type_problems(certificate: x509.Certificate) -> Iterator[str]:
 def date_problems(certificates: Iterable[x509.Certificate]) -> Iterator[str]:
     """Tell which are not or no longer valid."""
     for certificate in certificates:
-        yield from expiry_problems([certificate])
-        if certificate.not_valid_before_utc > datetime.now(UTC):
-            yield f"{called(certificate)} is not valid before {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
-
-
-def expiry_problems(certificates: Iterable[x509.Certificate]) -> Iterator[str]:
-    """Tell which are no longer valid."""
-    for certificate in certificates:
         if certificate.not_valid_after_utc < datetime.now(UTC):
             yield f"{called(certificate)} expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
+        if certificate.not_valid_before_utc > datetime.now(UTC):
+            yield f"{called(certificate)} is not valid before {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
 
 
 def order_problems(chain: list[x509.Certificate]) -> Iterator[str]:

@@ -42,7 +42,6 @@ def _certificate_problems(chain: list[x509.Certificate], domain: str) -> Iterato
         yield f"not for *.{domain}, but for {', '.join(names) or 'no DNS name at all'}"
     yield from certificates.usage_problems(server, ExtendedKeyUsageOID.SERVER_AUTH, "server authentication")
     yield from certificates.key_type_problems(server)
-    yield from certificates.date_problems(chain)
     yield from certificates.order_problems(chain)
     if len(chain) == 1 and not certificates.has_signed(server, server):
         yield f"the certificate of its CA ({server.issuer.rfc4514_string()}) has to follow it"

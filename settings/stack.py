@@ -11,12 +11,12 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, mod
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from settings import agreement
+from settings import agreement, validity
 from settings.clients import Client
 from settings.clusters import ClusterAccess, TargetCluster
 from settings.gateway import GatewaySettings
 from settings.hosts import Host
-from settings.problems import ConfigError, lines
+from settings.problems import ConfigError, line, lines
 from settings.section import PROJECT, Entry, Reading, Section, is_list, keys, within
 from settings.values import LABEL, TEXT_OR_NUMBER, Days, KeyAlgorithm, Name, each_once, nearest, refuse
 
@@ -200,6 +200,11 @@ class Settings(Section):
         """How to reach the cluster of an own client."""
         client = self.clients[name]
         return ClusterAccess(path=f"clients.{name}", kubeconfig=client.kubeconfig, context=client.context)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """A line for each certificate of others that is not or no longer valid."""
+        return tuple(line(place, problem) for place, problem in validity.problems(self))
 
     @model_validator(mode="after")
     def _agree(self, info: ValidationInfo) -> Self:

@@ -132,14 +132,14 @@ def test_kyma_refuses_rules_for_hosts_of_any_route() -> None:
 
 
 def test_route_that_kyma_made_is_the_matter_of_its_rule() -> None:
-    made = item("VirtualService", "rule-x1", labels={RULE_OF_ROUTE: "rule.shop"}, hosts=[DOMAIN], gateways=["a/b"])
-    named = {"apirule.gateway.kyma-project.io/name": "rule", "apirule.gateway.kyma-project.io/namespace": "shop"}
+    made = item("VirtualService", "rule-x1", labels={RULE_OF_ROUTE: "orders.shop"}, hosts=[DOMAIN], gateways=["a/b"])
+    named = {"apirule.gateway.kyma-project.io/name": "orders", "apirule.gateway.kyma-project.io/namespace": "shop"}
     made_of_late = item("VirtualService", "rule-x1", labels=named, hosts=[DOMAIN], gateways=["a/b"])
     for virtual_service in (made, made_of_late):
-        rule = item("APIRule", "rule", OURS, hosts=[DOMAIN])
+        rule = item("APIRule", "orders", OURS, hosts=[DOMAIN])
         assert at_target(rule, virtual_service, kyma=True) == [], "the stack's own, from the last `pulumi up`"
-        foreign = item("APIRule", "rule", hosts=["orders"])
-        assert at_target(foreign, virtual_service, kyma=True) == [line("APIRule shop/rule")], "its host in full"
+        foreign = item("APIRule", "orders", hosts=["orders"])
+        assert at_target(foreign, virtual_service, kyma=True) == [line("APIRule shop/orders")], "its host in full"
 
 
 @pytest.mark.parametrize(
@@ -175,19 +175,63 @@ def test_host_that_a_client_reaches_otherwise_is_refused(items: list[Item], clai
     assert at_client(*items) == ([line(*claimants)] if claimants else [])
 
 
+def own_at_target(host: str, domain: str = DOMAIN) -> tuple[Item, Item]:
+    """What a host of the stack has in the target on platform istio."""
+    server = f"kyma-mtls-gateway-{host}"
+    return gateway(domain, name=server, owner=OURS), route(server, host=domain, name=host, owner=OURS)
+
+
+def own_at_client(host: str, domain: str = DOMAIN) -> tuple[Item, Item, Item]:
+    """What a host of the stack has in a client."""
+    server, name = f"istio-egressgateway-{host}", f"direct-{host}-through-egress-gateway"
+    return (
+        gateway(domain, name=server, istio="egressgateway", owner=OURS),
+        item("ServiceEntry", host, OURS, hosts=[domain]),
+        route(server, "mesh", host=domain, name=name, owner=OURS),
+    )
+
+
 def test_objects_of_the_stack_claim_nothing_once_it_knows_its_mark() -> None:
-    own = (gateway(DOMAIN, owner=OURS), route("edge", owner=OURS))
+    own = own_at_target("orders")
     assert at_target(*own) == []
-    assert at_client(entry(DOMAIN, owner=OURS)) == []
-    others = ("Gateway shop/edge of another stack", "VirtualService shop/route of another stack")
+    assert at_client(*own_at_client("orders")) == []
+    others = ("Gateway shop/kyma-mtls-gateway-orders of another stack", "VirtualService shop/orders of another stack")
     assert at_target(*own, owner=None) == [line(*others)], "a new stack has none"
 
 
+def moved(*claimants: str) -> list[str]:
+    return [
+        f"kyma-mtls:hosts.orders.domain: cluster https://target has {DOMAIN} already, in {', '.join(claimants)} of "
+        "another host of this stack; remove that by one `pulumi up`, and add this by the next"
+    ]
+
+
+@pytest.mark.parametrize("before", [[], ["carts.example.com"]], ids=["renamed", "swapped"])
+def test_domain_does_not_go_from_one_host_to_another_at_once(before: list[str]) -> None:
+    at_target_before = [made for domain in before for made in own_at_target("orders", domain)]
+    at_client_before = [made for domain in before for made in own_at_client("orders", domain)]
+    names = "Gateway shop/kyma-mtls-gateway-carts", "VirtualService shop/carts"
+    assert at_target(*own_at_target("carts"), *at_target_before) == moved(*names)
+    assert at_target(item("APIRule", "carts", OURS, hosts=[DOMAIN]), kyma=True) == moved("APIRule shop/carts")
+    names_of_client = "ServiceEntry shop/carts", "VirtualService shop/direct-carts-through-egress-gateway"
+    expected = moved("Gateway shop/istio-egressgateway-carts", *names_of_client)
+    assert at_client(*own_at_client("carts"), *at_client_before) == expected
+
+
+def test_host_may_get_another_domain_however_often_that_is_interrupted() -> None:
+    old, new = own_at_target("orders", "old.example.com"), own_at_target("orders")
+    for found in (old, new, (old[0], new[1]), (new[0], old[1])):
+        assert at_target(*found) == []
+    old_at_client, new_at_client = own_at_client("orders", "old.example.com"), own_at_client("orders")
+    assert at_client(*old_at_client) == at_client(*new_at_client[:1], *old_at_client[1:]) == []
+
+
 def test_host_that_the_stack_has_is_not_lost_to_those_who_come_later() -> None:
-    both = cluster(gateway(DOMAIN, owner=OURS), gateway(DOMAIN, name="later"))
+    own = own_at_target("orders")
+    both = cluster(*own, gateway(DOMAIN, name="later"))
     assert claims.of_target(both, ISTIOCTL_INGRESS, DOMAINS, OURS, kyma=False) == (line("Gateway shop/later"),)
     another = DOMAINS | {"carts": "carts.example.com"}
-    more = cluster(gateway(DOMAIN, owner=OURS), gateway(DOMAIN, "carts.example.com", name="later"))
+    more = cluster(*own, gateway(DOMAIN, "carts.example.com", name="later"))
     with pytest.raises(ConfigError) as caught:
         claims.of_target(more, ISTIOCTL_INGRESS, another, OURS, kyma=False)
     (only,) = str(caught.value).splitlines()

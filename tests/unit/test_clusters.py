@@ -17,11 +17,12 @@ from settings import ClusterAccess, ConfigError
 from tests.support.kubeconfigs import write_kubeconfig
 from tests.unit.config import read
 from tests.unit.fakes import KUBE_SYSTEM, Answer, api_server, discovery, fake_cluster, kube_system
-from tests.unit.offers import EGRESS, INGRESS, ISTIOCTL_EGRESS, ISTIODS, KUBE_DNS, injector, istio
+from tests.unit.offers import EGRESS, INGRESS, ISTIOCTL_EGRESS, ISTIODS, KUBE_DNS, WEBHOOKS, injector, istio
 from tests.unit.pki import issue
 
 GATEWAYS = "/apis/networking.istio.io/v1/gateways"
 API_RULES = "/apis/gateway.kyma-project.io/v2/apirules"
+VIRTUAL_SERVICES = "/apis/networking.istio.io/v1/virtualservices"
 SERVICE_ENTRIES = "/apis/networking.istio.io/v1/serviceentries"
 ISTIO_CONFIG = "/api/v1/namespaces/istio-system/configmaps/istio"
 ISTIO_KIND = "/apis/operator.kyma-project.io/v1alpha2"
@@ -29,6 +30,7 @@ ISTIO_CR = f"{ISTIO_KIND}/namespaces/kyma-system/istios/default"
 ORDERS = "/api/v1/namespaces/shop/services/orders"
 ORDERS_PODS = "/api/v1/namespaces/shop/pods?labelSelector=app%3Dorders"
 PARTNER = issue("partner")
+OURS = "0a1b"
 SECRET = "s3cr3t"  # noqa: S105 - what no message may hold
 
 Serve = Callable[[dict[str, Any]], str]
@@ -317,11 +319,11 @@ def test_all_that_one_cluster_lacks_is_told_at_once(check: Check) -> None:
     assert keys == [f"clients.caller.{key}" for key in ("egressGateway", "dns", "revision")]
 
 
-def claiming(kind: str, owner: str = "", **spec: Any) -> dict[str, Any]:
+def claiming(kind: str, owner: str = "", name: str = "httpbin", **spec: Any) -> dict[str, Any]:
     """A list with an object that has the host of the smallest config."""
     labels = {OWNER: owner} if owner else {}
     spec = {"hosts": ["httpbin.example.com"], **spec}
-    return {kind: {"items": [{"metadata": {"namespace": "shop", "name": "httpbin", "labels": labels}, "spec": spec}]}}
+    return {kind: {"items": [{"metadata": {"namespace": "shop", "name": name, "labels": labels}, "spec": spec}]}}
 
 
 def test_names_are_judged_in_all_clusters_beside_everything_else(check: Check) -> None:
@@ -339,11 +341,11 @@ def test_names_are_judged_in_all_clusters_beside_everything_else(check: Check) -
 
 def test_stack_knows_by_its_mark_what_it_has(check: Check) -> None:
     own = whole("uid-2", **claiming(SERVICE_ENTRIES, owner="0a1b"))
-    assert check(whole("uid-1"), own, owner="0a1b").shared == ()
+    assert check(whole("uid-1"), own, owner="0a1b").warnings == ()
     later = claiming(SERVICE_ENTRIES, owner="0a1b")
     later[SERVICE_ENTRIES]["items"] += claiming(SERVICE_ENTRIES)[SERVICE_ENTRIES]["items"]
     later[SERVICE_ENTRIES]["items"][-1]["metadata"]["name"] = "later"
-    (line,) = check(whole("uid-1"), whole("uid-2", **later), owner="0a1b").shared
+    (line,) = check(whole("uid-1"), whole("uid-2", **later), owner="0a1b").warnings
     assert "in ServiceEntry shop/later; " in line
 
 
@@ -547,3 +549,42 @@ def test_service_that_exists_has_to_have_the_port_and_pods_of_the_mesh(
         assert problems(check, target, whole("uid-2"), hosts={"orders": orders}) == lines
     else:
         assert check(target, whole("uid-2"), hosts={"orders": orders}).target
+
+
+def route_to_orders(kind: str, owner: str = OURS, port: int = 8080, **changed: Any) -> dict[str, Any]:
+    """A cluster's lists with a route of a stack to the Service of the orders."""
+    to_rule = {"service": {"name": "orders", "namespace": "shop", "port": port}, "gateway": "mtls/gateway"}
+    to_route = {"host": "orders.shop.svc.cluster.local", "port": {"number": port}}
+    spec: Any = {API_RULES: to_rule, VIRTUAL_SERVICES: {"http": [{"route": [{"destination": to_route}]}]}}[kind]
+    return claiming(kind, owner, "orders", **{"hosts": ["orders.example.com"], **spec, **changed})
+
+
+@pytest.mark.parametrize("kind", [API_RULES, VIRTUAL_SERVICES])
+def test_service_that_breaks_behind_a_deployed_route_stops_nothing(check: Check, kind: str) -> None:
+    orders = {"domain": "orders.example.com", "service": {"namespace": "shop", "name": "orders", "port": 8080}}
+    broken = {ORDERS: service(8080), ORDERS_PODS: pods(("app",))}
+
+    def run(routed: dict[str, Any], owner: str | None = OURS) -> Clusters:
+        return check(whole("uid-1", **broken, **routed), whole("uid-2"), owner=owner, hosts={"orders": orders})
+
+    (line,) = run(route_to_orders(kind)).warnings
+    assert "has no sidecars in Pods behind Service shop/orders: orders-0; " in line
+    told = [NO_SIDECAR.format("orders-0")]
+    assert problems(run, route_to_orders(kind, port=80)) == told, "another Service is to come"
+    assert problems(run, route_to_orders(kind, hosts=["carts.example.com"])) == told, "another host's route"
+    assert problems(run, {}) == told
+    assert told[0] in problems(run, route_to_orders(kind, owner="another"))
+    assert told[0] in problems(run, route_to_orders(kind), None)
+
+
+def test_injection_is_asked_of_a_cluster_only_for_pods_that_need_it(check: Check) -> None:
+    bare: dict[str, Any] = {WEBHOOKS: {"items": []}}
+    orders = {"domain": "orders.example.com", "service": {"namespace": "shop", "name": "orders", "port": 8080}}
+    target, served = whole("uid-1", **bare, **{ORDERS: service(8080), ORDERS_PODS: pods()}), {"orders": orders}
+    callers = {"callers": ["shop"], "networkPolicy": "none"}
+    assert check(target, whole("uid-2", **bare), hosts=served, client=callers).offers
+    for client in ({}, {"networkPolicy": "none"}, {"callers": ["shop"]}):
+        (line,) = problems(check, target, whole("uid-2", **bare), hosts=served, client=client)
+        assert line.startswith("clients.caller.revision: cluster injects no sidecars into namespaces ")
+    (line,) = problems(check, target, whole("uid-2"))
+    assert line.startswith("target.revision: cluster injects no sidecars into namespaces ")

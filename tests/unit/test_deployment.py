@@ -12,7 +12,7 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 import clusters
-from clusters import Clusters, gateway_site, rights
+from clusters import Clusters, claims, gateway_site, rights
 from clusters.gateway_hooks import API_GATEWAY
 from clusters.offer import Offer
 from components.lifecycle import OWNER, RESOURCE, Lifecycle
@@ -205,6 +205,16 @@ def test_everything_is_put_into_the_cluster_that_the_config_names_under_its_rule
     assert all(made.one(kind, resource)["metadata"]["name"] == name for resource, kind, name in marked)
 
 
+@pytest.mark.parametrize("platform", ["kyma", "istio"])
+def test_hosts_own_what_is_called_after_them(stack: Stack, platform: str) -> None:
+    made = stack(platform=platform, target=TARGET, clients={"caller": CALLER}, hosts={"orders": ORDERS}).objects()
+    kinds = {"APIRule", "Gateway", "ServiceEntry", "VirtualService"}
+    called = [(o["kind"], o["metadata"]["name"]) for o in made if o["kind"] in kinds]
+    assert len(called) == 5, called
+    assert all(claims.is_named_for("orders", kind, name) for kind, name in called), called
+    assert not any(claims.is_named_for("order", kind, name) for kind, name in called)
+
+
 def test_identities_are_the_stacks_own_or_those_that_partners_name(stack: Stack) -> None:
     clients = {"warehouse": CALLER, "acme": A_PARTNER}
     settings = read(target=TARGET, clients=clients, hosts={"orders": {**ORDERS, "clients": ["acme"]}})
@@ -336,7 +346,10 @@ def test_facts_are_what_cannot_change_without_an_interruption() -> None:
     }
     assert placement.facts(settings, reached(settings)) == facts
     gateway = read(gatewayMode="selfSigned", gatewayTakeOver="true")
-    assert placement.facts(gateway, reached(gateway))["gatewayTakeOver"] == "true"
+    mode = {"gatewayMode": "own or selfSigned"}
+    assert placement.facts(gateway, reached(gateway)).items() >= {"gatewayTakeOver": "true", **mode}.items()
+    gardener = read(gatewayMode="gardener", gatewayDomain="kyma.example.com")
+    assert placement.facts(gardener, reached(gardener)).items() >= {"gatewayMode": "gardener"}.items()
 
 
 def test_what_every_cluster_lacks_is_missing() -> None:

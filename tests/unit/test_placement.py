@@ -21,8 +21,9 @@ OLD = {"platform": "kyma", "namespace": "", "target": "uid-1", "clients.warehous
         ({**OLD, "namespace": "b"}, ["namespace=b"]),
         ({**OLD, "namespace": "b", "target": "uid-4"}, ["target=uid-4", "namespace=b"]),
         ({**OLD, "target": "uid-4", "gatewayTakeOver": "true"}, ["target=uid-4"]),
+        ({**OLD, "gatewayMode": "gardener", "gatewayTakeOver": "false"}, []),
     ],
-    ids=["same", "new-key", "removed-keys", "confirmed", "all-confirmed", "take-over-at-a-new-target"],
+    ids=["same", "new-key", "removed-keys", "confirmed", "all-confirmed", "take-over-at-a-new-target", "new-gateway"],
 )
 def test_change_passes_if_it_interrupts_nothing_or_is_confirmed(
     new: Mapping[str, object], confirmed: list[str]
@@ -51,7 +52,10 @@ def test_every_change_has_a_place_of_its_own_among_the_confirmed() -> None:
 
 PLATFORM_STAYS = "kyma-mtls:platform: cannot change from kyma to istio: "
 TARGET_STAYS = "kyma-mtls:target: cannot change or go while gatewayTakeOver is true: "
+MODE_STAYS = "kyma-mtls:gatewayMode: cannot change from {} to {}: "
 TAKEN_OVER = {**OLD, "gatewayTakeOver": "true"}
+SIGNED = {**OLD, "gatewayTakeOver": "false", "gatewayMode": "own or selfSigned"}
+GARDENERS = {**OLD, "gatewayTakeOver": "false", "gatewayMode": "gardener"}
 WITHOUT_TARGET = {key: value for key, value in OLD.items() if key != "target"}
 
 
@@ -62,22 +66,41 @@ WITHOUT_TARGET = {key: value for key, value in OLD.items() if key != "target"}
         (TAKEN_OVER, {**TAKEN_OVER, "target": "uid-4"}, [TARGET_STAYS]),
         (TAKEN_OVER, {**TAKEN_OVER, "gatewayTakeOver": "false", "target": "uid-4"}, [TARGET_STAYS]),
         (TAKEN_OVER, WITHOUT_TARGET, [TARGET_STAYS]),
+        (SIGNED, GARDENERS, [MODE_STAYS.format("own or selfSigned", "gardener")]),
+        (GARDENERS, SIGNED, [MODE_STAYS.format("gardener", "own or selfSigned")]),
         (
             TAKEN_OVER,
             {**TAKEN_OVER, "platform": "istio", "target": "uid-4", "namespace": "b"},
             [PLATFORM_STAYS, TARGET_STAYS, "kyma-mtls:namespace: changes from a random one to b"],
         ),
     ],
-    ids=["platform", "target", "target-with-its-take-over", "target-that-goes", "all-at-once"],
+    ids=[
+        "platform",
+        "target",
+        "target-with-its-take-over",
+        "target-that-goes",
+        "to-gardener",
+        "from-gardener",
+        "all-at-once",
+    ],
 )
 def test_what_no_confirmation_allows_is_told_with_what_is_not_confirmed(
     old: Mapping[str, object], new: Mapping[str, object], beginnings: list[str]
 ) -> None:
     with pytest.raises(Interruption) as caught:
-        check_confirmed(old, new, ["platform=istio", "target=uid-4", "gatewayTakeOver=false"])
+        check_confirmed(old, new, ["platform=istio", "target=uid-4", "gatewayTakeOver=false", "gatewayMode=gardener"])
     lines = str(caught.value).splitlines()
     assert len(lines) == len(beginnings), f"each is told once: {lines}"
     assert all(line.startswith(beginning) for line, beginning in zip(lines, beginnings, strict=True)), lines
+
+
+def test_mode_of_a_gateway_changes_with_its_place() -> None:
+    taken = {**SIGNED, "gatewayTakeOver": "true"}
+    check_confirmed(GARDENERS, taken, ["gatewayTakeOver=true"])
+    with pytest.raises(Interruption) as caught:
+        check_confirmed(GARDENERS, taken, [])
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith("kyma-mtls:gatewayTakeOver: changes from false to true")
 
 
 def test_no_way_to_confirm_is_told_where_there_is_none() -> None:
