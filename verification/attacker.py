@@ -3,7 +3,6 @@
 Everything bears a label with the stack's mark, so that the next run removes what a killed one left.
 """
 
-import json
 import secrets
 import threading
 import time
@@ -277,14 +276,7 @@ def _forbidden_is_skipped(where: str) -> Iterator[None]:
     except ApiException as error:
         if error.status != HTTPStatus.FORBIDDEN:
             raise
-        raise Skipped(f"the {where} refuses what the attack needs: {_message(error)}") from None
-
-
-def _message(error: ApiException) -> str:
-    try:
-        return str(json.loads(error.body or "")["message"])
-    except (ValueError, TypeError, LookupError):
-        return str(error.reason)
+        raise Skipped(f"the {where} refuses what the attack needs: {pods.refusal_of(error)}") from None
 
 
 def _waiting(pod: Any) -> str:
