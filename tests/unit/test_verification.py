@@ -63,6 +63,7 @@ UPSTREAM = {"x-envoy-upstream-service-time": "1"}
 PLACE = Place(*EGRESS_GATEWAY.split("/"))
 FIRST = ("no client certificate is refused", "a certificate of another CA is refused")
 METHOD = "a method that is not allowed is refused"
+PATH = "a path that is not allowed is refused"
 SIDECAR = "the demo's Pods have a sidecar"
 DIRECT = "the direct way out is refused"
 
@@ -140,6 +141,7 @@ BASE = {
                 *(f"host orders (orders.example.com): {promise}" for promise in FIRST),
                 "host orders (orders.example.com): client warehouse is refused",
                 "host orders (orders.example.com): client billing is admitted",
+                f"host orders (orders.example.com): {PATH}",
                 "client warehouse: it reaches its hosts - no host admits it",
                 f"client billing: {way_out('httpbin')} - its callers are your own Pods; "
                 "run in one of invoices, shop/till: curl -sS -i http://httpbin.example.com/headers",
@@ -560,10 +562,92 @@ def test_a_host_is_judged_by_its_answer(
 
 
 @pytest.mark.parametrize(
+    ("host", "answer", "platform", "expected"),
+    [
+        (HTTPBIN, DENIED, "kyma", "GET /kyma-mtls-verification-"),
+        (HTTPBIN, Answer(404, {}, ""), "kyma", "GET /kyma-mtls-verification-"),
+        (HTTPBIN, Answer(404, {}, ""), "istio", "FAILED: GET /kyma-mtls-verification-"),
+        (HTTPBIN, Answer(404, UPSTREAM, ""), "kyma", "FAILED: GET /kyma-mtls-verification-"),
+        (ORDERS, Answer(403, UPSTREAM, "not yours"), "istio", "FAILED: GET /kyma-mtls-verification-"),
+        ({**ORDERS, "methods": ["HEAD"]}, DENIED, "istio", "HEAD /kyma-mtls-verification-"),
+        ({**ORDERS, "methods": ["POST"]}, DENIED, "istio", "GET /kyma-mtls-verification-"),
+    ],
+)
+def test_a_path_that_is_not_allowed_has_to_be_refused(
+    monkeypatch: pytest.MonkeyPatch, host: dict[str, object], answer: Answer, platform: str, expected: str
+) -> None:
+    monkeypatch.setattr(Endpoint, "request", lambda *_, **__: answer)
+    stack = demo_stack(platform=platform, hosts={"it": {**host, "paths": ["/headers", "/v1/*"]}})
+    assert outcome(stack, FakeCluster(), PATH).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    "config", [{"hosts": {"httpbin": {**HTTPBIN, "paths": ["/a", "/*"]}}}, {"clients": {"acme": ACME}}]
+)
+def test_paths_are_tried_where_some_are_refused_and_a_client_is_there(config: dict[str, Any]) -> None:
+    config = {"hosts": {"httpbin": {**HTTPBIN, "paths": ["/a"]}}, **config}
+    assert not [line for line in tried(demo_stack(**config)) if PATH in line]
+
+
+@pytest.mark.parametrize(
+    ("alerts", "expected"),
+    [
+        (("handshake failure", "unknown ca", "certificate required"), "TLS 1.2: handshake failure, TLS 1.3: cert"),
+        (
+            ("handshake failure", "handshake failure", "certificate required"),
+            "FAILED: TLS 1.2: alert handshake failure",
+        ),
+        (
+            ("protocol version", "protocol version", "certificate required"),
+            "TLS 1.2: not offered, TLS 1.3: certificate",
+        ),
+        (("handshake failure", "unknown ca", "handshake failure"), "FAILED: TLS 1.3: alert handshake failure, which"),
+        (("protocol version",) * 3, "FAILED: no version of TLS comes about: TLS 1.2: not offered, TLS 1.3: not"),
+        (("internal error", "unknown ca", "certificate required"), "FAILED: TLS 1.2: alert internal error, which is"),
+        ((None, None, "certificate required"), "FAILED: TLS 1.2: the handshake succeeded"),
+    ],
+)
+def test_an_alert_that_is_not_about_certificates_is_no_refusal(
+    monkeypatch: pytest.MonkeyPatch, alerts: tuple[str | None, str | None, str | None], expected: str
+) -> None:
+    bare, stranger, newer = alerts
+
+    def said(_: Endpoint, credential: ClientCredential | None, version: ssl.TLSVersion, *__: object) -> str | None:
+        if version == ssl.TLSVersion.TLSv1_3:
+            return newer
+        return stranger if credential else bare
+
+    monkeypatch.setattr(Endpoint, "alert", said)
+    assert outcome(demo_stack(), FakeCluster(), FIRST[0]).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("by_1_2", "version"),
+    [("unknown ca", "TLSv1_2"), ("protocol version", "TLSv1_3"), ("handshake failure", "TLSv1_3")],
+)
+def test_a_client_is_denied_by_a_version_of_tls_that_works(
+    monkeypatch: pytest.MonkeyPatch, by_1_2: str, version: str
+) -> None:
+    asked: list[ssl.TLSVersion] = []
+
+    def request(_: Endpoint, __: str, ___: str, ____: ClientCredential, version: ssl.TLSVersion) -> Answer:
+        asked.append(version)
+        return DENIED
+
+    by_version = {ssl.TLSVersion.TLSv1_2: by_1_2, ssl.TLSVersion.TLSv1_3: "unknown ca"}
+    monkeypatch.setattr(Endpoint, "alert", lambda _, __, version: by_version[version])
+    monkeypatch.setattr(Endpoint, "request", request)
+    stack = demo_stack(hosts={"httpbin": {**HTTPBIN, "clients": []}})
+    assert outcome(stack, FakeCluster(), "client warehouse is refused") == "403"
+    assert [each.name for each in asked] == [version]
+
+
+@pytest.mark.parametrize(
     ("answer", "expected"),
     [
         (DENIED, "403"),
         (alert("TLSV1_ALERT_UNKNOWN_CA"), "alert unknown ca"),
+        (alert("TLSV1_ALERT_INTERNAL_ERROR"), "FAILED: alert internal error, which is not about the certificate"),
         (Answer(403, UPSTREAM, "not yours"), "FAILED: got 403 not yours"),
         (OK, "FAILED: got 200"),
         (Answer(404, {}, ""), "FAILED: got 404"),
@@ -577,6 +661,7 @@ def test_a_client_that_is_not_admitted_has_to_be_refused(
             raise answer
         return answer
 
+    monkeypatch.setattr(Endpoint, "alert", lambda *_: "unknown ca")
     monkeypatch.setattr(Endpoint, "request", request)
     stack = demo_stack(hosts={"httpbin": {**HTTPBIN, "clients": []}})
     assert outcome(stack, FakeCluster(), "client warehouse is refused").startswith(expected)
@@ -586,6 +671,7 @@ def test_an_error_that_is_no_alert_is_no_refusal_of_a_client(monkeypatch: pytest
     def request(*_: object) -> Answer:
         raise alert("CERTIFICATE_VERIFY_FAILED")
 
+    monkeypatch.setattr(Endpoint, "alert", lambda *_: "unknown ca")
     monkeypatch.setattr(Endpoint, "request", request)
     with pytest.raises(ssl.SSLError):
         outcome(demo_stack(hosts={"httpbin": {**HTTPBIN, "clients": []}}), FakeCluster(), "client warehouse is refused")
@@ -654,6 +740,36 @@ def test_an_output_that_is_no_subject_is_a_failure() -> None:
 )
 def test_plain_http_has_to_leave_through_the_egress_gateway(done: Executed, log: str, expected: str) -> None:
     assert outcome(demo_stack(), FakeCluster([done], log), way_out("httpbin")).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        ("{marker} 200", "; logged by the egress gateway"),
+        ("another", "; not seen in the egress gateway's log, which is not the stack's"),
+    ],
+)
+def test_a_log_that_is_not_the_stacks_may_be_silent(log: str, expected: str) -> None:
+    stack = demo_stack()
+    client = stack.outputs.clients["warehouse"].model_copy(update={"access_log": False})
+    outputs = stack.outputs.model_copy(update={"clients": {"warehouse": client}})
+    logs_elsewhere = DeployedStack("test", stack.settings, outputs)
+    assert outcome(logs_elsewhere, FakeCluster([printed(OK)], log), way_out("httpbin")).endswith(expected)
+    for tried_on, has_log in ((stack, True), (logs_elsewhere, False)):
+        check = next(each for each in command.every_check(tried_on) if each.promise == way_out("httpbin"))
+        assert ("log" in check.expected) == has_log
+
+
+def test_hints_name_the_gateways_of_the_stack() -> None:
+    settings = settings_of(target=TARGET, clients={"warehouse": WAREHOUSE}, hosts={"httpbin": HTTPBIN})
+    said = outputs_of(settings)
+    said["target"]["ingressGateway"] = "edge/in"
+    said["clients"]["warehouse"]["egressGateway"] = "edge/out"
+    stack = DeployedStack("test", settings, Outputs.read("test", said, settings))
+    hints = "\n".join(check.look for check in command.every_check(stack))
+    assert "kubectl -n edge logs svc/in" in hints
+    assert "kubectl -n edge logs svc/out" in hints
+    assert "istio-system" not in hints
 
 
 @pytest.mark.parametrize(
