@@ -297,7 +297,7 @@ def _is_abandoned(item: Any) -> bool:
     host, _, process = (item.metadata.annotations or {}).get(RUN, "").rpartition("/")
     if host == socket.gethostname() and process.isdigit() and not _runs(int(process)):
         return True
-    return datetime.now(UTC) - item.metadata.creation_timestamp > _LIFETIME
+    return bool(datetime.now(UTC) - item.metadata.creation_timestamp > _LIFETIME)
 
 
 def _runs(process: int) -> bool:

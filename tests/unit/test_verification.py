@@ -310,11 +310,19 @@ def test_a_method_that_is_not_allowed_is_found(methods: list[str], expected: str
         (lambda outputs: outputs.pop("hosts"), r"stack test: output hosts: Field required; deploy it again"),
         (lambda outputs: outputs.update(hosts=7), r"stack test: output hosts: Input should be .*dictionary"),
         (lambda outputs: outputs["hosts"]["httpbin"].pop("domain"), r"output hosts.httpbin.domain: Field required"),
-        (lambda outputs: outputs["hosts"].clear(), r"kyma-mtls:hosts.httpbin: not deployed yet; deploy it"),
+        (lambda outputs: outputs["hosts"].clear(), r"kyma-mtls:hosts.httpbin: not deployed yet; run `pulumi up`"),
         (lambda outputs: outputs["clients"].clear(), r"kyma-mtls:clients.warehouse: not deployed yet"),
         (
-            lambda outputs: outputs["hosts"].update(old={"domain": "old.example.com"}),
+            lambda outputs: outputs["hosts"].update(old={"domain": "old.example.com", "clients": {}}),
             r"kyma-mtls:hosts.old: deployed, but no longer in the config",
+        ),
+        (
+            lambda outputs: outputs["hosts"]["httpbin"]["clients"].clear(),
+            r"kyma-mtls:hosts.httpbin.clients: not deployed yet; run `pulumi up`",
+        ),
+        (
+            lambda outputs: outputs["hosts"]["httpbin"]["clients"].update(billing="spiffe://b"),
+            r"kyma-mtls:hosts.httpbin.clients: not deployed yet; run `pulumi up`",
         ),
         (lambda outputs: outputs.pop("target"), r"kyma-mtls:target: not deployed yet"),
         (
@@ -878,6 +886,24 @@ def test_the_log_of_every_egress_gateway_is_searched(monkeypatch: pytest.MonkeyP
     assert cluster.wait_for_log("two GET /b", datetime.now(UTC)) == "two GET /b"
     with pytest.raises(Failed, match="the egress gateway's log has no line of it"):
         cluster.wait_for_log("GET /c", datetime(2020, 1, 1, tzinfo=UTC))
+
+
+def test_the_log_is_the_proxys_whatever_else_runs_in_its_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    containers: list[str] = []
+
+    def read(*_: object, container: str, **__: object) -> str:
+        containers.append(container)
+        return "GET /a"
+
+    pods = [SimpleNamespace(metadata=SimpleNamespace(name="one"))]
+    cluster = fake_core(
+        monkeypatch,
+        read_namespaced_service=lambda *_: SimpleNamespace(spec=SimpleNamespace(selector={"istio": "egress"})),
+        list_namespaced_pod=lambda *_: SimpleNamespace(items=pods),
+    )
+    monkeypatch.setattr(CoreV1Api, "read_namespaced_pod_log", read)
+    assert cluster.wait_for_log("GET /a", datetime.now(UTC)) == "GET /a"
+    assert containers == ["istio-proxy"]
 
 
 def test_a_pod_that_is_not_ready_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
