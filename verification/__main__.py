@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -56,7 +57,8 @@ def _verify(asked: argparse.Namespace, console: Console) -> int:
     try:
         attack(stack, checks, asked.timeout, report)
     except Interrupted as interrupted:
-        console.print(f"ended by {interrupted}")
+        with suppress(OSError):  # after SIGHUP, its terminal may be gone
+            console.print(f"ended by {interrupted}")
         _end(interrupted.code)
     console.print(report.summary)
     if asked.json:
@@ -189,8 +191,9 @@ def _check_writable(path: Path) -> None:
 
 def _end(code: int) -> None:
     """End at once: what still runs in a Pod would be waited for otherwise."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(code)
 
 
