@@ -4,8 +4,9 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -18,15 +19,16 @@ from verification import hosts as host_promises
 from verification.checks import Check
 from verification.interruption import Interrupted, interruptible
 from verification.report import Report, problems_json
-from verification.runner import Verdict, run
+from verification.runner import run, told
 from verification.stack import DeployedStack
 
 _EXIT_CODES = """\
 exit codes:
   0  every promise that could be tried is kept
   1  a promise is broken
-  2  nothing can be judged: no such stack, host or client, a wrong config, a cluster that does not answer
-  130, 143  ended by Ctrl-C, or by SIGTERM
+  2  something cannot be judged: no such stack, host or client, a wrong config, a cluster that does not answer; or
+     something is left in a cluster
+  129, 130, 143  ended by SIGHUP, Ctrl-C, or SIGTERM
 """
 
 
@@ -39,6 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:  # before anything was put into a cluster
         console.print("ended by SIGINT")
         return 128 + signal.SIGINT
+    except Exception as error:
+        return _cannot_verify(asked, console, told(error))
 
 
 def _verify(asked: argparse.Namespace, console: Console) -> int:
@@ -48,40 +52,44 @@ def _verify(asked: argparse.Namespace, console: Console) -> int:
         if asked.junit:
             _check_writable(asked.junit)
     except ConfigError as error:
-        console.print(f"[red]cannot verify:[/] {escape(str(error))}")
-        if asked.json:
-            print(problems_json(asked.stack, str(error).splitlines()))
-        return 2
+        return _cannot_verify(asked, console, str(error))
     report = Report(console)
     try:
         attack(stack, checks, asked.timeout, report)
     except Interrupted as interrupted:
-        console.print(f"ended by {interrupted}")
+        with suppress(OSError):  # after SIGHUP, its terminal may be gone
+            console.print(f"ended by {interrupted}")
         _end(interrupted.code)
     console.print(report.summary)
     if asked.json:
         print(report.json(stack.name))
     if asked.junit:
         report.write_junit(stack.name, asked.junit)
-    return 1 if report.totals[Verdict.FAILED] else 0
+    return report.exit_code
+
+
+def _cannot_verify(asked: argparse.Namespace, console: Console, problems: str) -> int:
+    console.print(f"[red]cannot verify:[/] {escape(problems)}")
+    if asked.json:
+        print(problems_json(asked.stack, problems.splitlines()))
+    return 2
 
 
 def attack(stack: DeployedStack, checks: Sequence[Check], timeout: float, report: Report) -> None:
     """Run the checks, and remove from the clusters whatever they put there, also when a signal ends them."""
     attackers = list(stack.attackers.values())
 
-    def tell(left: list[list[str]]) -> None:
-        for command in (command for commands in left for command in commands):
-            report.console.print(f"[red]left behind[/] in the {escape(command)}")
+    def tell(left: Iterable[list[str]]) -> None:
+        report.leaves(command for commands in left for command in commands)
 
-    with interruptible(lambda: tell([attacker.left for attacker in attackers])) as begin_cleaning:
+    with interruptible(lambda: tell(attacker.left for attacker in attackers)) as begin_cleaning:
         try:
             with report.console.status("") as report.status:
                 run(checks, timeout, report)
         finally:
             begin_cleaning()
             with ThreadPoolExecutor(len(attackers) or 1) as pool:
-                tell(list(pool.map(lambda attacker: attacker.remove(), attackers)))
+                tell(pool.map(lambda attacker: attacker.remove(), attackers))
 
 
 def chosen_checks(
@@ -183,8 +191,9 @@ def _check_writable(path: Path) -> None:
 
 def _end(code: int) -> None:
     """End at once: what still runs in a Pod would be waited for otherwise."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(code)
 
 

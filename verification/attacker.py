@@ -1,19 +1,21 @@
 """An attacker's place in a cluster: a temporary namespace with Pods, and what is deployed into it for a while.
 
-Everything bears a label with the stack's mark, so that the next run removes what a killed one left.
+Namespaces and Pods bear a label with the stack's mark, and their run, so that the next one removes what a killed one
+left, and nothing of one that runs beside it.
 """
 
-import json
+import os
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
-import urllib3
 from kubernetes.client import ApiClient, ApiException, CoreV1Api, CustomObjectsApi
 
 from verification import pods
@@ -21,6 +23,7 @@ from verification.checks import Failed, Skipped
 from verification.pods import REQUEST_SECONDS, Executed
 
 LABEL = "kyma-mtls/verification"
+RUN = "kyma-mtls/verification-run"  # HOST/PID of the process that made it
 
 _ACCOUNT = "attacker"
 _WITH_SIDECAR, _WITHOUT_SIDECAR = "with-sidecar", "without-sidecar"
@@ -28,6 +31,8 @@ _NAMESPACE, _POD = "namespace", "pod"
 _INJECTION = ("istio-injection", "istio.io/rev")
 _READY_SECONDS = 60
 _GONE_SECONDS = 60
+_LIFETIME = timedelta(hours=1)  # of the Pods
+_REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY)  # of rights, or a webhook
 _GROUP = "networking.istio.io"
 _PLURALS = {
     "DestinationRule": "destinationrules",
@@ -75,8 +80,8 @@ class Attacker:
         with self._lock:
             self._check_not_removed()
             if not self._has_pod:
-                self._may_be_there.add(_POD)
-                self._create_pod(self.stack_namespace, self.name, {})
+                with _refusal_is_skipped(self.where), self._noted(_POD):
+                    self._create_pod(self.stack_namespace, self.name, {})
                 self._has_pod = True
         return self._curl(self.stack_namespace, self.name, *arguments)
 
@@ -95,15 +100,15 @@ class Attacker:
                     "metadata": {"name": each["name"], "labels": self._labels},
                     "spec": each["spec"],
                 }
+                places.append((*place, each["name"]))
                 with self._lock:
                     self._check_not_removed()
-                    with _forbidden_is_skipped(self.where):
+                    with _refusal_is_skipped(self.where):
                         custom.create_namespaced_custom_object(*place, body, _request_timeout=REQUEST_SECONDS)
-                places.append((*place, each["name"]))
             yield
         finally:
             for deleted in reversed(places):
-                with suppress(ApiException):  # the namespace takes with it what is left
+                with suppress(Exception):  # the namespace takes with it what is left
                     custom.delete_namespaced_custom_object(*deleted, _request_timeout=REQUEST_SECONDS)
 
     def remove(self) -> list[str]:
@@ -111,32 +116,41 @@ class Attacker:
         with self._lock:
             self._is_removed = True
         core, end = CoreV1Api(self.api), time.monotonic() + _GONE_SECONDS
+        deletions = {_POD: self._delete_pod, _NAMESPACE: self._delete_namespace}
         asked = {
             _POD: lambda: core.read_namespaced_pod(self.name, self.stack_namespace, _request_timeout=REQUEST_SECONDS),
             _NAMESPACE: lambda: core.read_namespace(self.name, _request_timeout=REQUEST_SECONDS),
         }
-        with suppress(ApiException, urllib3.exceptions.HTTPError, OSError):  # what cannot be deleted is told
-            if _POD in self._may_be_there:
-                self._delete_pod(self.name)
-            if _NAMESPACE in self._may_be_there:
-                self._delete_namespace(self.name)
-            while self._may_be_there and time.monotonic() < end:
-                self._may_be_there -= {kind for kind in tuple(self._may_be_there) if not _found(asked[kind])}
-                time.sleep(0.3 if self._may_be_there else 0)
+        going: set[str] = set()
+        for kind in self._may_be_there:
+            with suppress(Exception):  # what cannot be deleted is told, and is no reason to leave the rest
+                deletions[kind](self.name)
+                going.add(kind)
+        while going and time.monotonic() < end:
+            for kind in tuple(going):
+                with suppress(Exception):
+                    if not _found(asked[kind]):
+                        going.remove(kind)
+                        self._may_be_there.remove(kind)
+            time.sleep(0.3 if going else 0)
         return self.left
 
     @property
     def left(self) -> list[str]:
         """The commands that delete what is, or may be, left."""
         commands = {
-            _POD: f"{self.where}: kubectl -n {self.stack_namespace} delete pods -l {self._selector}",
-            _NAMESPACE: f"{self.where}: kubectl delete namespaces -l {self._selector}",
+            _POD: f"{self.where}: kubectl -n {self.stack_namespace} delete pod {self.name}",
+            _NAMESPACE: f"{self.where}: kubectl delete namespace {self.name}",
         }
         return [command for kind, command in commands.items() if kind in self._may_be_there]
 
     @property
     def _labels(self) -> dict[str, str]:
         return {LABEL: self.mark}
+
+    @property
+    def _annotations(self) -> dict[str, str]:
+        return {RUN: f"{socket.gethostname()}/{os.getpid()}"}
 
     @property
     def _selector(self) -> str:
@@ -152,42 +166,49 @@ class Attacker:
             if self._is_prepared:
                 return
             core = CoreV1Api(self.api)
-            with _forbidden_is_skipped(self.where):
-                if _NAMESPACE not in self._may_be_there:
-                    self._sweep()
-                    self._create_namespace()
+            with _refusal_is_skipped(self.where):
+                self._sweep()
+                self._create_namespace()
                 account: Any = {"metadata": {"name": _ACCOUNT, "labels": self._labels}}
                 _create(
                     lambda: core.create_namespaced_service_account(self.name, account, _request_timeout=REQUEST_SECONDS)
                 )
-            self._create_pod(self.name, _WITH_SIDECAR, {"sidecar.istio.io/inject": "true"})
-            self._create_pod(self.name, _WITHOUT_SIDECAR, {})
+                self._create_pod(self.name, _WITH_SIDECAR, {"sidecar.istio.io/inject": "true"})
+                self._create_pod(self.name, _WITHOUT_SIDECAR, {})
             self._is_prepared = True
 
     def _create_namespace(self) -> None:
         core = CoreV1Api(self.api)
         own: Any = core.read_namespace(self.stack_namespace, _request_timeout=REQUEST_SECONDS)
         injection = {name: value for name, value in (own.metadata.labels or {}).items() if name in _INJECTION}
-        body: Any = {"metadata": {"name": self.name, "labels": {**injection, **self._labels}}}
-        self._may_be_there.add(_NAMESPACE)
+        labels = {**injection, **self._labels}
+        body: Any = {"metadata": {"name": self.name, "labels": labels, "annotations": self._annotations}}
+        with self._noted(_NAMESPACE):
+            _create(lambda: core.create_namespace(body, _request_timeout=REQUEST_SECONDS))
+
+    @contextmanager
+    def _noted(self, kind: str) -> Iterator[None]:
+        """Note what is created, as something that may be there, unless it is refused."""
+        is_new = kind not in self._may_be_there
+        self._may_be_there.add(kind)
         try:
-            core.create_namespace(body, _request_timeout=REQUEST_SECONDS)
-        except ApiException:  # it was refused; of any other error, nobody knows
-            self._may_be_there.remove(_NAMESPACE)
+            yield
+        except ApiException as error:  # of any other error, nobody knows
+            if is_new and error.status and error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                self._may_be_there.remove(kind)
             raise
 
     def _create_pod(self, namespace: str, name: str, labels: Mapping[str, str]) -> None:
         pod = self._pod(namespace, name, labels)
         core = CoreV1Api(self.api)
-        with _forbidden_is_skipped(self.where):
-            _create(lambda: core.create_namespaced_pod(namespace, pod, _request_timeout=REQUEST_SECONDS))
+        _create(lambda: core.create_namespaced_pod(namespace, pod, _request_timeout=REQUEST_SECONDS))
 
     def _pod(self, namespace: str, name: str, labels: Mapping[str, str]) -> Any:
         container = {
             "name": "curl",
             "image": self.image,
             "imagePullPolicy": "IfNotPresent",
-            "command": ["/bin/sleep", "3600"],
+            "command": ["/bin/sleep", str(int(_LIFETIME.total_seconds()))],
             "securityContext": {
                 "allowPrivilegeEscalation": False,
                 "readOnlyRootFilesystem": True,
@@ -208,7 +229,8 @@ class Attacker:
             **({"serviceAccountName": _ACCOUNT} if namespace == self.name else {}),
         }
         injected = {"sidecar.istio.io/inject": "false", **labels}
-        return {"metadata": {"name": name, "labels": {**self._labels, **injected}}, "spec": spec}
+        metadata = {"name": name, "labels": {**self._labels, **injected}, "annotations": self._annotations}
+        return {"metadata": metadata, "spec": spec}
 
     def _curl(self, namespace: str, pod: str, *arguments: str) -> Executed:
         self._wait_until_ready(namespace, pod)
@@ -222,21 +244,21 @@ class Attacker:
             if pods.is_ready(pod):
                 break
             if time.monotonic() > end:
-                raise Failed(f"the attacker's Pod {namespace}/{name} is not ready: {_waiting(pod)}")
+                raise Skipped(f"the attacker's Pod {namespace}/{name} does not start: {_waiting(pod)}")
             time.sleep(0.5)
         if name == _WITH_SIDECAR and not pods.has_sidecar(pod):
             raise Failed(f"the attacker's Pod {namespace}/{name} got no sidecar, though it asked for one")
 
     def _sweep(self) -> None:
-        """Delete what a killed run left."""
+        """Delete what a killed run left, and nothing of one that still runs."""
         core = CoreV1Api(self.api)
         old: Any = core.list_namespace(label_selector=self._selector, _request_timeout=REQUEST_SECONDS)
-        for namespace in old.items:
+        for namespace in filter(_is_abandoned, old.items):
             self._delete_namespace(namespace.metadata.name)
         left: Any = core.list_namespaced_pod(
             self.stack_namespace, label_selector=self._selector, _request_timeout=REQUEST_SECONDS
         )
-        for pod in left.items:
+        for pod in filter(_is_abandoned, left.items):
             self._delete_pod(pod.metadata.name)
 
     def _delete_namespace(self, name: str) -> None:
@@ -270,21 +292,32 @@ def _found(ask: Callable[[], object]) -> bool:
     return True
 
 
+def _is_abandoned(item: Any) -> bool:
+    """Tell whether the run that made this is over; one of another machine, once its Pods have ended."""
+    host, _, process = (item.metadata.annotations or {}).get(RUN, "").rpartition("/")
+    if host == socket.gethostname() and process.isdigit() and not _runs(int(process)):
+        return True
+    return bool(datetime.now(UTC) - item.metadata.creation_timestamp > _LIFETIME)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 @contextmanager
-def _forbidden_is_skipped(where: str) -> Iterator[None]:
+def _refusal_is_skipped(where: str) -> Iterator[None]:
     try:
         yield
     except ApiException as error:
-        if error.status != HTTPStatus.FORBIDDEN:
+        if error.status not in _REFUSALS:
             raise
-        raise Skipped(f"the {where} refuses what the attack needs: {_message(error)}") from None
-
-
-def _message(error: ApiException) -> str:
-    try:
-        return str(json.loads(error.body or "")["message"])
-    except (ValueError, TypeError, LookupError):
-        return str(error.reason)
+        raise Skipped(f"the {where} refuses what the attack needs: {pods.refusal_of(error)}") from None
 
 
 def _waiting(pod: Any) -> str:

@@ -68,7 +68,11 @@ class ClientCluster:
         core = CoreV1Api(self.api)
         logs = (
             core.read_namespaced_pod_log(
-                pod.metadata.name, self.gateway.namespace, since_seconds=seconds, _request_timeout=REQUEST_SECONDS
+                pod.metadata.name,
+                self.gateway.namespace,
+                container=pods.SIDECAR,  # others may have been injected
+                since_seconds=seconds,
+                _request_timeout=REQUEST_SECONDS,
             )
             for pod in pods.selected(self.api, self.gateway)
         )

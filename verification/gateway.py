@@ -8,14 +8,13 @@ from contextlib import closing
 from functools import partial
 
 from verification.checks import Check, Failed
-from verification.outputs import GatewayOutput
+from verification.outputs import GatewayOutput, TargetOutput
 from verification.stack import DeployedStack
 from verification.tls import TIMEOUT_SECONDS, VERSIONS
 
 _HOST = "verification"
 _OUTSIDE = "verification.invalid"
 _HOSTNAME_MISMATCH = 62  # X509_V_ERR_HOSTNAME_MISMATCH: signed by the gateway's CA, but for other names
-_LOOK = "target cluster: kubectl get gateways,secrets -A; istioctl proxy-config listeners deploy/istio-ingressgateway"
 
 
 def http_is_redirected(gateway: GatewayOutput) -> str:
@@ -64,8 +63,11 @@ def other_hosts_are_refused(gateway: GatewayOutput) -> str:
 def checks(stack: DeployedStack) -> Iterator[Check]:
     """What is tried on the gateway; nothing for a stack without one."""
     if stack.outputs.gateway:
+        place = (stack.outputs.target or TargetOutput()).gateway
+        listeners = f"istioctl proxy-config listeners -n {place.namespace} svc/{place.name}"
+        look = f"target cluster: kubectl get gateways.networking.istio.io,secrets -A; {listeners}"
         for promise, (expected, run) in _PROMISES.items():
-            yield Check("Kyma gateway", promise, expected, partial(run, stack.outputs.gateway), _LOOK)
+            yield Check("Kyma gateway", promise, expected, partial(run, stack.outputs.gateway), look)
 
 
 def _name(gateway: GatewayOutput) -> str:

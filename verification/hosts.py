@@ -4,6 +4,7 @@ import ssl
 from collections.abc import Iterator
 from functools import partial
 from http import HTTPStatus
+from uuid import uuid4
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -12,12 +13,21 @@ from settings import Platform
 from verification import sidecars
 from verification.checks import Check, Failed, skipped
 from verification.issuing import foreign_credential
+from verification.outputs import Place, TargetOutput
 from verification.probes import NO_SAFE_METHOD, Probe, probe, refused_probe
 from verification.stack import DeployedStack
-from verification.tls import VERSIONS, ClientCredential, Endpoint, alert_of
+from verification.tls import (
+    ABOUT_CERTIFICATES,
+    HANDSHAKE_FAILURE,
+    PROTOCOL_VERSION,
+    VERSIONS,
+    ClientCredential,
+    Endpoint,
+    alert_of,
+)
 
-LOOK = "target cluster: kubectl -n istio-system logs -l istio=ingressgateway; istioctl proxy-config secret"
-LOOK_POLICY = "target cluster: kubectl -n istio-system get authorizationpolicies; istioctl x authz check"
+ANY_PATH = "/*"
+REFUSED_BY_ROUTE = "403, or 404 of an APIRule"
 NO_OWN_CLIENT = "it admits no client whose credential the stack has"
 STRANGER = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "verification.invalid")])
 BY_BOTH = f"a TLS alert, by {' and '.join(VERSIONS)}"
@@ -27,15 +37,36 @@ def checks(stack: DeployedStack, name: str) -> Iterator[Check]:
     """What is tried on one host that the target serves."""
     group = group_of(stack, name)
     run = partial(no_certificate_is_refused, stack, name)
-    yield Check(group, "no client certificate is refused", BY_BOTH, run, LOOK, name)
+    yield Check(group, "no client certificate is refused", BY_BOTH, run, look(stack), name)
     run = partial(foreign_certificate_is_refused, stack, name)
-    yield Check(group, "a certificate of another CA is refused", BY_BOTH, run, LOOK, name)
+    yield Check(group, "a certificate of another CA is refused", BY_BOTH, run, look(stack), name)
     asked, admitted = probe(stack.settings.hosts[name]), stack.settings.admitted(name)
     for client in stack.settings.own_clients:
         yield _admission_check(stack, name, client, asked, is_admitted=client in admitted)
     if stack.settings.hosts[name].demo:
         yield _method_check(stack, name, group)
+    if own_admitted(stack, name) and ANY_PATH not in stack.settings.hosts[name].paths:
+        yield _path_check(stack, name, group)
+    if stack.settings.hosts[name].demo:
         yield sidecars.check(stack, "target", group, host=name)
+
+
+def look(stack: DeployedStack) -> str:
+    """Say where to look when a host answers amiss."""
+    gateway = gateway_of(stack)
+    secrets = f"istioctl proxy-config secret -n {gateway.namespace} svc/{gateway.name}"
+    return f"target cluster: kubectl -n {gateway.namespace} logs svc/{gateway.name}; {secrets}"
+
+
+def look_policy(stack: DeployedStack) -> str:
+    """Say where to look when a host refuses, or admits, amiss."""
+    policies = f"kubectl -n {gateway_of(stack).namespace} get authorizationpolicies"
+    return f"target cluster: {policies}; istioctl x authz check"
+
+
+def gateway_of(stack: DeployedStack) -> Place:
+    """Return the ingress gateway's Service."""
+    return (stack.outputs.target or TargetOutput()).gateway
 
 
 def group_of(stack: DeployedStack, host: str) -> str:
@@ -99,21 +130,38 @@ def method_is_refused(stack: DeployedStack, host: str, client: str, asked: Probe
     return f"{asked.method}: {answer.status}"
 
 
+def path_is_refused(stack: DeployedStack, host: str, client: str, method: str) -> str:
+    """A path that the route does not allow, with the credential of an admitted client."""
+    path = f"/kyma-mtls-verification-{uuid4().hex[:8]}"
+    answer = stack.endpoint(host).request(method, path, stack.clients[client].credential())
+    by_api_rule = stack.settings.platform == Platform.KYMA and answer.without_route
+    if not answer.denied and not by_api_rule:
+        raise Failed(f"{method} {path} got {answer.said}")
+    return f"{method} {path}: {answer.status}"
+
+
 def denied(endpoint: Endpoint, asked: Probe, credential: ClientCredential) -> str:
     """Ask, and return how the gateway's policy, or TLS, refused it; raise Failed if neither did."""
+    # By TLS 1.2 a refusal is a part of the handshake: no answer can be lost to it.
+    version = next((each for each in VERSIONS.values() if _reads_certificates(endpoint, each)), None)
     try:
-        # By TLS 1.2, in which a refusal is a part of the handshake: no answer can be lost to it.
-        answer = endpoint.request(asked.method, asked.path, credential, ssl.TLSVersion.TLSv1_2)
+        answer = endpoint.request(asked.method, asked.path, credential, version)
     except ssl.SSLError as error:
-        return f"alert {alert_of(error)}"
+        alert = alert_of(error)
+        if alert not in ABOUT_CERTIFICATES:
+            raise Failed(f"alert {alert}, which is not about the certificate") from None
+        return f"alert {alert}"
     if not answer.denied:
         raise Failed(f"got {answer.said}")
     return f"{answer.status}"
 
 
 def refused_by_tls(endpoint: Endpoint, credential: ClientCredential | None, alpn: tuple[str, ...] = ()) -> str:
-    """Return the alerts by which TLS 1.2 and 1.3 refuse a credential; raise Failed unless both do."""
-    alerts = []
+    """Return the alerts by which TLS 1.2 and 1.3 refuse a credential.
+
+    Raise Failed unless both do; one of them may be out of use altogether.
+    """
+    alerts, is_refused = [], False
     for name, version in VERSIONS.items():
         try:
             alert = endpoint.alert(credential, version, alpn)
@@ -121,8 +169,27 @@ def refused_by_tls(endpoint: Endpoint, credential: ClientCredential | None, alpn
             raise Failed(f"{name}: {error}, which is no refusal by TLS") from None
         if not alert:
             raise Failed(f"{name}: the handshake succeeded")
+        if alert == PROTOCOL_VERSION:
+            alerts.append(f"{name}: not offered")
+            continue
+        # By TLS 1.2, Envoy refuses so whoever shows no certificate, but other servers whoever has no cipher of theirs.
+        is_for_want_of_one = alert == HANDSHAKE_FAILURE and not credential and _reads_certificates(endpoint, version)
+        if alert not in ABOUT_CERTIFICATES and not is_for_want_of_one:
+            raise Failed(f"{name}: alert {alert}, which is not about the certificate")
         alerts.append(f"{name}: {alert}")
+        is_refused = True
+    if not is_refused:
+        raise Failed(f"no version of TLS comes about: {', '.join(alerts)}")
     return ", ".join(alerts)
+
+
+def _reads_certificates(endpoint: Endpoint, version: ssl.TLSVersion) -> bool:
+    """Tell whether a handshake by this version gets as far as the client's certificate: it refuses a stranger's so."""
+    try:
+        alert = endpoint.alert(foreign_credential(STRANGER), version)
+    except OSError:
+        return False
+    return alert is None or alert in ABOUT_CERTIFICATES
 
 
 def _admission_check(stack: DeployedStack, host: str, client: str, asked: Probe | None, *, is_admitted: bool) -> Check:
@@ -132,9 +199,9 @@ def _admission_check(stack: DeployedStack, host: str, client: str, asked: Probe 
         return skipped(group, promise, NO_SAFE_METHOD, host, client)
     if is_admitted:
         run, expected = partial(client_is_admitted, stack, host, client, asked), asked.expected
-        return Check(group, promise, expected, run, LOOK, host, client)
+        return Check(group, promise, expected, run, look(stack), host, client)
     run = partial(client_is_refused, stack, host, client, asked)
-    return Check(group, promise, "403 of the gateway's policy, or a TLS alert", run, LOOK_POLICY, host, client)
+    return Check(group, promise, "403 of the gateway's policy, or a TLS alert", run, look_policy(stack), host, client)
 
 
 def _method_check(stack: DeployedStack, name: str, group: str) -> Check:
@@ -146,4 +213,10 @@ def _method_check(stack: DeployedStack, name: str, group: str) -> Check:
     if not own:
         return skipped(group, promise, NO_OWN_CLIENT, name)
     run = partial(method_is_refused, stack, name, own[0], asked)
-    return Check(group, promise, "403, or 404 of an APIRule", run, LOOK_POLICY, name)
+    return Check(group, promise, REFUSED_BY_ROUTE, run, look_policy(stack), name)
+
+
+def _path_check(stack: DeployedStack, name: str, group: str) -> Check:
+    asked = probe(stack.settings.hosts[name])
+    run = partial(path_is_refused, stack, name, own_admitted(stack, name)[0], asked.method if asked else "GET")
+    return Check(group, "a path that is not allowed is refused", REFUSED_BY_ROUTE, run, look_policy(stack), name)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first leaves time to clean up, the second ends the process at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first leaves time to clean up, the second ends the process at once."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
@@ -22,23 +22,25 @@ def interruptible(tell_what_is_left: Callable[[], None]) -> Iterator[Callable[[]
     """Raise Interrupted at the first signal; at the next one, tell what is left and end at once.
 
     Gives a function that begins the cleaning up: from then on, the first signal ends the process as well.
+    SIGHUP stays ignored under nohup.
     """
+    signals = [each for each in _SIGNALS if each != signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN]
 
     def end_at_once(number: int, _: FrameType | None) -> None:
-        for each in _SIGNALS:
+        for each in signals:
             signal.signal(each, signal.SIG_DFL)
         tell_what_is_left()
         os._exit(128 + number)
 
     def begin_cleaning() -> None:
-        for each in _SIGNALS:
+        for each in signals:
             signal.signal(each, end_at_once)
 
     def interrupt(number: int, _: FrameType | None) -> None:
         begin_cleaning()
         raise Interrupted(number)
 
-    before = {each: signal.signal(each, interrupt) for each in _SIGNALS}
+    before = {each: signal.signal(each, interrupt) for each in signals}
     try:
         yield begin_cleaning
     finally:

@@ -41,9 +41,10 @@ class TargetOutput(_Output):
 
 
 class HostOutput(_Output):
-    """A host's domain; for one that the target serves, its Gateway, NAMESPACE/NAME."""
+    """A host's domain and the clients that it admits; for one that the target serves, its Gateway, NAMESPACE/NAME."""
 
     domain: str
+    clients: dict[str, str]
     gateway: str = ""
 
 
@@ -94,7 +95,7 @@ class Outputs(_Output):
             problems = [f"stack {stack}: output {problem}; deploy it again with `pulumi up`" for problem in problems]
             raise ConfigError(*problems) from None
         if problems := list(outputs._disagreements(settings)):
-            raise ConfigError(*(f"{PROJECT}:{problem}; deploy it with `pulumi up`" for problem in problems))
+            raise ConfigError(*(f"{PROJECT}:{problem}; run `pulumi up`" for problem in problems))
         return outputs
 
     def _disagreements(self, settings: Settings) -> Iterator[str]:
@@ -102,6 +103,9 @@ class Outputs(_Output):
         for kind, wanted, deployed in pairs:
             yield from (f"{kind}.{name}: not deployed yet" for name in sorted(wanted - deployed))
             yield from (f"{kind}.{name}: deployed, but no longer in the config" for name in sorted(deployed - wanted))
+        for name in sorted(settings.hosts.keys() & self.hosts.keys()):
+            if set(settings.admitted(name)) != set(self.hosts[name].clients):
+                yield f"hosts.{name}.clients: not deployed yet"
         if settings.served and not self.target:
             yield "target: not deployed yet"
         for name in settings.own_clients:

@@ -1,5 +1,6 @@
 """Pods of a cluster, and commands that run in them."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -26,6 +27,14 @@ class Executed:
     code: int
     stdout: str
     stderr: str
+
+
+def refusal_of(error: ApiException) -> str:
+    """Return why an API server refused something, in its own words."""
+    try:
+        return str(json.loads(error.body or "")["message"])
+    except (ValueError, TypeError, LookupError):
+        return str(error.reason)
 
 
 def labels_of(labels: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -25,6 +26,7 @@ class Report:
     console: Console
     status: Status | None = None
     verdicts: list[tuple[Check, Outcome]] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
 
     def waiting(self, done: int, total: int, what: str) -> None:
         """Show how many checks are done, and what one of them saw that runs again."""
@@ -42,10 +44,25 @@ class Report:
                 self.console.print(f"  [green]PASS[/] {promise}: {saw}")
             case Verdict.SKIPPED:
                 self.console.print(f"  [yellow]SKIP[/] {promise}: {saw}")
+            case Verdict.ERROR:
+                self.console.print(f"  [red]????[/] {promise}: could not be judged: {saw}")
             case Verdict.FAILED:
                 lines = {"expected": escape(check.expected), "saw": saw, "look": escape(check.look)}
                 told = [f"\n{f'{name}: ':>17}{_indented(text)}" for name, text in lines.items()]
                 self.console.print(f"  [red]FAIL[/] {promise}{''.join(told)}")
+
+    def leaves(self, commands: Iterable[str]) -> None:
+        """Print the commands that remove what is left in the clusters, and remember them."""
+        for command in commands:
+            self.left.append(command)
+            self.console.print(f"[red]left behind[/] in the {escape(command)}")
+
+    @property
+    def exit_code(self) -> int:
+        """1 if a promise is broken; 2 if one could not be judged, or if something is left in a cluster."""
+        if self.totals[Verdict.FAILED]:
+            return 1
+        return 2 if self.totals[Verdict.ERROR] or self.left else 0
 
     @property
     def totals(self) -> Counter[Verdict]:
@@ -55,7 +72,10 @@ class Report:
     @property
     def summary(self) -> str:
         """The totals on one line."""
-        return ", ".join(f"{self.totals[verdict]} {verdict.value}" for verdict in Verdict)
+        ended = (Verdict.PASSED, Verdict.FAILED, Verdict.SKIPPED)
+        errors = self.totals[Verdict.ERROR]
+        told = [f"{self.totals[verdict]} {verdict.value}" for verdict in ended]
+        return ", ".join([*told, f"{errors} could not be judged"] if errors else told)
 
     def json(self, stack: str) -> str:
         """Return all verdicts as a JSON document."""
@@ -74,7 +94,7 @@ class Report:
             for check, outcome in self.verdicts
         ]
         totals = {verdict.value: self.totals[verdict] for verdict in Verdict}
-        return json.dumps({"stack": stack, "checks": checks, "totals": totals}, indent=2)
+        return json.dumps({"stack": stack, "checks": checks, "totals": totals, "left": self.left}, indent=2)
 
     def write_junit(self, stack: str, path: Path) -> None:
         """Write all verdicts as JUnit XML: a suite for each group."""
@@ -97,7 +117,7 @@ def _counts(verdicts: list[tuple[Check, Outcome]]) -> dict[str, str]:
     counts: dict[str, Any] = {
         "tests": len(verdicts),
         "failures": ended[Verdict.FAILED],
-        "errors": 0,
+        "errors": ended[Verdict.ERROR],
         "skipped": ended[Verdict.SKIPPED],
         "time": round(sum(outcome.seconds for _, outcome in verdicts), 1),
     }
@@ -111,6 +131,8 @@ def _add_case(suite: ET.Element, check: Check, outcome: Outcome) -> None:
         case Verdict.FAILED:
             failure = ET.SubElement(case, "failure", {"message": outcome.saw.splitlines()[0]})
             failure.text = f"expected: {check.expected}\nsaw: {outcome.saw}\nlook: {check.look}"
+        case Verdict.ERROR:
+            ET.SubElement(case, "error", {"message": outcome.saw.splitlines()[0]}).text = outcome.saw
         case Verdict.SKIPPED:
             ET.SubElement(case, "skipped", {"message": outcome.saw})
         case Verdict.PASSED:

@@ -3,17 +3,22 @@
 import http.client
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
+from http import HTTPStatus
+from pathlib import Path
 from typing import Protocol
 
 import urllib3
 from kubernetes.client import ApiException
 from kubernetes.config import ConfigException
 
+from settings import ConfigError
 from verification.checks import Check, Failed, Skipped
+from verification.pods import refusal_of
 
 AT_ONCE = 16
 PAUSE_SECONDS = 2
@@ -27,6 +32,7 @@ class Verdict(Enum):
     PASSED = "passed"
     FAILED = "failed"
     SKIPPED = "skipped"
+    ERROR = "error"  # nobody knows whether the promise is kept
 
 
 @dataclass(frozen=True)
@@ -53,16 +59,15 @@ def judge(check: Check, timeout: float, waiting: Callable[[str], None], stop: th
     start = time.monotonic()
     while True:
         try:
-            return Outcome(Verdict.PASSED, check.run(), time.monotonic() - start)
-        except Skipped as reason:
-            return Outcome(Verdict.SKIPPED, str(reason), time.monotonic() - start)
-        except _FAILURES as failure:
-            saw = _brief(failure)
-        if time.monotonic() - start > timeout:
-            return Outcome(Verdict.FAILED, saw, time.monotonic() - start)
-        waiting(f"{check.group}: {check.promise} (saw: {saw.splitlines()[0]})")
-        if stop.wait(PAUSE_SECONDS):
-            return Outcome(Verdict.FAILED, saw, time.monotonic() - start)
+            return Outcome(Verdict.PASSED, printable(check.run()), time.monotonic() - start)
+        except Exception as error:
+            verdict, saw = _verdict_of(error), told(error)
+            may_pass = verdict != Verdict.SKIPPED and isinstance(error, (*_FAILURES, ConfigError))
+        is_final = not may_pass or time.monotonic() - start > timeout
+        if not is_final:
+            waiting(f"{check.group}: {check.promise} (saw: {saw.splitlines()[0]})")
+        if is_final or stop.wait(PAUSE_SECONDS):
+            return Outcome(verdict, saw, time.monotonic() - start)
 
 
 def run(checks: Sequence[Check], timeout: float, listener: Listener) -> None:
@@ -84,7 +89,25 @@ def run(checks: Sequence[Check], timeout: float, listener: Listener) -> None:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _brief(failure: Exception) -> str:
-    if isinstance(failure, ApiException):
-        return f"the API server answered {failure.status or 'nothing'}: {failure.reason}"
-    return str(failure).strip() or type(failure).__name__
+def told(error: Exception) -> str:
+    """Return what an error says; of one that nobody expected only what and where, since its text may hold a token."""
+    if isinstance(error, ApiException):
+        refusal = f"the API server answered {error.status or 'nothing'}: {refusal_of(error)}"
+        return printable(refusal)
+    if isinstance(error, (*_FAILURES, Skipped, ConfigError)):
+        return printable(str(error).strip()) or type(error).__name__
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {Path(place.filename).name}:{place.lineno}"
+
+
+def printable(text: str) -> str:
+    """Return a text without what a terminal obeys, or XML has no place for: a service may answer anything."""
+    return "".join(
+        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode() for each in text
+    )
+
+
+def _verdict_of(error: Exception) -> Verdict:
+    if isinstance(error, Skipped) or (isinstance(error, ApiException) and error.status == HTTPStatus.FORBIDDEN):
+        return Verdict.SKIPPED
+    return Verdict.FAILED if isinstance(error, _FAILURES) else Verdict.ERROR

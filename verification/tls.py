@@ -17,6 +17,12 @@ TIMEOUT_SECONDS = 10
 REFUSAL_SECONDS = 3
 VERSIONS = {"TLS 1.2": ssl.TLSVersion.TLSv1_2, "TLS 1.3": ssl.TLSVersion.TLSv1_3}  # those in use
 
+HANDSHAKE_FAILURE, PROTOCOL_VERSION = "handshake failure", "protocol version"
+ABOUT_CERTIFICATES = {
+    *("bad certificate", "certificate expired", "certificate required", "certificate revoked", "certificate unknown"),
+    *("unknown ca", "unsupported certificate"),
+}
+
 _LONGEST_BODY = 1 << 16
 
 

@@ -45,7 +45,12 @@ def outputs_of(settings: Settings) -> dict[str, Any]:
         "caCertificate": CA,
         **target,
         "hosts": {
-            name: {"domain": host.domain, "external": bool(host.external)} for name, host in settings.hosts.items()
+            name: {
+                "domain": host.domain,
+                "external": bool(host.external),
+                "clients": {client: f"spiffe://{client}" for client in settings.admitted(name)},
+            }
+            for name, host in settings.hosts.items()
         },
         "clients": own | partners,
     }

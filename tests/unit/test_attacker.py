@@ -1,15 +1,22 @@
 """An attacker's place in a cluster: what is created, by whom it is seen, and that nothing stays."""
 
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from kubernetes.client import ApiClient, ApiException, CoreV1Api, CustomObjectsApi
+from urllib3.exceptions import ProtocolError
 
+from settings import ConfigError
 from verification import attacker as module
-from verification.attacker import LABEL, Attacker
+from verification.attacker import LABEL, RUN, Attacker
 from verification.checks import Failed, Skipped
 from verification.pods import Executed
 
@@ -67,7 +74,14 @@ class FakeApi:
         label, _, value = selector.partition("=")
         found = [name for name, body in self.objects.items() if body["metadata"]["labels"].get(label) == value]
         names = [name.rpartition("/")[2] for name in found if name.startswith(f"{kind} ")]
-        return SimpleNamespace(items=[SimpleNamespace(metadata=SimpleNamespace(name=name)) for name in names])
+        return SimpleNamespace(items=[self._item(f"{kind} ", name) for name in names])
+
+    def _item(self, kind: str, name: str) -> Any:
+        body = next(
+            body for called, body in self.objects.items() if called.startswith(kind) and called.endswith(f"/{name}")
+        )
+        metadata = {"creation_timestamp": datetime.now(UTC), "annotations": None, **body["metadata"], "name": name}
+        return SimpleNamespace(metadata=SimpleNamespace(**metadata))
 
 
 @pytest.fixture
@@ -147,8 +161,8 @@ def test_everything_is_deleted(api: FakeApi) -> None:
     attacker = attacker_of()
     attacker.curl_in_stack_namespace()
     assert attacker.left == [
-        "target cluster: kubectl -n mtls delete pods -l kyma-mtls/verification=0a1b",
-        "target cluster: kubectl delete namespaces -l kyma-mtls/verification=0a1b",
+        "target cluster: kubectl -n mtls delete pod temporary",
+        "target cluster: kubectl delete namespace temporary",
     ]
     assert attacker.remove() == []
     assert not api.objects
@@ -159,7 +173,7 @@ def test_what_cannot_be_deleted_is_told(api: FakeApi, monkeypatch: pytest.Monkey
     monkeypatch.setattr(api, "delete", lambda *_: None)
     attacker = attacker_of()
     attacker.curl_without_sidecar()
-    assert attacker.remove() == ["target cluster: kubectl delete namespaces -l kyma-mtls/verification=0a1b"]
+    assert attacker.remove() == ["target cluster: kubectl delete namespace temporary"]
 
 
 def test_nothing_is_created_after_the_end(api: FakeApi) -> None:
@@ -186,24 +200,54 @@ def test_objects_are_there_for_a_while_only(api: FakeApi) -> None:
     assert "virtualservices temporary/route" not in api.objects
 
 
-def test_what_a_killed_run_left_is_removed_by_the_next_of_the_same_stack(api: FakeApi) -> None:
-    def left(mark: str) -> dict[str, Any]:
-        return {"metadata": {"labels": {LABEL: mark}}}
+def dead_process() -> int:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
 
-    api.objects = {
-        "Namespace /old": left("0a1b"),
-        "Namespace /anothers": left("ffff"),
-        "Pod mtls/old": left("0a1b"),
-        "Pod mtls/anothers": left("ffff"),
+
+@pytest.mark.parametrize(
+    ("mark", "run", "minutes", "is_swept"),
+    [
+        ("0a1b", lambda: f"{socket.gethostname()}/{dead_process()}", 1, True),
+        ("0a1b", lambda: f"{socket.gethostname()}/{os.getpid()}", 1, False),
+        ("0a1b", lambda: f"elsewhere/{dead_process()}", 1, False),
+        ("0a1b", lambda: "elsewhere/1", 61, True),
+        ("0a1b", lambda: "", 1, False),
+        ("0a1b", lambda: "", 61, True),
+        ("ffff", lambda: f"{socket.gethostname()}/{dead_process()}", 61, False),
+    ],
+)
+def test_what_a_killed_run_left_is_removed_by_the_next_of_the_same_stack(
+    api: FakeApi, mark: str, run: Callable[[], str], minutes: int, is_swept: bool
+) -> None:
+    metadata = {
+        "labels": {LABEL: mark},
+        "annotations": {RUN: run()},
+        "creation_timestamp": datetime.now(UTC) - timedelta(minutes=minutes),
     }
+    api.objects = {"Namespace /old": {"metadata": metadata}, "Pod mtls/old": {"metadata": metadata}}
     attacker_of().curl_with_sidecar()
-    assert {"Namespace /anothers", "Pod mtls/anothers"} < set(api.objects)
-    assert not {"Namespace /old", "Pod mtls/old"} & set(api.objects)
+    assert {"Namespace /old", "Pod mtls/old"} & set(api.objects) == (
+        set() if is_swept else {"Namespace /old", "Pod mtls/old"}
+    )
 
 
+def test_two_runs_of_a_stack_leave_each_other_alone(api: FakeApi) -> None:
+    first = attacker_of()
+    first.curl_in_stack_namespace()
+    second = attacker_of()
+    second.name = "second"
+    second.curl_in_stack_namespace()
+    assert {"Namespace /temporary", "Pod mtls/temporary", "Namespace /second"} < set(api.objects)
+    assert second.remove() == []
+    assert {"Namespace /temporary", "Pod mtls/temporary"} < set(api.objects)
+
+
+@pytest.mark.parametrize("status", [400, 403, 422])
 @pytest.mark.parametrize("kind", ["Namespace", "Pod", "virtualservices"])
-def test_lack_of_rights_is_a_reason_and_no_failure(api: FakeApi, kind: str) -> None:
-    error = ApiException(403, "Forbidden")
+def test_a_refusal_by_rights_or_a_webhook_is_a_reason_and_no_failure(api: FakeApi, kind: str, status: int) -> None:
+    error = ApiException(status, "Refused")
     error.body = '{"kind":"Status","message":"user \\"a\\" cannot create it","reason":"Forbidden"}'
     api.refused[kind] = error
     with pytest.raises(Skipped, match='the target cluster refuses what the attack needs: user "a" cannot create it'):
@@ -238,7 +282,71 @@ def test_a_cluster_that_no_longer_answers_may_have_something_left(
     attacker = attacker_of()
     attacker.curl_with_sidecar()
     monkeypatch.setattr(api, "delete", time_out)
-    assert attacker.remove() == ["target cluster: kubectl delete namespaces -l kyma-mtls/verification=0a1b"]
+    assert attacker.remove() == ["target cluster: kubectl delete namespace temporary"]
+
+
+@pytest.mark.parametrize(
+    "error", [ApiException(403, "Forbidden"), ProtocolError("broken"), OSError("reset"), ConfigError("no token")]
+)
+@pytest.mark.parametrize(
+    ("kept", "command"), [("Pod", "kubectl -n mtls delete pod temporary"), ("Namespace", "kubectl delete namespace")]
+)
+def test_what_cannot_be_deleted_keeps_nothing_else(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch, error: Exception, kept: str, command: str
+) -> None:
+    delete = api.delete
+
+    def refuse(kind: str, *place: str) -> None:
+        if kind == kept:
+            raise error
+        delete(kind, *place)
+
+    attacker = attacker_of()
+    attacker.curl_in_stack_namespace()
+    monkeypatch.setattr(api, "delete", refuse)
+    left = attacker.remove()
+    assert [each.startswith(f"target cluster: {command}") for each in left] == [True]
+    assert ("Pod mtls/temporary" in api.objects, "Namespace /temporary" in api.objects) == (
+        kept == "Pod",
+        kept == "Namespace",
+    )
+
+
+def test_a_pod_that_was_refused_is_not_left(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    create = api.create
+
+    def refuse(kind: str, namespace: str, body: Any) -> None:
+        if (kind, namespace) == ("Pod", "mtls"):
+            raise ApiException(403, "Forbidden")
+        create(kind, namespace, body)
+
+    monkeypatch.setattr(api, "create", refuse)
+    attacker = attacker_of()
+    with pytest.raises(Skipped, match="refuses what the attack needs"):
+        attacker.curl_in_stack_namespace()
+    assert attacker.left == ["target cluster: kubectl delete namespace temporary"]
+
+
+def test_every_object_is_deleted_though_one_cannot_be(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    create, delete = api.create, api.delete
+
+    def lose(kind: str, namespace: str, body: Any) -> None:
+        create(kind, namespace, body)
+        if body["metadata"]["name"] == "second":
+            raise TimeoutError
+
+    def refuse(kind: str, namespace: str, name: str) -> None:
+        delete(kind, namespace, name)
+        if name == "second":
+            raise ProtocolError("broken")
+
+    attacker = attacker_of()
+    attacker.curl_with_sidecar()
+    monkeypatch.setattr(api, "create", lose)
+    monkeypatch.setattr(api, "delete", refuse)
+    with pytest.raises(TimeoutError), attacker.deployed(ROUTE, {**ROUTE, "name": "second"}):
+        pass
+    assert not [name for name in api.objects if name.startswith("virtualservices")]
 
 
 def test_another_refusal_is_a_failure(api: FakeApi) -> None:
@@ -247,15 +355,16 @@ def test_another_refusal_is_a_failure(api: FakeApi) -> None:
         attacker_of().curl_with_sidecar()
 
 
-def test_a_pod_that_is_not_ready_tells_why(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pod_that_does_not_start_is_a_reason_and_no_failure(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_READY_SECONDS", 0)
     api.is_ready = False
-    with pytest.raises(Failed, match="the attacker's Pod temporary/with-sidecar is not ready: ImagePullBackOff"):
+    with pytest.raises(Skipped, match="the attacker's Pod temporary/with-sidecar does not start: ImagePullBackOff"):
         attacker_of().curl_with_sidecar()
 
 
 def test_pod_that_asked_for_a_sidecar_and_got_none_fails_the_check(api: FakeApi) -> None:
     api.containers = ("curl",)
+    attacker = attacker_of()
     with pytest.raises(Failed, match="got no sidecar, though it asked for one"):
-        attacker_of().curl_with_sidecar()
-    assert attacker_of().curl_without_sidecar().code == 0
+        attacker.curl_with_sidecar()
+    assert attacker.curl_without_sidecar().code == 0

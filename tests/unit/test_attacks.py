@@ -36,7 +36,7 @@ from verification import __main__ as command
 from verification import attacks
 from verification.answers import RBAC, Answer
 from verification.attacker import Attacker
-from verification.attacks import foreign_routes, server_identity
+from verification.attacks import egress_gateway, foreign_routes, server_identity
 from verification.checks import CREATES, EXECUTES, READS_KEY, Failed, Skipped
 from verification.client_cluster import ClientCluster
 from verification.issuing import Authority, Wanted
@@ -258,6 +258,7 @@ def test_a_flawed_certificate_is_judged_beside_a_right_one(
 def test_an_identity_that_is_not_listed_has_to_be_denied(
     monkeypatch: pytest.MonkeyPatch, answer: Answer, expected: str
 ) -> None:
+    monkeypatch.setattr(Endpoint, "alert", lambda *_: "unknown ca")
     monkeypatch.setattr(Endpoint, "request", lambda *_, **__: answer)
     assert outcome(demo_stack(), IDENTITY_REFUSED).startswith(expected)
 
@@ -406,11 +407,14 @@ def test_a_forged_header_may_not_come_through(monkeypatch: pytest.MonkeyPatch, b
 
 @pytest.fixture
 def services(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Service with one Pod behind it."""
+    """A Service with one Pod behind it, and that of the ingress gateway."""
     port = SimpleNamespace(port=8000, target_port=8080)
     service = SimpleNamespace(spec=SimpleNamespace(selector={"app": "httpbin"}, ports=[port]))
+    ports = [SimpleNamespace(port=80, target_port=8080), SimpleNamespace(port=443, target_port=8443)]
+    gateway = SimpleNamespace(spec=SimpleNamespace(selector={"app": "gateway"}, ports=ports))
+    read = {"istio-ingressgateway": gateway}
     pod = SimpleNamespace(status=SimpleNamespace(pod_ip="10.0.0.7"))
-    monkeypatch.setattr(CoreV1Api, "read_namespaced_service", lambda *_, **__: service)
+    monkeypatch.setattr(CoreV1Api, "read_namespaced_service", lambda _, name, *__, **___: read.get(name, service))
     monkeypatch.setattr(CoreV1Api, "list_namespaced_pod", lambda *_, **__: SimpleNamespace(items=[pod]))
 
 
@@ -481,8 +485,32 @@ def test_another_namespaces_gateway_may_publish_nothing(answer: Answer, expected
     attacker = of_door(answer)
     assert outcome(demo_stack(), PUBLISHED, attacker).startswith(expected)
     gateway = attacker.deployments[0][0]["spec"]
-    assert gateway["selector"] == {"app": "httpbin"}, "that of the gateway's Service"
+    assert gateway["selector"] == {"app": "gateway"}, "that of the gateway's Service"
     assert gateway["servers"][0]["port"]["number"] == 80, "a second server at 443 would end the listener"
+    assert {each["spec"]["exportTo"][0] for each in attacker.deployments[0][1:]} == {"*"}, "a mesh may export nothing"
+
+
+@pytest.mark.usefixtures("services")
+def test_one_gateway_of_several_that_publishes_is_found() -> None:
+    answers = [NO_ROUTE] * 5 + [OK] + [NO_ROUTE] * 3
+    control = Answer(foreign_routes.TEAPOT, {}, "")
+
+    def curl(*arguments: str) -> Executed:
+        is_control = any(".kyma-mtls.invalid" in each for each in arguments)
+        return printed(control if is_control else answers.pop(0))
+
+    assert outcome(demo_stack(), PUBLISHED, FakeAttacker(curl, curl)).endswith(
+        "without a client certificate: got 200 " + OK.body
+    )
+    assert answers == []
+
+
+@pytest.mark.parametrize("promise", [PUBLISHED, TAKE_OVER])
+def test_foreign_routes_are_not_tried_without_port_80(monkeypatch: pytest.MonkeyPatch, promise: str) -> None:
+    spec = SimpleNamespace(selector={}, ports=[SimpleNamespace(port=443)])
+    monkeypatch.setattr(CoreV1Api, "read_namespaced_service", lambda *_, **__: SimpleNamespace(spec=spec))
+    seen = outcome(demo_stack(), promise, of_door(OK))
+    assert seen.startswith("SKIPPED: the ingress gateway's Service istio-system/istio-ingressgateway has no port 80")
 
 
 @pytest.mark.usefixtures("services")
@@ -490,7 +518,13 @@ def test_nothing_is_told_of_a_route_that_is_not_live(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(foreign_routes, "_LIVE_SECONDS", 0.1)
     attacker = FakeAttacker(lambda *_: REFUSED, lambda *_: REFUSED)
     seen = outcome(demo_stack(), PUBLISHED, attacker)
-    assert seen.startswith("FAILED: the attacker's own host is not served, so that nothing can be told: port 80")
+    assert seen.startswith("SKIPPED: the attacker's own host is not served, so that nothing can be told: port 80")
+
+
+def test_nothing_is_told_of_a_callers_route_that_is_not_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(egress_gateway, "_LIVE_SECONDS", 0)
+    attacker = FakeAttacker(lambda *_: REFUSED, lambda *_: REFUSED)
+    assert outcome(demo_stack(), CALLER, attacker).startswith("SKIPPED: the attacker's own route is not there")
 
 
 @pytest.mark.usefixtures("services")
@@ -500,7 +534,8 @@ def test_nothing_is_told_of_a_route_that_is_not_live(monkeypatch: pytest.MonkeyP
 def test_another_namespaces_route_may_answer_nothing(
     monkeypatch: pytest.MonkeyPatch, answer: Answer, expected: str
 ) -> None:
-    monkeypatch.setattr(Endpoint, "request", lambda *_, **__: answer)
+    answers = [OK, OK, answer]
+    monkeypatch.setattr(Endpoint, "request", lambda *_, **__: answers.pop(0))
     attacker = of_door(DENIED)
     assert outcome(demo_stack(), TAKE_OVER, attacker).startswith(expected)
     rules = attacker.deployments[0][1]["spec"]["http"]

@@ -139,3 +139,43 @@ def test_manifests_grant_what_a_stack_needs_and_no_more(role: str, path: str) ->
     allowed = set(granted(role))
     assert needed <= allowed
     assert {right for right in allowed - needed if right.verb not in {"get", "list"}} == set()
+
+
+def test_verification_may_list_what_a_stack_makes_but_secrets() -> None:
+    made = {
+        (right.group, right.resource)
+        for platform in ("istio", "kyma")
+        for path, offer in OFFERS.items()
+        for right in rights.needed(read(platform=platform), path, offer)
+        if right.verb == "create"
+    }
+    allowed = set(granted("verification"))
+    listed = {(right.group, right.resource) for right in allowed if right.verb == "list" and not right.namespace}
+    assert made - listed == {("", "secrets")}
+    assert Right("get", "", "secrets", "istio-system") in allowed
+
+
+def test_verification_may_do_what_it_does_and_changes_nothing() -> None:
+    allowed = set(granted("verification"))
+    needed = {
+        *(Right(verb, "", resource, "") for resource in ("namespaces", "pods") for verb in ("create", "delete")),
+        Right("create", "", "serviceaccounts", ""),
+        *(Right(verb, "", "pods/exec", "") for verb in ("get", "create")),
+        Right("get", "", "pods/log", ""),
+        Right("get", "", "services", ""),
+        *(
+            Right(verb, "networking.istio.io", resource, "")
+            for resource in ("destinationrules", "gateways", "serviceentries", "virtualservices")
+            for verb in ("create", "delete")
+        ),
+    }
+    assert needed <= allowed
+    assert not {right.verb for right in allowed} - {"get", "list", "create", "delete"}
+    changing = {right for right in allowed if right.verb in {"create", "delete"}}
+    assert changing <= needed
+
+
+def test_every_manifest_of_rights_is_in_the_readme() -> None:
+    readme = (RBAC.parent / "README.md").read_text()
+    assert {path.name for path in RBAC.iterdir()} == {"client.yaml", "target.yaml", "verification.yaml"}
+    assert all(f"](rbac/{path.name})" in readme for path in RBAC.iterdir())

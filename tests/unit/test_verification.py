@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -62,6 +63,7 @@ UPSTREAM = {"x-envoy-upstream-service-time": "1"}
 PLACE = Place(*EGRESS_GATEWAY.split("/"))
 FIRST = ("no client certificate is refused", "a certificate of another CA is refused")
 METHOD = "a method that is not allowed is refused"
+PATH = "a path that is not allowed is refused"
 SIDECAR = "the demo's Pods have a sidecar"
 DIRECT = "the direct way out is refused"
 
@@ -139,6 +141,7 @@ BASE = {
                 *(f"host orders (orders.example.com): {promise}" for promise in FIRST),
                 "host orders (orders.example.com): client warehouse is refused",
                 "host orders (orders.example.com): client billing is admitted",
+                f"host orders (orders.example.com): {PATH}",
                 "client warehouse: it reaches its hosts - no host admits it",
                 f"client billing: {way_out('httpbin')} - its callers are your own Pods; "
                 "run in one of invoices, shop/till: curl -sS -i http://httpbin.example.com/headers",
@@ -307,11 +310,19 @@ def test_a_method_that_is_not_allowed_is_found(methods: list[str], expected: str
         (lambda outputs: outputs.pop("hosts"), r"stack test: output hosts: Field required; deploy it again"),
         (lambda outputs: outputs.update(hosts=7), r"stack test: output hosts: Input should be .*dictionary"),
         (lambda outputs: outputs["hosts"]["httpbin"].pop("domain"), r"output hosts.httpbin.domain: Field required"),
-        (lambda outputs: outputs["hosts"].clear(), r"kyma-mtls:hosts.httpbin: not deployed yet; deploy it"),
+        (lambda outputs: outputs["hosts"].clear(), r"kyma-mtls:hosts.httpbin: not deployed yet; run `pulumi up`"),
         (lambda outputs: outputs["clients"].clear(), r"kyma-mtls:clients.warehouse: not deployed yet"),
         (
-            lambda outputs: outputs["hosts"].update(old={"domain": "old.example.com"}),
+            lambda outputs: outputs["hosts"].update(old={"domain": "old.example.com", "clients": {}}),
             r"kyma-mtls:hosts.old: deployed, but no longer in the config",
+        ),
+        (
+            lambda outputs: outputs["hosts"]["httpbin"]["clients"].clear(),
+            r"kyma-mtls:hosts.httpbin.clients: not deployed yet; run `pulumi up`",
+        ),
+        (
+            lambda outputs: outputs["hosts"]["httpbin"]["clients"].update(billing="spiffe://b"),
+            r"kyma-mtls:hosts.httpbin.clients: not deployed yet; run `pulumi up`",
         ),
         (lambda outputs: outputs.pop("target"), r"kyma-mtls:target: not deployed yet"),
         (
@@ -559,10 +570,92 @@ def test_a_host_is_judged_by_its_answer(
 
 
 @pytest.mark.parametrize(
+    ("host", "answer", "platform", "expected"),
+    [
+        (HTTPBIN, DENIED, "kyma", "GET /kyma-mtls-verification-"),
+        (HTTPBIN, Answer(404, {}, ""), "kyma", "GET /kyma-mtls-verification-"),
+        (HTTPBIN, Answer(404, {}, ""), "istio", "FAILED: GET /kyma-mtls-verification-"),
+        (HTTPBIN, Answer(404, UPSTREAM, ""), "kyma", "FAILED: GET /kyma-mtls-verification-"),
+        (ORDERS, Answer(403, UPSTREAM, "not yours"), "istio", "FAILED: GET /kyma-mtls-verification-"),
+        ({**ORDERS, "methods": ["HEAD"]}, DENIED, "istio", "HEAD /kyma-mtls-verification-"),
+        ({**ORDERS, "methods": ["POST"]}, DENIED, "istio", "GET /kyma-mtls-verification-"),
+    ],
+)
+def test_a_path_that_is_not_allowed_has_to_be_refused(
+    monkeypatch: pytest.MonkeyPatch, host: dict[str, object], answer: Answer, platform: str, expected: str
+) -> None:
+    monkeypatch.setattr(Endpoint, "request", lambda *_, **__: answer)
+    stack = demo_stack(platform=platform, hosts={"it": {**host, "paths": ["/headers", "/v1/*"]}})
+    assert outcome(stack, FakeCluster(), PATH).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    "config", [{"hosts": {"httpbin": {**HTTPBIN, "paths": ["/a", "/*"]}}}, {"clients": {"acme": ACME}}]
+)
+def test_paths_are_tried_where_some_are_refused_and_a_client_is_there(config: dict[str, Any]) -> None:
+    config = {"hosts": {"httpbin": {**HTTPBIN, "paths": ["/a"]}}, **config}
+    assert not [line for line in tried(demo_stack(**config)) if PATH in line]
+
+
+@pytest.mark.parametrize(
+    ("alerts", "expected"),
+    [
+        (("handshake failure", "unknown ca", "certificate required"), "TLS 1.2: handshake failure, TLS 1.3: cert"),
+        (
+            ("handshake failure", "handshake failure", "certificate required"),
+            "FAILED: TLS 1.2: alert handshake failure",
+        ),
+        (
+            ("protocol version", "protocol version", "certificate required"),
+            "TLS 1.2: not offered, TLS 1.3: certificate",
+        ),
+        (("handshake failure", "unknown ca", "handshake failure"), "FAILED: TLS 1.3: alert handshake failure, which"),
+        (("protocol version",) * 3, "FAILED: no version of TLS comes about: TLS 1.2: not offered, TLS 1.3: not"),
+        (("internal error", "unknown ca", "certificate required"), "FAILED: TLS 1.2: alert internal error, which is"),
+        ((None, None, "certificate required"), "FAILED: TLS 1.2: the handshake succeeded"),
+    ],
+)
+def test_an_alert_that_is_not_about_certificates_is_no_refusal(
+    monkeypatch: pytest.MonkeyPatch, alerts: tuple[str | None, str | None, str | None], expected: str
+) -> None:
+    bare, stranger, newer = alerts
+
+    def said(_: Endpoint, credential: ClientCredential | None, version: ssl.TLSVersion, *__: object) -> str | None:
+        if version == ssl.TLSVersion.TLSv1_3:
+            return newer
+        return stranger if credential else bare
+
+    monkeypatch.setattr(Endpoint, "alert", said)
+    assert outcome(demo_stack(), FakeCluster(), FIRST[0]).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("by_1_2", "version"),
+    [("unknown ca", "TLSv1_2"), ("protocol version", "TLSv1_3"), ("handshake failure", "TLSv1_3")],
+)
+def test_a_client_is_denied_by_a_version_of_tls_that_works(
+    monkeypatch: pytest.MonkeyPatch, by_1_2: str, version: str
+) -> None:
+    asked: list[ssl.TLSVersion] = []
+
+    def request(_: Endpoint, __: str, ___: str, ____: ClientCredential, version: ssl.TLSVersion) -> Answer:
+        asked.append(version)
+        return DENIED
+
+    by_version = {ssl.TLSVersion.TLSv1_2: by_1_2, ssl.TLSVersion.TLSv1_3: "unknown ca"}
+    monkeypatch.setattr(Endpoint, "alert", lambda _, __, version: by_version[version])
+    monkeypatch.setattr(Endpoint, "request", request)
+    stack = demo_stack(hosts={"httpbin": {**HTTPBIN, "clients": []}})
+    assert outcome(stack, FakeCluster(), "client warehouse is refused") == "403"
+    assert [each.name for each in asked] == [version]
+
+
+@pytest.mark.parametrize(
     ("answer", "expected"),
     [
         (DENIED, "403"),
         (alert("TLSV1_ALERT_UNKNOWN_CA"), "alert unknown ca"),
+        (alert("TLSV1_ALERT_INTERNAL_ERROR"), "FAILED: alert internal error, which is not about the certificate"),
         (Answer(403, UPSTREAM, "not yours"), "FAILED: got 403 not yours"),
         (OK, "FAILED: got 200"),
         (Answer(404, {}, ""), "FAILED: got 404"),
@@ -576,6 +669,7 @@ def test_a_client_that_is_not_admitted_has_to_be_refused(
             raise answer
         return answer
 
+    monkeypatch.setattr(Endpoint, "alert", lambda *_: "unknown ca")
     monkeypatch.setattr(Endpoint, "request", request)
     stack = demo_stack(hosts={"httpbin": {**HTTPBIN, "clients": []}})
     assert outcome(stack, FakeCluster(), "client warehouse is refused").startswith(expected)
@@ -585,6 +679,7 @@ def test_an_error_that_is_no_alert_is_no_refusal_of_a_client(monkeypatch: pytest
     def request(*_: object) -> Answer:
         raise alert("CERTIFICATE_VERIFY_FAILED")
 
+    monkeypatch.setattr(Endpoint, "alert", lambda *_: "unknown ca")
     monkeypatch.setattr(Endpoint, "request", request)
     with pytest.raises(ssl.SSLError):
         outcome(demo_stack(hosts={"httpbin": {**HTTPBIN, "clients": []}}), FakeCluster(), "client warehouse is refused")
@@ -653,6 +748,36 @@ def test_an_output_that_is_no_subject_is_a_failure() -> None:
 )
 def test_plain_http_has_to_leave_through_the_egress_gateway(done: Executed, log: str, expected: str) -> None:
     assert outcome(demo_stack(), FakeCluster([done], log), way_out("httpbin")).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        ("{marker} 200", "; logged by the egress gateway"),
+        ("another", "; not seen in the egress gateway's log, which is not the stack's"),
+    ],
+)
+def test_a_log_that_is_not_the_stacks_may_be_silent(log: str, expected: str) -> None:
+    stack = demo_stack()
+    client = stack.outputs.clients["warehouse"].model_copy(update={"access_log": False})
+    outputs = stack.outputs.model_copy(update={"clients": {"warehouse": client}})
+    logs_elsewhere = DeployedStack("test", stack.settings, outputs)
+    assert outcome(logs_elsewhere, FakeCluster([printed(OK)], log), way_out("httpbin")).endswith(expected)
+    for tried_on, has_log in ((stack, True), (logs_elsewhere, False)):
+        check = next(each for each in command.every_check(tried_on) if each.promise == way_out("httpbin"))
+        assert ("log" in check.expected) == has_log
+
+
+def test_hints_name_the_gateways_of_the_stack() -> None:
+    settings = settings_of(target=TARGET, clients={"warehouse": WAREHOUSE}, hosts={"httpbin": HTTPBIN})
+    said = outputs_of(settings)
+    said["target"]["ingressGateway"] = "edge/in"
+    said["clients"]["warehouse"]["egressGateway"] = "edge/out"
+    stack = DeployedStack("test", settings, Outputs.read("test", said, settings))
+    hints = "\n".join(check.look for check in command.every_check(stack))
+    assert "kubectl -n edge logs svc/in" in hints
+    assert "kubectl -n edge logs svc/out" in hints
+    assert "istio-system" not in hints
 
 
 @pytest.mark.parametrize(
@@ -761,6 +886,24 @@ def test_the_log_of_every_egress_gateway_is_searched(monkeypatch: pytest.MonkeyP
     assert cluster.wait_for_log("two GET /b", datetime.now(UTC)) == "two GET /b"
     with pytest.raises(Failed, match="the egress gateway's log has no line of it"):
         cluster.wait_for_log("GET /c", datetime(2020, 1, 1, tzinfo=UTC))
+
+
+def test_the_log_is_the_proxys_whatever_else_runs_in_its_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    containers: list[str] = []
+
+    def read(*_: object, container: str, **__: object) -> str:
+        containers.append(container)
+        return "GET /a"
+
+    pods = [SimpleNamespace(metadata=SimpleNamespace(name="one"))]
+    cluster = fake_core(
+        monkeypatch,
+        read_namespaced_service=lambda *_: SimpleNamespace(spec=SimpleNamespace(selector={"istio": "egress"})),
+        list_namespaced_pod=lambda *_: SimpleNamespace(items=pods),
+    )
+    monkeypatch.setattr(CoreV1Api, "read_namespaced_pod_log", read)
+    assert cluster.wait_for_log("GET /a", datetime.now(UTC)) == "GET /a"
+    assert containers == ["istio-proxy"]
 
 
 def test_a_pod_that_is_not_ready_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -939,6 +1082,12 @@ def raising(error: Exception) -> Callable[[], str]:
     return run
 
 
+def forbidden(message: str) -> ApiException:
+    error = ApiException(403, "Forbidden")
+    error.body = json.dumps({"message": message})
+    return error
+
+
 def told(*checks: Check, timeout: float = 0) -> tuple[dict[Verdict, int], str]:
     output = io.StringIO()
     report = Report(Console(file=output, width=200))
@@ -953,9 +1102,25 @@ def told(*checks: Check, timeout: float = 0) -> tuple[dict[Verdict, int], str]:
         (raising(Failed("503")), Verdict.FAILED, f"  FAIL a promise{EXPECTED}            saw: 503{LOOK}"),
         (raising(Skipped("switched off")), Verdict.SKIPPED, "  SKIP a promise: switched off\n"),
         (
-            raising(ApiException(403, "Forbidden")),
+            raising(ApiException(500, "broken")),
             Verdict.FAILED,
-            f"  FAIL a promise{EXPECTED}            saw: the API server answered 403: Forbidden{LOOK}",
+            f"  FAIL a promise{EXPECTED}            saw: the API server answered 500: broken{LOOK}",
+        ),
+        (
+            raising(forbidden('user "a" cannot get secrets')),
+            Verdict.SKIPPED,
+            '  SKIP a promise: the API server answered 403: user "a" cannot get secrets\n',
+        ),
+        (
+            raising(ConfigError("the plugin failed")),
+            Verdict.ERROR,
+            "  ???? a promise: could not be judged: the plugin failed\n",
+        ),
+        (lambda: "\x1b[2J\u009b1mok\u202e", Verdict.PASSED, "  PASS a promise: \\x1b[2J\\x9b1mok\\u202e\n"),
+        (
+            raising(Failed("got 200 \x1b]0;a\x07\nmore")),
+            Verdict.FAILED,
+            f"  FAIL a promise{EXPECTED}            saw: got 200 \\x1b]0;a\\x07\n                 more{LOOK}",
         ),
         (raising(TimeoutError()), Verdict.FAILED, f"  FAIL a promise{EXPECTED}            saw: TimeoutError{LOOK}"),
     ],
@@ -1003,9 +1168,16 @@ def test_a_promise_may_be_kept_late(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_mistake_of_the_program_is_not_taken_for_a_broken_promise() -> None:
-    waits = [check_of(raising(Failed("503"))) for _ in range(20)]
-    with pytest.raises(ZeroDivisionError):
-        told(check_of(lambda: str(1 / 0)), *waits, timeout=600)
+    verdicts, text = told(
+        check_of(lambda: str(1 / 0)),
+        check_of(raising(ValueError("Bearer token"))),
+        check_of(lambda: "200"),
+        timeout=600,
+    )
+    assert verdicts == {Verdict.ERROR: 2, Verdict.PASSED: 1}
+    assert "????" in text
+    assert "ZeroDivisionError in test_verification.py:" in text
+    assert "token" not in text
 
 
 @pytest.mark.parametrize(
@@ -1013,6 +1185,12 @@ def test_a_mistake_of_the_program_is_not_taken_for_a_broken_promise() -> None:
     [
         ([check_of(lambda: "200"), check_of(raising(Skipped("off")))], 0, "1 passed, 0 failed, 1 skipped"),
         ([check_of(lambda: "200"), check_of(raising(Failed("503")))], 1, "1 passed, 1 failed, 0 skipped"),
+        ([check_of(raising(KeyError("a")))], 2, "0 passed, 0 failed, 0 skipped, 1 could not be judged"),
+        (
+            [check_of(raising(KeyError("a"))), check_of(raising(Failed("503")))],
+            1,
+            "0 passed, 1 failed, 0 skipped, 1 could not be judged",
+        ),
     ],
 )
 def test_the_exit_code_tells_whether_a_promise_is_broken(
@@ -1038,6 +1216,17 @@ def test_the_exit_code_tells_that_nothing_can_be_judged(
     monkeypatch.setattr(DeployedStack, "load", lambda *_, **__: demo_stack(clients={"acme": ACME}))
     assert command.main(arguments) == 2
     assert capsys.readouterr().out == f"cannot verify: {message}\n"
+
+
+def test_an_error_that_nobody_expected_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load(*_: object, **__: object) -> None:
+        raise KeyError("a")
+
+    monkeypatch.setattr(DeployedStack, "load", load)
+    assert command.main([]) == 2
+    assert re.fullmatch(r"cannot verify: KeyError in test_verification\.py:\d+\n", capsys.readouterr().out)
 
 
 def test_help_tells_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:

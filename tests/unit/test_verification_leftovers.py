@@ -235,7 +235,7 @@ def stack_of() -> DeployedStack:
     values = {
         "caCertificate": "",
         "target": {"address": ""},
-        "hosts": {"httpbin": {"domain": "httpbin.example.com"}},
+        "hosts": {"httpbin": {"domain": "httpbin.example.com", "clients": {"ware-house": "spiffe://x"}}},
         "clients": dict.fromkeys(settings.own_clients, client),
     }
     return DeployedStack("test", settings, Outputs.read("test", values, settings), state=STATE)

@@ -38,6 +38,7 @@ CHECKS = [
     Check("host a (a.test)", "it is refused", "403", failing, "the policies", "a"),
     skipped("client b", "it calls", "switched off", client="b"),
 ]
+UNJUDGED = Check("client b", "it is odd", "200", lambda: str(1 / 0), "the log")
 
 
 @pytest.fixture
@@ -54,7 +55,8 @@ def test_json_is_all_that_is_on_stdout(capsys: pytest.CaptureFixture[str]) -> No
     assert command.main(["--json", "--timeout", "0"]) == 1
     printed = capsys.readouterr()
     told = json.loads(printed.out)
-    assert (told["stack"], told["totals"]) == ("test", {"passed": 1, "failed": 1, "skipped": 1})
+    assert (told["stack"], told["totals"]) == ("test", {"passed": 1, "failed": 1, "skipped": 1, "error": 0})
+    assert told["left"] == []
     first, second, third = told["checks"]
     assert {key: first[key] for key in first if key != "seconds"} == {
         "group": "host a (a.test)",
@@ -71,19 +73,23 @@ def test_json_is_all_that_is_on_stdout(capsys: pytest.CaptureFixture[str]) -> No
     assert "1 passed, 1 failed, 1 skipped" in printed.err
 
 
-@pytest.mark.usefixtures("stack")
-def test_junit_tells_each_verdict(tmp_path: Path) -> None:
+def test_junit_tells_each_verdict(stack: DeployedStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(command, "chosen_checks", lambda *_: (stack, [*CHECKS, UNJUDGED]))
     path = tmp_path / "junit.xml"
     assert command.main(["--junit", str(path), "--timeout", "0"]) == 1
     root = ET.parse(path).getroot()  # noqa: S314 - its own
     assert [(each.get("name"), each.get("tests"), each.get("failures"), each.get("skipped")) for each in root] == [
         ("host a (a.test)", "2", "1", "0"),
-        ("client b", "1", "0", "1"),
+        ("client b", "2", "0", "1"),
     ]
+    assert root.get("errors") == "1"
     told = {case.get("name"): {each.tag: each for each in case} for case in root.iter("testcase")}
     assert told["it is admitted"]["system-out"].text == "expected: 200\nsaw: 200"
     assert told["it is refused"]["failure"].get("message") == "got 200 <b>"
     assert told["it is refused"]["failure"].text == "expected: 403\nsaw: got 200 <b>\nand more\nlook: the policies"
+    assert str(told["it is odd"]["error"].get("message")).startswith(
+        "ZeroDivisionError in test_verification_report.py:"
+    )
     assert told["it calls"]["skipped"].get("message") == "switched off"
 
 
@@ -120,7 +126,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return codes
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_the_first_signal_leaves_time_to_clean_up_and_the_second_does_not(
     ended: list[int], number: signal.Signals, code: int
 ) -> None:
@@ -132,6 +138,16 @@ def test_the_first_signal_leaves_time_to_clean_up_and_the_second_does_not(
         with pytest.raises(SystemExit):
             signal.raise_signal(number)
     assert (told, ended) == (["left"], [code])
+
+
+def test_sighup_stays_ignored_where_it_was() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interruptible(lambda: None):
+            signal.raise_signal(signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_ctrl_c_before_the_first_check_is_no_traceback(
@@ -199,8 +215,11 @@ def test_what_was_put_into_clusters_is_removed_however_it_ends(
         with pytest.raises(SystemExit):
             command.main(["--timeout", "0"])
     else:
-        assert command.main(["--timeout", "0"]) == 0
-    assert [attacker.removed for attacker in attackers.values()] == [1, 1]
+        assert command.main(["--timeout", "0", "--json"]) == 2
+        assert json.loads(capsys.readouterr().out)["left"] == attackers["clients.a"].left
+        assert command.main(["--timeout", "0"]) == 2
+    removed = 1 if interrupt else 2
+    assert [attacker.removed for attacker in attackers.values()] == [removed, removed]
     assert ended == ([130] if interrupt else [])
     assert "left behind in the cluster of client a: kubectl delete namespaces -l x" in capsys.readouterr().out
 

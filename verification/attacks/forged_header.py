@@ -7,7 +7,7 @@ from uuid import uuid4
 from verification.answers import Answer
 from verification.checks import Check, Failed, skipped
 from verification.clients import awaits_partner, call
-from verification.hosts import LOOK, NO_OWN_CLIENT, group_of, own_admitted
+from verification.hosts import NO_OWN_CLIENT, group_of, look, own_admitted
 from verification.outputs import ClientOutput
 from verification.probes import Probe, probe
 from verification.stack import DeployedStack
@@ -28,7 +28,7 @@ def of_host(stack: DeployedStack, host: str) -> Iterator[Check]:
         yield skipped(group, promise, NO_OWN_CLIENT if not own else NOT_SHOWN, host)
         return
     run = partial(forged_header_is_replaced, stack, host, own[0], asked)
-    yield Check(group, promise, _EXPECTED, run, LOOK, host)
+    yield Check(group, promise, _EXPECTED, run, look(stack), host)
 
 
 def of_client(stack: DeployedStack, client: str) -> Iterator[Check]:
@@ -43,7 +43,7 @@ def of_client(stack: DeployedStack, client: str) -> Iterator[Check]:
             yield skipped(group, promise, "its callers are your own Pods", host, client)
             continue
         run = partial(forged_header_of_a_caller_is_replaced, stack, client, host, asked)
-        yield Check(group, promise, _EXPECTED, run, LOOK, host, client)
+        yield Check(group, promise, _EXPECTED, run, look(stack), host, client)
 
 
 def forged_header_is_replaced(stack: DeployedStack, host: str, client: str, asked: Probe) -> str:

@@ -9,7 +9,7 @@ from functools import partial
 from settings import Platform
 from verification.attacks.certificates import unlisted_credential
 from verification.checks import READS_KEY, Check, Failed, skipped
-from verification.hosts import LOOK_POLICY, NO_OWN_CLIENT, group_of, own_admitted, trusts_the_stacks_ca
+from verification.hosts import NO_OWN_CLIENT, group_of, look_policy, own_admitted, trusts_the_stacks_ca
 from verification.probes import NO_SAFE_METHOD, Probe, probe
 from verification.stack import DeployedStack
 from verification.tls import ClientCredential, Endpoint
@@ -28,7 +28,7 @@ def checks(stack: DeployedStack, host: str) -> Iterator[Check]:
     own = own_admitted(stack, host)
     if own:
         run = partial(spellings_are_served, stack, host, own[0], asked)
-        yield Check(group, _SPELLED, asked.expected, run, LOOK_POLICY, host)
+        yield Check(group, _SPELLED, asked.expected, run, look_policy(stack), host)
     else:
         yield skipped(group, _SPELLED, NO_OWN_CLIENT, host)
     if other := _front(stack, host):
@@ -36,7 +36,7 @@ def checks(stack: DeployedStack, host: str) -> Iterator[Check]:
     if stack.outputs.gateway:
         run = partial(kyma_gateway_is_no_front, stack, host, asked)
         promise = "a request in the name of the Kyma gateway does not reach it"
-        yield Check(group, promise, "403 or 404 of Envoy", run, LOOK_POLICY, host)
+        yield Check(group, promise, "403 or 404 of Envoy", run, look_policy(stack), host)
 
 
 def spellings_are_served(stack: DeployedStack, host: str, client: str, asked: Probe) -> str:
@@ -94,4 +94,4 @@ def _fronting(stack: DeployedStack, host: str, other: str, asked: Probe) -> Chec
     if not client and stack.read_only:
         return skipped(group_of(stack, host), _FRONTED, READS_KEY, host)
     run = partial(fronting_is_refused, stack, host, other, client, asked)
-    return Check(group_of(stack, host), _FRONTED, "403 or 404 of Envoy", run, LOOK_POLICY, host)
+    return Check(group_of(stack, host), _FRONTED, "403 or 404 of Envoy", run, look_policy(stack), host)

@@ -6,7 +6,7 @@ from contextlib import closing
 from functools import partial
 
 from verification.checks import Check, Failed, skipped
-from verification.hosts import BY_BOTH, LOOK, NO_OWN_CLIENT, group_of, own_admitted, refused_by_tls
+from verification.hosts import BY_BOTH, NO_OWN_CLIENT, group_of, look, own_admitted, refused_by_tls
 from verification.probes import NO_SAFE_METHOD, Probe, probe
 from verification.stack import DeployedStack
 
@@ -18,14 +18,14 @@ def checks(stack: DeployedStack, host: str) -> Iterator[Check]:
     group, asked, own = group_of(stack, host), probe(stack.settings.hosts[host]), own_admitted(stack, host)
     client = own[0] if own else ""
     run = partial(old_tls_is_refused, stack, host, client)
-    yield Check(group, "TLS 1.1 is refused", "alert protocol version", run, LOOK, host)
+    yield Check(group, "TLS 1.1 is refused", "alert protocol version", run, look(stack), host)
     run = partial(plaintext_is_refused, stack, host)
-    yield Check(group, "plain HTTP at port 443 is refused", "no answer of HTTP", run, LOOK, host)
+    yield Check(group, "plain HTTP at port 443 is refused", "no answer of HTTP", run, look(stack), host)
     run = partial(http2_without_certificate_is_refused, stack, host)
-    yield Check(group, "HTTP/2 without a client certificate is refused", BY_BOTH, run, LOOK, host)
+    yield Check(group, "HTTP/2 without a client certificate is refused", BY_BOTH, run, look(stack), host)
     if client and asked:
         run = partial(http2_is_served, stack, host, client, asked)
-        yield Check(group, _HTTP2, asked.expected, run, LOOK, host)
+        yield Check(group, _HTTP2, asked.expected, run, look(stack), host)
     else:
         yield skipped(group, _HTTP2, NO_SAFE_METHOD if client else NO_OWN_CLIENT, host)
 

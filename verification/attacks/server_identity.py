@@ -15,12 +15,15 @@ from verification.stack import DeployedStack
 
 _DUMP = "config_dump?resource=dynamic_active_clusters&name_regex="
 _CA = "-cacert"
-_LOOK = "istioctl proxy-config clusters deploy/istio-egressgateway -n istio-system -o yaml"
 
 
 def checks(stack: DeployedStack, client: str) -> Iterator[Check]:
     """What is asked of one client's egress gateway."""
     group, hosts = f"client {client}", stack.settings.hosts_of(client)
+    gateway = stack.outputs.clients[client].gateway
+    look = (
+        f"cluster of client {client}: istioctl proxy-config clusters -n {gateway.namespace} svc/{gateway.name} -o yaml"
+    )
     for host in hosts:
         if awaits_partner(hosts[host], client):
             continue  # there is no route
@@ -30,7 +33,7 @@ def checks(stack: DeployedStack, client: str) -> Iterator[Check]:
             continue
         run = partial(server_is_verified, stack, client, host)
         expected = "in Envoy's configuration: this name, the CA and the certificate of the credential's Secret"
-        yield Check(group, promise, expected, run, f"cluster of client {client}: {_LOOK}", host, client)
+        yield Check(group, promise, expected, run, look, host, client)
 
 
 def server_is_verified(stack: DeployedStack, client: str, host: str) -> str:
