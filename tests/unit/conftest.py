@@ -150,6 +150,7 @@ def deploy() -> Deploy:
             return pulumi.Output.from_input(program()).apply(keep)
 
         whole()
+        recorder.resources.sort(key=lambda made: (made.typ, made.name))  # they are registered in no order
         return recorder
 
     return run
