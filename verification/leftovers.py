@@ -49,7 +49,7 @@ def checks(stack: DeployedStack) -> Iterator[Check]:
 
 def _lost(lost: Object) -> str:
     place = f"{lost.namespace}/{lost.name}" if lost.namespace else lost.name
-    return f"{lost.kind} {place} is gone, or has lost its label; `pulumi up --refresh` makes it anew"
+    return f"{lost.kind} {place} is gone, or has lost its label; `pulumi preview` says what to do"
 
 
 def _left(left: Object) -> str:

@@ -169,7 +169,7 @@ def test_an_object_that_is_gone_is_told_with_its_remedy() -> None:
     with pytest.raises(Failed) as caught:
         leftovers.objects_are_those_of_the_state(STATE, cluster_of(namespaces("mtls")))
     assert str(caught.value) == (
-        "Secret istio-system/certs is gone, or has lost its label; `pulumi up --refresh` makes it anew"
+        "Secret istio-system/certs is gone, or has lost its label; `pulumi preview` says what to do"
     )
 
 
