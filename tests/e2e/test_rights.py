@@ -79,7 +79,7 @@ def test_user_who_may_only_look_gets_a_preview_and_makes_nothing(
 ) -> None:
     with project.deployment("rights-view", **config(users["view"])) as deployed:
         printed = deployed.stack.preview().stdout  # once while it runs, and once at its end
-        warnings = {line.partition("warning: ")[2] for line in printed.splitlines() if "does not let" in line}
+        warnings = {line.partition("warning: ")[2] for line in printed.splitlines() if "denies this user" in line}
         assert {line.partition(": cluster")[0] for line in warnings} == {
             "kyma-mtls:target.kubeconfig",
             "kyma-mtls:clients.client.kubeconfig",
@@ -101,7 +101,7 @@ def test_least_rights_are_enough_for_the_life_of_a_stack(
 ) -> None:
     with project.deployment("rights-least", **config(users["least"])) as deployed:
         previewed = deployed.stack.preview()
-        assert "does not let" not in previewed.stdout + previewed.stderr
+        assert "denies this user" not in previewed.stdout + previewed.stderr
         deployed.up()
         assert deployed.outputs["clients"]["client"]["namespace"] == "rights"
         assert set(deployed.stack.preview(expect_no_changes=True).change_summary) == {"same"}
