@@ -10,7 +10,7 @@ from typing import Any
 
 from clusters import vacancy
 from clusters.cluster import Cluster
-from clusters.gateway_hooks import API_GATEWAY
+from clusters.gateway_hooks import API_GATEWAY, MODULE
 from clusters.offer import GatewaySite
 from clusters.routes import routes
 from components.lifecycle import OWNER
@@ -20,7 +20,6 @@ from settings.gateway import GatewayMode
 _CERTIFICATES = ("cert.gardener.cloud", "has no Gardener certificate management; set gatewayMode to another one")
 _DNS = ("dns.gardener.cloud", "has no Gardener DNS management; set gatewayMode to another one")
 _DEFAULT_GATEWAY = "/apis/networking.istio.io/v1/namespaces/kyma-system/gateways/kyma-gateway"
-_MODULE = ("kyma-project.io/module", "api-gateway")
 
 
 def find(settings: Settings, target: Cluster, address: str, owner: str | None) -> GatewaySite | None:
@@ -105,7 +104,7 @@ def _users(target: Cluster) -> Iterator[str]:
     """
     for kind in ("APIRule", "VirtualService"):
         for route in routes(target, kind):
-            is_operators = _MODULE in route.labels.items() or route.api_rule
+            is_operators = MODULE in route.labels.items() or route.api_rule
             if "kyma-system/kyma-gateway" in route.gateways and not is_operators:
                 yield str(route)
 

@@ -22,7 +22,7 @@ def objects_are_those_of_the_state(state: State, cluster: Cluster) -> str:
     for api_version, kind in state.kinds:
         described = Object.of(api_version, kind, "", "")
         try:
-            labelled = cluster.labelled(api_version, kind, f"{OWNER}={state.owner}")
+            labelled = cluster.labelled(api_version, kind, {OWNER: state.owner})
         except ConfigError as error:
             refused[described.group, kind] = str(error)
             continue
