@@ -51,7 +51,8 @@ def find(settings: Settings, target: Cluster, address: str, owner: str | None) -
     namespaces = tuple(name for name, it in found.items() if not it or _is_a_stacks(it))
     if not operator:
         return GatewaySite(domain, namespaces)
-    return GatewaySite(domain, namespaces, operator, vacancy.occupied(target), vacancy.leftover(target))
+    left = vacancy.leftover(target)
+    return GatewaySite(domain, namespaces, operator, vacancy.occupied(target, left), left)
 
 
 def _domain(target: Cluster, mode: GatewayMode, address: str) -> str:

@@ -28,10 +28,10 @@ _NAMES = (
 _PATIENCE = 70
 
 
-def occupied(target: Cluster) -> tuple[str, ...]:
-    """Return what the operator will give up, each KIND NAMESPACE/NAME."""
+def occupied(target: Cluster, left: str) -> tuple[str, ...]:
+    """Return what the operator will give up, each KIND NAMESPACE/NAME; with the Secret if that is left behind."""
     names = [called(*where[1:]) for where in _NAMES if _is_operators(target.find(*where))]
-    if leftover(target):
+    if left:
         names.append(called(*_SECRET[1:]))
     return tuple(dict.fromkeys(names))
 

@@ -49,7 +49,7 @@ def api_rule(_: Reader, found: dict[str, Any]) -> Verdict:
 def egress_gateway(cluster: Reader, found: dict[str, Any]) -> Verdict:
     """Judge an Istio CR by the egress gateway that Kyma's Istio module makes for it."""
     namespace, _, name = EGRESS_GATEWAY.partition("/")
-    gateway = cluster.read(f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}")
+    gateway = cluster.find("apps/v1", "Deployment", namespace, name)
     verdict = deployment(cluster, gateway) if gateway else waiting(f"there is no Deployment {EGRESS_GATEWAY} yet")
     status = found.get("status") or {}
     if not verdict.ready and status.get("state") in {"Error", "Warning"}:
