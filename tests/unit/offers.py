@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from clusters.gateways import DOCUMENTED_EGRESS
 from clusters.offer import Destination, GatewayOffer, Offer, Pods
 
 ISTIO_INJECTION = {"istio-injection": "enabled"}
@@ -25,14 +26,7 @@ ISTIOCTL_INGRESS = GatewayOffer(
     addresses=("192.0.2.7",),
     ip_families=("IPv4",),
 )
-ISTIOCTL_EGRESS = GatewayOffer(
-    namespace="istio-system",
-    service="istio-egressgateway",
-    selector=EGRESS_LABELS,
-    port=8443,
-    labels=EGRESS_LABELS,
-    accounts=("istio-egressgateway-service-account",),
-)
+ISTIOCTL_EGRESS = DOCUMENTED_EGRESS
 HELM_INGRESS = GatewayOffer(
     namespace="ingress",
     service="edge",
