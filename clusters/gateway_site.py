@@ -99,7 +99,7 @@ def _has_to_give_up(target: Cluster, owner: str | None) -> bool:
 
 
 def _users(target: Cluster) -> Iterator[str]:
-    """What refers to the operator's gateway, the operator's own objects and those of the rules aside.
+    """Yield what refers to the operator's gateway, except the objects of the operator and of its APIRules.
 
     The operator itself looks for rules of all versions, and for VirtualServices that name it as NAMESPACE/NAME.
     """

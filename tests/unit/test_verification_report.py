@@ -43,7 +43,7 @@ UNJUDGED = Check("client b", "it is odd", "200", lambda: str(1 / 0), "the log")
 
 @pytest.fixture
 def stack(monkeypatch: pytest.MonkeyPatch) -> DeployedStack:
-    """A stack on which these checks are tried."""
+    """Return a stack on which these checks are tried."""
     deployed = demo_stack()
     monkeypatch.setattr(DeployedStack, "load", lambda *_, **__: deployed)
     monkeypatch.setattr(command, "chosen_checks", lambda *_: (deployed, CHECKS))
