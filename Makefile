@@ -35,8 +35,9 @@ e2e: .venv ## end-to-end tests, in the lab
 	$(BIN)/python -m lab build gardener
 	$(BIN)/pytest -v --durations=30 --durations-min=10 tests/e2e
 
-reference: .venv ## write the config's JSON schema and README's table from the models
+reference: .venv ## write the JSON schemas and README's tables from the models
 	$(BIN)/python -m settings.reference
+	$(BIN)/python -m outputs.reference
 
 pins: .venv ## lock the newest versions that requirements*.in allow
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header --python-version 3.11 requirements.in -o requirements.txt

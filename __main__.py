@@ -10,6 +10,7 @@ import pulumi_kubernetes as k8s
 import pulumi_random as random
 
 import clusters
+import outputs
 from clusters import Clusters, gateway_hooks, provider_files, rights
 from components.certificates import AuthorityArgs, Certificates
 from components.lifecycle import Lifecycle
@@ -96,6 +97,7 @@ def deploy(settings: Settings, found: Clusters, owner: pulumi.Output[str], lifec
     opts_of_clients = {name: options(f"clients.{name}") for name in found.clients}
     calling = clients.deploy(settings, namespace, certificates, who, found.offers, opts_of_clients)
 
+    pulumi.export("version", outputs.VERSION)
     pulumi.export("caCertificate", certificates.trusted)
     pulumi.export("caExpiry", certificates.ca.expiry)
     pulumi.export("hosts", hosts)

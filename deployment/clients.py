@@ -8,6 +8,7 @@ import pulumi
 
 from clusters.offer import Offer
 from components.certificates import Certificates, Credential
+from components.demo import CURL
 from components.egress_client import EgressClient, EgressClientArgs
 from components.egress_route import EgressRoute, EgressRouteArgs
 from components.partner_credential import PartnerCredential, PartnerCredentialArgs
@@ -45,6 +46,7 @@ def deploy(
         cluster = _cluster(settings, name, namespace, certificates, credential, offer, opts[name])
         deployed.clients[name] |= {
             "namespace": cluster.namespace,
+            "callers": list(client.callers or [pulumi.Output.concat(cluster.namespace, "/", CURL)]),
             "egressGateway": offer.gateway.name,
             "accessLog": not offer.logs_elsewhere,
             "secret": cluster.secret,

@@ -45,6 +45,7 @@ def deploy(
         service_entry_hosts=wanted.service_entry_hosts,
     )
     gateway = KymaGateway("gateway", args, opts)
+    proxy = gateway.apiserver_proxy
     return {
         "domain": gateway.domain,
         "gateway": gateway.gateway,
@@ -52,7 +53,7 @@ def deploy(
         "caCertificate": gateway.ca_certificate,
         "secret": gateway.secret,
         "caSecret": gateway.ca_secret,
-        "apiserverProxy": gateway.apiserver_proxy and gateway.apiserver_proxy.host,
+        **({"apiserverProxy": proxy.host} if proxy else {}),
     }
 
 

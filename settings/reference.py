@@ -21,7 +21,8 @@ PROJECT_DIRECTORY = Path(__file__).parents[1]
 SCHEMA_FILE = PROJECT_DIRECTORY / "Pulumi.stack.schema.json"
 README_FILE = PROJECT_DIRECTORY / "README.md"
 
-_TABLE = re.compile(r"(?<=<!-- config: begin -->\n).*?(?=<!-- config: end -->)", re.DOTALL)
+MARKER = "config"
+
 _SECURE = {
     "description": "A value that `pulumi config set --secret` encrypted",
     "type": "object",
@@ -62,9 +63,10 @@ def table() -> str:
     return head + "".join(f"| {' | '.join(row)} |\n" for row in _rows("", Settings.keys()))
 
 
-def readme(text: str) -> str:
-    """Put the table into README's text, between the markers."""
-    return _TABLE.sub(lambda _: table(), text)
+def put_table(text: str, marker: str, content: str) -> str:
+    """Put a table into README's text, between the lines that mark its begin and end."""
+    between = re.compile(rf"(?<=<!-- {marker}: begin -->\n).*?(?=<!-- {marker}: end -->)", re.DOTALL)
+    return between.sub(lambda _: content, text)
 
 
 def schema_text() -> str:
@@ -147,7 +149,7 @@ def _default(field: FieldInfo) -> str:
 def main() -> None:
     """Write both."""
     SCHEMA_FILE.write_text(schema_text())
-    README_FILE.write_text(readme(README_FILE.read_text()))
+    README_FILE.write_text(put_table(README_FILE.read_text(), MARKER, table()))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from typing import Any
 
 from kubernetes.client import ApiClient, ApiException, CoreV1Api
 
+from outputs import Place
 from verification import pods
 from verification.checks import Failed
-from verification.outputs import Place
 from verification.pods import REQUEST_SECONDS, Executed
 from verification.tls import ClientCredential
 

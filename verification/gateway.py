@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 
+from outputs import GatewayOutput, TargetOutput
 from verification.checks import Check, Failed
-from verification.outputs import GatewayOutput, TargetOutput
 from verification.stack import DeployedStack
 from verification.tls import TIMEOUT_SECONDS, VERSIONS
 

@@ -9,11 +9,11 @@ from uuid import uuid4
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from outputs import Place, TargetOutput
 from settings import Platform
 from verification import sidecars
 from verification.checks import Check, Failed, skipped
 from verification.issuing import foreign_credential
-from verification.outputs import Place, TargetOutput
 from verification.probes import NO_SAFE_METHOD, Probe, probe, refused_probe
 from verification.stack import DeployedStack
 from verification.tls import (

@@ -11,8 +11,8 @@ from kubernetes.client import ApiClient, ApiException, CoreV1Api
 from kubernetes.stream import stream
 from kubernetes.stream.ws_client import WSClient
 
+from outputs import Place
 from verification.checks import Failed, Skipped
-from verification.outputs import Place
 
 REQUEST_SECONDS = 10
 SIDECAR = "istio-proxy"

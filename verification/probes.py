@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from outputs import ClientOutput
 from settings import Host
 from verification.answers import Answer
-from verification.outputs import ClientOutput
 
 NO_SAFE_METHOD = "its route allows none of GET, HEAD and OPTIONS, and nothing else is tried on a service"
 

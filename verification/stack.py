@@ -9,12 +9,13 @@ from kubernetes.client import ApiClient
 from pulumi import automation
 
 import clusters
+from outputs import Outputs
 from settings import ConfigError, Settings
 from verification.attacker import Attacker
 from verification.checks import Failed
 from verification.client_cluster import ClientCluster
 from verification.issuing import Authority
-from verification.outputs import Outputs
+from verification.outputs import read_outputs
 from verification.state import State
 from verification.tls import Endpoint
 
@@ -58,7 +59,7 @@ class DeployedStack:
         except (FileNotFoundError, automation.InvalidVersionError) as error:
             raise ConfigError(f"no usable `pulumi` on PATH: {error}") from None
         settings = Settings.from_config(config)
-        deployed = Outputs.read(selected, outputs, settings)
+        deployed = read_outputs(selected, outputs, settings)
         return cls(
             selected,
             settings,

@@ -5,7 +5,7 @@ from typing import Any
 
 from settings import Settings
 from tests.unit.pki import issue
-from verification.outputs import Outputs
+from verification.outputs import read_outputs
 from verification.stack import DeployedStack
 
 AUTHORITY = issue("acme CA")
@@ -18,6 +18,14 @@ HTTPBIN = {"domain": "httpbin.example.com"}
 ORDERS = {"domain": "orders.example.com", "service": {"namespace": "shop", "name": "orders", "port": 8080}}
 PARTNER = {"domain": "api.partner.example", "external": {"certificateAuthority": CA}}
 SUBJECT, IDENTITY = "CN=warehouse,O=client organization", "spiffe://kyma-mtls/test/client/warehouse"
+KYMA_GATEWAY = {
+    "domain": "kyma.example.com",
+    "gateway": "mtls/kyma-gateway",
+    "address": "",
+    "caCertificate": CA,
+    "secret": "kyma-gateway-certs-mtls",
+    "caSecret": "kyma-gateway-certs-mtls-cacert",
+}
 
 
 def settings_of(**config: object) -> Settings:
@@ -33,17 +41,31 @@ def outputs_of(settings: Settings) -> dict[str, Any]:
             "identity": f"spiffe://kyma-mtls/test/client/{name}",
             "hosts": list(settings.hosts_of(name)),
             "namespace": "mtls",
+            "callers": list(settings.clients[name].callers or ["mtls/curl"]),
+            "egressGateway": "istio-system/istio-egressgateway",
+            "accessLog": True,
             "secret": "client-credential-mtls",
             "subject": f"CN={name},O=client organization",
             "expiry": "2030-01-01T00:00:00Z",
         }
         for name in settings.own_clients
     }
-    partners = {name: {"identity": each.identity} for name, each in settings.clients.items() if each.is_partner}
-    target = {"target": {"namespace": "mtls", "address": "192.0.2.7"}} if settings.target else {}
+    partners = {
+        name: {"identity": each.identity, "hosts": list(settings.hosts_of(name))}
+        for name, each in settings.clients.items()
+        if each.is_partner
+    }
+    target = {
+        "namespace": "mtls",
+        "ingressGateway": "istio-system/istio-ingressgateway",
+        "address": "192.0.2.7",
+        "addresses": ["192.0.2.7"],
+    }
     return {
+        "version": "1.0",
         "caCertificate": CA,
-        **target,
+        "caExpiry": "2030-01-01T00:00:00Z",
+        **({"target": target} if settings.target else {}),
         "hosts": {
             name: {
                 "domain": host.domain,
@@ -53,13 +75,14 @@ def outputs_of(settings: Settings) -> dict[str, Any]:
             for name, host in settings.hosts.items()
         },
         "clients": own | partners,
+        "signingRequests": {},
     }
 
 
 def stack_of(gateway: object = None, **config: object) -> DeployedStack:
     """Return a stack whose clusters have not been asked."""
     settings = settings_of(**config)
-    outputs = Outputs.read("test", outputs_of(settings) | ({"gateway": gateway} if gateway else {}), settings)
+    outputs = read_outputs("test", outputs_of(settings) | ({"gateway": gateway} if gateway else {}), settings)
     return DeployedStack("test", settings, outputs)
 
 

@@ -23,6 +23,7 @@ from tests.unit.deployed import (
     CA,
     HTTPBIN,
     IDENTITY,
+    KYMA_GATEWAY,
     ORDERS,
     PARTNER,
     SUBJECT,
@@ -330,8 +331,7 @@ def test_the_kyma_gateway_asks_for_no_certificate_and_is_no_front(monkeypatch: p
 
     monkeypatch.setattr(Endpoint, "request", request)
     monkeypatch.setattr(Endpoint, "request_http2", request)
-    gateway = {"domain": "kyma.example.com", "address": "", "caCertificate": CA}
-    stack = stack_of(gateway, target=TARGET, clients={"warehouse": WAREHOUSE}, hosts={"httpbin": HTTPBIN})
+    stack = stack_of(KYMA_GATEWAY, target=TARGET, clients={"warehouse": WAREHOUSE}, hosts={"httpbin": HTTPBIN})
     promise = "a request in the name of the Kyma gateway does not reach it"
     assert outcome(stack, promise).startswith("FAILED: SNI verification.kyma.example.com, Host HTTPBIN.EXAMPLE.COM")
 

@@ -166,7 +166,7 @@ def test_routes_of_clients_with_similar_names_are_kept_apart(stack: Stack) -> No
 def test_demo_is_deployed_only_where_a_host_or_a_caller_needs_it(stack: Stack) -> None:
     demo = stack(target=TARGET, clients={"caller": CALLER}, hosts={"httpbin": HTTPBIN, "orders": ORDERS})
     assert {"DemoServer target-httpbin", "DemoCaller client-caller-curl"} <= set(demo.names())
-    callers = {**CALLER, "callers": ["logistics/dispatcher"]}
+    callers = {**CALLER, "callers": ["mtls/curl"]}
     own = stack(target=TARGET, clients={"caller": callers}, hosts={"orders": ORDERS})
     assert not {"DemoServer", "DemoCaller"} & own.kinds()
 
@@ -275,6 +275,7 @@ def test_outputs_tell_of_hosts_clients_and_signing_requests(stack: Stack) -> Non
     hosts = {"orders": {**ORDERS, "clients": ["own", "acme"]}, "api": {**API, "clients": ["own"]}}
     own, acme = "spiffe://kyma-mtls/test/client/own", "spiffe://acme.example/client"
     assert stack(target=TARGET, clients=clients, hosts=hosts).result == {
+        "version": "1.0",
         "caCertificate": "certificates-ca.1-certPem",
         "caExpiry": "certificates-ca.1-validityEndTime",
         "target": {
@@ -299,6 +300,7 @@ def test_outputs_tell_of_hosts_clients_and_signing_requests(stack: Stack) -> Non
                 "identity": own,
                 "hosts": ["orders", "api"],
                 "namespace": "mtls",
+                "callers": ["mtls/curl"],
                 "egressGateway": "istio-system/istio-egressgateway",
                 "accessLog": True,
                 "secret": "client-credential-mtls.1",
@@ -375,7 +377,7 @@ def test_what_every_cluster_lacks_is_missing() -> None:
     assert missing(Losing(error="no answer"), Losing("no Secret")) == ["no answer", "no Secret", remedy]
 
 
-CALLS_OUT = {**CALLER, "callers": ["logistics/dispatcher"], "networkPolicy": "callers"}
+CALLS_OUT = {**CALLER, "callers": ["mtls/curl"], "networkPolicy": "callers"}
 GATEWAY = {
     "gatewayMode": "selfSigned",
     "gatewayDomain": "kyma.example.com",

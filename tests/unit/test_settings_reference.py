@@ -26,7 +26,7 @@ def test_files_are_up_to_date() -> None:
     assert reference.SCHEMA_FILE.read_text() == reference.schema_text(), remedy
     readme = reference.README_FILE.read_text()
     assert reference.table() in readme, remedy
-    assert reference.readme(readme) == readme, remedy
+    assert reference.put_table(readme, reference.MARKER, reference.table()) == readme, remedy
 
 
 def test_pulumi_yaml_leaves_the_keys_to_the_models() -> None:

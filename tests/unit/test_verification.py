@@ -24,13 +24,16 @@ from pulumi import automation
 from rich.console import Console
 
 import clusters
+from outputs import Place
 from settings import ConfigError, Settings
+from settings.clusters import EGRESS_GATEWAY
 from tests.unit.deployed import (
     ACME,
     BILLING,
     CA,
     HTTPBIN,
     IDENTITY,
+    KYMA_GATEWAY,
     ORDERS,
     PARTNER,
     SUBJECT,
@@ -50,7 +53,7 @@ from verification.answers import RBAC, Answer, client_hops
 from verification.checks import Check, Failed, Skipped
 from verification.client_cluster import ClientCluster
 from verification.issuing import foreign_credential
-from verification.outputs import EGRESS_GATEWAY, Outputs, Place
+from verification.outputs import read_outputs
 from verification.pods import Executed, execute
 from verification.probes import NO_SAFE_METHOD, Probe, probe, refused_probe
 from verification.report import Report
@@ -223,8 +226,7 @@ def test_a_partners_host_is_called_once_its_answer_is_there() -> None:
 
 
 def test_the_kyma_gateway_is_tried_if_there_is_one() -> None:
-    gateway = {"domain": "kyma.example.com", "address": "", "caCertificate": CA}
-    stack = stack_of(gateway, target=TARGET, gatewayMode="selfSigned", gatewayDomain="kyma.example.com")
+    stack = stack_of(KYMA_GATEWAY, target=TARGET, gatewayMode="selfSigned", gatewayDomain="kyma.example.com")
     assert [check.group for check in command.every_check(stack)] == ["Kyma gateway"] * 4
 
 
@@ -313,7 +315,9 @@ def test_a_method_that_is_not_allowed_is_found(methods: list[str], expected: str
         (lambda outputs: outputs["hosts"].clear(), r"kyma-mtls:hosts.httpbin: not deployed yet; run `pulumi up`"),
         (lambda outputs: outputs["clients"].clear(), r"kyma-mtls:clients.warehouse: not deployed yet"),
         (
-            lambda outputs: outputs["hosts"].update(old={"domain": "old.example.com", "clients": {}}),
+            lambda outputs: outputs["hosts"].update(
+                old={"domain": "old.example.com", "external": False, "clients": {}}
+            ),
             r"kyma-mtls:hosts.old: deployed, but no longer in the config",
         ),
         (
@@ -338,7 +342,7 @@ def test_outputs_that_are_not_those_of_the_config_cannot_be_judged(
     outputs = outputs_of(settings)
     change(outputs)
     with pytest.raises(ConfigError, match=message):
-        Outputs.read("test", outputs, settings)
+        read_outputs("test", outputs, settings)
 
 
 @dataclass
@@ -773,7 +777,7 @@ def test_hints_name_the_gateways_of_the_stack() -> None:
     said = outputs_of(settings)
     said["target"]["ingressGateway"] = "edge/in"
     said["clients"]["warehouse"]["egressGateway"] = "edge/out"
-    stack = DeployedStack("test", settings, Outputs.read("test", said, settings))
+    stack = DeployedStack("test", settings, read_outputs("test", said, settings))
     hints = "\n".join(check.look for check in command.every_check(stack))
     assert "kubectl -n edge logs svc/in" in hints
     assert "kubectl -n edge logs svc/out" in hints

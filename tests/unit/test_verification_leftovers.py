@@ -14,11 +14,12 @@ import clusters
 from clusters import Cluster
 from components.lifecycle import OWNER
 from settings import ClusterAccess, ConfigError, Settings
+from tests.unit.deployed import outputs_of
 from tests.unit.fakes import FakeCluster, fake_cluster, kube_system
 from verification import __main__ as command
 from verification import leftovers, runner
 from verification.checks import Check, Failed, Skipped
-from verification.outputs import Outputs
+from verification.outputs import read_outputs
 from verification.report import Report
 from verification.stack import DeployedStack
 from verification.state import Object, State
@@ -231,14 +232,7 @@ def stack_of() -> DeployedStack:
         "hosts": {"httpbin": {"domain": "httpbin.example.com", "clients": ["ware-house"]}},
     }
     settings = Settings.from_config({f"kyma-mtls:{key}": json.dumps(value) for key, value in config.items()})
-    client = {"identity": "spiffe://x", "namespace": "mtls", "secret": "credential", "subject": "CN=x"}
-    values = {
-        "caCertificate": "",
-        "target": {"address": ""},
-        "hosts": {"httpbin": {"domain": "httpbin.example.com", "clients": {"ware-house": "spiffe://x"}}},
-        "clients": dict.fromkeys(settings.own_clients, client),
-    }
-    return DeployedStack("test", settings, Outputs.read("test", values, settings), state=STATE)
+    return DeployedStack("test", settings, read_outputs("test", outputs_of(settings), settings), state=STATE)
 
 
 def of_clusters(checks: list[Check]) -> list[str]:

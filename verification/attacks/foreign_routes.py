@@ -13,12 +13,12 @@ from uuid import uuid4
 from kubernetes.client import CoreV1Api
 
 from components.demo import HTTPBIN, HTTPBIN_PORT
+from outputs import Place
 from verification.answers import Answer
 from verification.attacker import Attacker
 from verification.attacks.workload import QUICKLY
 from verification.checks import CREATES, Check, Failed, Skipped, skipped
 from verification.hosts import NO_OWN_CLIENT, group_of, look_policy, own_admitted
-from verification.outputs import Place
 from verification.pods import REQUEST_SECONDS
 from verification.probes import NO_SAFE_METHOD, Probe, probe
 from verification.stack import DeployedStack

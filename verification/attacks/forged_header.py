@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from functools import partial
 from uuid import uuid4
 
+from outputs import ClientOutput
 from verification.answers import Answer
 from verification.checks import Check, Failed, skipped
 from verification.clients import awaits_partner, call
 from verification.hosts import NO_OWN_CLIENT, group_of, look, own_admitted
-from verification.outputs import ClientOutput
 from verification.probes import Probe, probe
 from verification.stack import DeployedStack
 

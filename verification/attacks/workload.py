@@ -7,13 +7,13 @@ from typing import Any
 from kubernetes.client import CoreV1Api
 
 from components.demo import HTTPBIN
+from outputs import Place
 from settings import Platform
 from verification import pods
 from verification.answers import Answer
 from verification.checks import CREATES, Check, Failed, Skipped, skipped
 from verification.clients import CURL_NOT_CONNECTED
 from verification.hosts import group_of
-from verification.outputs import Place
 from verification.pods import REQUEST_SECONDS, Executed
 from verification.probes import NO_SAFE_METHOD, Probe, probe
 from verification.stack import DeployedStack

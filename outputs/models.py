@@ -1,0 +1,117 @@
+"""The outputs as models: what each is called, its type, its meaning, and the version that first promises it."""
+
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+VERSION = "1.0"
+"""Of the contract; it grows with every output or field that is added."""
+
+
+class Place(NamedTuple):
+    """Namespace and name of an object."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+Pem = Annotated[str, WithJsonSchema({"type": "string", "format": "PEM", "pattern": "^-----BEGIN "})]
+Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+Name = Annotated[str, WithJsonSchema({"type": "string", "format": "NAMESPACE/NAME", "pattern": "^[^/]+/[^/]+$"})]
+
+
+def promised(description: str, *, since: str = "1.0", **options: Any) -> Any:
+    """Return a field that is promised from this version on."""
+    return Field(description=description, json_schema_extra={"since": since}, **options)
+
+
+class _Output(BaseModel):
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class TargetOutput(_Output):
+    """The target cluster."""
+
+    namespace: str = promised("The stack's namespace in it")
+    ingress_gateway: Name = promised("The Service of the ingress gateway that serves the hosts")
+    address: str = promised("The first of the ingress gateway's addresses; empty while it has none")
+    addresses: tuple[str, ...] = promised("All IP addresses, or host names, of the ingress gateway")
+
+    @property
+    def gateway(self) -> Place:
+        """The ingress gateway's Service."""
+        return Place(*self.ingress_gateway.split("/"))
+
+
+class HostOutput(_Output):
+    """One host."""
+
+    domain: str = promised("Its domain name: declared callers ask for `http://DOMAIN`, everybody else for https")
+    external: bool = promised("Whether it is a partner's host")
+    clients: dict[str, str] = promised("The identities that it admits, by the client's name")
+    gateway: Name = promised("Its Gateway in the target; absent for a partner's host", default="")
+    secret: str = promised(
+        "The Secret with its certificate, beside the ingress gateway; absent for a partner's host", default=""
+    )
+    expiry: Time = promised("The end of its certificate; absent for a partner's host", default="")
+
+
+class ClientOutput(_Output):
+    """One client."""
+
+    identity: str = promised("What its certificate proves: `spiffe://…`, or `dns:NAME` of a partner's")
+    hosts: tuple[str, ...] = promised("The names of the hosts that admit it")
+    namespace: str = promised("The stack's namespace in its cluster; absent for a partner's", default="")
+    callers: tuple[str, ...] = promised(
+        "Who may call through its egress gateway, each NAMESPACE or NAMESPACE/SERVICEACCOUNT; absent for a partner's",
+        default=(),
+    )
+    egress_gateway: Name = promised(
+        "The Service of the egress gateway that its callers go through; absent for a partner's", default=""
+    )
+    access_log: bool = promised(
+        "Whether the stack has that gateway log requests; absent for a partner's", default=False
+    )
+    secret: str = promised(
+        "The Secret with its certificate, beside the egress gateway; absent for a partner's", default=""
+    )
+    subject: str = promised("The Subject of its certificate; absent for a partner's", default="")
+    expiry: Time = promised("The end of its certificate; absent for a partner's", default="")
+
+    @property
+    def gateway(self) -> Place:
+        """The egress gateway's Service; only a client with a cluster has one."""
+        return Place(*self.egress_gateway.split("/"))
+
+
+class GatewayOutput(_Output):
+    """The Kyma gateway."""
+
+    domain: str = promised("It serves `*.DOMAIN`")
+    gateway: Name = promised("Its Gateway in the target, for APIRules and VirtualServices of yours")
+    address: str = promised("The first of the ingress gateway's addresses; empty while it has none")
+    ca_certificate: Pem = promised("The CA that its clients have to trust")
+    secret: str = promised("The Secret with its certificate, beside the ingress gateway")
+    ca_secret: str = promised("The Secret with its CA, beside the ingress gateway")
+    apiserver_proxy: str = promised("The host name of Kyma's apiserver-proxy; absent without one", default="")
+
+
+class Outputs(_Output):
+    """What a deployed stack says of itself."""
+
+    version: str = promised("The version of this contract that the stack keeps")
+    ca_certificate: Pem = promised(
+        "The CAs to trust for the stack's hosts: that of `generation`, then those of `trustedGenerations`"
+    )
+    ca_expiry: Time = promised("The end of the first CA's certificate")
+    target: TargetOutput | None = promised("The target cluster; absent without one", default=None)
+    hosts: dict[str, HostOutput] = promised("Every host, by its name in the config")
+    clients: dict[str, ClientOutput] = promised("Every client, by its name in the config")
+    signing_requests: dict[str, dict[str, Pem]] = promised(
+        "The requests for partners to sign, by host and client, where the stack made the client's key"
+    )
+    gateway: GatewayOutput | None = promised("The Kyma gateway; absent without one", default=None)

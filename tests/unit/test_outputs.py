@@ -1,0 +1,63 @@
+"""What users read of the outputs is what the models promise."""
+
+from typing import Any
+
+import jsonschema
+import pytest
+
+from outputs import VERSION, Outputs, reference
+from settings.reference import README_FILE, put_table
+from tests.contract import check_outputs
+from tests.unit.deployed import ACME, BILLING, HTTPBIN, KYMA_GATEWAY, PARTNER, TARGET, outputs_of, settings_of
+
+
+def whole() -> dict[str, Any]:
+    """Return the outputs of a stack that has all of them."""
+    hosts = {"httpbin": {**HTTPBIN, "clients": ["billing", "acme"]}, "api": {**PARTNER, "clients": ["billing"]}}
+    settings = settings_of(target=TARGET, clients={"billing": BILLING, "acme": ACME}, hosts=hosts)
+    return outputs_of(settings) | {"gateway": KYMA_GATEWAY}
+
+
+def test_files_are_up_to_date() -> None:
+    remedy = "run `make reference`"
+    assert reference.SCHEMA_FILE.read_text() == reference.schema_text(), remedy
+    readme = README_FILE.read_text()
+    assert reference.table() in readme, remedy
+    assert put_table(readme, reference.MARKER, reference.table()) == readme, remedy
+
+
+def test_every_output_has_a_meaning_and_a_version() -> None:
+    rows = [[cell.strip() for cell in row.strip("| ").split(" | ")] for row in reference.table().splitlines()[2:]]
+    assert {row[0].strip("`").split(".")[0] for row in rows} == {*Outputs.model_json_schema()["properties"]}
+    promised = [tuple(map(int, row[3].split("."))) for row in rows]
+    assert max(promised) == tuple(map(int, VERSION.split("."))), "the contract is as new as its newest output"
+    assert all(len(row) == 5 and row[4] for row in rows)
+
+
+def test_schema_accepts_outputs_and_what_later_versions_add() -> None:
+    jsonschema.Draft7Validator.check_schema(reference.schema())
+    jsonschema.validate(whole(), reference.schema())
+    jsonschema.validate(whole() | {"later": 1}, reference.schema())
+
+
+@pytest.mark.parametrize(
+    ("output", "value"),
+    [
+        ("caCertificate", "certificate"),
+        ("caExpiry", "soon"),
+        ("hosts", {"httpbin": {"domain": "httpbin.example.com"}}),
+        ("target", {"namespace": "mtls", "ingressGateway": "edge", "address": "", "addresses": []}),
+        ("signingRequests", {"api": {"billing": ""}}),
+    ],
+)
+def test_schema_refuses_broken_promises(output: str, value: object) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        check_outputs(whole() | {output: value})
+
+
+def test_output_that_is_not_in_the_contract_is_found() -> None:
+    check_outputs(whole())
+    host = {**whole()["hosts"]["httpbin"], "later": 1}
+    for outputs in (whole() | {"later": 1}, whole() | {"hosts": {"httpbin": host}}):
+        with pytest.raises(jsonschema.ValidationError, match="'later' was unexpected"):
+            check_outputs(outputs)
