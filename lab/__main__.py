@@ -101,7 +101,8 @@ def env(_: argparse.Namespace) -> None:
     print(f'export PATH={shlex.quote(path)}:"$PATH"')
     for name, value in {
         "PULUMI_HOME": str(toolchain.pulumi_home()),
-        "PULUMI_BACKEND_URL": f"file://{lab_dir() / 'pulumi'}",
+        # Without metadata files: killed while it writes one, Pulumi could not read the state any more.
+        "PULUMI_BACKEND_URL": f"file://{lab_dir() / 'pulumi'}?metadata=skip",
         "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "KUBECONFIG": ":".join(str(_handed_over(node)) for node in _nodes()),
