@@ -1,0 +1,80 @@
+"""Projects that build on a stack's outputs: those of examples/."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pulumi import automation
+
+from tests.e2e.conftest import ROOT, Deployed, Lab, Project, eventually, refusal
+from verification.tls import Endpoint
+
+STACK = "producer"
+NAMESPACE = "examples"
+CLIENT = {"kubeconfig": ".lab/client.kubeconfig", "domain": "examples.client.test"}
+CALLERS = ["examples/caller"]
+DOMAIN = "examples.target.test"
+
+
+@pytest.fixture(scope="module")
+def producer(project: Project) -> Iterator[Deployed]:
+    """A stack that has not declared the examples' caller yet."""
+    config: dict[str, Any] = {"clients": {"client": CLIENT}, "gatewayMode": "selfSigned", "gatewayDomain": DOMAIN}
+    with project.deployment(STACK, namespace="examples-producer", **config) as deployed:
+        deployed.up()
+        yield deployed
+
+
+@contextmanager
+def example(project: Project, directory: Path, **config: str) -> Iterator[automation.Stack]:
+    """Yield a stack of the example in a copy of its directory; destroy it at the end."""
+    shutil.copytree(ROOT / "examples" / directory.name, directory)
+    options = automation.LocalWorkspaceOptions(env_vars=project.environment)
+    stack = automation.create_stack("test", work_dir=str(directory), opts=options)
+    values = {"stack": f"organization/kyma-mtls/{STACK}", "namespace": NAMESPACE, **config}
+    stack.set_all_config({key: automation.ConfigValue(value) for key, value in values.items()})
+    try:
+        yield stack
+    finally:
+        stack.destroy()
+
+
+def test_example_calls_a_host_once_it_is_declared_and_follows_the_producer(
+    lab: Lab, project: Project, producer: Deployed, tmp_path: Path
+) -> None:
+    config = {"client": "client", "host": "httpbin", "path": "/headers", "image": "lab.local/curl:lab"}
+    with example(project, tmp_path / "caller", kubeconfig=lab.kubeconfig("client"), **config) as caller:
+        assert "client client has no caller examples/caller" in refusal(caller.up)
+        domains = [f"{STACK}.target.test", f"{STACK}-b.target.test"]
+        for domain in domains:
+            producer.up(
+                clients={"client": {**CLIENT, "callers": CALLERS}},
+                hosts={"httpbin": {"domain": domain}},
+            )
+            assert caller.up().outputs["url"].value == f"http://{domain}/headers", "ready, so it got an answer"
+            said = lab.curl(NAMESPACE, f"http://{domain}/headers", pod="caller")[1]
+            assert producer.outputs["clients"]["client"]["identity"] in said, "by mutual TLS"
+        assert lab.status(NAMESPACE, f"http://{domains[0]}/headers", pod="caller") != "200", "the old name is gone"
+
+
+def test_example_serves_behind_the_gateway_of_the_stack(
+    lab: Lab, project: Project, producer: Deployed, tmp_path: Path
+) -> None:
+    config = {"kubeconfig": lab.kubeconfig("target"), "image": "lab.local/httpbin:lab"}
+    with example(project, tmp_path / "service", **config) as service:
+        outputs = {key: output.value for key, output in service.up().outputs.items()}
+        assert outputs["url"] == f"https://hello.{DOMAIN}/headers"
+        gateway = Endpoint(f"hello.{DOMAIN}", producer.outputs["gateway"]["address"], outputs["caCertificate"])
+        eventually(lambda: status(gateway) == 200, "the service is reached")
+    eventually(lambda: status(gateway) == 404, "it is gone with its project")
+
+
+def status(gateway: Endpoint) -> int:
+    """Return the status of an answer; 0 if there is none."""
+    try:
+        return gateway.request("GET", "/headers", None).status
+    except OSError:
+        return 0
