@@ -43,10 +43,14 @@ class Part:
         return bool(self.table.get("optional"))
 
     @cached_property
+    def modules(self) -> dict[str, str]:
+        """The versions that the part's go.mod requires."""
+        return dict(re.findall(r"^(?:require)?\s+(\S+) (v\S+)", (self.source / "go.mod").read_text(), re.M))
+
+    @cached_property
     def linker_flags(self) -> str:
-        """The flags with the versions filled in that the part's go.mod or requirements.txt pin."""
-        modules = re.findall(r"^(?:require)?\s+(\S+) (v\S+)", (self.source / "go.mod").read_text(), re.M)
-        versions = pinned_versions() | dict(modules)
+        """The linker's flags, with versions filled in that the part's go.mod or requirements.txt pins."""
+        versions = pinned_versions() | self.modules
         return LINKER_FLAGS + re.sub(r"\{(\S+?)\}", lambda name: versions[name[1]], self.table.get("ldflags", ""))
 
     @cached_property
