@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from lab import images, network, preflight, rootfs, toolchain
+from lab import images, network, paths, preflight, rootfs, toolchain
 from lab.errors import LabError
 from lab.lock import only_one
 from lab.mesh import Mesh
@@ -80,7 +80,7 @@ def down(_: argparse.Namespace) -> None:
 def status(_: argparse.Namespace) -> None:
     """Say how each part of the lab is; exits with 1 when something is not well."""
     preflight.check_root()
-    problems = _problems(_nodes(), toolchain.cache_dir() / "bin")
+    problems = _problems(_nodes(), paths.bin_dir())
     addresses = {node.name: node.address for node in NODES} | {"internet": network.WEBSITE_ADDRESS}
     table = Table("", "address", "state")
     for name, found in problems.items():
@@ -97,10 +97,10 @@ def kubeconfig(arguments: argparse.Namespace) -> None:
 
 def env(_: argparse.Namespace) -> None:
     """Print what a shell needs to use pulumi, kubectl and istioctl with the lab."""
-    path = f"{CHECKOUT / '.venv/bin'}:{toolchain.cache_dir() / 'bin'}"
+    path = f"{CHECKOUT / '.venv/bin'}:{paths.bin_dir()}"
     print(f'export PATH={shlex.quote(path)}:"$PATH"')
     for name, value in {
-        "PULUMI_HOME": str(toolchain.pulumi_home()),
+        "PULUMI_HOME": str(paths.pulumi_home()),
         "PULUMI_BACKEND_URL": f"file://{lab_dir() / 'pulumi'}",
         "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
         "PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -133,7 +133,7 @@ def pins(_: argparse.Namespace) -> None:
 def purge(arguments: argparse.Namespace) -> None:
     """End the lab and give back the disk of all that was built."""
     down(arguments)
-    cache = toolchain.cache_dir()
+    cache = paths.cache_dir()
     before = shutil.disk_usage(cache.parent).free if cache.exists() else 0
     toolchain.purge()
     for name in ("images", "pins"):
@@ -245,7 +245,7 @@ def _existing(path: Path) -> Path:
 
 def _only_one() -> AbstractContextManager[None]:
     """Let a second `up` or `down` wait for the first."""
-    return only_one(toolchain.cache_dir() / "lab.lock", "Waiting for another `python -m lab` to finish", console)
+    return only_one(paths.cache_dir() / "lab.lock", "Waiting for another `python -m lab` to finish", console)
 
 
 def _parser() -> argparse.ArgumentParser:

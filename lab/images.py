@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lab import rootfs, toolchain
+from lab import paths, rootfs
 from lab.errors import LabError
 from lab.sandbox import CONFIG, Root, Sandbox
 from lab.toolchain import Toolchain
@@ -37,7 +37,7 @@ def ensure(chain: Toolchain, node_root: Path, console: Console) -> Path:
     versions = sorted(f"{path.parent.name}/{path.name}" for path in programs.values())
     inputs = [CONTAINERFILE.read_text(), _BUILD, base.parent.name, *versions]
     key = hashlib.sha256("\n".join(inputs).encode()).hexdigest()[:16]
-    directory = toolchain.cache_dir() / "images" / f"images-{key}"
+    directory = paths.cache_dir() / "images" / f"images-{key}"
     archive = directory / "images.tar"
     if not archive.exists():
         console.print("Building the container images")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from lab import network, toolchain
+from lab import network, paths
 from lab.errors import LabError
 from lab.sandbox import CONFIG, Root, Sandbox
 from lab.toolchain import Toolchain
@@ -35,7 +35,7 @@ SCRIPTS = {f"/usr/local/bin/{name}": (CONFIG / f"{name}.sh", "ro") for name in (
 
 def lab_dir() -> Path:
     """What belongs to the running lab; gone after `down`."""
-    return toolchain.cache_dir() / "lab"
+    return paths.cache_dir() / "lab"
 
 
 @dataclass(frozen=True)

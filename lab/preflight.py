@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from lab import network, rootfs, toolchain
+from lab import network, paths, rootfs
 from lab.errors import LabError
 from lab.sandbox import Root, Sandbox
 
@@ -60,7 +60,7 @@ def check_free(clusters: int) -> None:
             f"{boot}, the lab needs {needed} GiB of memory, {available:.1f} GiB are available: end something. "
             f"{OWN_CLUSTERS}"
         )
-    cache = toolchain.cache_dir()
+    cache = paths.cache_dir()
     free = shutil.disk_usage(cache).free / 2**30
     if free < (needed := clusters * DISK_GIB):
         raise LabError(

@@ -15,7 +15,7 @@ from urllib.parse import urlparse
 
 from rich.console import Console
 
-from lab import toolchain
+from lab import paths
 from lab.errors import LabError
 from lab.sandbox import Sandbox
 
@@ -45,7 +45,7 @@ def ensure(name: str, console: Console) -> Path:
     """The root filesystem of the packages in debian/<name>.txt; made when the cache has none of these pins."""
     listed = (DEBIAN / f"{name}.txt").read_bytes()
     key = hashlib.sha256(listed + LOCK.read_bytes() + repr(OPTIONS).encode()).hexdigest()[:16]
-    directory = toolchain.cache_dir() / "images" / f"debian-{name}-{key}"
+    directory = paths.cache_dir() / "images" / f"debian-{name}-{key}"
     if not (directory / "packages").exists():
         console.print(f"Making the Debian file system `{name}`")
         shutil.rmtree(directory, ignore_errors=True)
@@ -62,11 +62,11 @@ def pin() -> list[Package]:
     """Write packages.lock anew with what Debian serves now; returns what changed."""
     old, new = locked(), {}
     for name in ("node", "image"):
-        directory = toolchain.cache_dir() / "pins" / name
+        directory = paths.cache_dir() / "pins" / name
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
         new.update({package.name: package for package in _make(name, directory, {})})
-    shutil.rmtree(toolchain.cache_dir() / "pins")
+    shutil.rmtree(paths.cache_dir() / "pins")
     LOCK.write_text(_format(list(new.values())))
     return [package for package in new.values() if package != old.get(package.name)]
 

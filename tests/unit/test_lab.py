@@ -6,14 +6,14 @@ import pytest
 import yaml
 
 from lab import __main__ as commands
-from lab import network, toolchain
+from lab import network, paths
 from lab.errors import LabError
 from lab.node import CLIENTS, NODES, Node
 
 
 @pytest.fixture(autouse=True)
 def _empty_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(toolchain, "cache_dir", lambda: tmp_path)
+    monkeypatch.setattr(paths, "cache_dir", lambda: tmp_path)
 
 
 def names(clients: int) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import network, preflight, rootfs, toolchain
+from lab import network, paths, preflight, rootfs
 from lab.errors import LabError
 
 
@@ -16,7 +16,7 @@ def _able_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(shutil, "which", lambda program: f"/usr/bin/{program}")
     monkeypatch.setattr(rootfs, "codename", lambda: "bookworm")
-    monkeypatch.setattr(toolchain, "cache_dir", lambda: tmp_path)
+    monkeypatch.setattr(paths, "cache_dir", lambda: tmp_path)
 
 
 def message() -> str:

@@ -1,0 +1,50 @@
+"""The parts' pins and keys."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lab import part
+from lab.part import PARTS, Part, pinned_versions, tables
+
+
+def test_key_changes_with_every_input_of_build_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(part, "PARTS", tmp_path)
+    (tmp_path / "part").mkdir()
+    module = tmp_path / "part" / "go.mod"
+    module.write_text("module part\n\nrequire example.org/tool v1.2.3\n")
+    table = {"minutes": 1, "ldflags": " -X main.version={example.org/tool}"}
+    first = Part("part", table, "go1.26.0")
+    assert first.linker_flags.endswith(" -X main.version=v1.2.3"), "the version should be the one that go.mod pins"
+    assert Part("part", table | {"minutes": 2}, "go1.26.0").key == first.key, "an estimate is no input"
+    assert Part("part", table, "go1.26.1").key != first.key, "another Go makes another program"
+    assert Part("part", table | {"rename": {"a": "b"}}, "go1.26.0").key != first.key
+    assert Part("part", table | {"ldflags": ""}, "go1.26.0").key != first.key
+    module.write_text(module.read_text().replace("v1.2.3", "v1.2.4"))
+    assert Part("part", table, "go1.26.0").key != first.key
+
+
+def test_every_part_has_folder_with_pins_and_table() -> None:
+    described = tables()
+    folders = {path.name: path for path in PARTS.iterdir() if path.is_dir()}
+    assert set(described) == set(folders)
+    for name, folder in folders.items():
+        sums, wheel = folder / "go.sum", folder / "requirements.txt"
+        assert sums.exists() or "--hash=sha256:" in wheel.read_text(), f"{name} is not pinned by hash"
+        assert {"minutes", "peak", "kept"} <= set(described[name]), f"{name} lacks an estimate"
+
+
+def test_engine_has_version_of_python_package() -> None:
+    module = (PARTS / "pulumi" / "go.mod").read_text()
+    pinned = re.search(r"github\.com/pulumi/pulumi/pkg/v3 v(\S+)", module)
+    assert pinned
+    assert pinned[1] == pinned_versions()["pulumi"]
+
+
+def test_kubernetes_modules_are_of_one_release() -> None:
+    module = (PARTS / "kubernetes" / "go.mod").read_text()
+    minor = re.search(r"k8s\.io/kubernetes v1(\.\d+\.\d+)", module)
+    assert minor
+    staged = set(re.findall(r"^\s*(?:replace )?k8s\.io/\S+ => k8s\.io/\S+ v0(\S+)$", module, re.M))
+    assert staged == {minor[1]}
