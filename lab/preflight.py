@@ -1,12 +1,15 @@
-"""What the lab needs of the machine, asked before anything is started."""
+"""What the lab needs of the machine, asked before anything is built or started."""
 
 import os
+import platform
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 from lab import network, paths, rootfs
 from lab.errors import LabError
+from lab.sandbox import Root, Sandbox
 
 # Program -> the Debian package that has it.
 NEEDED = {
@@ -16,37 +19,33 @@ NEEDED = {
     "nsenter": "util-linux",
     "perl": "perl",
     "tar": "tar",
+    "tc": "iproute2",
     "umount": "mount",
     "unshare": "util-linux",
 }
 # Of each cluster.
 MEMORY_GIB = 3
 DISK_GIB = 3
+CHECKOUT = Path(__file__).parent.parent
 OWN_CLUSTERS = 'With two clusters of your own you need no lab: see "Your own clusters" in README.md'
+PROGRAMS_OF_HOST = [Path(path) for path in ("/bin", "/lib", "/lib64", "/sbin", "/usr")]
 
 
 def check() -> None:
     """Raise LabError for the first need that is not met."""
     check_root()
     try:
-        rootfs.codename()
+        _check_system()
+        _check_programs()
+        _check_paths()
+        rootfs.sources()
+        _try_sandbox()
     except LabError as error:
         raise LabError(f"{error}. {OWN_CLUSTERS}") from None
-    missing = sorted({package for program, package in NEEDED.items() if not shutil.which(program)})
-    if (
-        "perl" not in missing
-        and subprocess.run(
-            ["perl", "-MPod::Usage", "-MMath::BigInt", "-e1"], capture_output=True, check=False
-        ).returncode
-    ):
-        missing.append("perl")  # Debian's minimal perl-base lacks modules that mmdebstrap needs
-    if missing:
-        raise LabError(f"the lab needs {', '.join(missing)}: run `apt-get install {' '.join(missing)}`. {OWN_CLUSTERS}")
-    if not any(" cgroup" in line for line in Path("/proc/self/mounts").read_text().splitlines()):
-        raise LabError(f"no cgroups are mounted in /sys/fs/cgroup. {OWN_CLUSTERS}")
 
 
 def check_root() -> None:
+    """Raise LabError for a user other than root."""
     if os.geteuid() != 0:
         raise LabError(f"the lab makes namespaces and mounts: run it as root. {OWN_CLUSTERS}")
 
@@ -69,3 +68,73 @@ def check_free(clusters: int) -> None:
             f"directory on a larger disk in KYMA_MTLS_CACHE. {OWN_CLUSTERS}"
         )
     network.check_free()
+
+
+def _check_system() -> None:
+    rootfs.codename()
+    if (machine := platform.machine()) != "x86_64":
+        raise LabError(f"this machine is {machine}: the lab's programs and images are for x86-64 only")
+
+
+def _check_programs() -> None:
+    missing = sorted({package for program, package in NEEDED.items() if not shutil.which(program)})
+    modules = ["perl", "-MPod::Usage", "-MMath::BigInt", "-e1"]
+    if "perl" not in missing and subprocess.run(modules, capture_output=True, check=False).returncode:
+        missing.append("perl")  # Debian's minimal perl-base lacks modules that mmdebstrap needs
+    if missing:
+        raise LabError(f"the lab needs {', '.join(missing)}: run `apt-get install {' '.join(missing)}`")
+
+
+def _check_paths() -> None:
+    """Raise LabError for a path that PATH or a mount's options cannot name, and for a cache that cannot be written."""
+    cache = toolchain.cache_dir()
+    for path, advice in ((CHECKOUT, "move the checkout"), (cache, "name another directory in KYMA_MTLS_CACHE")):
+        if taken := sorted(set(str(path)) & set(":,\\")):
+            raise LabError(f"{path} has a {taken[0]} in its name, which mounts and PATH use otherwise: {advice}")
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache):
+            pass
+    except OSError as error:
+        raise LabError(
+            f"{cache} cannot be written ({error.strerror}): name another directory in KYMA_MTLS_CACHE"
+        ) from None
+
+
+def _try_sandbox() -> None:
+    """Start and end a sandbox as a node's is, with the host's programs in it, and raise LabError when that fails."""
+    cache, name = toolchain.cache_dir(), f"trial-{os.getpid()}"
+    with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=cache) as directory, network.trial(name) as namespace:
+        lower, log = Path(directory, "lower"), Path(directory, "log")
+        for mount_point in ("dev", "mnt", "proc", "run", "sys", "tmp"):
+            (lower / mount_point).mkdir(parents=True)
+        binds = {str(path): (path, "ro") for path in PROGRAMS_OF_HOST if path.exists()}
+        sandbox = Sandbox(name, namespace)
+        try:
+            with log.open("wb") as output:
+                command = ["sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]
+                process = sandbox.start_in_root(Root(lower, Path(directory, "state"), binds), command, output)
+                lacking = sandbox.lacking_controllers()
+                failed = process.wait()
+        finally:
+            sandbox.end()
+        if failed:
+            raise LabError(_explain(log.read_text(), cache))
+    if lacking:
+        raise LabError(
+            f"the cgroup controllers {', '.join(lacking)} cannot be passed on to the lab, and a kubelet needs them: "
+            "run the lab outside of a container, or boot without real-time processes"
+        )
+
+
+def _explain(log: str, cache: Path) -> str:
+    """Return what to do about a sandbox that did not start."""
+    reason = (log.strip().splitlines() or ["no message"])[-1]
+    advice = "the lab needs a machine, or a virtual one, where root may make namespaces and mounts"
+    if "overlay" in reason:
+        kind = subprocess.run(["stat", "-fc", "%T", cache], capture_output=True, text=True, check=False).stdout.strip()
+        advice = (
+            f"{cache} is on {kind}, and the lab mounts overlays there: name a directory on a disk with ext4, xfs or "
+            "btrfs in KYMA_MTLS_CACHE"
+        )
+    return f"a sandbox cannot be started here ({reason}): {advice}"
