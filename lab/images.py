@@ -50,7 +50,7 @@ def ensure(chain: Toolchain, node_root: Path, console: Console) -> Path:
 
 
 def sweep(archive: Path, node_root: Path, console: Console) -> None:
-    """Remove every image and file system but these; no node may be running on them."""
+    """Remove every image and file system except these; no node may run on the others."""
     kept = {archive.parent, node_root.parent, rootfs.ensure("image", console).parent}
     for stale in set(archive.parent.parent.iterdir()) - kept:
         shutil.rmtree(stale)

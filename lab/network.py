@@ -15,7 +15,12 @@ from pathlib import Path
 
 from lab.errors import LabError
 
+# Every address of the lab. Those with {} are of the node with that number.
 RANGE = ipaddress.ip_network("10.77.0.0/24")
+NODE_ADDRESS = "10.77.0.1{}"
+PODS = "10.78.{}.0/24"
+SERVICES = "10.79.{}.0/24"
+DNS = "10.79.{}.10"
 PREFIX = "kyma-lab"  # of every namespace; also the host's interface
 INTERNET = f"{PREFIX}-internet"
 HOST_ADDRESS = "10.77.0.1"
@@ -40,6 +45,11 @@ def check_free() -> None:
             )
     if _host_interface_exists() and not (NAMESPACES / INTERNET).exists():
         raise LabError(f"the interface {PREFIX} is not the lab's; rename or remove it first (`ip link del {PREFIX}`)")
+
+
+def exists() -> bool:
+    """Tell whether the switch is there."""
+    return (NAMESPACES / INTERNET).exists()
 
 
 def up() -> None:
