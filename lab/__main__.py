@@ -191,7 +191,7 @@ def main() -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `lab logs | head` is no error
     try:
         arguments.function(arguments)
-    except LabError as error:
+    except (LabError, OSError, subprocess.SubprocessError) as error:
         Console(stderr=True, highlight=False, soft_wrap=True).print(str(error), style="red", markup=False)
         return 1
     except KeyboardInterrupt:

@@ -45,7 +45,7 @@ def recorded() -> Owner | None:
     """Return the owner that booted the lab last and did not end it."""
     try:
         return Owner(**json.loads(_record().read_text()))
-    except FileNotFoundError:
+    except (FileNotFoundError, TypeError, ValueError):  # none, or none that makes sense
         return None
 
 

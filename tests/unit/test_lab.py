@@ -1,6 +1,7 @@
 """The lab's clusters and commands."""
 
 import argparse
+import sys
 from pathlib import Path
 
 import pytest
@@ -196,3 +197,18 @@ def test_purge_deletes_nothing_while_the_lab_is_in_use(monkeypatch: pytest.Monke
     monkeypatch.setattr(toolchain, "purge", lambda: pytest.fail("purged"))
     with pytest.raises(LabError, match="in use by the tests of another checkout"):
         commands.purge(argparse.Namespace())
+
+
+@pytest.mark.parametrize(
+    "error", [LabError("the disk is full"), OSError(28, "No space left on device", "/cache/lab"), TimeoutError("late")]
+)
+def test_failure_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(sys, "argv", ["lab", "status"])
+    monkeypatch.setattr(preflight, "check_root", fail)
+    assert commands.main() == 1
+    assert capsys.readouterr().err == f"{error}\n"

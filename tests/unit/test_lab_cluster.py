@@ -1,6 +1,7 @@
 """When a cluster counts as broken: the questions to it, and how long the answers may take."""
 
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -148,3 +149,25 @@ def test_programs_reach_the_lab_without_a_proxy(tmp_path: Path, monkeypatch: pyt
     program.chmod(0o755)
     for value in Cluster(TARGET, tmp_path)._run("kubectl").stdout.split():
         assert value.startswith("intranet.example,10.77.0.11,")
+
+
+def test_programs_end_with_the_command_that_started_them(tmp_path: Path) -> None:
+    program = tmp_path / "istioctl"
+    program.write_text("#!/bin/sh\necho $$ >&2\nexec sleep 60\n")
+    program.chmod(0o755)
+    run = """
+import subprocess, sys
+from pathlib import Path
+from lab.cluster import Cluster
+from lab.node import TARGET
+real = subprocess.run
+subprocess.run = lambda command, **options: real(command, **options | {"capture_output": False})
+Cluster(TARGET, Path(sys.argv[1]))._run("istioctl", "install", seconds=600)
+"""
+    with subprocess.Popen([sys.executable, "-c", run, str(tmp_path)], stderr=subprocess.PIPE) as command:
+        assert command.stderr
+        assert int(command.stderr.readline()) > 0
+        command.kill()
+        killed = time.monotonic()
+        command.stderr.read()  # istioctl holds the pipe until it ends
+        assert time.monotonic() - killed < 30

@@ -1,13 +1,17 @@
 """The lab's container images: what they are made of, and the names they get."""
 
 import json
+import subprocess
 import tarfile
 from pathlib import Path
+from typing import IO
 
 import pytest
 from rich.console import Console
 
 from lab import images, rootfs
+from lab.errors import LabError
+from lab.sandbox import Root, Sandbox
 from lab.toolchain import Toolchain
 
 PROGRAMS = [name for line in images.PROGRAMS for name in line.split()]
@@ -64,3 +68,19 @@ def test_sweep_keeps_what_is_in_use(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setattr(rootfs, "ensure", lambda *_: tmp_path / "debian-image-1/root")
     images.sweep(tmp_path / "images-2/images.tar", tmp_path / "debian-node-2/root", Console(quiet=True))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["debian-image-1", "debian-node-2", "images-2"]
+
+
+def test_build_that_fails_is_one_line_with_the_log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def run(_sandbox: Sandbox, _root: Root, _command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(["sh", "-c", "echo much; echo no space left; exit 1"], stdout=log)
+
+    monkeypatch.setattr(Sandbox, "start_in_root", run)
+    monkeypatch.setattr(Sandbox, "end", lambda _: None)
+    (tmp_path / "base").mkdir()
+    with pytest.raises(LabError) as failed:
+        images._build(tmp_path, tmp_path / "node", tmp_path / "base", {})
+    assert str(failed.value) == f"buildah failed: no space left (log: {tmp_path}/log)"
+    with pytest.raises(
+        LabError, match=r"tar failed: .*No such file or directory|tar failed: tar: Error is not recover"
+    ):
+        images._build(tmp_path / "again", tmp_path / "node", tmp_path / "missing", {})
