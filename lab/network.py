@@ -47,11 +47,6 @@ def check_free() -> None:
         raise LabError(f"the interface {PREFIX} is not the lab's; rename or remove it first (`ip link del {PREFIX}`)")
 
 
-def exists() -> bool:
-    """Tell whether the switch is there."""
-    return (NAMESPACES / INTERNET).exists()
-
-
 def up() -> None:
     """Create the switch and connect the host to it."""
     _add_namespace(INTERNET)
@@ -102,6 +97,11 @@ def connect(name: str, address: str) -> None:
         route add default via {INTERNET_ADDRESS}
     """,
     )
+
+
+def exists() -> bool:
+    """Tell whether the switch is there."""
+    return (NAMESPACES / INTERNET).exists()
 
 
 def disconnect(name: str) -> None:

@@ -72,18 +72,6 @@ def test_dns_of_every_cluster_knows_all_clusters_and_the_internet(node: Node) ->
         assert f'template IN A {name}.test {{\n        answer "{{{{ .Name }}}} 30 IN A {address}"' in corefile
 
 
-def test_link_that_disappears_meanwhile_counts_as_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
-    def ip(*arguments: str) -> str:
-        raise LabError(f"`ip {' '.join(arguments)}` failed: {reason}")
-
-    monkeypatch.setattr(network, "_ip", ip)
-    reason = 'Cannot find device "kyma-lab"'
-    network._delete_link("kyma-lab")
-    reason = "RTNETLINK answers: Operation not permitted"
-    with pytest.raises(LabError, match="not permitted"):
-        network._delete_link("kyma-lab")
-
-
 def test_boot_key_changes_with_programs_and_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def key() -> str:
         programs = {name: tmp_path / f"parts/{version}/{name}" for name in (*node.PROGRAMS, "istioctl")}
