@@ -61,22 +61,6 @@ class Cluster:
         """Return what is wrong with the cluster right now, the first thing found; None if it is healthy."""
         return next(self._problems(), None)
 
-    def lasting_problem(self, seconds: float, report: Callable[[str], None]) -> Problem | None:
-        """Return the problem that the cluster still has after so many seconds of asking; None as soon as it has none.
-
-        `report` gets each problem that is waited for.
-        """
-        deadline = time.monotonic() + seconds
-        reported = ""
-        while problem := self.problem():
-            if problem.is_final or time.monotonic() > deadline:
-                return problem
-            if problem.text != reported:
-                report(f"{problem.text}; waiting up to {seconds:.0f} s")
-                reported = problem.text
-            time.sleep(1)
-        return None
-
     def _problems(self) -> Iterator[Problem]:
         """Ask the cluster step by step; each question makes sense only without the problems before it."""
         if not self.node.sandbox.alive():

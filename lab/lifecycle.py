@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from lab import images, network, owner, rootfs
-from lab.cluster import Cluster
+from lab.cluster import Cluster, Problem
 from lab.errors import LabError
 from lab.node import CLIENTS, NODES, Node, boot_key, lab_dir
 from lab.sandbox import Sandbox
@@ -116,29 +116,49 @@ def _mend(chain: Toolchain, booted: list[Node], console: Console) -> list[Node]:
     if not WEBSITE.alive():
         _warn(console, "website: not running; starting it again")
         _start_website(chain)
+    clusters = [Cluster(node, chain.bin) for node in booted]
+    problems = _lasting_problems(clusters, console)
     with ThreadPoolExecutor() as pool:
-        healthy = list(pool.map(lambda node: _is_mended(Cluster(node, chain.bin), console), booted))
-    return [node for node, is_healthy in zip(booted, healthy, strict=True) if is_healthy]
+        broken = list(pool.map(lambda cluster: _is_broken(cluster, problems[cluster.node.name], console), clusters))
+    return [node for node, is_broken in zip(booted, broken, strict=True) if not is_broken]
 
 
-def _is_mended(cluster: Cluster, console: Console) -> bool:
-    """Tell whether a cluster is healthy, gets so by itself, or by another installation into it."""
+def _lasting_problems(clusters: list[Cluster], console: Console) -> dict[str, Problem | None]:
+    """Return for each cluster, by name, what is still wrong with it after it was asked patiently."""
+    deadline = time.monotonic() + PATIENCE
+    found: dict[str, Problem | None] = {}
+    asked = clusters
+    while asked:
+        with ThreadPoolExecutor() as pool:
+            answers = list(pool.map(Cluster.problem, asked))
+        is_over = time.monotonic() > deadline
+        waiting = []
+        for cluster, problem in zip(asked, answers, strict=True):
+            name = cluster.node.name
+            if problem and not problem.is_final and not is_over:
+                waiting.append(cluster)
+                if problem != found.get(name):
+                    _warn(console, f"{name}: {problem.text}; waiting up to {PATIENCE} s")
+            found[name] = problem
+        if asked := waiting:
+            time.sleep(1)
+    return found
 
-    def report(text: str) -> None:
-        _warn(console, f"{cluster.node.name}: {text}")
 
-    problem = cluster.lasting_problem(PATIENCE, report)
+def _is_broken(cluster: Cluster, problem: Problem | None, console: Console) -> bool:
+    """Tell whether a cluster with this problem stays broken, although it is installed into again if that may help."""
+    name = cluster.node.name
     if problem and problem.is_inside:
-        report(f"{problem.text}; installing CoreDNS and Istio again")
+        _warn(console, f"{name}: {problem.text}; installing CoreDNS and Istio again")
         try:
-            cluster.install(report)
+            cluster.install(lambda step: console.print(f"{name}: {step}"))
         except LabError as error:
             _warn(console, str(error))
         else:
             problem = cluster.problem()
     if problem:
-        report(f"{problem.text}; booting an empty cluster in its place")
-    return problem is None
+        _warn(console, f"{name}: {problem.text}; booting an empty cluster in its place")
+    return problem is not None
 
 
 def _tell_lost(lost: list[Node], kept: list[Node], console: Console) -> None:

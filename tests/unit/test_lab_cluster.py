@@ -82,38 +82,18 @@ def test_problem_is_named(
 
 def test_node_that_has_ended_is_not_asked(answers: Answers, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Sandbox, "alive", lambda _: False)
-    assert cluster.lasting_problem(120, pytest.fail) == Problem("not running", is_final=True)
+    assert cluster.problem() == Problem("not running", is_final=True)
     assert answers.asked == 0
 
 
 def test_failed_import_of_images_is_final(answers: Answers, cluster: Cluster) -> None:
     TARGET.logs.mkdir(parents=True)
     (TARGET.logs / "images.failed").touch()
-    problem = cluster.lasting_problem(120, pytest.fail)
+    problem = cluster.problem()
     assert problem == Problem(f"the images cannot be imported (log: {TARGET.logs}/images.log)", is_final=True)
     del answers.texts["--raw=/readyz"]
     with pytest.raises(LabError, match="target: the images cannot be imported"):
         cluster.install(lambda _: None)
-
-
-def test_problem_that_passes_is_none(answers: Answers, cluster: Cluster) -> None:
-    answers.texts["istiod"] = "0"
-    said = []
-
-    def report(text: str) -> None:
-        said.append(text)
-        answers.texts["istiod"] = "1"
-
-    assert cluster.lasting_problem(120, report) is None
-    assert said == ["istiod is not available; waiting up to 120 s"]
-
-
-def test_problem_that_lasts_is_reported_once(answers: Answers, cluster: Cluster) -> None:
-    answers.texts["istiod"] = "0"
-    said: list[str] = []
-    assert cluster.lasting_problem(120, said.append) == Problem("istiod is not available", is_inside=True)
-    assert said == ["istiod is not available; waiting up to 120 s"]
-    assert time.monotonic() > 120
 
 
 def test_installation_that_fails_is_one_line(answers: Answers, cluster: Cluster) -> None:

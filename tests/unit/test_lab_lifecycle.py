@@ -1,6 +1,7 @@
 """What `up` keeps, mends and replaces, and what becomes of the state of deployed stacks."""
 
 import io
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +31,8 @@ class Machine:
         self.has_website = True
         self.done: list[str] = []
         self.text = io.StringIO()
+        self.now = 0.0
+        self.events: dict[float, Callable[[], object]] = {}
         for node in (TARGET, CLIENT):
             node.state.mkdir(parents=True)
             node.booted.write_text(KEY)
@@ -44,6 +47,11 @@ class Machine:
     @property
     def said(self) -> list[str]:
         return self.text.getvalue().splitlines()
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass, and happen what is to happen then."""
+        self.now += seconds
+        self.events.pop(self.now, lambda: None)()
 
     def install(self, cluster: Cluster) -> None:
         self.done.append(f"install {cluster.node.name}")
@@ -70,7 +78,8 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     monkeypatch.setattr(Sandbox, "alive", lambda _: lab.has_website)
     monkeypatch.setattr(Sandbox, "end", lambda _: None)
     monkeypatch.setattr(Cluster, "problem", lambda cluster: lab.problems.get(cluster.node.name))
-    monkeypatch.setattr(Cluster, "lasting_problem", lambda cluster, *_: lab.problems.get(cluster.node.name))
+    monkeypatch.setattr(time, "monotonic", lambda: lab.now)
+    monkeypatch.setattr(time, "sleep", lab.sleep)
     monkeypatch.setattr(Cluster, "install", lambda cluster, _: lab.install(cluster))
     return lab
 
@@ -100,14 +109,17 @@ def test_cluster_that_lacks_istio_gets_it_again_and_keeps_what_is_deployed(machi
     machine.cures["client"] = machine.problems.clear
     assert machine.bring_up() == []
     assert machine.done == ["install client"]
-    assert machine.said == ["client: istiod is not available; installing CoreDNS and Istio again"]
+    assert machine.said == [
+        "client: istiod is not available; waiting up to 120 s",
+        "client: istiod is not available; installing CoreDNS and Istio again",
+    ]
 
 
 def test_cluster_that_no_installation_helps_is_replaced(machine: Machine) -> None:
     machine.problems["client"] = Problem("istiod is not available", is_inside=True)
     assert machine.bring_up() == ["client"]
     assert machine.done == ["install client", "boot client"]
-    assert machine.said[1:3] == [
+    assert machine.said[2:4] == [
         "client: istioctl install failed",
         "client: istiod is not available; booting an empty cluster in its place",
     ]
@@ -127,6 +139,22 @@ def test_cluster_whose_boot_was_interrupted_is_booted_again_without_a_word(machi
     CLIENT.booted.unlink()
     assert machine.bring_up() == ["client"]
     assert machine.said == []
+
+
+def test_problem_that_passes_is_waited_for_and_named_once(machine: Machine) -> None:
+    machine.problems["client"] = Problem("the API server does not answer")
+    machine.events = {100: machine.problems.clear}
+    assert machine.bring_up() == []
+    assert machine.done == []
+    assert machine.said == ["client: the API server does not answer; waiting up to 120 s"]
+    assert machine.now == 100
+
+
+def test_silent_cluster_is_replaced_after_a_generous_time(machine: Machine) -> None:
+    machine.problems["client"] = Problem("the API server does not answer")
+    assert machine.bring_up() == ["client"]
+    assert machine.done == ["boot client"]
+    assert machine.now > 120
 
 
 def test_website_is_started_again(machine: Machine) -> None:
