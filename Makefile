@@ -6,14 +6,15 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help up verify down test lint unit e2e reference pins
+.PHONY: .venv help up down test lint unit e2e reference pins
 
 help: ## list the targets
-	@sed -nE 's/^([a-z0-9]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s'|'
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: .venv ## boot the lab, deploy the stack dev into it and verify it
 	$(BIN)/python -m lab up
-	eval "$$($(BIN)/python -m lab env)"
+	environment="$$($(BIN)/python -m lab env)"
+	eval "$$environment"
 	pulumi stack select --create dev
 	pulumi up --stack dev --yes --skip-preview
 	$(BIN)/python -m verification --stack dev
@@ -44,8 +45,11 @@ pins: .venv ## lock the newest versions that requirements*.in allow
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header --python-version 3.11 tests/e2e/scanner.in -o tests/e2e/scanner.txt
 
-.venv: requirements.txt requirements-dev.txt
+.venv: .venv/complete
+
+# Made last, so that a half-made environment is made again.
+.venv/complete: requirements.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with PYTHON=..." >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt -r requirements-dev.txt
-	@touch .venv
+	@touch $@

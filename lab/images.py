@@ -31,7 +31,7 @@ done
 
 
 def ensure(chain: Toolchain, node_root: Path, console: Console) -> Path:
-    """One OCI archive of every image, lab.local/<name>:lab; built when the cache has none of these inputs."""
+    """Return an OCI archive of every image, lab.local/<name>:lab; build it if the cache lacks it."""
     base = rootfs.ensure("image", console)
     programs = {name: chain.programs[name] for line in PROGRAMS for name in line.split()}
     versions = sorted(f"{path.parent.name}/{path.name}" for path in programs.values())
@@ -50,7 +50,7 @@ def ensure(chain: Toolchain, node_root: Path, console: Console) -> Path:
 
 
 def sweep(archive: Path, node_root: Path, console: Console) -> None:
-    """Remove every image and file system but these; no node may be running on them."""
+    """Remove every image and file system except these; no node may run on the others."""
     kept = {archive.parent, node_root.parent, rootfs.ensure("image", console).parent}
     for stale in set(archive.parent.parent.iterdir()) - kept:
         shutil.rmtree(stale)
@@ -59,18 +59,21 @@ def sweep(archive: Path, node_root: Path, console: Console) -> None:
 def _build(directory: Path, node_root: Path, base: Path, programs: dict[str, Path]) -> None:
     work = directory / "work"
     (work / "context").mkdir(parents=True)
-    subprocess.run(["tar", "-C", base, "--one-file-system", "-cf", work / "context/base.tar", "."], check=True)
+    with (directory / "log").open("wb") as log:
+        tar = ["tar", "-C", str(base), "--one-file-system", "-cf", str(work / "context/base.tar"), "."]
+        if subprocess.run(tar, stdout=log, stderr=log, check=False).returncode:
+            raise _failed("tar", directory / "log")
     binds = {f"/build/context/{name}": (path.resolve(), "ro") for name, path in programs.items()}
     binds = {"/build": (work, "rw"), "/build/Containerfile": (CONTAINERFILE, "ro"), **binds}
     sandbox = Sandbox("build")
     try:
-        with (directory / "log").open("wb") as log:
+        with (directory / "log").open("ab") as log:
             root = Root(node_root, work / "sandbox", binds)
             code = sandbox.start_in_root(root, ["sh", "-c", _BUILD, "sh", *NAMES], log).wait()
     finally:
         sandbox.end()
     if code:
-        raise LabError(f"buildah failed; see {directory / 'log'}")
+        raise _failed("buildah", directory / "log")
 
 
 def _pack(layout: Path, archive: Path) -> None:
@@ -83,3 +86,8 @@ def _pack(layout: Path, archive: Path) -> None:
     index_file.write_text(json.dumps(index))
     with tarfile.open(archive, "w") as tar:
         tar.add(layout, arcname=".")
+
+
+def _failed(program: str, log: Path) -> LabError:
+    reason = (log.read_text().strip().splitlines() or ["no message"])[-1]
+    return LabError(f"{program} failed: {reason} (log: {log})")

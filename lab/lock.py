@@ -10,7 +10,7 @@ from rich.console import Console
 
 @contextmanager
 def only_one(file: Path, waiting: str, console: Console) -> Iterator[None]:
-    """Wait, saying so, while another process holds the lock; it goes with its process, however that ends."""
+    """Hold the lock; print `waiting` while another process has it. It is released when the process exits."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as lock:
         try:

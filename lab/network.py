@@ -20,7 +20,12 @@ from typing import Any
 
 from lab.errors import LabError
 
+# Every address of the lab. Those with {} are of the node with that number.
 RANGE = ipaddress.ip_network("10.77.0.0/24")
+NODE_ADDRESS = "10.77.0.1{}"
+PODS = "10.78.{}.0/24"
+SERVICES = "10.79.{}.0/24"
+DNS = "10.79.{}.10"
 PREFIX = "kyma-lab"  # of every namespace; also the host's interface
 INTERNET = f"{PREFIX}-internet"
 HOST_ADDRESS = "10.77.0.1"
@@ -164,6 +169,11 @@ def connect(name: str, address: str) -> None:
         route add default via {INTERNET_ADDRESS}
     """,
     )
+
+
+def exists() -> bool:
+    """Tell whether the switch is there."""
+    return (NAMESPACES / INTERNET).exists()
 
 
 def disconnect(name: str) -> None:

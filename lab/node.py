@@ -1,6 +1,7 @@
 """One node: a single-machine Kubernetes cluster in one sandbox."""
 
 import base64
+import hashlib
 import os
 import secrets
 import shutil
@@ -34,7 +35,7 @@ SCRIPTS = {f"/usr/local/bin/{name}": (CONFIG / f"{name}.sh", "ro") for name in (
 
 
 def lab_dir() -> Path:
-    """What belongs to the running lab; gone after `down`."""
+    """Return the directory with what belongs to the running lab; `down` removes it."""
     return paths.cache_dir() / "lab"
 
 
@@ -47,19 +48,19 @@ class Node:
 
     @property
     def address(self) -> str:
-        return f"10.77.0.1{self.number}"
+        return network.NODE_ADDRESS.format(self.number)
 
     @property
     def pods(self) -> str:
-        return f"10.78.{self.number}.0/24"
+        return network.PODS.format(self.number)
 
     @property
     def services(self) -> str:
-        return f"10.79.{self.number}.0/24"
+        return network.SERVICES.format(self.number)
 
     @property
     def dns(self) -> str:
-        return f"10.79.{self.number}.10"
+        return network.DNS.format(self.number)
 
     @property
     def sandbox(self) -> Sandbox:
@@ -75,13 +76,18 @@ class Node:
 
     @property
     def booted(self) -> Path:
-        """A file that exists once the cluster was booted to the end."""
+        """A file that exists once the cluster was booted to the end; it has the key of what from."""
         return self.state / "booted"
 
     @property
     def kubeconfig(self) -> Path:
         """The administrator's."""
         return self.state / "etc/admin.kubeconfig"
+
+    def failure(self) -> str:
+        """Return why the node cannot become ready any more; empty as long as it may."""
+        has_failed = (self.logs / "images.failed").exists()
+        return f"the images cannot be imported (log: {self.logs / 'images.log'})" if has_failed else ""
 
     def start(self, chain: Toolchain, root: Path, images: Path) -> None:
         """Start the node's programs; they need some seconds more until they answer."""
@@ -131,10 +137,8 @@ class Node:
         log = self.logs / "keys.log"
         with log.open("ab") as output:
             if self.sandbox.start_in_root(root, ["sh", "/usr/local/bin/keys"], output, environment).wait():
-                raise LabError(
-                    f"{self.name}: its sandbox or its keys cannot be made (log: {log}): "
-                    f"{log.read_text().strip()[-300:]}"
-                )
+                reason = (log.read_text().strip().splitlines() or ["no message"])[-1]
+                raise LabError(f"{self.name}: its sandbox or its keys cannot be made: {reason} (log: {log})")
 
     def _write_credentials(self) -> None:
         etc = self.state / "etc"
@@ -156,7 +160,7 @@ class Node:
             (self.state / "etc" / name).write_text(self.fill(name))
 
     def fill(self, name: str) -> str:
-        """A file of config/ with the node's addresses filled in."""
+        """Return a file of config/ with the node's addresses filled in."""
         return Template((CONFIG / name).read_text()).substitute(
             name=self.name,
             address=self.address,
@@ -171,4 +175,14 @@ class Node:
 TARGET = Node("target", 1)
 CLIENTS = (Node("client", 2), Node("client2", 3), Node("client3", 4), Node("client4", 5))
 NODES = (TARGET, *CLIENTS)
-"""Every node that the lab can have; the first client is always one of it."""
+"""Every node that the lab can have. It always has the target and the first client."""
+
+
+def boot_key(chain: Toolchain, root: Path, images: Path) -> str:
+    """Return a key that changes with everything that a cluster is booted from."""
+    digest = hashlib.sha256(f"{root} {images}".encode())
+    for name in (*PROGRAMS, "istioctl"):
+        digest.update(str(chain.programs[name].resolve()).encode())
+    for file in sorted(CONFIG.iterdir()):
+        digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,17 +1,19 @@
-"""Debian root filesystems in the cache, made by mmdebstrap out of the host's own Debian sources.
+"""Debian root filesystems in the cache, made by mmdebstrap from the host's own Debian sources.
 
-Nothing is installed on the host. Versions and hashes are those of debian/packages.lock; a package that Debian has
-superseded since comes in the version of apt's signed index, and a line says so.
+Nothing is installed on the host. apt plans what to install, with the hashes of Debian's signed index, and refuses any
+download that differs. The plan is compared with debian/RELEASE.lock before any package's code runs. Of a package that
+Debian has superseded since, the index's version is taken, and a line says so.
 """
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlparse
+from urllib.parse import unquote
 
 from rich.console import Console
 
@@ -20,7 +22,7 @@ from lab.errors import LabError
 from lab.sandbox import Sandbox
 
 DEBIAN = Path(__file__).parent / "debian"
-LOCK = DEBIAN / "packages.lock"
+OLDEST = 12
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 OPTIONS = [
     "--mode=root",
@@ -29,12 +31,13 @@ OPTIONS = [
     "--dpkgopt=force-unsafe-io",
     *(f"--dpkgopt=path-exclude=/usr/share/{path}/*" for path in ("doc", "info", "locale", "man")),
     '--aptopt=APT::Sandbox::User "root"',
+    "--skip=update,cleanup/apt/lists",
 ]
 
 
 @dataclass(frozen=True, order=True)
 class Package:
-    """One line of packages.lock."""
+    """A line of debian/RELEASE.lock."""
 
     name: str
     version: str
@@ -42,167 +45,199 @@ class Package:
 
 
 def ensure(name: str, console: Console) -> Path:
-    """The root filesystem of the packages in debian/<name>.txt; made when the cache has none of these pins."""
-    listed = (DEBIAN / f"{name}.txt").read_bytes()
-    key = hashlib.sha256(listed + LOCK.read_bytes() + repr(OPTIONS).encode()).hexdigest()[:16]
+    """Return the root filesystem with the packages in debian/<name>.txt; make it if the cache lacks it."""
+    lock = lock_file()
+    listed = (DEBIAN / f"{name}.txt").read_text()
+    pinned = lock.read_text() if lock.exists() else ""
+    key = hashlib.sha256("\n".join([codename(), listed, pinned, *OPTIONS]).encode()).hexdigest()[:16]
     directory = paths.cache_dir() / "images" / f"debian-{name}-{key}"
     if not (directory / "packages").exists():
         console.print(f"Making the Debian file system `{name}`")
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(parents=True)
-        pins = locked()
-        found = _make(name, directory, pins)
-        for package in found:
-            _compare(package, pins.get(package.name), console)
-        (directory / "packages").write_text(_format(found))
+        pins = parse(pinned)
+        if not pins:
+            console.print(f"[yellow]{lock.name} does not exist: all versions are those of Debian's signed index")
+        apt = _Apt(_emptied(directory), pins)
+        plan = apt.plan(name)
+        for line in compare(plan, pins):
+            console.print(f"[yellow]{line}")
+        apt.make_root(name, plan)
+        (directory / "packages").write_text(format_lock(plan))
     return directory / "root"
 
 
-def pin() -> list[Package]:
-    """Write packages.lock anew with what Debian serves now; returns what changed."""
-    old, new = locked(), {}
+def lock_packages() -> list[Package]:
+    """Write the lock of the host's release anew, with what Debian serves now; returns what changed."""
+    lock = lock_file()
+    old = parse(lock.read_text()) if lock.exists() else {}
+    new: set[Package] = set()
     for name in ("node", "image"):
-        directory = paths.cache_dir() / "pins" / name
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(parents=True)
-        new.update({package.name: package for package in _make(name, directory, {})})
-    shutil.rmtree(paths.cache_dir() / "pins")
-    LOCK.write_text(_format(list(new.values())))
-    return [package for package in new.values() if package != old.get(package.name)]
+        directory = _emptied(paths.cache_dir() / "locking" / name)
+        new |= set(_Apt(directory, {}).plan(name))
+    shutil.rmtree(paths.cache_dir() / "locking")
+    lock.write_text(format_lock(new))
+    return sorted(new - set(old.values()))
 
 
-def locked() -> dict[str, Package]:
-    lines = LOCK.read_text().splitlines() if LOCK.exists() else []
-    return {package.name: package for package in (Package(*line.split()) for line in lines)}
+def lock_file() -> Path:
+    """Return where the versions are pinned for the host's Debian release; the file may be missing."""
+    return DEBIAN / f"{codename()}.lock"
 
 
-def _format(packages: list[Package]) -> str:
+def parse(lock: str) -> dict[str, Package]:
+    """Return the packages of a lock by name."""
+    return {package.name: package for package in (Package(*line.split()) for line in lock.splitlines())}
+
+
+def format_lock(packages: Collection[Package]) -> str:
+    """Return the lock of these packages."""
     return "".join(f"{package.name} {package.version} {package.sha256}\n" for package in sorted(packages))
 
 
-def _make(name: str, directory: Path, pins: dict[str, Package]) -> list[Package]:
-    """Run mmdebstrap into directory/root; returns what is in it, mmdebstrap included."""
-    preferences = directory / "preferences"
-    preferences.write_text(
-        "".join(
-            f"Package: {package.name}\nPin: version {package.version}\nPin-Priority: 1001\n\n"
-            for package in pins.values()
-        )
-    )
-    root = directory / "root"
-    tool, own = _mmdebstrap(directory)
-    include = ",".join((DEBIAN / f"{name}.txt").read_text().split())
-    _run_sandboxed(
-        [
-            "perl",
-            str(tool / "mmdebstrap"),
-            *OPTIONS,
-            f"--include={include}",
-            "--skip=cleanup/apt/lists",
-            f'--setup-hook=cp {preferences} "$1/etc/apt/preferences.d/lab"',
-            codename(),
-            str(root),
-            str(directory / "apt/sources.list"),
-        ],
-        directory / "log",
-        tool,
-    )
-    installed = _run(
-        ["dpkg-query", f"--admindir={root}/var/lib/dpkg", "-W", "-f", "${Package} ${Version}\n"], directory / "log"
-    )
-    packages = list(_in_index(root / "var/lib/apt/lists", set(installed.splitlines())))
-    (root / "etc/apt/preferences.d/lab").unlink()
-    for leftover in (root / "var/lib/apt/lists", directory / "apt"):
-        shutil.rmtree(leftover)
-    return [*packages, own]
+def compare(plan: Collection[Package], pins: dict[str, Package]) -> list[str]:
+    """Return a line for each package of the plan that is not as pinned.
 
-
-def _mmdebstrap(directory: Path) -> tuple[Path, Package]:
-    """Download mmdebstrap with an apt state of our own and unpack it; returns where its programs lie."""
-    state = directory / "apt"
-    for path in ("lists/partial", "cache/archives/partial"):
-        (state / path).mkdir(parents=True)
-    (state / "sources.list").write_text("\n".join(sources()) + "\n")
-    apt = [
-        "apt-get",
-        "-qq",
-        "-o",
-        f"Dir::State::lists={state}/lists",
-        "-o",
-        f"Dir::Cache={state}/cache",
-        "-o",
-        f"Dir::Etc::sourcelist={state}/sources.list",
-        "-o",
-        "Dir::Etc::sourceparts=/dev/null",
-        "-o",
-        f"Dir::Etc::preferences={directory}/preferences",
-        "-o",
-        "APT::Sandbox::User=root",
-    ]
-    _run([*apt, "update"], directory / "log")
-    _run([*apt, "download", "mmdebstrap"], directory / "log", cwd=state)
-    (archive,) = state.glob("mmdebstrap_*.deb")
-    version = _run(["dpkg-deb", "-f", str(archive), "Version"], directory / "log").strip()
-    _run(["dpkg-deb", "-x", str(archive), str(state / "mmdebstrap")], directory / "log")
-    return (
-        state / "mmdebstrap/usr/bin",
-        Package("mmdebstrap", version, hashlib.sha256(archive.read_bytes()).hexdigest()),
-    )
-
-
-def _in_index(lists: Path, installed: set[str]) -> Iterator[Package]:
-    """What apt's signed index, which it checked each download against, says of the installed ("name version")."""
-    seen = set()
-    for index in sorted(lists.glob("*_Packages")):
-        for paragraph in index.read_text().split("\n\n"):
-            fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] != " ")
-            identity = f"{fields.get('Package')} {fields.get('Version')}"
-            if identity in installed and identity not in seen:
-                seen.add(identity)
-                yield Package(fields["Package"], fields["Version"], fields["SHA256"])
-    if missing := installed - seen:
-        raise LabError(f"not in the signed index of Debian: {', '.join(sorted(missing))}; check the apt sources")
-
-
-def _compare(found: Package, expected: Package | None, console: Console) -> None:
-    if expected is None:
-        console.print(f"[yellow]{found.name} {found.version} is not in {LOCK.name}: taken from Debian's signed index")
-    elif found.version != expected.version:
-        console.print(f"[yellow]{found.name} {expected.version} is superseded in Debian: taking {found.version}")
-    elif found.sha256 != expected.sha256:
-        raise LabError(
-            f"{found.name} {found.version} has sha256 {found.sha256}, but {LOCK.name} says "
-            f"{expected.sha256}; check the apt sources"
-        )
+    Raises LabError if Debian serves a pinned version with another hash. Without pins, there is nothing to compare.
+    """
+    lines = []
+    for found in plan if pins else ():
+        pinned = pins.get(found.name)
+        if pinned is None:
+            lines.append(f"{found.name} {found.version} is not pinned: taking what the index has")
+        elif found.version != pinned.version:
+            lines.append(f"{found.name} {pinned.version} is not in the index any more: taking {found.version}")
+        elif found.sha256 != pinned.sha256:
+            raise LabError(
+                f"{found.name} {found.version} has sha256 {found.sha256} in Debian's index, but {lock_file().name} "
+                f"says {pinned.sha256}; check the apt sources"
+            )
+    return lines
 
 
 def codename() -> str:
-    """The host's Debian release, such as "bookworm"."""
-    lines = Path("/etc/os-release").read_text().splitlines()
-    fields = dict(line.split("=", 1) for line in lines if "=" in line)
-    if fields.get("ID") != "debian":
-        raise LabError(f"this is {fields.get('PRETTY_NAME', 'not Debian')}: the lab needs Debian 12 or newer")
-    return fields["VERSION_CODENAME"]
+    """Return the host's Debian release, such as "bookworm"."""
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        release = {}
+    version = release.get("VERSION_ID", "")
+    is_old = version.isdigit() and int(version) < OLDEST
+    if release.get("ID") != "debian" or is_old or "VERSION_CODENAME" not in release:
+        raise LabError(f"this is {release.get('PRETTY_NAME', 'not Debian')}: the lab needs Debian {OLDEST} or newer")
+    return release["VERSION_CODENAME"]
 
 
 def sources() -> list[str]:
-    """The host's apt sources that are Debian's own, as lines of sources.list."""
+    """Return the host's apt sources that serve Debian's own packages, as lines of sources.list.
+
+    Debian's signed index says what a source serves, so any mirror, path or alias such as `stable` will do.
+    """
     release = codename()
     suites = (release, f"{release}-updates", f"{release}-security")
-    targets = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"],
+    form = "$(ORIGIN) $(CODENAME) $(COMPONENT) $(REPO_URI) $(RELEASE)"
+    listed = subprocess.run(
+        ["apt-get", "indextargets", "--format", form, "Created-By: Packages"],
         capture_output=True,
         text=True,
         check=False,
     ).stdout
-    lines = []
-    for uri, suite, component in sorted({tuple(line.split()) for line in targets.splitlines()}):
-        own = urlparse(uri).path.rstrip("/").endswith(("/debian", "/debian-security"))
-        if own and suite in suites and component == "main":
-            lines.append(f"deb [signed-by={KEYRING}] {uri} {suite} main")
+    targets = [line.split() for line in listed.splitlines()]
+    lines = {
+        f"deb [signed-by={KEYRING}] {uri} {suite} main"
+        for origin, name, component, uri, suite in (fields for fields in targets if len(fields) == 5)  # noqa: PLR2004
+        if origin == "Debian" and name in suites and component == "main"
+    }
     if not lines:
-        raise LabError(f"apt has no source for Debian {release} main; add one to /etc/apt/sources.list")
-    return lines
+        raise LabError(
+            f"apt has no index of Debian {release} main: run `apt-get update`; if that does not help, add Debian to "
+            "/etc/apt/sources.list first"
+        )
+    return sorted(lines)
+
+
+class _Apt:
+    """apt with a state of its own in `directory`: the host's Debian sources, the pinned versions, nothing installed."""
+
+    def __init__(self, directory: Path, pins: dict[str, Package]) -> None:
+        self.directory = directory
+        self.log = directory / "log"
+        self.state = directory / "apt"
+        for path in ("lists/partial", "cache/archives/partial"):
+            (self.state / path).mkdir(parents=True)
+        (self.state / "status").touch()
+        (self.state / "sources.list").write_text("\n".join(sources()) + "\n")
+        (self.state / "preferences").write_text(
+            "".join(f"Package: {pin.name}\nPin: version {pin.version}\nPin-Priority: 1001\n\n" for pin in pins.values())
+        )
+        self._apt_get("update", "--error-on=any")
+
+    def plan(self, name: str) -> list[Package]:
+        """Return what mmdebstrap is going to install for debian/<name>.txt, and mmdebstrap itself."""
+        included = (DEBIAN / f"{name}.txt").read_text().split()
+        plan = self._apt_get("install", "--yes", "--print-uris", "?essential", *included)
+        tool = self._apt_get("download", "--print-uris", "mmdebstrap")
+        return sorted(parse_uris(plan + tool))
+
+    def make_root(self, name: str, plan: Collection[Package]) -> None:
+        """Run mmdebstrap into directory/root; raises LabError if it installs something else than the plan."""
+        root = self.directory / "root"
+        included = ",".join((DEBIAN / f"{name}.txt").read_text().split())
+        copy_state = (
+            f'cp {self.state}/preferences "$1/etc/apt/preferences.d/lab"; '
+            f'cp -r {self.state}/lists/. "$1/var/lib/apt/lists/"'
+        )
+        setup = [f"--include={included}", f"--setup-hook={copy_state}"]
+        tool = self._unpack_mmdebstrap()
+        command = ["perl", str(tool / "mmdebstrap"), *OPTIONS, *setup, codename(), str(root)]
+        _run_sandboxed([*command, str(self.state / "sources.list")], self.log, tool)
+        installed = _run(
+            ["dpkg-query", f"--admindir={root}/var/lib/dpkg", "-W", "-f", "${Package} ${Version}\n"], self.log
+        )
+        planned = {f"{package.name} {package.version}" for package in plan if package.name != "mmdebstrap"}
+        if differing := planned ^ set(installed.splitlines()):
+            raise LabError(f"mmdebstrap did not install what apt planned: {', '.join(sorted(differing))} differ")
+        (root / "etc/apt/preferences.d/lab").unlink()
+        for leftover in (root / "var/lib/apt/lists", self.state):
+            shutil.rmtree(leftover)
+
+    def _unpack_mmdebstrap(self) -> Path:
+        """Return where mmdebstrap's programs are."""
+        self._apt_get("download", "mmdebstrap")
+        (archive,) = self.state.glob("mmdebstrap_*.deb")
+        _run(["dpkg-deb", "-x", str(archive), str(self.state / "mmdebstrap")], self.log)
+        return self.state / "mmdebstrap/usr/bin"
+
+    def _apt_get(self, command: str, *arguments: str) -> str:
+        options = {
+            "Dir::State::lists": f"{self.state}/lists",
+            "Dir::State::status": f"{self.state}/status",
+            "Dir::Cache": f"{self.state}/cache",
+            "Dir::Etc::sourcelist": f"{self.state}/sources.list",
+            "Dir::Etc::sourceparts": "/dev/null",
+            "Dir::Etc::preferences": f"{self.state}/preferences",
+            "Dir::Etc::preferencesparts": "/dev/null",
+            "APT::Sandbox::User": "root",
+            "APT::Install-Recommends": "false",
+            "Acquire::ForceHash": "SHA256",
+            "pkgCacheGen::ForceEssential": ",",  # as mmdebstrap does: apt itself is not essential
+        }
+        given = [f"-o{name}={value}" for name, value in options.items()]
+        return _run(["apt-get", "-qq", *given, command, *arguments], self.log, self.state)
+
+
+def parse_uris(printed: str) -> list[Package]:
+    """Return the packages in lines of `apt-get --print-uris`: URI, NAME_VERSION_ARCHITECTURE.deb, size, SHA256:HASH."""
+    packages = []
+    for line in printed.splitlines():
+        _, file, _, digest = line.rsplit(" ", 3)
+        name, version, _ = file.split("_")
+        packages.append(Package(name, unquote(version), digest.removeprefix("SHA256:")))
+    return packages
+
+
+def _emptied(directory: Path) -> Path:
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    return directory
 
 
 def _run(command: list[str], log: Path, cwd: Path | None = None) -> str:

@@ -58,10 +58,9 @@ def optional_parts() -> list[str]:
 
 
 def purge() -> None:
-    """Remove everything that `ensure` keeps."""
+    """Remove everything that `ensure` keeps, except its lock; the caller holds it."""
     for folder in (parts_dir(), bin_dir(), pulumi_home(), cache_dir() / "logs"):
         shutil.rmtree(folder, ignore_errors=True)
-    (cache_dir() / "lock").unlink(missing_ok=True)
 
 
 def _link(programs: Mapping[str, Path]) -> None:

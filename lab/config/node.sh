@@ -1,5 +1,5 @@
 #!/bin/sh
-# First process of a node: starts its programs and starts again the one that ends. Arguments of the environment:
+# First process of a node: starts its programs, and restarts each one that ends. Arguments of the environment:
 # NODE, ADDRESS, PODS and SERVICES (CIDR).
 
 keep() { # keep PROGRAM ARGUMENT...
@@ -12,7 +12,9 @@ keep() { # keep PROGRAM ARGUMENT...
 
 import_images() {
     until ctr version >/dev/null 2>&1; do sleep 0.2; done
-    ctr --namespace k8s.io images import /images.tar
+    ctr --namespace k8s.io images import /images.tar && return
+    touch /var/log/lab/images.failed
+    return 1
 }
 
 hostname "$NODE"

@@ -20,6 +20,8 @@ import pytest
 import yaml
 from pulumi import automation
 
+from lab import owner
+
 ROOT = Path(__file__).parents[2]
 MANIFESTS = Path(__file__).with_name("manifests")
 PROGRAM = ("Pulumi.yaml", "__main__.py", "settings", "clusters", "components", "deployment", "verification")
@@ -122,21 +124,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--running-lab", action="store_true", help="use the running lab, and leave it running")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests that end the lab last, so that it is not booted again for others."""
+    items.sort(key=lambda item: "lab_to_end" in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session")
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """A lab of this session's own: whatever was deployed into an earlier one is gone."""
     is_ours = not request.config.getoption("--running-lab")
-    if is_ours:
-        subprocess.run([sys.executable, "-m", "lab", "down"], cwd=ROOT, check=True)
-    subprocess.run([sys.executable, "-m", "lab", "up", "--clients", "2"], cwd=ROOT, check=True)
-    exported = run("bash", "-c", f'eval "$({sys.executable} -m lab env)"; env -0').stdout
-    before = dict(os.environ)
-    os.environ.update(dict(line.split("=", 1) for line in exported.split("\0") if "=" in line))
-    yield Lab()
-    os.environ.clear()
-    os.environ.update(before)
-    if is_ours:
-        subprocess.run([sys.executable, "-m", "lab", "down"], cwd=ROOT, check=True)
+    with owner.session(f"the end-to-end tests of {ROOT}"):
+        if is_ours:
+            subprocess.run([sys.executable, "-m", "lab", "down"], cwd=ROOT, check=True)
+        subprocess.run([sys.executable, "-m", "lab", "up", "--clients", "2"], cwd=ROOT, check=True)
+        environment = f'environment="$({sys.executable} -m lab env)" && eval "$environment" && env -0'
+        exported = run("bash", "-c", environment).stdout
+        before = dict(os.environ)
+        os.environ.update(dict(line.split("=", 1) for line in exported.split("\0") if "=" in line))
+        yield Lab()
+        os.environ.clear()
+        os.environ.update(before)
+        if is_ours:
+            subprocess.run([sys.executable, "-m", "lab", "down"], cwd=ROOT, check=True)
 
 
 @dataclass

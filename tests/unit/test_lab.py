@@ -1,30 +1,45 @@
-"""Which clusters a lab has, what each is called, and that the network of one can go at any moment."""
+"""The lab's clusters and commands."""
 
+import argparse
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from lab import __main__ as commands
-from lab import network, paths
+from lab import lifecycle, network, node, owner, paths, preflight, proxy, toolchain
 from lab.errors import LabError
-from lab.node import CLIENTS, NODES, Node
+from lab.node import CLIENTS, NODES, TARGET, Node
+from lab.toolchain import Toolchain
 
 
 @pytest.fixture(autouse=True)
-def _empty_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(paths, "cache_dir", lambda: tmp_path)
+def _own_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KYMA_MTLS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(owner, "PLACE", tmp_path / "run")
+    monkeypatch.setattr(owner, "CHECKOUT", tmp_path / "checkout")
+    monkeypatch.setattr(preflight, "check_root", lambda: None)
+    (tmp_path / "run").mkdir()
 
 
 def names(clients: int) -> list[str]:
-    return [node.name for node in commands._nodes(clients)]
+    return [node.name for node in lifecycle.wanted(clients)]
+
+
+def hand_over_kubeconfigs() -> None:
+    owner.record()
+    for cluster in lifecycle.wanted():
+        file = lifecycle.kubeconfig(cluster)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"of {cluster.name}")
 
 
 def test_clusters_are_numbered_from_the_target() -> None:
-    assert [(node.name, node.address, node.pods, node.dns) for node in NODES[:3]] == [
-        ("target", "10.77.0.11", "10.78.1.0/24", "10.79.1.10"),
-        ("client", "10.77.0.12", "10.78.2.0/24", "10.79.2.10"),
-        ("client2", "10.77.0.13", "10.78.3.0/24", "10.79.3.10"),
+    assert [(node.name, node.address, node.pods, node.services, node.dns) for node in NODES[:3]] == [
+        ("target", "10.77.0.11", "10.78.1.0/24", "10.79.1.0/24", "10.79.1.10"),
+        ("client", "10.77.0.12", "10.78.2.0/24", "10.79.2.0/24", "10.79.2.10"),
+        ("client2", "10.77.0.13", "10.78.3.0/24", "10.79.3.0/24", "10.79.3.10"),
     ]
     assert NODES[-1].name == "client4"
 
@@ -57,13 +72,131 @@ def test_dns_of_every_cluster_knows_all_clusters_and_the_internet(node: Node) ->
         assert f'template IN A {name}.test {{\n        answer "{{{{ .Name }}}} 30 IN A {address}"' in corefile
 
 
-def test_link_that_goes_by_itself_meanwhile_is_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
-    def ip(*arguments: str) -> str:
-        raise LabError(f"`ip {' '.join(arguments)}` failed: {reason}")
+def test_boot_key_changes_with_programs_and_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def key() -> str:
+        programs = {name: tmp_path / f"parts/{version}/{name}" for name in (*node.PROGRAMS, "istioctl")}
+        return node.boot_key(Toolchain(programs, tmp_path, tmp_path), tmp_path / "root", tmp_path / "images.tar")
 
-    monkeypatch.setattr(network, "_ip", ip)
-    reason = 'Cannot find device "kyma-lab"'
-    network._delete_link("kyma-lab")
-    reason = "RTNETLINK answers: Operation not permitted"
-    with pytest.raises(LabError, match="not permitted"):
-        network._delete_link("kyma-lab")
+    config = tmp_path / "config"
+    config.mkdir()
+    (config / "kubelet.yaml").write_text("a: b")
+    monkeypatch.setattr(node, "CONFIG", config)
+    version = "1"
+    first = key()
+    assert key() == first
+    version = "2"
+    assert key() != first
+    version = "1"
+    (config / "kubelet.yaml").write_text("a: c")
+    assert key() != first
+
+
+def test_node_whose_images_cannot_be_imported_has_failed() -> None:
+    TARGET.logs.mkdir(parents=True)
+    assert TARGET.failure() == ""
+    (TARGET.logs / "images.failed").touch()
+    assert TARGET.failure() == f"the images cannot be imported (log: {TARGET.logs}/images.log)"
+
+
+def test_credentials_are_for_root_only_and_all_different() -> None:
+    etc = TARGET.state / "etc"
+    etc.mkdir(parents=True)
+    (etc / "apiserver.crt").write_text("certificate")
+    TARGET._write_credentials()
+    tokens = [line.split(",")[:2] for line in (etc / "tokens.csv").read_text().splitlines()]
+    assert {user for _, user in tokens} == {"system:node:target", *(user for user, _ in node.USERS.values())}
+    assert len({token for token, _ in tokens}) == len(tokens)
+    assert all(file.stat().st_mode & 0o077 == 0 for file in etc.iterdir())
+    admin = yaml.safe_load(TARGET.kubeconfig.read_text())
+    assert admin["clusters"][0]["cluster"]["server"] == "https://10.77.0.11:6443"
+    assert [admin["users"][0]["user"]["token"], "admin"] in tokens
+
+
+def test_env_needs_the_lab_to_be_up(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(LabError, match="the lab is not up: run `python -m lab up`"):
+        commands.env(argparse.Namespace())
+    owner.record()
+    with pytest.raises(LabError, match=r"target\.kubeconfig does not exist; is the lab up\?"):
+        commands.env(argparse.Namespace())
+    assert capsys.readouterr().out == ""
+
+
+def test_env_keeps_the_users_proxy_exceptions(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hand_over_kubeconfigs()
+    monkeypatch.setenv("NO_PROXY", "intranet.example, 10.0.0.1")
+    monkeypatch.setenv("no_proxy", "10.0.0.1,other.example")
+    commands.env(argparse.Namespace())
+    lines = capsys.readouterr().out.splitlines()
+    nodes = "10.77.0.11,10.77.0.12,10.77.0.13,10.77.0.14,10.77.0.15"
+    value = f"intranet.example,10.0.0.1,other.example,{nodes},203.0.113.10,.test"
+    assert f"export NO_PROXY={value}" in lines
+    assert f"export no_proxy={value}" in lines
+
+
+def test_proxy_exceptions_are_the_same_when_asked_again() -> None:
+    once = proxy.exceptions({})
+    assert proxy.exceptions(once) == once
+
+
+def test_kubeconfig_is_printed_for_the_lab_of_this_checkout_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hand_over_kubeconfigs()
+    commands.kubeconfig(argparse.Namespace(name="client"))
+    assert capsys.readouterr().out == "of client"
+    monkeypatch.setattr(owner, "CHECKOUT", Path("/elsewhere"))
+    with pytest.raises(LabError, match=r"the lab on this machine belongs to the checkout .*/checkout with the cache "):
+        commands.kubeconfig(argparse.Namespace(name="client"))
+
+
+def test_logs_lists_the_logs_and_prints_one(capfd: pytest.CaptureFixture[str]) -> None:
+    owner.record()
+    for cluster in (TARGET, CLIENTS[0]):
+        cluster.logs.mkdir(parents=True)
+        (cluster.logs / "etcd.log").write_text(f"etcd of {cluster.name}\n")
+    (TARGET.logs / "kubelet.log").write_text("kubelet\n")
+    commands.logs(argparse.Namespace(node=None, program=None))
+    listed = [TARGET.logs / "etcd.log", TARGET.logs / "kubelet.log", CLIENTS[0].logs / "etcd.log"]
+    assert capfd.readouterr().out.splitlines() == [str(file) for file in listed]
+    commands.logs(argparse.Namespace(node="client", program="etcd", follow=False))
+    assert capfd.readouterr().out == "etcd of client\n"
+    with pytest.raises(LabError, match=r"etcdd\.log does not exist"):
+        commands.logs(argparse.Namespace(node="client", program="etcdd", follow=False))
+
+
+def test_purge_ends_the_lab_and_deletes_what_was_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+    monkeypatch.setattr(lifecycle, "end", lambda: ended.append("lab"))
+    monkeypatch.setattr(lifecycle, "is_running", lambda: False)
+    for name in ("parts", "bin", "pulumi", "logs", "images"):
+        (paths.cache_dir() / name / "file").mkdir(parents=True)
+    commands.purge(argparse.Namespace())
+    assert ended == ["lab"]
+    assert [path.name for path in paths.cache_dir().iterdir()] == ["lock"]
+
+
+def test_purge_deletes_nothing_while_the_lab_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    def used() -> str:
+        return "the tests of another checkout (process 7)"
+
+    monkeypatch.setattr(owner, "_user", used)
+    monkeypatch.setattr(toolchain, "purge", lambda: pytest.fail("purged"))
+    with pytest.raises(LabError, match="in use by the tests of another checkout"):
+        commands.purge(argparse.Namespace())
+
+
+@pytest.mark.parametrize(
+    "error", [LabError("the disk is full"), OSError(28, "No space left on device", "/cache/lab"), TimeoutError("late")]
+)
+def test_failure_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(sys, "argv", ["lab", "status"])
+    monkeypatch.setattr(preflight, "check_root", fail)
+    assert commands.main() == 1
+    assert capsys.readouterr().err == f"{error}\n"
