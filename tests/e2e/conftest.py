@@ -11,7 +11,7 @@ import time
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -236,31 +236,34 @@ class Project:
             "targetImage": "lab.local/httpbin:lab",
             "clientImage": "lab.local/curl:lab",
         }
-        workspace = automation.LocalWorkspace(
-            str(self.directory), env_vars=self.environment, pulumi_command=_pulumi_command()
-        )
         is_known = (self.directory / f"Pulumi.{name}.yaml").exists()
-        stack = Stack(name, workspace, StackInitMode.SELECT if is_known else StackInitMode.CREATE)
+        stack = self._stack(name, StackInitMode.SELECT if is_known else StackInitMode.CREATE, self.environment)
         if is_known:
             stack.remove_all_config(list(stack.get_all_config()))
         configure(stack, **(defaults | config))
         return stack
 
-    @contextmanager
-    def deployment(self, name: str, *, run_program: bool = False, **config: object) -> Iterator[Deployed]:
-        """A stack to deploy, destroyed at the end, whatever became of it; with `--run-program` if so asked."""
-        deployed = Deployed(self.stack(name, **config))
-        try:
-            yield deployed
-        finally:
-            deployed.destroy(run_program=run_program)
+    def lab_stack(self) -> Stack:
+        """The stack `dev`, with the config that the repository has for it and its public passphrase."""
+        shutil.copy(ROOT / "Pulumi.dev.yaml", self.directory)
+        public = {"PULUMI_CONFIG_PASSPHRASE": os.environ["PULUMI_CONFIG_PASSPHRASE"]}
+        return self._stack("dev", StackInitMode.CREATE, self.environment | public)
+
+    def _stack(self, name: str, mode: StackInitMode, environment: dict[str, str]) -> Stack:
+        command = _pulumi_command()
+        workspace = automation.LocalWorkspace(str(self.directory), env_vars=environment, pulumi_command=command)
+        return Stack(name, workspace, mode)
+
+    def deployment(self, name: str, *, run_program: bool = False, **config: object) -> AbstractContextManager[Deployed]:
+        """A stack to deploy, destroyed at the end; with `--run-program` if so asked."""
+        return destroyed_at_the_end(self.stack(name, **config), run_program=run_program)
 
     def verify(self, stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the verification as a user would."""
         return subprocess.run(
             [sys.executable, "-m", "verification", "--stack", stack.name, *arguments],
             cwd=self.directory,
-            env=os.environ | self.environment,
+            env=os.environ | stack.workspace.env_vars,
             check=False,
             capture_output=True,
             text=True,
@@ -289,6 +292,16 @@ class Project:
     def state(self, stack: Stack) -> str:
         """The stack's state as it lies on disk."""
         return (self.directory / f"state/.pulumi/stacks/kyma-mtls/{stack.name}.json").read_text()
+
+
+@contextmanager
+def destroyed_at_the_end(stack: Stack, *, run_program: bool = False) -> Iterator[Deployed]:
+    """Let a stack be deployed, and destroy it, whatever became of it; with `--run-program` if so asked."""
+    deployed = Deployed(stack)
+    try:
+        yield deployed
+    finally:
+        deployed.destroy(run_program=run_program)
 
 
 def configure(stack: Stack, **config: object) -> None:

@@ -23,6 +23,7 @@ from tests.e2e.conftest import (
     Lab,
     Project,
     configure,
+    destroyed_at_the_end,
     eventually,
     expect_as_before,
     refusal,
@@ -52,12 +53,12 @@ Scan = dict[str, list[str]]
 
 @pytest.fixture(scope="module")
 def default(lab: Lab, project: Project, before: object) -> Iterator[Deployed]:  # noqa: ARG001 - which is asked for first
-    """The cluster's default gateway, with all that the documents tell of, by a CA of the stack's own."""
-    config = {"gatewayMode": "selfSigned", "gatewayDomain": DOMAIN, "gatewayServiceEntries": "www.internet.test"}
-    with project.deployment("default", **TAKING_OVER | config) as stack:
+    """The stack of `make up`, whose gateway is the cluster's default one, with all else that the documents tell of."""
+    with destroyed_at_the_end(project.lab_stack()) as deployed:
+        configure(deployed.stack, **TAKING_OVER, gatewayServiceEntries="www.internet.test")
         with attended(lab):
-            stack.up()
-        yield stack
+            deployed.up()
+        yield deployed
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +128,8 @@ def expect_documents_table(lab: Lab, gateway: dict[str, Any]) -> None:
     assert (gateway["domain"], gateway["apiserverProxy"]) == (DOMAIN, f"apiserver.{DOMAIN}")
 
 
-def test_verification_keeps_every_promise(project: Project, default: Deployed) -> None:
+def test_stack_of_make_up_is_verified(project: Project, default: Deployed) -> None:
+    assert default.outputs["gateway"]["domain"] == DOMAIN
     project.expect_working(default.stack)
 
 

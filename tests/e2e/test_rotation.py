@@ -124,7 +124,7 @@ def test_leaked_generation_is_ended_on_open_connections_too(lab: Lab, project: P
     with open_connection(before, leaked) as ask, meanwhile(lambda: statuses.append(ask()), 0.02):
         eventually(lambda: statuses[-1:] == [200], "the open connection is served")
         deployed.up(generation="3")
+        expect_generations(lab, deployed, "3")
+        project.expect_working(deployed.stack)
         eventually(lambda: statuses[-1] == 0, "the open connection ends under steady traffic", DRAINED_SECONDS)
     assert deployed.endpoint("httpbin").alert(leaked, ssl.TLSVersion.TLSv1_3), "nor does a new one begin"
-    expect_generations(lab, deployed, "3")
-    project.expect_working(deployed.stack)
