@@ -9,23 +9,37 @@ import sys
 import threading
 import time
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import yaml
 from pulumi import automation
+from pulumi.automation._stack import StackInitMode
+
+from verification.tls import ClientCredential, Endpoint
 
 from lab import owner
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = Path(__file__).with_name("manifests")
 PROGRAM = ("Pulumi.yaml", "__main__.py", "settings", "clusters", "components", "deployment", "verification")
-CLUSTERS = ("target", "client", "client2")
+SERVERS = {
+    "target": "https://10.77.0.11:6443",
+    "client": "https://10.77.0.12:6443",
+    "client2": "https://10.77.0.13:6443",
+}
+CLUSTERS = tuple(SERVERS)
+INGRESS = "10.77.0.11"
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def run(*command: str, cwd: Path = ROOT, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -59,6 +73,12 @@ def meanwhile(act: Callable[[], object], pause: float = 1) -> Iterator[None]:
         finally:
             done.set()
         acting.result()
+
+
+def together(act: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Act on all items at once, and return the results in their order; raise what the first failure raised."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(act, items))
 
 
 @dataclass(frozen=True)
@@ -118,6 +138,10 @@ class Lab:
         listing = self.kubectl(cluster, "get", ",".join(sorted(kinds - passing)), "-A", "--no-headers", "-o", columns)
         return {" ".join(line.split()) for line in listing.splitlines()}
 
+    def inventory(self, *clusters: str) -> dict[str, set[str]]:
+        """Return the objects of each cluster."""
+        return dict(zip(clusters, together(self.objects, clusters), strict=True))
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a developer try a test in the running lab."""
@@ -148,21 +172,60 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
             subprocess.run([sys.executable, "-m", "lab", "down"], cwd=ROOT, check=True)
 
 
+class Stack(automation.Stack):
+    """A stack whose `up` and `destroy` are one process and at most one more, instead of three more.
+
+    The library asks for the outputs twice, to tell which are secret, and for the history.
+    """
+
+    def outputs(self) -> automation.OutputMap:
+        """Return the outputs, secret ones in plain text."""
+        shown = self._run_pulumi_cmd_sync(["stack", "output", "--json", "--show-secrets"]).stdout
+        return {name: automation.OutputValue(value, secret=False) for name, value in json.loads(shown).items()}
+
+    def info(self, show_secrets: bool = True) -> automation.UpdateSummary:  # noqa: ARG002 - inherited
+        """Return an empty summary: no test looks at it."""
+        return automation.UpdateSummary("", datetime.now(UTC), "", {}, {}, "")
+
+
 @dataclass
 class Deployed:
-    """A stack, the outputs of its last `pulumi up`, and what every one of them printed."""
+    """A stack, the outputs of its last `pulumi up`, what every one of them printed, and whether it is destroyed."""
 
-    stack: automation.Stack
+    stack: Stack
     outputs: dict[str, Any] = field(default_factory=dict)
     printed: str = ""
+    is_destroyed: bool = False
+
+    def credential(self, client: str) -> ClientCredential:
+        """Return a client's credential as its egress gateway has it now; the client is named like its cluster."""
+        secret = Lab().get(client, "secret", "istio-system", self.outputs["clients"][client]["secret"])["data"]
+        return ClientCredential(secret["tls.crt"].encode(), secret["tls.key"].encode())
+
+    def endpoint(self, host: str) -> Endpoint:
+        """Return the target's ingress gateway under the name of a host."""
+        return Endpoint(self.outputs["hosts"][host]["domain"], INGRESS, self.outputs["caCertificate"])
 
     def up(self, *, refresh: bool = False, **config: object) -> None:
         """Change the config and deploy."""
         if config:
             configure(self.stack, **config)
+        self.is_destroyed = False
         done = self.stack.up(refresh=refresh)
         self.outputs = {key: output.value for key, output in done.outputs.items()}
         self.printed += done.stdout
+
+    def destroy(self, *, run_program: bool = False) -> None:
+        """Destroy the stack, by its program if so asked; do nothing if that is done."""
+        if not self.is_destroyed:
+            self.stack.destroy(run_program=run_program)
+            self.is_destroyed = True
+
+
+@cache
+def _pulumi_command() -> automation.PulumiCommand:
+    """Return the CLI, which is asked for its version whenever one of these is made."""
+    return automation.PulumiCommand()
 
 
 @dataclass(frozen=True)
@@ -172,7 +235,7 @@ class Project:
     directory: Path
     environment: dict[str, str]
 
-    def stack(self, name: str, **config: object) -> automation.Stack:
+    def stack(self, name: str, **config: object) -> Stack:
         """A stack for the lab, with one host and one client; `config` is added to what its clusters need, and wins."""
         defaults = {
             "platform": "istio",
@@ -182,44 +245,50 @@ class Project:
             "targetImage": "lab.local/httpbin:lab",
             "clientImage": "lab.local/curl:lab",
         }
-        options = automation.LocalWorkspaceOptions(env_vars=self.environment)
-        stack = automation.create_or_select_stack(name, work_dir=str(self.directory), opts=options)
-        if old := stack.get_all_config():
-            stack.remove_all_config(list(old))
+        is_known = (self.directory / f"Pulumi.{name}.yaml").exists()
+        stack = self._stack(name, StackInitMode.SELECT if is_known else StackInitMode.CREATE, self.environment)
+        if is_known:
+            stack.remove_all_config(list(stack.get_all_config()))
         configure(stack, **(defaults | config))
         return stack
 
-    @contextmanager
-    def deployment(self, name: str, *, run_program: bool = False, **config: object) -> Iterator[Deployed]:
-        """A stack to deploy, destroyed at the end, whatever became of it; with `--run-program` if so asked."""
-        deployed = Deployed(self.stack(name, **config))
-        try:
-            yield deployed
-        finally:
-            deployed.stack.destroy(run_program=run_program)
+    def lab_stack(self) -> Stack:
+        """The stack `dev`, with the config that the repository has for it and its public passphrase."""
+        shutil.copy(ROOT / "Pulumi.dev.yaml", self.directory)
+        public = {"PULUMI_CONFIG_PASSPHRASE": os.environ["PULUMI_CONFIG_PASSPHRASE"]}
+        return self._stack("dev", StackInitMode.CREATE, self.environment | public)
 
-    def verify(self, stack: automation.Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def _stack(self, name: str, mode: StackInitMode, environment: dict[str, str]) -> Stack:
+        command = _pulumi_command()
+        workspace = automation.LocalWorkspace(str(self.directory), env_vars=environment, pulumi_command=command)
+        return Stack(name, workspace, mode)
+
+    def deployment(self, name: str, *, run_program: bool = False, **config: object) -> AbstractContextManager[Deployed]:
+        """A stack to deploy, destroyed at the end; with `--run-program` if so asked."""
+        return destroyed_at_the_end(self.stack(name, **config), run_program=run_program)
+
+    def verify(self, stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the verification as a user would."""
         return subprocess.run(
             [sys.executable, "-m", "verification", "--stack", stack.name, *arguments],
             cwd=self.directory,
-            env=os.environ | self.environment,
+            env=os.environ | stack.workspace.env_vars,
             check=False,
             capture_output=True,
             text=True,
         )
 
-    def expect_verified(self, stack: automation.Stack, counts: str, *arguments: str) -> None:
+    def expect_verified(self, stack: Stack, counts: str, *arguments: str) -> None:
         """Verify a stack; every promise has to be kept, and the last line has to count them so."""
         verified = self.verify(stack, *arguments)
         assert verified.returncode == 0, verified.stdout
         assert counts in verified.stdout, verified.stdout
 
-    def expect_working(self, stack: automation.Stack) -> None:
-        """Verify a stack without attackers in its clusters: far quicker."""
-        self.expect_verified(stack, " 0 failed", "--read-only")
+    def expect_working(self, *stacks: Stack) -> None:
+        """Verify stacks, all at once, without attackers in their clusters: far quicker."""
+        together(lambda stack: self.expect_verified(stack, " 0 failed", "--read-only"), stacks)
 
-    def start_up(self, stack: automation.Stack) -> subprocess.Popen[bytes]:
+    def start_up(self, stack: Stack) -> subprocess.Popen[bytes]:
         """Start `pulumi up` as a process of its own, to be killed."""
         return subprocess.Popen(
             ["pulumi", "up", "--stack", stack.name, "--yes", "--skip-preview"],
@@ -229,12 +298,22 @@ class Project:
             stderr=subprocess.DEVNULL,
         )
 
-    def state(self, stack: automation.Stack) -> str:
+    def state(self, stack: Stack) -> str:
         """The stack's state as it lies on disk."""
         return (self.directory / f"state/.pulumi/stacks/kyma-mtls/{stack.name}.json").read_text()
 
 
-def configure(stack: automation.Stack, **config: object) -> None:
+@contextmanager
+def destroyed_at_the_end(stack: Stack, *, run_program: bool = False) -> Iterator[Deployed]:
+    """Let a stack be deployed, and destroy it, whatever became of it; with `--run-program` if so asked."""
+    deployed = Deployed(stack)
+    try:
+        yield deployed
+    finally:
+        deployed.destroy(run_program=run_program)
+
+
+def configure(stack: Stack, **config: object) -> None:
     """Set keys of the project's config, those that hold secrets encrypted; structures are set as JSON."""
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     values = {key: automation.ConfigValue(text, secret="PRIVATE KEY" in text) for key, text in texts.items()}
@@ -251,12 +330,11 @@ def refusal(command: Callable[[], object]) -> str:
 @pytest.fixture(scope="module")
 def before(lab: Lab) -> dict[str, set[str]]:
     """The objects of each cluster of a stack, before the first test of the module."""
-    return {cluster: lab.objects(cluster) for cluster in ("target", "client")}
+    return lab.inventory("target", "client")
 
 
 def expect_as_before(lab: Lab, before: dict[str, set[str]]) -> None:
-    for cluster, objects in before.items():
-        assert lab.objects(cluster) == objects, cluster
+    assert lab.inventory(*before) == before
 
 
 @pytest.fixture(scope="session")

@@ -36,15 +36,15 @@ def shoot(lab: Lab, logs: Path) -> Iterator[x509.Certificate]:
     for program in _CONTROLLERS:
         assert shutil.which(program), f"{program} is in an optional part: run `python -m lab build gardener`"
     crds = [str(shutil.which(f"crd-{plural}.yaml")) for plural in _PLURALS]
-    for crd in crds:
-        lab.kubectl("target", "apply", "--server-side", "-f", crd)
-        lab.kubectl("target", "wait", "--for=condition=Established", "--timeout=60s", "-f", crd)
-    lab.kubectl("target", "apply", "-f", _MANIFEST)
-    ca = issue("Gardener's CA", end=timedelta(days=3650))
-    pair, metadata = {"tls.crt": ca.pem, "tls.key": ca.key_pem}, {"name": "ca", "namespace": "issuers"}
-    secret = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls"}
-    lab.apply("target", {**secret, "metadata": metadata, "stringData": pair})
     try:
+        for crd in crds:
+            lab.kubectl("target", "apply", "--server-side", "-f", crd)
+            lab.kubectl("target", "wait", "--for=condition=Established", "--timeout=60s", "-f", crd)
+        lab.kubectl("target", "apply", "-f", _MANIFEST)
+        ca = issue("Gardener's CA", end=timedelta(days=3650))
+        pair, metadata = {"tls.crt": ca.pem, "tls.key": ca.key_pem}, {"name": "ca", "namespace": "issuers"}
+        secret = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls"}
+        lab.apply("target", {**secret, "metadata": metadata, "stringData": pair})
         with _controllers(lab, logs):
             try:
                 yield ca.certificate
@@ -52,10 +52,9 @@ def shoot(lab: Lab, logs: Path) -> Iterator[x509.Certificate]:
                 lab.kubectl("target", "-n", "issuers", "delete", "dnsentries,dnsproviders", "--all")
     finally:
         free = '{"metadata":{"finalizers":null}}'
-        lab.kubectl("target", "-n", "issuers", "patch", "issuer", "garden", "--type=merge", "-p", free)
-        lab.kubectl("target", "delete", "--ignore-not-found", "-f", _MANIFEST)
-        for crd in crds:
-            lab.kubectl("target", "delete", "-f", crd)
+        lab.kubectl("target", "-n", "issuers", "patch", "issuer", "garden", "--type=merge", "-p", free, check=False)
+        for manifest in (_MANIFEST, *crds):
+            lab.kubectl("target", "delete", "--ignore-not-found", "-f", manifest, check=False)
 
 
 @contextmanager

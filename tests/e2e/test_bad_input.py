@@ -11,11 +11,11 @@ import pytest
 import urllib3
 from pulumi import automation
 
-from tests.e2e.conftest import MANIFESTS, ROOT, Lab, Project, configure, eventually, refusal
+from tests.e2e.conftest import MANIFESTS, ROOT, SERVERS, Lab, Project, configure, eventually, refusal
 from tests.support.kubeconfigs import write_kubeconfig
 from tests.unit.pki import issue
 
-TARGET, CLIENT = "https://10.77.0.11:6443", "https://10.77.0.12:6443"
+TARGET, CLIENT = SERVERS["target"], SERVERS["client"]
 
 
 @contextmanager
@@ -168,13 +168,6 @@ def test_platform_kyma_needs_its_modules(project: Project) -> None:
         "target.kubeconfig": f"cluster {TARGET} has no Kyma API Gateway module; add it, or set platform to istio",
         "clients.client.kubeconfig": f"cluster {CLIENT} has no Kyma Istio module (no Istio kyma-system/default); add "
         "it, or set platform to istio",
-    }
-
-
-def test_gateway_mode_gardener_needs_gardener(project: Project) -> None:
-    stack = project.stack("no-gardener", gatewayMode="gardener")
-    assert problems(stack.preview) == {
-        "target.kubeconfig": f"cluster {TARGET} has no Gardener certificate management; set gatewayMode to another one"
     }
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from settings.gateway import CIPHER_PROFILES
-from tests.e2e.conftest import Lab, Project, eventually, refusal
+from tests.e2e.conftest import Deployed, Lab, Project, configure, eventually, refusal
 from tests.e2e.gardener import CERTIFICATE, DOMAIN, ISSUER, shoot
 from tests.e2e.gateway import (
     ADDRESS,
@@ -23,12 +24,36 @@ from tests.e2e.gateway import (
     presented,
 )
 
+FAILING = f"failing.{DOMAIN}"
+
 
 @pytest.fixture(scope="module")
 def gardener(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[x509.Certificate]:
     """A shoot as the target cluster; gives the CA of its issuer."""
     with shoot(lab, tmp_path_factory.mktemp("gardener")) as ca:
         yield ca
+
+
+@pytest.fixture(scope="module")
+def before(lab: Lab, gardener: object) -> set[str]:  # noqa: ARG001 - whose objects are there before
+    """The target's objects before the first test of the module."""
+    return lab.objects("target")
+
+
+@pytest.fixture(scope="module")
+def failing(lab: Lab, project: Project, before: object) -> Iterator[tuple[Deployed, Future[str]]]:  # noqa: ARG001 - ditto
+    """A stack for which Gardener does nothing, and what its `pulumi up` says after a minute, while other tests run."""
+    hold_name(lab, f"*.{FAILING}")
+    config: dict[str, Any] = {
+        "namespace": "failing",
+        "gatewayMode": "gardener",
+        "gatewayDomain": FAILING,
+        "gatewayWaitMinutes": "1",
+        "gatewayIssuer": "issuers/none",
+        "gatewayValidityDays": "90",
+    }
+    with project.deployment("failing", **config) as deployed, ThreadPoolExecutor() as pool:
+        yield deployed, pool.submit(refusal, deployed.up)
 
 
 def expect_documents_table(lab: Lab, gateway: dict[str, Any]) -> None:
@@ -52,8 +77,8 @@ def expect_documents_table(lab: Lab, gateway: dict[str, Any]) -> None:
     ]
 
 
+@pytest.mark.usefixtures("failing")
 def test_gardener_issues_and_renews_the_certificates(lab: Lab, project: Project, gardener: x509.Certificate) -> None:
-    before = lab.objects("target")
     config: dict[str, Any] = {
         "namespace": "gardener",
         "gatewayMode": "gardener",
@@ -89,7 +114,9 @@ def test_gardener_issues_and_renews_the_certificates(lab: Lab, project: Project,
         assert (moved["spec"]["dnsName"], moved["status"]["state"]) == (f"*.{DOMAIN}", "Ready"), (
             "the old one went first"
         )
-    assert lab.objects("target") == before
+        deployed.stack.remove_config("kyma-mtls:gatewayValidityDays")
+        configure(deployed.stack, gatewayMode="selfSigned")
+        assert "kyma-mtls:gatewayMode: cannot change from gardener to " in refusal(deployed.stack.preview)
 
 
 def expect_modern_ciphers(lab: Lab) -> None:
@@ -99,39 +126,33 @@ def expect_modern_ciphers(lab: Lab) -> None:
     assert isinstance(presented(f"x.{DOMAIN}").public_key(), ec.EllipticCurvePublicKey)
 
 
-def test_failures_of_gardener_fail_up_with_its_message(lab: Lab, project: Project, gardener: x509.Certificate) -> None:
-    before = lab.objects("target")
-    domain = f"failing.{DOMAIN}"
-    holder = held(lab, f"*.{domain}")
-    config: dict[str, Any] = {
-        "namespace": "failing",
-        "gatewayMode": "gardener",
-        "gatewayDomain": domain,
-        "gatewayWaitMinutes": "1",
-    }
-    config |= {"gatewayIssuer": "issuers/none", "gatewayValidityDays": "90"}
-    with project.deployment("failing", **config) as deployed:
-        said = refusal(deployed.up)
-        assert re.search(r"Certificate istio-system/kyma-tls-cert-failing is not ready after .*Error: .*none", said), (
-            said
-        )
-        busy = rf'Error: DNS name "\*\.{re.escape(domain)}" already busy for entry "issuers/{holder}"'
-        assert re.search(rf"DNSEntry failing/kyma-gateway is not ready after \d+ s: {busy}", said), said
-        ingress = lab.kubectl("target", "-n", "failing", "get", "secret", "ingress-tls-cert", "--ignore-not-found")
-        assert ingress == "", "nothing goes out that was not issued"
-        lab.kubectl("target", "-n", "issuers", "delete", "dnsentry", holder)
-        deployed.up(gatewayIssuer=ISSUER)
-        assert presented(f"x.{domain}").issuer == gardener.subject, "the next `pulumi up` goes on"
-        deployed.stack.preview(expect_no_changes=True)
+def test_failures_of_gardener_fail_up_with_its_message(
+    lab: Lab, gardener: x509.Certificate, failing: tuple[Deployed, Future[str]]
+) -> None:
+    deployed, said = failing[0], failing[1].result()
+    assert re.search(r"Certificate istio-system/kyma-tls-cert-failing is not ready after .*Error: .*none", said), said
+    busy = rf'Error: DNS name "\*\.{re.escape(FAILING)}" already busy for entry "issuers/holder"'
+    assert re.search(rf"DNSEntry failing/kyma-gateway is not ready after \d+ s: {busy}", said), said
+    ingress = lab.kubectl("target", "-n", "failing", "get", "secret", "ingress-tls-cert", "--ignore-not-found")
+    assert ingress == "", "nothing goes out that was not issued"
+    lab.kubectl("target", "-n", "issuers", "delete", "dnsentry", "holder")
+    deployed.up(gatewayIssuer=ISSUER)
+    assert presented(f"x.{FAILING}").issuer == gardener.subject, "the next `pulumi up` goes on"
+    deployed.stack.preview(expect_no_changes=True)
+
+
+def test_destroy_leaves_the_cluster_as_it_was_found(
+    lab: Lab, before: set[str], failing: tuple[Deployed, Future[str]]
+) -> None:
+    failing[0].destroy()
     assert lab.objects("target") == before
 
 
-def held(lab: Lab, host: str) -> str:
-    """Have another DNSEntry hold a name; gives its own."""
+def hold_name(lab: Lab, host: str) -> None:
+    """Have DNSEntry issuers/holder hold a name."""
     metadata = {"name": "holder", "namespace": "issuers", "annotations": {"dns.gardener.cloud/class": "garden"}}
     spec = {"dnsName": host, "targets": ["192.0.2.1"]}
     entry = {"apiVersion": "dns.gardener.cloud/v1alpha1", "kind": "DNSEntry", "metadata": metadata, "spec": spec}
     lab.apply("target", entry)
     ready = ("--for=jsonpath={.status.state}=Ready", "--timeout=60s")
     lab.kubectl("target", "-n", "issuers", "wait", *ready, "dnsentry/holder")
-    return "holder"

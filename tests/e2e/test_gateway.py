@@ -23,6 +23,7 @@ from tests.e2e.conftest import (
     Lab,
     Project,
     configure,
+    destroyed_at_the_end,
     eventually,
     expect_as_before,
     refusal,
@@ -52,12 +53,12 @@ Scan = dict[str, list[str]]
 
 @pytest.fixture(scope="module")
 def default(lab: Lab, project: Project, before: object) -> Iterator[Deployed]:  # noqa: ARG001 - which is asked for first
-    """The cluster's default gateway, with all that the documents tell of, by a CA of the stack's own."""
-    config = {"gatewayMode": "selfSigned", "gatewayDomain": DOMAIN, "gatewayServiceEntries": "www.internet.test"}
-    with project.deployment("default", **TAKING_OVER | config) as stack:
+    """The stack of `make up`, whose gateway is the cluster's default one, with all else that the documents tell of."""
+    with destroyed_at_the_end(project.lab_stack()) as deployed:
+        configure(deployed.stack, **TAKING_OVER, gatewayServiceEntries="www.internet.test")
         with attended(lab):
-            stack.up()
-        yield stack
+            deployed.up()
+        yield deployed
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +128,8 @@ def expect_documents_table(lab: Lab, gateway: dict[str, Any]) -> None:
     assert (gateway["domain"], gateway["apiserverProxy"]) == (DOMAIN, f"apiserver.{DOMAIN}")
 
 
-def test_verification_keeps_every_promise(project: Project, default: Deployed) -> None:
+def test_stack_of_make_up_is_verified(project: Project, default: Deployed) -> None:
+    assert default.outputs["gateway"]["domain"] == DOMAIN
     project.expect_working(default.stack)
 
 
@@ -194,8 +196,7 @@ def test_second_gateway_lives_beside_the_default_one(
     assert lab.get("target", "secret", "istio-system", "kyma-gateway-certs-beside-cacert")["data"] == ca
     overrides = lab.get("target", "configmap", "beside", "net-global-overrides")
     assert overrides["data"]["global.ingress.domainName"] == beside.outputs["gateway"]["domain"]
-    for deployed in (beside, default):
-        project.expect_working(deployed.stack)
+    project.expect_working(beside.stack, default.stack)
 
 
 def test_gateway_without_a_domain_gets_one_from_the_addresses(beside: Deployed) -> None:
@@ -215,15 +216,14 @@ def test_take_over_of_another_stacks_gateway_is_refused(
     configure(beside.stack, gatewayTakeOver="true")
     assert "kyma-mtls:gatewayTakeOver: changes from false to true, which interrupts" in refusal(beside.stack.preview)
     configure(beside.stack, confirm=["gatewayTakeOver=true"])
-    for command in (beside.stack.preview, beside.stack.up):
+    for command in (beside.stack.preview, beside.up):
         said = refusal(command)
         assert re.search(r"has \w+ \S*kyma-\S+ already, and another stack made it; remove it", said), said
     assert lab.get("target", "secret", "istio-system", "kyma-gateway-certs") == certificate
     default.stack.preview(expect_no_changes=True)
     with attended(lab, "beside"):
         beside.up(gatewayTakeOver="false", confirm=["gatewayTakeOver=true", "gatewayTakeOver=false"])
-    for deployed in (beside, default):
-        project.expect_working(deployed.stack)
+    project.expect_working(beside.stack, default.stack)
 
 
 def test_changed_certificate_reaches_envoy_without_a_refused_connection(default: Deployed) -> None:
@@ -245,7 +245,7 @@ def own_config(server: Holder) -> dict[str, Any]:
     return {"gatewayMode": "own", "gatewayDomain": DOMAIN, **certificate}
 
 
-def test_users_own_certificate_replaces_the_self_signed_one_in_place(
+def test_users_own_certificate_replaces_the_self_signed_one_and_is_renewed_in_place(
     lab: Lab, project: Project, scanner: Path, default: Deployed, tmp_path: Path
 ) -> None:
     old, uid = presented(HOST), certificate_uid(lab)
@@ -257,7 +257,6 @@ def test_users_own_certificate_replaces_the_self_signed_one_in_place(
     assert not callers.failures
     assert set(callers.seen) == {old, own.certificate}
     assert certificate_uid(lab) == uid, "a Secret is never replaced under live traffic"
-    project.expect_working(default.stack)
     expect_documents_table(lab, default.outputs["gateway"])
     assert default.outputs["gateway"]["caCertificate"] == MIDDLE_CA.pem
     proxy = lab.get("target", "secret", "kyma-system", "apiserver-proxy-tls-cert")["data"]
@@ -268,32 +267,26 @@ def test_users_own_certificate_replaces_the_self_signed_one_in_place(
     assert decoded == {"global.tlsCrt": own.pem + MIDDLE_CA.pem, "global.tlsKey": own.key_pem}
     expect_ciphers(scan(scanner, DOMAIN, tmp_path), modern("RSA"))
 
+    renewed = issue("server", MIDDLE_CA, hosts=(f"*.{DOMAIN}",))
+    callers = Callers(HOST, ROOT_CA.pem)  # who has the root alone needs the chain
+    with callers.running():
+        default.up(**own_config(renewed))
+        eventually(lambda: callers.latest == {renewed.certificate}, "the renewed certificate is presented")
+    assert not callers.failures, "every connection in between was served, by a certificate that verifies"
+    assert set(callers.seen) == {own.certificate, renewed.certificate}
+    assert certificate_uid(lab) == uid
+    project.expect_working(default.stack)
+    expect_no_private_key(project.state(default.stack), "state")
+
 
 def certificate_uid(lab: Lab) -> str:
     return str(lab.get("target", "secret", "istio-system", "kyma-gateway-certs")["metadata"]["uid"])
 
 
-def test_renewed_certificate_of_the_user_is_served_with_its_chain(
-    lab: Lab, project: Project, default: Deployed
-) -> None:
-    first, second = (issue("server", MIDDLE_CA, hosts=(f"*.{DOMAIN}",)) for _ in range(2))
-    default.up(**own_config(first))
-    eventually(lambda: presented(HOST) == first.certificate, "the first certificate is presented")
-    uid = certificate_uid(lab)
-    callers = Callers(HOST, ROOT_CA.pem)  # who has the root alone needs the chain
-    with callers.running():
-        default.up(**own_config(second))
-        eventually(lambda: callers.latest == {second.certificate}, "the second certificate is presented")
-    assert not callers.failures, "every connection in between was served, by a certificate that verifies"
-    assert set(callers.seen) == {first.certificate, second.certificate}
-    assert certificate_uid(lab) == uid
-    expect_no_private_key(project.state(default.stack), "state")
-
-
 def test_destroy_leaves_the_clusters_as_they_were_found(
     lab: Lab, project: Project, default: Deployed, beside: Deployed, before: dict[str, set[str]]
 ) -> None:
-    beside.stack.destroy()
+    beside.destroy()
     project.expect_working(default.stack)
-    default.stack.destroy()
+    default.destroy()
     expect_as_before(lab, before)

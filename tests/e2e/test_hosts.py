@@ -15,14 +15,26 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from pulumi import automation
 
-from tests.e2e.conftest import CLUSTERS, Lab, Project, configure, eventually
+from tests.e2e.conftest import (
+    CLUSTERS,
+    INGRESS,
+    MANIFESTS,
+    SERVERS,
+    Deployed,
+    Lab,
+    Project,
+    Stack,
+    configure,
+    eventually,
+    expect_as_before,
+    refusal,
+    together,
+)
 from tests.e2e.traffic import Load, open_connection, status_or_none
 from tests.unit.pki import Holder, issue
-from verification.tls import ClientCredential, Endpoint
+from verification.tls import ClientCredential
 
-MANIFESTS = Path(__file__).with_name("manifests")
 INTERNET, PARTNER_ADDRESS, PARTNER_PORT = "/run/netns/kyma-lab-internet", "203.0.113.10", 443
-INGRESS = "10.77.0.11"
 
 ACME_CA, OTHER_CA, PARTNER_CA = issue("Acme CA"), issue("Other CA"), issue("Partner CA")
 ACME = issue("acme", ACME_CA, uris=("spiffe://acme.example/client",), usage=ExtendedKeyUsageOID.CLIENT_AUTH)
@@ -58,34 +70,29 @@ HOSTS: dict[str, Any] = {
         },
     },
 }
+# It never runs: what counts is what it consists of.
+BARE_POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {
+        "name": "bare",
+        "namespace": "shop",
+        "labels": {"app": "orders", "sidecar.istio.io/inject": "false"},
+    },
+    "spec": {"schedulerName": "none", "containers": [{"name": "bare", "image": "lab.local/httpbin:lab"}]},
+}
 
 
 @dataclass
-class Many:
-    """The deployed stack, its outputs, and each cluster's objects from before."""
+class Many(Deployed):
+    """The deployed stack, and each cluster's objects from before."""
 
-    stack: automation.Stack
-    lab: Lab
-    before: dict[str, set[str]]
-    outputs: dict[str, Any] = field(default_factory=dict)
-
-    def up(self, **config: object) -> None:
-        """Change the config and deploy."""
-        configure(self.stack, **config)
-        self.outputs = {key: output.value for key, output in self.stack.up().outputs.items()}
-
-    def credential(self, client: str) -> ClientCredential:
-        """A client's credential, as its egress gateway has it."""
-        secret = self.lab.get(client, "secret", "istio-system", self.outputs["clients"][client]["secret"])["data"]
-        return ClientCredential(secret["tls.crt"].encode(), secret["tls.key"].encode())
+    lab: Lab = field(kw_only=True)
+    before: dict[str, set[str]] = field(kw_only=True)
 
     def status(self, host: str, credential: ClientCredential, path: str = "/headers", method: str = "GET") -> int:
-        """The HTTP status that a credential gets from a host of the target, from outside."""
+        """Return the HTTP status that a credential gets from a host of the target, from outside."""
         return self.endpoint(host).request(method, path, credential).status
-
-    def endpoint(self, host: str) -> Endpoint:
-        """The target's gateway, asked for a host."""
-        return Endpoint(HOSTS[host]["domain"], INGRESS, self.outputs["caCertificate"])
 
 
 def held(holder: Holder) -> ClientCredential:
@@ -110,29 +117,48 @@ def partner(directory: Path) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def many(lab: Lab, project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Many]:
-    for cluster, name in (("target", "shop"), ("client2", "logistics")):
-        lab.kubectl(cluster, "apply", "-f", str(MANIFESTS / f"{name}.yaml"))
-    for cluster, name in (("target", "shop"), ("client2", "logistics")):
-        lab.kubectl(cluster, "-n", name, "rollout", "status", "deployment", "--timeout=120s")
+def services(lab: Lab) -> Iterator[None]:
+    """The namespaces of others whom the stack serves and calls for."""
+    places = (("target", "shop"), ("client2", "logistics"))
+    try:
+        for cluster, name in places:
+            lab.kubectl(cluster, "apply", "-f", str(MANIFESTS / f"{name}.yaml"))
+        for cluster, name in places:
+            lab.kubectl(cluster, "-n", name, "rollout", "status", "deployment", "--timeout=120s")
+        yield
+    finally:
+        together(lambda place: lab.kubectl(place[0], "delete", "namespace", place[1], "--ignore-not-found"), places)
+
+
+@pytest.fixture(scope="module")
+def many(
+    lab: Lab,
+    project: Project,
+    services: None,  # noqa: ARG001 - which it serves
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Many]:
     stack = project.stack("many", namespace="many", clients=CLIENTS, hosts=HOSTS)
-    deployed = Many(stack, lab, {cluster: lab.objects(cluster) for cluster in CLUSTERS})
+    deployed = Many(stack, lab=lab, before=lab.inventory(*CLUSTERS))
     with partner(tmp_path_factory.mktemp("partner")):
-        deployed.up()
-        yield deployed
-        stack.destroy()
-    for cluster, name in (("target", "shop"), ("client2", "logistics")):
-        lab.kubectl(cluster, "delete", "namespace", name)
+        try:
+            deployed.up()
+            yield deployed
+        finally:
+            deployed.destroy()
 
 
 def test_verification_keeps_every_promise_of_every_host_and_client(project: Project, many: Many) -> None:
-    verified = project.verify(many.stack)
-    assert verified.returncode == 0, verified.stdout
-    assert " 0 failed" in verified.stdout
+    project.expect_verified(many.stack, " 0 failed")
 
 
-def test_second_preview_has_no_changes(many: Many) -> None:
-    many.stack.preview(expect_no_changes=True)
+def test_preview_has_no_changes_and_warns_of_a_pod_without_a_sidecar(many: Many) -> None:
+    many.lab.apply("target", BARE_POD)
+    try:
+        previewed = many.stack.preview(expect_no_changes=True)
+    finally:
+        many.lab.kubectl("target", "-n", "shop", "delete", "pod", "bare", "--now")
+    behind = f"cluster {SERVERS['target']} has no sidecars in Pods behind Service shop/orders: bare"
+    assert f"warning: kyma-mtls:hosts.orders.service: {behind}" in previewed.stdout, previewed.stdout
 
 
 @pytest.mark.parametrize(
@@ -188,29 +214,48 @@ def test_partners_host_is_reached_with_the_given_credential(many: Many) -> None:
     )
 
 
-def test_partner_that_signs_the_request_is_reached_with_its_answer(many: Many) -> None:
+def answered(host: str, **answers: str) -> dict[str, Any]:
+    """Return the hosts, with what the partner answered to the requests of clients for one of them."""
+    given = HOSTS[host]["external"]
+    credentials = given["credentials"] | {client: {"certificate": answer} for client, answer in answers.items()}
+    return {**HOSTS, host: {**HOSTS[host], "external": {**given, "credentials": credentials}}}
+
+
+def test_partners_answer_is_shown_from_a_namespace_that_is_closed(many: Many) -> None:
+    def status(url: str) -> str:
+        return many.lab.status("logistics", url, cluster="client2", pod="dispatcher")
+
     request = many.outputs["signingRequests"]["api"]["client2"]
     assert set(many.outputs["signingRequests"]) == {"api"}
     assert set(many.outputs["signingRequests"]["api"]) == {"client2"}, "a given credential needs no request"
-    answer = PARTNER_CA.sign(request)
-    external = {**HOSTS["api"]["external"]}
-    external["credentials"] = {**external["credentials"], "client2": {"certificate": answer}}
-    many.up(hosts={**HOSTS, "api": {**HOSTS["api"], "external": external}})
-    seen = ("logistics", "http://api.internet.test/")
+    outside, host, partners = (
+        "http://www.internet.test/",
+        "http://httpbin.target.test/headers",
+        "http://api.internet.test/",
+    )
+    eventually(lambda: status(outside) == "200", "the namespace is open, as its owner left it")
+    closed = {**CLIENTS, "client2": {**CLIENTS["client2"], "networkPolicy": "callers"}}
+    many.up(clients=closed, hosts=answered("api", client2=PARTNER_CA.sign(request)))
+    eventually(lambda: status(outside) == "503", "the sidecar cannot connect any more")
+    eventually(lambda: status(host) == "200", "the way through the egress gateway is open")
     eventually(
         lambda: (
-            many.lab.curl(*seen, cluster="client2", pod="dispatcher")
+            many.lab.curl("logistics", partners, cluster="client2", pod="dispatcher")
             == (0, "URI:spiffe://kyma-mtls/many/client/client2")
         ),
         "the partner sees the identity that it signed",
     )
+    many.up(clients=CLIENTS, hosts=HOSTS)
+    eventually(lambda: status(outside) == "200", "the policy is gone, and the namespace as before")
+
+
+def test_partners_answer_to_another_request_is_refused(many: Many) -> None:
     other = issue("other", PARTNER_CA, uris=("spiffe://x.example/y",), usage=ExtendedKeyUsageOID.CLIENT_AUTH)
-    external["credentials"] = {**external["credentials"], "client2": {"certificate": other.pem}}
-    configure(many.stack, hosts={**HOSTS, "api": {**HOSTS["api"], "external": external}})
-    with pytest.raises(automation.CommandError, match=r"credentials\.client2\.certificate: not for") as told:
-        many.stack.preview()
-    assert "Traceback" not in str(told.value)
-    many.up(hosts=HOSTS)
+    configure(many.stack, hosts=answered("api", client2=other.pem))
+    said = refusal(many.stack.preview)
+    configure(many.stack, hosts=HOSTS)
+    assert "credentials.client2.certificate: not for" in said, said
+    assert "Traceback" not in said, said
 
 
 def test_namespaces_of_others_are_left_as_they_are(many: Many) -> None:
@@ -224,41 +269,28 @@ def test_istioctl_finds_nothing_to_complain_about(many: Many) -> None:
         many.lab.expect_no_complaint(cluster, "many")
 
 
-def test_callers_namespace_is_closed_where_that_is_asked_for(many: Many) -> None:
-    def status(url: str) -> str:
-        return many.lab.status("logistics", url, cluster="client2", pod="dispatcher")
-
-    outside, host = "http://www.internet.test/", "http://httpbin.target.test/headers"
-    eventually(lambda: status(outside) == "200", "the namespace is open, as its owner left it")
-    many.up(clients={**CLIENTS, "client2": {**CLIENTS["client2"], "networkPolicy": "callers"}})
-    eventually(lambda: status(outside) == "503", "the sidecar cannot connect any more")
-    eventually(lambda: status(host) == "200", "the way through the egress gateway is open")
-    many.up(clients=CLIENTS)
-    eventually(lambda: status(outside) == "200", "the policy is gone, and the namespace as before")
-
-
-def test_stack_of_a_target_alone_serves_a_partners_client(project: Project, many: Many) -> None:
-    hosts = {"solo": {"domain": "solo.target.test", "clients": ["acme"]}}
-    with project.deployment("serving", clients={"acme": CLIENTS["acme"]}, hosts=hosts) as deployed:
-        deployed.up()
-        endpoint = Endpoint("solo.target.test", INGRESS, deployed.outputs["caCertificate"])
+def test_target_alone_serves_a_partners_client_and_client_alone_calls_a_partners_host(
+    project: Project, many: Many
+) -> None:
+    """Two stacks side by side: one has no client cluster, the other no target."""
+    served = {"solo": {"domain": "solo.target.test", "clients": ["acme"]}}
+    called = {"solo": {"domain": "solo.internet.test", "external": HOSTS["api"]["external"]}}
+    with (
+        project.deployment("serving", clients={"acme": CLIENTS["acme"]}, hosts=served) as serving,
+        project.deployment(
+            "calling", namespace="calling", clients={"client": CLIENTS["client"]}, hosts=called
+        ) as calling,
+    ):
+        calling.stack.remove_config("kyma-mtls:target")
+        together(Deployed.up, (serving, calling))
+        endpoint = serving.endpoint("solo")
         eventually(lambda: status_or_none(endpoint, held(ACME)) == 200, "the partner's client is served")
         assert endpoint.alert(many.credential("client"), ssl.TLSVersion.TLSv1_2), "another stack's client is not"
-        project.expect_working(deployed.stack)
-
-
-def test_stack_of_a_client_alone_calls_a_partners_host(project: Project, many: Many) -> None:
-    solo = {"domain": "solo.internet.test", "external": HOSTS["api"]["external"]}
-    stack = project.stack("calling", namespace="calling", clients={"client": CLIENTS["client"]}, hosts={"solo": solo})
-    stack.remove_config("kyma-mtls:target")
-    try:
-        stack.up()
-        url = "http://solo.internet.test/"
         seen = (0, "URI:spiffe://partner.example/us")
+        url = "http://solo.internet.test/"
         eventually(lambda: many.lab.curl("calling", url) == seen, "the partner sees the given identity")
-        project.expect_working(stack)
-    finally:
-        stack.destroy()
+        project.expect_working(serving.stack, calling.stack)
+        together(Deployed.destroy, (serving, calling))
 
 
 def test_another_namespace_cannot_publish_or_take_over_a_host(many: Many) -> None:
@@ -300,7 +332,7 @@ def load(many: Many, **pairs: str) -> Load:
     return Load(requests | {"httpbin from the Pod": lambda: many.lab.status(*callers) == "200"})
 
 
-def changed(stack: automation.Stack) -> set[str]:
+def changed(stack: Stack) -> set[str]:
     """Names of the Kubernetes objects that a preview would change."""
     seen: set[str] = set()
 
@@ -328,36 +360,29 @@ def test_adding_a_host_changes_its_own_objects_and_disturbs_nobody(many: Many) -
     assert running.sent > 50
 
 
-def test_revoking_a_client_takes_effect_on_open_connections_and_disturbs_nobody(many: Many) -> None:
-    running = load(many, httpbin="client", forms="client")
-    credential = many.credential("client2")
-    with open_connection(many.endpoint("httpbin"), credential) as ask, running.running():
-        assert ask() == 200
-        many.up(hosts={**HOSTS, "httpbin": {**HOSTS["httpbin"], "clients": ["client"]}})
-        eventually(lambda: ask() != 200, "the open connection is refused, or ended")
-        assert many.status("httpbin", credential) == 403
-        names = {name for name in many.lab.objects("client2") if "httpbin" in name}
-        assert not names, "its way to the host is gone as well"
-        many.up(hosts=HOSTS)
-        eventually(lambda: many.status("httpbin", credential) == 200, "admitted again")
-    assert not running.failures
-
-
-def test_removing_a_client_disturbs_nobody(many: Many) -> None:
+def test_revoking_and_removing_a_client_takes_effect_at_once_and_disturbs_nobody(many: Many) -> None:
     fewer = {name: client for name, client in CLIENTS.items() if name != "client2"}
-    hosts = {
+    others = {
         name: {**host, "clients": [client for client in host["clients"] if client != "client2"]}
         for name, host in HOSTS.items()
     }
     running = load(many, httpbin="client", forms="client")
-    with running.running():
-        many.up(clients=fewer, hosts=hosts)
+    credential = many.credential("client2")
+    with open_connection(many.endpoint("httpbin"), credential) as ask, running.running():
+        assert ask() == 200
+        many.up(hosts={**HOSTS, "httpbin": others["httpbin"]})
+        eventually(lambda: ask() != 200, "the open connection is refused, or ended")
+        assert many.status("httpbin", credential) == 403
+        names = {name for name in many.lab.objects("client2") if "httpbin" in name}
+        assert not names, "its way to the host is gone as well"
+        assert many.status("orders", credential) == 200, "another host admits it still"
+        many.up(clients=fewer, hosts=others)
+        assert many.lab.objects("client2") == many.before["client2"], "nothing of the stack is left in its cluster"
+        many.up(clients=CLIENTS, hosts=HOSTS)
+        eventually(lambda: many.status("httpbin", many.credential("client2")) == 200, "admitted again")
     assert not running.failures
-    assert many.lab.objects("client2") == many.before["client2"], "nothing of the stack is left in its cluster"
-    many.up(clients=CLIENTS, hosts=HOSTS)
 
 
 def test_destroy_leaves_the_clusters_as_they_were_found(many: Many) -> None:
-    many.stack.destroy()
-    for cluster, before in many.before.items():
-        assert many.lab.objects(cluster) == before, cluster
+    many.destroy()
+    expect_as_before(many.lab, many.before)

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import MANIFESTS, Deployed, Lab, Project, refusal
+from tests.e2e.conftest import MANIFESTS, SERVERS, Deployed, Lab, Project, configure, refusal, together
 
 CLAIMS = str(MANIFESTS / "claims.yaml")
-CLUSTERS = {"target": "https://10.77.0.11:6443", "client": "https://10.77.0.12:6443"}
+CLUSTERS = ("target", "client")
 LATER = {
     "apiVersion": "networking.istio.io/v1",
     "kind": "ServiceEntry",
@@ -24,11 +24,11 @@ LATER = {
 @pytest.fixture(scope="module")
 def claimed(lab: Lab) -> Iterator[Lab]:
     """Clusters where others have names that stacks of these tests ask for."""
-    for cluster in CLUSTERS:
-        lab.kubectl(cluster, "apply", "-f", CLAIMS)
-    yield lab
-    for cluster in CLUSTERS:
-        lab.kubectl(cluster, "delete", "-f", CLAIMS)
+    try:
+        together(lambda cluster: lab.kubectl(cluster, "apply", "-f", CLAIMS), CLUSTERS)
+        yield lab
+    finally:
+        together(lambda cluster: lab.kubectl(cluster, "delete", "--ignore-not-found", "-f", CLAIMS), CLUSTERS)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def told(said: str) -> set[str]:
 
 def taken(cluster: str, name: str, domain: str, claimants: str) -> str:
     return (
-        f"kyma-mtls:hosts.{name}.domain: cluster {CLUSTERS[cluster]} has {domain} already, in {claimants}; choose "
+        f"kyma-mtls:hosts.{name}.domain: cluster {SERVERS[cluster]} has {domain} already, in {claimants}; choose "
         "another one, or remove what has it"
     )
 
@@ -69,7 +69,7 @@ def taken(cluster: str, name: str, domain: str, claimants: str) -> str:
 def test_everything_that_others_have_is_told_at_once_and_nothing_is_made(claimed: Lab, project: Project) -> None:
     stack = project.stack("claims-judged", namespace="claims-judged", hosts=hosts(bare="bare", outside="outside"))
     exact, routed, entered = (f"{name}.claims.target.test" for name in ("exact", "routed", "entered"))
-    behind = f"cluster {CLUSTERS['target']}"
+    behind = f"cluster {SERVERS['target']}"
     assert told(refusal(stack.up)) == {
         taken("target", "exact", exact, "Gateway claims/ingress"),
         taken("target", "routed", routed, "VirtualService claims/routed"),
@@ -129,3 +129,14 @@ def test_stack_keeps_a_host_that_somebody_claims_later(lab: Lab, first: Deployed
         first.stack.destroy(run_program=True, preview_only=True)
     finally:
         lab.kubectl("client", "-n", "default", "delete", "serviceentry", "claims-later")
+
+
+def test_domain_does_not_move_to_another_host_of_the_stack_by_one_update(first: Deployed) -> None:
+    hosts = {"httpbin": {"domain": "claims-first.target.test"}}
+    configure(first.stack, hosts={"moved": hosts["httpbin"]})
+    lines = told(refusal(first.stack.preview))
+    configure(first.stack, hosts=hosts)
+    assert {line.partition(": ")[0] for line in lines} == {"kyma-mtls:hosts.moved.domain"}, lines
+    for line in lines:
+        assert "has claims-first.target.test already, in " in line
+        assert "of another host of this stack; remove that by one `pulumi up`, and add this by the next" in line

@@ -1,14 +1,16 @@
 """Platform kyma: clusters that know the kinds of Kyma's modules, whose controllers kyma_controllers plays."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import MANIFESTS, Lab, Project, eventually, refusal
+from tests.e2e.conftest import MANIFESTS, Lab, Project, eventually, refusal, together
 from tests.e2e.gardener import CERTIFICATE, DOMAIN, shoot
 from tests.e2e.gateway import load, presented
 from tests.e2e.kyma_controllers import Api, KymaControllers
@@ -51,23 +53,32 @@ class Kyma:
 @pytest.fixture(scope="module")
 def kyma(lab: Lab) -> Iterator[Kyma]:
     """Both clusters with the module that each needs."""
-    for cluster in CLUSTERS:
-        lab.kubectl(cluster, "apply", "--server-side", "-f", CRDS)
-        lab.kubectl(cluster, "wait", "--for=condition=Established", "--timeout=60s", "-f", CRDS)
-        lab.kubectl(cluster, "create", "namespace", "kyma-system")
-        lab.kubectl(cluster, "apply", "--server-side", "-f", str(MANIFESTS / f"kyma_{cluster}.yaml"))
     played = {cluster: KymaControllers(Api(lab.kubeconfig(cluster))) for cluster in CLUSTERS}
     found = Kyma(lab, played["target"])
-    with ExitStack() as running:
-        for controllers in played.values():
-            running.enter_context(controllers.running())
-        yield found
-        found.set_gateway(enabled=False)
+    try:
+        together(partial(add_modules, lab), CLUSTERS)
+        with ExitStack() as running:
+            for controllers in played.values():
+                running.enter_context(controllers.running())
+            yield found
+            found.set_gateway(enabled=False)
+    finally:
+        together(partial(remove_modules, lab), CLUSTERS)
+
+
+def add_modules(lab: Lab, cluster: str) -> None:
+    lab.kubectl(cluster, "apply", "--server-side", "-f", CRDS)
+    lab.kubectl(cluster, "wait", "--for=condition=Established", "--timeout=60s", "-f", CRDS)
+    lab.kubectl(cluster, "create", "namespace", "kyma-system")
+    lab.kubectl(cluster, "apply", "--server-side", "-f", str(MANIFESTS / f"kyma_{cluster}.yaml"))
+
+
+def remove_modules(lab: Lab, cluster: str) -> None:
+    """Remove them, with whatever their controllers would have to finish first."""
     free = json.dumps({"metadata": {"finalizers": None}})
-    lab.kubectl("target", "patch", MODULE, "default", "--type=merge", "-p", free)
-    for cluster in CLUSTERS:
-        lab.kubectl(cluster, "delete", "-f", CRDS)
-        lab.kubectl(cluster, "delete", "--ignore-not-found", "namespace", "kyma-system")
+    lab.kubectl(cluster, "patch", MODULE, "default", "--type=merge", "-p", free, check=False)
+    lab.kubectl(cluster, "delete", "--ignore-not-found", "-f", CRDS)
+    lab.kubectl(cluster, "delete", "--ignore-not-found", "namespace", "kyma-system")
 
 
 def test_platform_kyma_serves_by_api_rules_and_gives_the_istio_cr_back(kyma: Kyma, project: Project) -> None:
@@ -112,12 +123,16 @@ def methods(lab: Lab, namespace: str) -> str:
 def kyma_shoot(kyma: Kyma, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kyma]:
     """Kyma in a Gardener shoot: its own gateway has a certificate and a DNS entry of Gardener's."""
     with shoot(kyma.lab, tmp_path_factory.mktemp("gardener")):
-        kyma.set_gateway(enabled=False)
-        kyma.set_gateway(enabled=True)
-        expect_gardener_served(kyma.lab)
-        yield kyma
-        kyma.set_gateway(enabled=False)
-        kyma.lab.kubectl("target", "-n", "istio-system", "delete", "secret", "kyma-gateway-certs")
+        try:
+            kyma.set_gateway(enabled=False)
+            kyma.set_gateway(enabled=True)
+            expect_gardener_served(kyma.lab)
+            yield kyma
+        finally:
+            kyma.target.lag = 0
+            kyma.set_gateway(enabled=False)
+            secret = ("delete", "secret", "kyma-gateway-certs", "--ignore-not-found")
+            kyma.lab.kubectl("target", "-n", "istio-system", *secret)
     kyma.set_gateway(enabled=True)
 
 
@@ -145,6 +160,15 @@ def test_kymas_gateway_in_a_shoot_is_taken_over_and_given_back(kyma_shoot: Kyma,
         entry = lab.get("target", "dnsentry", "kyma-system", "kyma-gateway")
         assert entry["status"]["state"] == "Ready", "the operator's had to go first"
         presented(f"x.{DOMAIN}", deployed.outputs["gateway"]["caCertificate"])
+
+        kyma_shoot.target.lag = 600  # else the operator would take the gateway at once
+        lab.kubectl("target", "patch", MODULE, "default", "--type=merge", "-p", '{"spec":{"enableKymaGateway":true}}')
+        said = refusal(deployed.up)
+        assert re.search(r"no longer has \S*enableKymaGateway\S*, which this stack set", said), said
+        assert "`pulumi up --refresh`" in said, said
+        deployed.up(refresh=True)
+        assert kyma_shoot.module()["spec"] == {"enableKymaGateway": False}
+        kyma_shoot.target.lag = 0
 
         back = ["gatewayTakeOver=false"]
         deployed.up(gatewayTakeOver="false", gatewayDomain=f"own.{DOMAIN}", confirm=back)

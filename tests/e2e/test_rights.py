@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.conftest import ROOT, Lab, Project, refusal
+from tests.e2e.conftest import ROOT, Lab, Project, configure, refusal
 
 CLUSTERS = ("target", "client")  # as the files of rbac/ are called
 NAMESPACE = "rights-users"
@@ -27,43 +27,43 @@ def _named(api_version: str, kind: str, name: str) -> dict[str, Any]:
     return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}}
 
 
-def bound(role: str, account: str) -> list[dict[str, Any]]:
-    """The manifests for a role as a user applies them, with a ServiceAccount in the place of the group."""
-    documents = list(yaml.safe_load_all((ROOT / f"rbac/{role}.yaml").read_text()))
+def granted(cluster: str, account: str) -> list[dict[str, Any]]:
+    """Return the manifests of rbac/ as a user applies them, for a ServiceAccount instead of the group."""
+    file = "verification" if account == "verifier" else cluster
+    documents = list(yaml.safe_load_all((ROOT / f"rbac/{file}.yaml").read_text()))
     for document in documents:
+        document["metadata"]["name"] = f"rights-{account}"
         if "subjects" in document:
             document["subjects"] = [{"kind": "ServiceAccount", "namespace": NAMESPACE, "name": account}]
+            document["roleRef"]["name"] = f"rights-{account}"
+        for rule in document.get("rules", ()) if account == "view" else ():
+            rule["verbs"] = [verb for verb in rule["verbs"] if verb in ("get", "list", "watch")]
     return documents
 
 
 @pytest.fixture(scope="module")
 def users(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[str, str]]]:
-    """Kubeconfigs of each cluster: of a user who may only look (`view`), and of one with the rights of rbac/ (`least`).
+    """Kubeconfigs of each cluster: of a user who may only look (`view`), and of those with the rights of rbac/.
 
-    The first has what the checks look at, and nothing else.
+    The first has what the checks look at, and nothing else; `least` deploys, and `verifier` verifies.
     """
     directory = tmp_path_factory.mktemp("users")
-    looking = {"get", "list", "watch"}
-    found: dict[str, dict[str, str]] = {"view": {}, "least": {}}
+    found: dict[str, dict[str, str]] = {"view": {}, "least": {}, "verifier": {}}
     made = []
-    for cluster in CLUSTERS:
-        lab.apply(cluster, _named("v1", "Namespace", NAMESPACE))
-        for account, kubeconfigs in found.items():
-            kubeconfigs[cluster] = service_account(lab, cluster, account, directory / f"{account}-{cluster}")
-            documents = bound(cluster, account)
-            for document in documents:
-                name = f"rights-{account}"
-                document["metadata"]["name"] = name
-                document.get("roleRef", {})["name"] = name
-                for rule in document.get("rules", ()) if account == "view" else ():
-                    rule["verbs"] = [verb for verb in rule["verbs"] if verb in looking]
-            lab.apply(cluster, *documents)
-            made.append((cluster, documents))
-    yield found
-    for cluster, documents in made:
-        lab.kubectl(cluster, "delete", "--wait=false", "-f", "-", stdin=yaml.safe_dump_all(documents))
-    for cluster in CLUSTERS:
-        lab.kubectl(cluster, "delete", "namespace", NAMESPACE, "--wait=false")
+    try:
+        for cluster in CLUSTERS:
+            lab.apply(cluster, _named("v1", "Namespace", NAMESPACE))
+            for account, kubeconfigs in found.items():
+                kubeconfigs[cluster] = service_account(lab, cluster, account, directory / f"{account}-{cluster}")
+                documents = granted(cluster, account)
+                lab.apply(cluster, *documents)
+                made.append((cluster, documents))
+        yield found
+    finally:
+        for cluster, documents in made:
+            lab.kubectl(cluster, "delete", "--wait=false", "-f", "-", stdin=yaml.safe_dump_all(documents))
+        for cluster in CLUSTERS:
+            lab.kubectl(cluster, "delete", "namespace", NAMESPACE, "--wait=false", "--ignore-not-found")
 
 
 def config(kubeconfigs: dict[str, str]) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def test_user_who_may_only_look_gets_a_preview_and_makes_nothing(
             "kyma-mtls:clients.client.kubeconfig",
         }, printed
         assert len(warnings) == len(CLUSTERS), "one for each cluster"
-        said = refusal(deployed.stack.up)
+        said = refusal(deployed.up)
         for line in warnings:
             assert line.removesuffix("; `pulumi up` will be refused") in said.partition("cannot be planned")[2], said
         assert "Traceback" not in said, said
@@ -96,7 +96,7 @@ def test_user_who_may_only_look_gets_a_preview_and_makes_nothing(
             assert "-rights" not in secrets, cluster
 
 
-def test_least_rights_are_enough_for_the_life_of_a_stack(
+def test_least_rights_are_enough_for_the_life_of_a_stack_and_for_its_verification(
     lab: Lab, project: Project, users: dict[str, dict[str, str]]
 ) -> None:
     with project.deployment("rights-least", **config(users["least"])) as deployed:
@@ -105,6 +105,9 @@ def test_least_rights_are_enough_for_the_life_of_a_stack(
         deployed.up()
         assert deployed.outputs["clients"]["client"]["namespace"] == "rights"
         assert set(deployed.stack.preview(expect_no_changes=True).change_summary) == {"same"}
+        configure(deployed.stack, **config(users["verifier"]))
+        project.expect_verified(deployed.stack, " 0 failed")
+        configure(deployed.stack, **config(users["least"]))
     for cluster in CLUSTERS:
         gone = lab.kubectl(cluster, "get", "namespace", "rights", check=False)
         assert gone == "", "destroyed by the same user"

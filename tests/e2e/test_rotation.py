@@ -13,9 +13,8 @@ from cryptography.hazmat.primitives import hashes
 from tests.e2e.conftest import MANIFESTS, Deployed, Lab, Project, eventually, meanwhile, refusal
 from tests.e2e.gateway import presented
 from tests.e2e.traffic import Load, open_connection, status_or_none
-from verification.tls import ClientCredential, Endpoint
+from verification.tls import ClientCredential
 
-INGRESS = "10.77.0.11"
 DOMAIN = "rotation.target.test"
 URL = f"http://{DOMAIN}/headers"
 # Istio's drainDuration, 45 s, and some for the way there.
@@ -29,24 +28,14 @@ BASE: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def deployed(project: Project, lab: Lab) -> Iterator[Deployed]:  # noqa: ARG001 - it needs the lab
-    with project.deployment("rotation", **BASE) as stack:
-        stack.up()
-        yield stack
-
-
-def credential(lab: Lab, deployed: Deployed) -> ClientCredential:
-    """Return what the client's egress gateway shows now."""
-    data = lab.get("client", "secret", "istio-system", deployed.outputs["clients"]["client"]["secret"])["data"]
-    return ClientCredential(data["tls.crt"].encode(), data["tls.key"].encode())
-
-
-def endpoint(deployed: Deployed) -> Endpoint:
-    return Endpoint(DOMAIN, INGRESS, deployed.outputs["caCertificate"])
+    with project.deployment("rotation", **BASE) as deployed:
+        deployed.up()
+        yield deployed
 
 
 def load(lab: Lab, deployed: Deployed) -> Load:
     """Requests from outside, with the credential and the CAs that are there now, and from the caller's Pod."""
-    gateway, held = endpoint(deployed), credential(lab, deployed)
+    gateway, held = deployed.endpoint("httpbin"), deployed.credential("client")
     return Load(
         {
             "a new connection": lambda: status_or_none(gateway, held) == 200,
@@ -72,7 +61,7 @@ def expect_generations(lab: Lab, deployed: Deployed, generations: str) -> None:
     for cluster, name in (("client", "client-credential-rotation"), ("target", "kyma-mtls-certs-rotation-httpbin")):
         names = lab.kubectl(cluster, "-n", "istio-system", "get", "secrets", "-o", "name").split()
         assert [each for each in names if "-rotation" in each] == [f"secret/{name}.{generations}"]
-    eventually(lambda: shown(lab) == fingerprint(credential(lab, deployed)), "its certificate is the one shown", 60)
+    eventually(lambda: shown(lab) == fingerprint(deployed.credential("client")), "its certificate is the one shown", 60)
 
 
 @contextmanager
@@ -130,12 +119,12 @@ def test_planned_rotation_fails_no_request_even_if_a_cluster_is_out_of_reach_hal
 
 
 def test_leaked_generation_is_ended_on_open_connections_too(lab: Lab, project: Project, deployed: Deployed) -> None:
-    leaked, before = credential(lab, deployed), endpoint(deployed)
+    leaked, before = deployed.credential("client"), deployed.endpoint("httpbin")
     statuses: list[int] = []
     with open_connection(before, leaked) as ask, meanwhile(lambda: statuses.append(ask()), 0.02):
         eventually(lambda: statuses[-1:] == [200], "the open connection is served")
         deployed.up(generation="3")
+        expect_generations(lab, deployed, "3")
+        project.expect_working(deployed.stack)
         eventually(lambda: statuses[-1] == 0, "the open connection ends under steady traffic", DRAINED_SECONDS)
-    assert endpoint(deployed).alert(leaked, ssl.TLSVersion.TLSv1_3), "nor does a new one begin"
-    expect_generations(lab, deployed, "3")
-    project.expect_working(deployed.stack)
+    assert deployed.endpoint("httpbin").alert(leaked, ssl.TLSVersion.TLSv1_3), "nor does a new one begin"

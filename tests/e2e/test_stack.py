@@ -3,10 +3,13 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
+import pulumi
 import pytest
 from cryptography import x509
+from pulumi import automation
 
 from tests.e2e.conftest import Deployed, Lab, Project, eventually, expect_as_before, refusal
 from verification.issuing import foreign_credential
@@ -18,9 +21,9 @@ ALL_PASSED = "passed, 0 failed, 0 skipped"
 
 @pytest.fixture(scope="module")
 def deployed(project: Project, before: object) -> Iterator[Deployed]:  # noqa: ARG001 - which is asked for first
-    with project.deployment("one", clients={"client": CLIENT}) as stack:
-        stack.up()
-        yield stack
+    with project.deployment("one", clients={"client": CLIENT}) as deployed:
+        deployed.up()
+        yield deployed
 
 
 def namespace(deployed: Deployed) -> str:
@@ -129,15 +132,26 @@ def test_certificates_of_the_same_ca_are_reissued_in_place(lab: Lab, project: Pr
         assert new["metadata"]["uid"] == old["metadata"]["uid"], "a Secret is never replaced under live traffic"
         same = {entry for entry in old["data"] if new["data"][entry] == old["data"][entry]}
         assert same == {ca}, "certificate and key are others"
+    ends = [x509.load_pem_x509_certificate(read(lab, deployed)["data"]["tls.crt"].encode()) for read in reads]
+    told = [deployed.outputs["hosts"]["httpbin"]["expiry"], deployed.outputs["clients"]["client"]["expiry"]]
+    assert [datetime.fromisoformat(each) for each in told] == [each.not_valid_after_utc for each in ends]
     project.expect_working(deployed.stack)
-    deployed.stack.preview(expect_no_changes=True)
+
+
+def test_other_projects_refer_to_the_outputs(project: Project, deployed: Deployed) -> None:
+    def program() -> None:
+        reference = pulumi.StackReference(f"organization/kyma-mtls/{deployed.stack.name}")
+        pulumi.export("ca", reference.require_output("caCertificate"))
+
+    options = automation.LocalWorkspaceOptions(env_vars=project.environment)
+    other = automation.create_stack("other", project_name="other", program=program, opts=options)
+    assert other.up().outputs["ca"].value == deployed.outputs["caCertificate"]
 
 
 def test_stacks_share_the_clusters(project: Project, deployed: Deployed) -> None:
     with project.deployment("two", keyAlgorithm="RSA-2048") as other:
         other.up()
-        for stack in (other.stack, deployed.stack):
-            project.expect_working(stack)
+        project.expect_working(other.stack, deployed.stack)
     project.expect_working(deployed.stack)
 
 
@@ -152,11 +166,10 @@ def test_stack_refuses_names_of_another(lab: Lab, project: Project, deployed: De
             assert re.search(rf"cluster https://\S+ {taken}; remove it, or choose other names", said), said
     assert [server_secret(lab, deployed), client_secret(lab, deployed)] == before
     deployed.stack.preview(expect_no_changes=True)
-    project.expect_working(deployed.stack)
 
 
 def test_destroy_leaves_the_clusters_as_they_were_found(
     lab: Lab, deployed: Deployed, before: dict[str, set[str]]
 ) -> None:
-    deployed.stack.destroy()
+    deployed.destroy()
     expect_as_before(lab, before)

@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +18,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.e2e.conftest import Deployed, Lab, Project, eventually, meanwhile
+from tests.e2e.conftest import Deployed, Lab, Project, eventually, meanwhile, together
 from verification.__main__ import chosen_checks
 from verification.attacker import LABEL
 from verification.checks import Check
@@ -28,7 +27,10 @@ from verification.stack import DeployedStack
 
 NAMESPACE = "broken"
 FIRST, SECOND = "one.broken.target.test", "two.broken.target.test"
-HOSTS: dict[str, Any] = {"first": {"domain": FIRST, "clients": ["client"]}, "second": {"domain": SECOND, "clients": []}}
+HOSTS: dict[str, Any] = {
+    "first": {"domain": FIRST, "clients": ["client"], "paths": ["/headers"]},
+    "second": {"domain": SECOND, "clients": []},
+}
 ISTIO = "istio-system"
 MANAGER = "envoy.filters.network.http_connection_manager"
 
@@ -173,6 +175,7 @@ SCENES: dict[str, tuple[list[Change | Addition], dict[str, str]]] = {
         {
             "first: a certificate of the CA with an identity that is not listed is refused": "got 200",
             "first: a method that is not allowed is refused": "POST got 405",
+            "first: a path that is not allowed is refused": "got 404",
             "first: another namespace's Gateway does not publish it": "without a client certificate: got 200",
             "second: client client is refused": "got 200",
             "second: a request in the name of another host does not reach it": f"SNI {FIRST}, Host {SECOND}: got 200",
@@ -325,11 +328,6 @@ def await_failure(check: Check, words: str) -> None:
     pytest.fail(f"{check.group}: {check.promise}: not {words!r}, but {seen}")
 
 
-def together(run: Any, items: list[Any]) -> list[Any]:
-    with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(lambda item: run(*item), items))
-
-
 def left(lab: Lab, attacked: Attacked) -> str:
     """What bears the label of this stack's attackers, in any cluster."""
     label = f"{LABEL}={attacked.connected.state.owner}"
@@ -340,8 +338,10 @@ def left(lab: Lab, attacked: Attacked) -> str:
 
 
 def start(project: Project, attacked: Attacked, *arguments: str) -> subprocess.Popen[str]:
+    """Start a verification, to be ended; by SIGHUP, too, even if these tests ignore it."""
+    verification = (sys.executable, "-m", "verification", "--stack", attacked.deployed.stack.name, *arguments)
     return subprocess.Popen(
-        [sys.executable, "-m", "verification", "--stack", attacked.deployed.stack.name, *arguments],
+        ["env", "--default-signal=HUP", *verification],
         cwd=project.directory,
         env=os.environ | project.environment,
         stdout=subprocess.PIPE,
@@ -349,12 +349,14 @@ def start(project: Project, attacked: Attacked, *arguments: str) -> subprocess.P
     )
 
 
-def test_every_promise_is_kept_and_told_as_json_and_junit(
+def test_every_promise_is_kept_while_another_verification_runs_and_told_as_json_and_junit(
     lab: Lab, project: Project, attacked: Attacked, tmp_path: Path
 ) -> None:
-    done = project.verify(attacked.deployed.stack, "--json", "--junit", str(tmp_path / "junit.xml"))
+    reports = (("--json", "--junit", str(tmp_path / "junit.xml")), ())
+    done, other = together(lambda options: project.verify(attacked.deployed.stack, *options), reports)
     told = json.loads(done.stdout)
     assert done.returncode == 0, done.stderr
+    assert other.returncode == 0, other.stdout
     assert told["totals"]["failed"] == 0
     promises = [(check["group"], check["promise"]) for check in told["checks"]]
     assert promises == [(check.group, check.promise) for check in attacked.checks]
@@ -369,15 +371,13 @@ def test_every_promise_is_kept_and_told_as_json_and_junit(
 def test_each_broken_promise_is_noticed(lab: Lab, attacked: Attacked, scene: str) -> None:
     changes, expected = SCENES[scene]
     with changed(lab, changes):
-        together(await_failure, [(attacked.find(described), words) for described, words in expected.items()])
-    outcomes: list[Outcome] = together(
-        partial(judge, timeout=60, waiting=lambda _: None, stop=threading.Event()),
-        [(attacked.find(described),) for described in expected],
-    )
+        together(lambda each: await_failure(attacked.find(each[0]), each[1]), expected.items())
+    healed = partial(judge, timeout=60, waiting=lambda _: None, stop=threading.Event())
+    outcomes: list[Outcome] = together(lambda described: healed(attacked.find(described)), expected)
     assert not [outcome for outcome in outcomes if outcome.verdict != Verdict.PASSED], "healed"
 
 
-def test_killed_verification_is_cleaned_up_by_the_next_and_ctrl_c_leaves_nothing_behind(
+def test_killed_verification_is_cleaned_up_by_the_next_and_a_signal_leaves_nothing_behind(
     lab: Lab, project: Project, attacked: Attacked
 ) -> None:
     killed = start(project, attacked, "--only", "not declared", "cannot leave")
@@ -386,12 +386,19 @@ def test_killed_verification_is_cleaned_up_by_the_next_and_ctrl_c_leaves_nothing
     killed.communicate()
     old = set(left(lab, attacked).split())
     assert old
-    interrupted = start(project, attacked, "--only", "past the gateway", "not declared", "cannot leave")
-    eventually(lambda: "pod/" in "".join(set(left(lab, attacked).split()) - old), "the next has Pods of its own", 60)
-    interrupted.send_signal(signal.SIGINT)
-    said, _ = interrupted.communicate(timeout=150)
-    assert interrupted.returncode == 130, said
-    assert "left behind" not in said
+
+    def new_namespaces() -> int:
+        return len([each for each in set(left(lab, attacked).split()) - old if each.startswith("namespace/")])
+
+    signals = (signal.SIGINT, signal.SIGHUP)
+    running = [start(project, attacked, "--only", "past the gateway", "not declared", "cannot leave") for _ in signals]
+    eventually(lambda: new_namespaces() > 2, "both have namespaces, of which each has one in each cluster", 60)
+    for process, number in zip(running, signals, strict=True):
+        process.send_signal(number)
+    for process, number in zip(running, signals, strict=True):
+        said, _ = process.communicate(timeout=150)
+        assert process.returncode == 128 + number, said
+        assert "left behind" not in said
     assert not set(left(lab, attacked).split()) - old
     eventually(lambda: not left(lab, attacked), "what the killed one left is gone, too", 60)
 
