@@ -1,5 +1,6 @@
 """The contract of the outputs, held against those of a stack."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -13,7 +14,11 @@ _FORMATS.checks("date-time", ValueError)(lambda text: bool(datetime.fromisoforma
 
 
 def check_outputs(outputs: Mapping[str, Any]) -> None:
-    """Raise jsonschema.ValidationError unless outputs keep the contract, and have nothing that it does not name."""
+    """Raise jsonschema.ValidationError unless outputs keep the contract, and have nothing that it does not name.
+
+    None may be secret, which `pulumi stack output` shows as `[secret]`.
+    """
+    assert "[secret]" not in json.dumps(outputs)
     jsonschema.Draft7Validator(_closed(reference.schema()), format_checker=_FORMATS).validate(outputs)
 
 

@@ -23,13 +23,13 @@ import yaml
 from pulumi import automation
 from pulumi.automation._stack import StackInitMode
 
-from verification.tls import ClientCredential, Endpoint
-
 from lab import owner
+from tests.contract import check_outputs
+from verification.tls import ClientCredential, Endpoint
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = Path(__file__).with_name("manifests")
-PROGRAM = ("Pulumi.yaml", "__main__.py", "settings", "clusters", "components", "deployment", "verification")
+PROGRAM = ("Pulumi.yaml", "__main__.py", "settings", "clusters", "components", "deployment", "outputs", "verification")
 SERVERS = {
     "target": "https://10.77.0.11:6443",
     "client": "https://10.77.0.12:6443",
@@ -179,8 +179,8 @@ class Stack(automation.Stack):
     """
 
     def outputs(self) -> automation.OutputMap:
-        """Return the outputs, secret ones in plain text."""
-        shown = self._run_pulumi_cmd_sync(["stack", "output", "--json", "--show-secrets"]).stdout
+        """Return the outputs; a secret one is `[secret]`."""
+        shown = self._run_pulumi_cmd_sync(["stack", "output", "--json"]).stdout
         return {name: automation.OutputValue(value, secret=False) for name, value in json.loads(shown).items()}
 
     def info(self, show_secrets: bool = True) -> automation.UpdateSummary:  # noqa: ARG002 - inherited
@@ -213,6 +213,7 @@ class Deployed:
         self.is_destroyed = False
         done = self.stack.up(refresh=refresh)
         self.outputs = {key: output.value for key, output in done.outputs.items()}
+        check_outputs(self.outputs)
         self.printed += done.stdout
 
     def destroy(self, *, run_program: bool = False) -> None:

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-import pulumi
 import pytest
 from cryptography import x509
-from pulumi import automation
 
 from tests.e2e.conftest import Deployed, Lab, Project, eventually, expect_as_before, refusal
 from verification.issuing import foreign_credential
@@ -136,16 +134,6 @@ def test_certificates_of_the_same_ca_are_reissued_in_place(lab: Lab, project: Pr
     told = [deployed.outputs["hosts"]["httpbin"]["expiry"], deployed.outputs["clients"]["client"]["expiry"]]
     assert [datetime.fromisoformat(each) for each in told] == [each.not_valid_after_utc for each in ends]
     project.expect_working(deployed.stack)
-
-
-def test_other_projects_refer_to_the_outputs(project: Project, deployed: Deployed) -> None:
-    def program() -> None:
-        reference = pulumi.StackReference(f"organization/kyma-mtls/{deployed.stack.name}")
-        pulumi.export("ca", reference.require_output("caCertificate"))
-
-    options = automation.LocalWorkspaceOptions(env_vars=project.environment)
-    other = automation.create_stack("other", project_name="other", program=program, opts=options)
-    assert other.up().outputs["ca"].value == deployed.outputs["caCertificate"]
 
 
 def test_stacks_share_the_clusters(project: Project, deployed: Deployed) -> None:
