@@ -140,8 +140,7 @@ def _check_client(settings: Settings, name: str, cluster: Cluster, owner: str | 
 
 def _check_istio_module(cluster: Cluster) -> None:
     """Refuse a cluster without the CR that the stack patches: server-side apply would make it, and so install Istio."""
-    path = cluster.path("operator.kyma-project.io/v1alpha2", "Istio", "kyma-system", "default")
-    if not path or not cluster.read(path):
+    if not cluster.find("operator.kyma-project.io/v1alpha2", "Istio", "kyma-system", "default"):
         raise cluster.problem(_KYMA_ISTIO)
 
 

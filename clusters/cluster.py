@@ -78,18 +78,26 @@ class Cluster:
             raise self.problem(f"answers {path} with something that has no metadata")
         return dict(found["metadata"])
 
-    def labelled(self, api_version: str, kind: str, label: str) -> list[dict[str, Any]]:
-        """Return the metadata of each object of a kind that bears a label NAME=VALUE; none if there is no such kind."""
+    def labelled(self, api_version: str, kind: str, labels: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Return the metadata of each object of a kind that bears these labels; none if there is no such kind."""
         resource = self._kinds(api_version).get(kind)
         if not resource:
             return []
-        query = urlencode({"labelSelector": label})
-        found = self.items(f"{_root(api_version)}/{resource['name']}?{query}", _METADATA_LIST)
+        found = self.items(f"{_root(api_version)}/{resource['name']}", labels, _METADATA_LIST)
         return [dict(item["metadata"]) for item in found]
 
-    def items(self, path: str, accept: str = "application/json") -> list[dict[str, Any]]:
-        """Return the objects of the list at this path; none if the cluster has no such kind."""
-        return list((self.read(path, accept) or {}).get("items") or [])
+    def items(
+        self, path: str, labels: Mapping[str, str] | None = None, accept: str = "application/json"
+    ) -> list[dict[str, Any]]:
+        """Return the objects of the list at this path, those that bear these labels; none if there is no such kind."""
+        selector = ",".join(f"{name}={value}" for name, value in (labels or {}).items())
+        query = f"?{urlencode({'labelSelector': selector})}" if selector else ""
+        return list((self.read(f"{path}{query}", accept) or {}).get("items") or [])
+
+    def find(self, api_version: str, kind: str, namespace: str, name: str) -> Any:
+        """Return an object; None if the cluster has no such object, or no such kind."""
+        path = self.path(api_version, kind, namespace, name)
+        return self.read(path) if path else None
 
     def path(self, api_version: str, kind: str, namespace: str, name: str) -> str | None:
         """Return the path of an object; None if the cluster has no such kind."""

@@ -40,7 +40,7 @@ def _named(cluster: Cluster, name: str, key: str) -> list[dict[str, Any]]:
 def _usual(cluster: Cluster) -> list[dict[str, Any]]:
     usual = cluster.read(f"{_KUBE_SYSTEM}/kube-dns")
     if not usual:
-        labelled = cluster.items(f"{_KUBE_SYSTEM}?labelSelector=k8s-app%3Dkube-dns")
+        labelled = cluster.items(_KUBE_SYSTEM, {"k8s-app": "kube-dns"})
         if answering := [service for service in labelled if _ports(service)]:  # others are for metrics
             return sorted(answering, key=lambda service: str(service["metadata"]["name"]))
         usual = cluster.read(_OPENSHIFT)

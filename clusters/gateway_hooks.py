@@ -9,6 +9,8 @@ import pulumi
 from clusters.cluster import Cluster
 
 API_GATEWAY = "/apis/operator.kyma-project.io/v1alpha1/apigateways/default"
+MODULE = ("kyma-project.io/module", "api-gateway")
+"""The label of what Kyma's API Gateway module makes."""
 
 
 def register(target: Cluster) -> pulumi.ResourceHookBinding:

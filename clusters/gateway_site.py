@@ -10,7 +10,7 @@ from typing import Any
 
 from clusters import vacancy
 from clusters.cluster import Cluster
-from clusters.gateway_hooks import API_GATEWAY
+from clusters.gateway_hooks import API_GATEWAY, MODULE
 from clusters.offer import GatewaySite
 from clusters.routes import routes
 from components.lifecycle import OWNER
@@ -20,7 +20,6 @@ from settings.gateway import GatewayMode
 _CERTIFICATES = ("cert.gardener.cloud", "has no Gardener certificate management; set gatewayMode to another one")
 _DNS = ("dns.gardener.cloud", "has no Gardener DNS management; set gatewayMode to another one")
 _DEFAULT_GATEWAY = "/apis/networking.istio.io/v1/namespaces/kyma-system/gateways/kyma-gateway"
-_MODULE = ("kyma-project.io/module", "api-gateway")
 
 
 def find(settings: Settings, target: Cluster, address: str, owner: str | None) -> GatewaySite | None:
@@ -52,7 +51,8 @@ def find(settings: Settings, target: Cluster, address: str, owner: str | None) -
     namespaces = tuple(name for name, it in found.items() if not it or _is_a_stacks(it))
     if not operator:
         return GatewaySite(domain, namespaces)
-    return GatewaySite(domain, namespaces, operator, vacancy.occupied(target), vacancy.leftover(target))
+    left = vacancy.leftover(target)
+    return GatewaySite(domain, namespaces, operator, vacancy.occupied(target, left), left)
 
 
 def _domain(target: Cluster, mode: GatewayMode, address: str) -> str:
@@ -99,13 +99,13 @@ def _has_to_give_up(target: Cluster, owner: str | None) -> bool:
 
 
 def _users(target: Cluster) -> Iterator[str]:
-    """What refers to the operator's gateway, the operator's own objects and those of the rules aside.
+    """Yield what refers to the operator's gateway, except the objects of the operator and of its APIRules.
 
     The operator itself looks for rules of all versions, and for VirtualServices that name it as NAMESPACE/NAME.
     """
     for kind in ("APIRule", "VirtualService"):
         for route in routes(target, kind):
-            is_operators = _MODULE in route.labels.items() or route.api_rule
+            is_operators = MODULE in route.labels.items() or route.api_rule
             if "kyma-system/kyma-gateway" in route.gateways and not is_operators:
                 yield str(route)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 from clusters.cluster import Cluster
 from clusters.offer import GatewayOffer
@@ -72,8 +71,7 @@ def _templates(cluster: Cluster, namespace: str, selector: Mapping[str, str]) ->
                 described = True
                 yield template
     if not described:
-        query = urlencode({"labelSelector": ",".join(f"{label}={value}" for label, value in selector.items())})
-        yield from cluster.items(f"/api/v1/namespaces/{namespace}/pods?{query}")
+        yield from cluster.items(f"/api/v1/namespaces/{namespace}/pods", selector)
 
 
 def _revision_of(cluster: Cluster, namespace: str) -> str:

@@ -6,7 +6,6 @@ Where the stack has a route to a Service already, what has become of that is onl
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 from clusters.cluster import Cluster
 from clusters.routes import routes
@@ -70,8 +69,7 @@ def _problems(cluster: Cluster, key: str, wanted: Service) -> Iterator[ConfigErr
 
 
 def _without_sidecar(cluster: Cluster, namespace: str, selector: Mapping[str, str]) -> list[str]:
-    query = urlencode({"labelSelector": ",".join(f"{label}={value}" for label, value in selector.items())})
-    pods = cluster.items(f"/api/v1/namespaces/{namespace}/pods?{query}")
+    pods = cluster.items(f"/api/v1/namespaces/{namespace}/pods", selector)
     return sorted(pod["metadata"]["name"] for pod in pods if _is_serving(pod) and not _has_sidecar(pod))
 
 

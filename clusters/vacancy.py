@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from clusters.cluster import Cluster
-from components.lifecycle import OWNER, called
-from components.readiness import READY, Judge, Reader, Verdict, failing, waiting
+from clusters.gateway_hooks import MODULE
+from components.lifecycle import OWNER
+from components.readiness import READY, Judge, Reader, Verdict, called, failing, waiting
 
 _FINALIZER = "gateways.operator.kyma-project.io/kyma-gateway"
-_OPERATORS = ("kyma-project.io/module", "api-gateway")
 _ISSUED, _HASH = "cert.gardener.cloud/certificate", "cert.gardener.cloud/hash"
 _GARDENER = "cert.gardener.cloud/v1alpha1"
 _CERTIFICATE = (_GARDENER, "Certificate", "istio-system", "kyma-tls-cert")
@@ -28,21 +28,21 @@ _NAMES = (
 _PATIENCE = 70
 
 
-def occupied(target: Cluster) -> tuple[str, ...]:
-    """Return what the operator will give up, each KIND NAMESPACE/NAME."""
-    names = [called(*where[1:]) for where in _NAMES if _is_operators(_read(target, where))]
-    if leftover(target):
+def occupied(target: Cluster, left: str) -> tuple[str, ...]:
+    """Return what the operator will give up, each KIND NAMESPACE/NAME; with the Secret if that is left behind."""
+    names = [called(*where[1:]) for where in _NAMES if _is_operators(target.find(*where))]
+    if left:
         names.append(called(*_SECRET[1:]))
     return tuple(dict.fromkeys(names))
 
 
 def leftover(target: Cluster) -> str:
     """Return the uid of the Secret that Gardener wrote for the operator's Certificate; empty if there is none."""
-    secret = _read(target, _SECRET)
+    secret = target.find(*_SECRET)
     labels = _labels(secret)
     if not secret or OWNER in labels or labels.get(_ISSUED) != "true":
         return ""
-    certificate = _read(target, _CERTIFICATE)
+    certificate = target.find(*_CERTIFICATE)
     if _is_operators(certificate):
         is_operators = _writes(certificate) and labels.get(_HASH) == _labels(certificate).get(_HASH)
     else:
@@ -59,7 +59,7 @@ def given_up(target: Cluster, left: str) -> Judge:
             return _blocked(module.get("status") or {})
         if standing := list(_standing(target, left)):
             return waiting(f"what Kyma's operator made is still there: {', '.join(standing)}")
-        secret = _read(target, _SECRET)
+        secret = target.find(*_SECRET)
         if left and secret and secret["metadata"]["uid"] == left:
             target.delete(target.path(*_SECRET) or "", left)
         return READY
@@ -76,7 +76,7 @@ def _blocked(status: dict[str, Any]) -> Verdict:
 
 def _standing(target: Cluster, left: str) -> Iterator[str]:
     for where in _NAMES:
-        found = _read(target, where)
+        found = target.find(*where)
         is_left = where == _SECRET and left and found and found["metadata"]["uid"] == left
         if _is_operators(found) and not is_left:
             status = found.get("status") or {}
@@ -92,15 +92,10 @@ def _writes(certificate: Any) -> bool:
     return (namespace, reference.get("name")) == _SECRET[2:]
 
 
-def _read(target: Cluster, where: tuple[str, str, str, str]) -> Any:
-    path = target.path(*where)
-    return target.read(path) if path else None
-
-
 def _labels(found: Any) -> dict[str, str]:
     return dict(found["metadata"].get("labels") or {}) if found else {}
 
 
 def _is_operators(found: Any) -> bool:
     labels = _labels(found)
-    return OWNER not in labels and labels.get(_OPERATORS[0]) == _OPERATORS[1]
+    return OWNER not in labels and MODULE in labels.items()

@@ -82,7 +82,7 @@ class CertificateSource(Protocol):
 
 
 def certificate_source(name: str, args: CertificateArgs, opts: pulumi.ResourceOptions) -> CertificateSource:
-    """The source that these arguments are for."""
+    """Return the source of certificates that these arguments describe."""
     match args:
         case OwnArgs():
             return _Own(args)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 from components.readiness import READY, Reader, Verdict, failing, waiting
 from settings.clusters import EGRESS_GATEWAY
@@ -50,7 +49,7 @@ def api_rule(_: Reader, found: dict[str, Any]) -> Verdict:
 def egress_gateway(cluster: Reader, found: dict[str, Any]) -> Verdict:
     """Judge an Istio CR by the egress gateway that Kyma's Istio module makes for it."""
     namespace, _, name = EGRESS_GATEWAY.partition("/")
-    gateway = cluster.read(f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}")
+    gateway = cluster.find("apps/v1", "Deployment", namespace, name)
     verdict = deployment(cluster, gateway) if gateway else waiting(f"there is no Deployment {EGRESS_GATEWAY} yet")
     status = found.get("status") or {}
     if not verdict.ready and status.get("state") in {"Error", "Warning"}:
@@ -112,15 +111,14 @@ def deployment(cluster: Reader, found: dict[str, Any]) -> Verdict:
 
 def _pods(cluster: Reader, found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the Pods of the latest revision: what was wrong with earlier ones no longer counts."""
-    selector = ",".join(f"{key}={value}" for key, value in found["spec"]["selector"].get("matchLabels", {}).items())
-    namespace, query = found["metadata"]["namespace"], urlencode({"labelSelector": selector})
+    namespace, labels = found["metadata"]["namespace"], found["spec"]["selector"].get("matchLabels", {})
     revision = found["metadata"].get("annotations", {}).get(_REVISION)
     latest = {
         each["metadata"]["name"]
-        for each in cluster.items(f"/apis/apps/v1/namespaces/{namespace}/replicasets?{query}")
+        for each in cluster.items(f"/apis/apps/v1/namespaces/{namespace}/replicasets", labels)
         if each["metadata"].get("annotations", {}).get(_REVISION) == revision
     }
-    for pod in cluster.items(f"/api/v1/namespaces/{namespace}/pods?{query}"):
+    for pod in cluster.items(f"/api/v1/namespaces/{namespace}/pods", labels):
         if latest & {owner["name"] for owner in pod["metadata"].get("ownerReferences", [])}:
             yield pod
 

@@ -55,7 +55,7 @@ def credential_secret(
     data: Mapping[str, pulumi.Output[str]],
     opts: pulumi.ResourceOptions,
 ) -> k8s.core.v1.Secret:
-    """A Secret of PEM texts."""
+    """Return a Secret of PEM texts."""
     return k8s.core.v1.Secret(
         resource,
         metadata=metadata,
@@ -65,26 +65,26 @@ def credential_secret(
 
 
 def in_base64(text: pulumi.Output[str]) -> pulumi.Output[str]:
-    """A text as it stands in a Secret's data."""
+    """Return a text as a Secret's data has it."""
     # There is none when `pulumi destroy --run-program` meets a stack that was never finished.
     return text.apply(lambda plain: base64.b64encode((plain or "").encode()).decode())
 
 
 def load_balancer_addresses(status: k8s.core.v1.outputs.ServiceStatus | None) -> Sequence[str]:
-    """The IP addresses or host names of a LoadBalancer Service."""
+    """Return the IP addresses or host names of a LoadBalancer Service."""
     entries = (status and status.load_balancer and status.load_balancer.ingress) or []
     return [address for entry in entries if (address := entry.ip or entry.hostname)]
 
 
 def ip_stack(families: Sequence[str]) -> str:
-    """The IP families of a Service as Gardener writes them: ipv4, ipv6 or dual-stack."""
+    """Return the IP families of a Service as Gardener writes them: ipv4, ipv6 or dual-stack."""
     if len(families) > 1:
         return "dual-stack"
     return "ipv6" if "IPv6" in families else "ipv4"
 
 
 def demo_domain(address: str) -> str:
-    """A domain whose every name leads to this IP address, by the public service sslip.io; empty without an address."""
+    """Return a domain of sslip.io, whose every name resolves to this IP address; empty without an address."""
     return ip_address(address).exploded.replace(".", "-").replace(":", "-") + ".sslip.io" if address else ""
 
 

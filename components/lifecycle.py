@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar
 
 import pulumi
 
-from components.readiness import Reader, Ready
+from components.readiness import Reader, Ready, called
 
 OWNER = "kyma-mtls/owner"
 RESOURCE = "kyma-mtls/resource"
@@ -163,8 +163,7 @@ class Lifecycle:
         if not known or any(_lacking(wanted, had)):  # where `pulumi refresh` came before a destroy, it is known
             return []
         namespace, _, name = known.rpartition("/")
-        path = await self._aside(self.cluster.path, api_version, kind, namespace, name)
-        found = await self._aside(self.cluster.read, path) if path else None
+        found = await self._aside(self.cluster.find, api_version, kind, namespace, name)
         what = f"cluster {self.cluster.host}: {called(kind, namespace, name)}"
         lacking = _lacking(wanted, (found or {}).get("spec"))
         return [f"{what} no longer has {each}, which this stack set" for each in lacking]
@@ -182,8 +181,3 @@ def _lacking(wanted: Mapping[str, Any], found: Any, path: str = "spec") -> Itera
             yield from _lacking(value, there, f"{path}.{name}")
         elif there != value:
             yield f"{path}.{name}: {json.dumps(value)}"
-
-
-def called(kind: str, namespace: str, name: str) -> str:
-    """Return what messages call an object: KIND NAMESPACE/NAME."""
-    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"

@@ -11,7 +11,7 @@ is kept in the state, as a resource of its own. Hence:
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -29,14 +29,11 @@ class Reader(Protocol):
     def host(self) -> str:
         """The URL of its API server."""
 
-    def read(self, path: str) -> Any:
-        """Return what the API server has at this path; None if there is nothing."""
+    def find(self, api_version: str, kind: str, namespace: str, name: str) -> Any:
+        """Return an object; None if the cluster has no such object, or no such kind."""
 
-    def items(self, path: str) -> list[dict[str, Any]]:
-        """Return the objects of the list at this path; none if the cluster has no such kind."""
-
-    def path(self, api_version: str, kind: str, namespace: str, name: str) -> str | None:
-        """Return the path of an object; None if the cluster has no such kind."""
+    def items(self, path: str, labels: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+        """Return the objects of the list at this path, those that bear these labels; none if there is no such kind."""
 
 
 @dataclass(frozen=True)
@@ -124,37 +121,39 @@ class Wait:
 
         aside: runs a function where it does not keep the event loop
         """
-        namespace, name = version.get("namespace", ""), version["name"]
-        called = f"{version['kind']} {namespace}/{name}" if namespace else f"{version['kind']} {name}"
+        what = called(version["kind"], version.get("namespace", ""), version["name"])
         began = time.monotonic()
         while True:
             verdict = await aside(self._look, cluster, version)
             now = time.monotonic()
-            waited = now - self._heard(called, verdict, now)
+            waited = now - self._heard(what, verdict, now)
             if verdict.ready and waited >= verdict.patience:
                 return
             if not verdict.ready and (waited >= verdict.patience or now - began >= self.limit):
-                raise NotReady(
-                    f"cluster {cluster.host}: {called} is not ready after {now - began:.0f} s: {verdict.says}"
-                )
+                raise NotReady(f"cluster {cluster.host}: {what} is not ready after {now - began:.0f} s: {verdict.says}")
             await asyncio.sleep(_PAUSE_SECONDS)
 
     def _look(self, cluster: Reader, version: dict[str, Any]) -> Verdict:
         try:
-            path = cluster.path(version["apiVersion"], version["kind"], version.get("namespace", ""), version["name"])
-            found = cluster.read(path) if path else None
+            named = (version["apiVersion"], version["kind"], version.get("namespace", ""), version["name"])
+            found = cluster.find(*named)
             return self.judge(cluster, found) if found else _unanswered("it is gone")
         except Exception as error:  # an API server may be away for a while
             return _unanswered(str(error))
 
-    def _heard(self, called: str, verdict: Verdict, now: float) -> float:
+    def _heard(self, what: str, verdict: Verdict, now: float) -> float:
         """Tell what is new; return when it was said first. An answer ends what was said for want of one."""
         if verdict.answered:
             self._said = {said: since for said, since in self._said.items() if said[0]}
         said = (verdict.answered, verdict.says)
         is_new = said not in self._said
         if is_new and verdict.told:
-            pulumi.log.warn(f"{called}: {verdict.says}", self.resource)
+            pulumi.log.warn(f"{what}: {verdict.says}", self.resource)
         elif is_new and not verdict.ready:
-            pulumi.log.info(f"waiting for {called}: {verdict.says}", self.resource, ephemeral=True)
+            pulumi.log.info(f"waiting for {what}: {verdict.says}", self.resource, ephemeral=True)
         return self._said.setdefault(said, now)
+
+
+def called(kind: str, namespace: str, name: str) -> str:
+    """Return what messages call an object: KIND NAMESPACE/NAME."""
+    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"

@@ -70,8 +70,7 @@ def _certificate(wanted: GatewaySettings, authority: AuthorityArgs, gardener: Ga
 
 def _written(cluster: Cluster, secret: str) -> Mapping[str, str]:
     try:
-        path = cluster.path("v1", "Secret", *secret.split("/"))
-        found = cluster.read(path) if path else None
+        found = cluster.find("v1", "Secret", *secret.split("/"))
     except ConfigError as error:
         raise pulumi.RunError(str(error)) from None
     return (found or {}).get("data") or {}

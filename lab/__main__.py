@@ -96,7 +96,8 @@ def env(_: argparse.Namespace) -> None:
     path = f"{owner.CHECKOUT / '.venv/bin'}:{paths.bin_dir()}"
     variables = {
         "PULUMI_HOME": str(paths.pulumi_home()),
-        "PULUMI_BACKEND_URL": f"file://{lifecycle.pulumi_state()}",
+        # Without metadata files: killed while it writes one, Pulumi could not read the state any more.
+        "PULUMI_BACKEND_URL": f"file://{lifecycle.pulumi_state()}?metadata=skip",
         "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "KUBECONFIG": ":".join(str(_existing(lifecycle.kubeconfig(node))) for node in lifecycle.wanted()),

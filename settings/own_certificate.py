@@ -31,7 +31,7 @@ def check(certificate: str, key: str, domain: str) -> Checked:
 
 
 def chain_end(certificate: str) -> str:
-    """The last certificate of a PEM chain, PEM: the CA by which a client knows the server."""
+    """Return the last certificate of a PEM chain, PEM: the CA by which a client knows the server."""
     return certificates.read(certificate)[-1].public_bytes(serialization.Encoding.PEM).decode()
 
 

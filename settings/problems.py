@@ -46,7 +46,7 @@ def path(location: Location) -> str:
 
 
 def set_command(place: str, value: str = " VALUE", options: str = "") -> str:
-    """The command that sets what stands at a path."""
+    """Return the command that sets the value at a path."""
     if _PLAIN_KEY.fullmatch(place):
         return f"`pulumi config set{options} {place}{value}`"
     return f"`pulumi config set --path{options} '{place}'{value}`"
@@ -88,7 +88,7 @@ def _unknown_key(location: Location, root: type[Section], known: Iterable[str]) 
 
 
 def _annotation(location: Location, root: type[Section]) -> object:
-    """The type of the field at a location."""
+    """Return the type of the field at a location."""
     annotation: object = root
     for step in location:
         section = within(annotation)
@@ -99,7 +99,7 @@ def _annotation(location: Location, root: type[Section]) -> object:
 
 
 def _example(place: str, annotation: object) -> str:
-    """A path within a structure or list."""
+    """Return a path within a structure or list."""
     section = within(annotation)
     if section is None:
         return f"{place}[0]" if is_list(annotation) else place

@@ -68,7 +68,7 @@ def readme(text: str) -> str:
 
 
 def schema_text() -> str:
-    """The schema as it stands in its file."""
+    """Return the schema as its file has it."""
     return json.dumps(schema(), indent=2) + "\n"
 
 

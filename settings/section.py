@@ -30,7 +30,7 @@ class Reading:
 
     @classmethod
     def of(cls, info: ValidationInfo) -> "Reading":
-        """The reading that a validation is part of."""
+        """Return the reading that a validation is part of."""
         return info.context if isinstance(info.context, Reading) else cls()
 
 
@@ -51,7 +51,7 @@ def keys(section: type[BaseModel]) -> Mapping[str, FieldInfo]:
 
 
 def within(annotation: object) -> type[Section] | None:
-    """The structure that a field holds, be it one, one or none, or some by name."""
+    """Return the model of a field that holds a structure, an optional one, or several by name."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return annotation
     return next(filter(None, map(within, get_args(annotation))), None)

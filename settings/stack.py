@@ -181,12 +181,12 @@ class Settings(Section):
         return {name: client for name, client in self.clients.items() if not client.is_partner}
 
     def admitted(self, host: str) -> tuple[str, ...]:
-        """The names of the clients that a host admits."""
+        """Return the names of the clients that a host admits."""
         named = self.hosts[host].clients
         return tuple(self.clients) if named is None else named
 
     def hosts_of(self, client: str) -> dict[str, Host]:
-        """The hosts that admit a client."""
+        """Return the hosts that admit a client."""
         return {name: host for name, host in self.hosts.items() if client in self.admitted(name)}
 
     @property
@@ -225,7 +225,7 @@ class Settings(Section):
 
 
 def _decoded(key: str, text: str) -> Any:
-    """The value of a structured key, which the engine gives as JSON; otherwise, the text."""
+    """Return the value of a structured key, which the engine gives as JSON; otherwise, the text."""
     field = Settings.keys().get(key)
     if field is None or not (within(field.annotation) or is_list(field.annotation)):
         return text
@@ -236,7 +236,7 @@ def _decoded(key: str, text: str) -> Any:
 
 
 def _refused(error: ErrorDetails) -> Iterator[Entry]:
-    """The entries of the config of which nothing can be said, since this is wrong; none if it is the whole."""
+    """Return the entries of the config that cannot be checked because this one is wrong; none if it is the whole."""
     location = [str(step) for step in error["loc"]]
     if not location:
         return

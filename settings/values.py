@@ -114,7 +114,7 @@ def ended(pem: str) -> str:
 
 
 def listed(value: str) -> tuple[str, ...]:
-    """The names of a comma-separated list."""
+    """Return the names of a comma-separated list."""
     return tuple(name.strip() for name in value.split(",")) if value else ()
 
 
@@ -132,7 +132,7 @@ def may_be_shown(text: str) -> bool:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that may have been meant."""
+    """Return the known name that was probably meant."""
     return next(iter(get_close_matches(name, list(known), n=1, cutoff=0.75)), None)
 
 

@@ -23,7 +23,7 @@ CURL_SECONDS = "20"
 
 
 def checks(stack: DeployedStack, name: str) -> Iterator[Check]:
-    """What is tried on one client."""
+    """Yield the checks of one client."""
     client, hosts = stack.settings.clients[name], stack.settings.hosts_of(name)
     group = f"client {name}"
     if not hosts:

@@ -61,7 +61,7 @@ def other_hosts_are_refused(gateway: GatewayOutput) -> str:
 
 
 def checks(stack: DeployedStack) -> Iterator[Check]:
-    """What is tried on the gateway; nothing for a stack without one."""
+    """Yield the checks of the gateway; none for a stack without one."""
     if stack.outputs.gateway:
         place = (stack.outputs.target or TargetOutput()).gateway
         listeners = f"istioctl proxy-config listeners -n {place.namespace} svc/{place.name}"

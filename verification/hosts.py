@@ -34,7 +34,7 @@ BY_BOTH = f"a TLS alert, by {' and '.join(VERSIONS)}"
 
 
 def checks(stack: DeployedStack, name: str) -> Iterator[Check]:
-    """What is tried on one host that the target serves."""
+    """Yield the checks of one host that the target serves."""
     group = group_of(stack, name)
     run = partial(no_certificate_is_refused, stack, name)
     yield Check(group, "no client certificate is refused", BY_BOTH, run, look(stack), name)
@@ -110,18 +110,18 @@ def foreign_certificate_is_refused(stack: DeployedStack, host: str) -> str:
 
 
 def client_is_admitted(stack: DeployedStack, host: str, client: str, asked: Probe) -> str:
-    """A client's own credential, from where this runs."""
+    """Show a client's own credential, from where this runs."""
     answer = stack.endpoint(host).request(asked.method, asked.path, stack.clients[client].credential())
     return asked.judge(answer, stack.outputs.clients[client])
 
 
 def client_is_refused(stack: DeployedStack, host: str, client: str, asked: Probe) -> str:
-    """The credential of a client of the stack that this host does not admit, and a request that others are allowed."""
+    """Send an allowed request with the credential of a client that this host does not admit."""
     return denied(stack.endpoint(host), asked, stack.clients[client].credential())
 
 
 def method_is_refused(stack: DeployedStack, host: str, client: str, asked: Probe) -> str:
-    """A method that the route does not allow, with the credential of an admitted client."""
+    """Use a method that the route does not allow, with the credential of an admitted client."""
     answer = stack.endpoint(host).request(asked.method, asked.path, stack.clients[client].credential())
     # An APIRule has no route for other methods; a VirtualService and its AuthorizationPolicy forbid them.
     by_api_rule = stack.settings.platform == Platform.KYMA and answer.without_route
@@ -131,7 +131,7 @@ def method_is_refused(stack: DeployedStack, host: str, client: str, asked: Probe
 
 
 def path_is_refused(stack: DeployedStack, host: str, client: str, method: str) -> str:
-    """A path that the route does not allow, with the credential of an admitted client."""
+    """Ask for a path that the route does not allow, with the credential of an admitted client."""
     path = f"/kyma-mtls-verification-{uuid4().hex[:8]}"
     answer = stack.endpoint(host).request(method, path, stack.clients[client].credential())
     by_api_rule = stack.settings.platform == Platform.KYMA and answer.without_route

@@ -22,7 +22,7 @@ def objects_are_those_of_the_state(state: State, cluster: Cluster) -> str:
     for api_version, kind in state.kinds:
         described = Object.of(api_version, kind, "", "")
         try:
-            labelled = cluster.labelled(api_version, kind, f"{OWNER}={state.owner}")
+            labelled = cluster.labelled(api_version, kind, {OWNER: state.owner})
         except ConfigError as error:
             refused[described.group, kind] = str(error)
             continue
@@ -37,7 +37,7 @@ def objects_are_those_of_the_state(state: State, cluster: Cluster) -> str:
 
 
 def checks(stack: DeployedStack) -> Iterator[Check]:
-    """What is tried on each cluster that is connected."""
+    """Yield the checks of each connected cluster."""
     kinds = ",".join(sorted({_resource(Object.of(*described, "", "")) for described in stack.state.kinds}))
     for path, cluster in stack.reached.items():
         where = called(path)
@@ -60,5 +60,5 @@ def _left(left: Object) -> str:
 
 
 def _resource(each: Object) -> str:
-    """The kind as kubectl takes it for no other group's."""
+    """Return the kind in the form that kubectl takes for no other group's."""
     return f"{each.kind.lower()}.{each.group}" if each.group else each.kind.lower()

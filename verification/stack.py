@@ -93,7 +93,7 @@ class DeployedStack:
         return Attacker(called(path), api, home, self.state.owner, self.settings.client_image)
 
     def endpoint(self, host: str) -> Endpoint:
-        """The target's gateway, asked for this host."""
+        """Return the target's gateway, asked for this host."""
         address = (self.outputs.target and self.outputs.target.address) or ""
         return Endpoint(self.outputs.hosts[host].domain, address, self.outputs.ca_certificate)
 

@@ -269,7 +269,7 @@ def project(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Project:  # n
         (directory / name).symlink_to(ROOT / name)
     (directory / "state").mkdir()
     environment = {
-        "PULUMI_BACKEND_URL": f"file://{directory / 'state'}",
+        "PULUMI_BACKEND_URL": f"file://{directory / 'state'}?metadata=skip",
         "PULUMI_CONFIG_PASSPHRASE": secrets.token_hex(),
     }
     return Project(directory, environment)

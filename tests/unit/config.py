@@ -22,12 +22,12 @@ def engine_config(values: dict[str, Any]) -> dict[str, str]:
 
 
 def read(is_encrypted: Callable[[str], bool] = lambda _: True, **values: Any) -> Settings:
-    """Settings of the smallest config, with these keys set or, by None, left out."""
+    """Return the settings of the smallest config, with these keys set or, by None, left out."""
     return Settings.from_config(engine_config(SMALLEST | values), is_encrypted)
 
 
 def refusal(is_encrypted: Callable[[str], bool] = lambda _: True, **values: Any) -> list[str]:
-    """The lines of the error that such a config is refused with."""
+    """Return the lines of the error that refuses such a config."""
     with pytest.raises(ConfigError) as caught:
         read(is_encrypted, **values)
     return str(caught.value).splitlines()

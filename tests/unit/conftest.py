@@ -53,28 +53,28 @@ class Recorder(mocks.Mocks):
         """Know of a hook, as the engine does."""
 
     def one(self, kind: str, name: str) -> dict[str, Any]:
-        """Inputs of the only resource whose type ends in `kind` and whose name is `name`."""
+        """Return the inputs of the only resource whose type ends in `kind` and whose name is `name`."""
         found = [r.inputs for r in self.resources if _kind(r) == kind and r.name == name]
         assert len(found) == 1, f"one {kind} {name} was expected, among {self.names()}"
         return dict(found[0])
 
     def pem(self, kind: str, name: str) -> dict[str, str]:
-        """Data of a Secret or ConfigMap in base64, decoded; it has to be secret in the state."""
+        """Return the decoded data of a Secret or ConfigMap, which has to be secret in the state."""
         data = self.one(kind, name)["data"]
         assert rpc.is_rpc_secret(data), "previews and state would show the key"
         return {key: base64.b64decode(value).decode() for key, value in rpc.unwrap_rpc_secret(data).items()}
 
     def request(self, kind: str, name: str) -> Any:
-        """The request for a resource, with its options, as the engine gets it."""
+        """Return the request for a resource, with its options, as the engine gets it."""
         self.one(kind, name)
         return self.requests[f"{kind} {name}"]
 
     def policy(self, name: str) -> dict[str, Any]:
-        """Inputs of the only AuthorizationPolicy whose name is `name` and the mark of a domain."""
+        """Return the inputs of the only AuthorizationPolicy whose name is `name` and the hash of a domain."""
         return self.one("AuthorizationPolicy", self.marked(name))
 
     def marked(self, name: str) -> str:
-        """The name of the only resource whose name is `name` and the mark of a domain."""
+        """Return the name of the only resource whose name is `name` and the hash of a domain."""
         found = [r.name for r in self.resources if re.fullmatch(rf"{re.escape(name)}-[0-9a-f]{{8}}", r.name)]
         assert len(found) == 1, f"one {name}-MARK was expected, among {self.names()}"
         return found[0]
@@ -95,7 +95,7 @@ class Recorder(mocks.Mocks):
         return [f"{_kind(resource)} {resource.name}" for resource in self.resources]
 
     def objects(self) -> list[dict[str, Any]]:
-        """Inputs of whatever the program makes in a cluster, namespaces among them; Patches and reads aside."""
+        """Return the inputs of all that the program creates in a cluster, except Patches and reads."""
         return [
             r.inputs
             for r in self.resources
@@ -158,7 +158,7 @@ def deploy() -> Deploy:
 
 @pytest.fixture
 def credential() -> Callable[[], Credential]:
-    """Makes a credential whose texts can be told apart."""
+    """Return a credential whose texts differ from each other."""
 
     def make() -> Credential:
         return Credential(

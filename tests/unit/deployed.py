@@ -21,13 +21,13 @@ SUBJECT, IDENTITY = "CN=warehouse,O=client organization", "spiffe://kyma-mtls/te
 
 
 def settings_of(**config: object) -> Settings:
-    """Settings of structures, as the engine gives them."""
+    """Return structured settings as the engine passes them."""
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     return Settings.from_config({f"kyma-mtls:{key}": text for key, text in texts.items()})
 
 
 def outputs_of(settings: Settings) -> dict[str, Any]:
-    """What a stack of these settings would say of itself."""
+    """Return the outputs of a stack with these settings."""
     own = {
         name: {
             "identity": f"spiffe://kyma-mtls/test/client/{name}",
@@ -57,13 +57,13 @@ def outputs_of(settings: Settings) -> dict[str, Any]:
 
 
 def stack_of(gateway: object = None, **config: object) -> DeployedStack:
-    """A stack that no cluster has been asked about."""
+    """Return a stack whose clusters have not been asked."""
     settings = settings_of(**config)
     outputs = Outputs.read("test", outputs_of(settings) | ({"gateway": gateway} if gateway else {}), settings)
     return DeployedStack("test", settings, outputs)
 
 
 def demo_stack(**config: object) -> DeployedStack:
-    """A stack of one host and one client, both the demo's."""
+    """Return a stack of the demo's host and client."""
     given = {"target": TARGET, "clients": {"warehouse": WAREHOUSE}, "hosts": {"httpbin": HTTPBIN}}
     return stack_of(**{**given, **config})

@@ -18,6 +18,7 @@ KUBE_SYSTEM = "/api/v1/namespaces/kube-system"
 
 _KINDS = {
     "/api/v1": [("Namespace", "namespaces", False), ("Secret", "secrets", True), ("Service", "services", True)],
+    "/apis/apps/v1": [("Deployment", "deployments", True)],
     "/apis/networking.istio.io/v1": [("Gateway", "gateways", True), ("Gateway", "gateways/status", True)],
     "/apis/operator.kyma-project.io/v1alpha1": [("APIGateway", "apigateways", False)],
     "/apis/operator.kyma-project.io/v1alpha2": [("Istio", "istios", True)],
@@ -73,7 +74,7 @@ def fake_cluster(found: Mapping[str, Any] | None = None, path: str = "target", h
 
 
 def discovery() -> dict[str, Any]:
-    """What an API server says of its kinds, by path."""
+    """Return an API server's discovery answers, by path."""
     return {
         path: {"resources": [{"kind": kind, "name": name, "namespaced": scoped} for kind, name, scoped in kinds]}
         for path, kinds in _KINDS.items()
@@ -81,7 +82,7 @@ def discovery() -> dict[str, Any]:
 
 
 def kube_system(uid: str) -> dict[str, Any]:
-    """The answer that tells a cluster from others."""
+    """Return the namespace kube-system, whose uid identifies a cluster."""
     return {KUBE_SYSTEM: {"metadata": {"name": "kube-system", "uid": uid}}}
 
 

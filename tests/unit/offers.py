@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from clusters.gateways import DOCUMENTED_EGRESS
 from clusters.offer import Destination, GatewayOffer, Offer, Pods
 
 ISTIO_INJECTION = {"istio-injection": "enabled"}
@@ -25,14 +26,7 @@ ISTIOCTL_INGRESS = GatewayOffer(
     addresses=("192.0.2.7",),
     ip_families=("IPv4",),
 )
-ISTIOCTL_EGRESS = GatewayOffer(
-    namespace="istio-system",
-    service="istio-egressgateway",
-    selector=EGRESS_LABELS,
-    port=8443,
-    labels=EGRESS_LABELS,
-    accounts=("istio-egressgateway-service-account",),
-)
+ISTIOCTL_EGRESS = DOCUMENTED_EGRESS
 HELM_INGRESS = GatewayOffer(
     namespace="ingress",
     service="edge",
@@ -59,7 +53,7 @@ CLIENT_OFFER = Offer(ISTIOCTL_EGRESS, ISTIO_INJECTION, (DNS, ISTIODS))
 
 
 def service(namespace: str, name: str, selector: dict[str, str], *ports: dict[str, Any], **spec: Any) -> dict[str, Any]:
-    """A Service as the API server has it."""
+    """Return a Service as the API server has it."""
     return {
         "metadata": {"namespace": namespace, "name": name},
         "spec": {"selector": selector, "ports": list(ports), **spec},
@@ -68,7 +62,7 @@ def service(namespace: str, name: str, selector: dict[str, str], *ports: dict[st
 
 
 def dns_ports(target: int | str = 53) -> tuple[dict[str, Any], ...]:
-    """The ports of a DNS Service, that of its metrics among them."""
+    """Return the ports of a DNS Service, including that of its metrics."""
     answers = [
         {"name": f"dns-{proto.lower()}", "port": 53, "targetPort": target, "protocol": proto}
         for proto in ("UDP", "TCP")
@@ -77,12 +71,12 @@ def dns_ports(target: int | str = 53) -> tuple[dict[str, Any], ...]:
 
 
 def workload(labels: dict[str, str], account: str) -> dict[str, Any]:
-    """A Deployment or DaemonSet whose Pods have these labels."""
+    """Return a Deployment or DaemonSet whose Pods have these labels."""
     return {"spec": {"template": {"metadata": {"labels": labels}, "spec": {"serviceAccountName": account}}}}
 
 
 def injector(name: str = "default", *, revision: str = "", istiod: str | None = "istiod") -> dict[str, Any]:
-    """The webhooks of a revision, or of a tag that leads to a `revision`, as istioctl makes them."""
+    """Return the webhooks of a revision, or of a tag that leads to a `revision`, as istioctl makes them."""
     rev, inject = "istio.io/rev", "istio-injection"
     in_cluster = {"service": {"namespace": "istio-system", "name": istiod}}
     client_config = in_cluster if istiod else {"url": "https://istiod.example.com/inject"}

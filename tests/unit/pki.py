@@ -39,7 +39,7 @@ class Holder:
         return self.encrypted_key_pem("")
 
     def sign(self, request_pem: str) -> str:
-        """A certificate (PEM) for a signing request, with the alternative names that it asks for."""
+        """Return a certificate (PEM) for a signing request, with the alternative names that it asks for."""
         request, now = x509.load_pem_x509_csr(request_pem.encode()), datetime.now(UTC)
         names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         builder = (
@@ -75,9 +75,10 @@ def issue(
     key: Key | None = None,
     key_usage: tuple[str, ...] | None = None,
 ) -> Holder:
-    """A certificate for hosts or URIs, of a CA without any; self-signed without a signer. `start`, `end`: from now.
+    """Issue a certificate for hosts or URIs, of a CA without any; self-signed without a signer.
 
-    key_usage: names of what it is restricted to
+    start, end: counted from now
+    key_usage: names of the only usages that it has
     """
     key, now = key or ec_key(), datetime.now(UTC)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

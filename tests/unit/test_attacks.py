@@ -78,7 +78,7 @@ OF_CLIENT = [FORGED_BY_CALLER, CALLER, BARE, SERVER, BY_ADDRESS, IN_STACK_NAMESP
 
 
 def tried(stack: DeployedStack) -> list[str]:
-    """The attacks on every host and client; those that are skipped with the reason."""
+    """Return the attacks on every host and client, skipped ones with the reason."""
     checks = [check for host in stack.settings.served for check in attacks.of_host(stack, host)]
     checks += [check for client in stack.settings.clients for check in attacks.of_client(stack, client)]
     return [f"{check.promise}{skip_reason(check.run) if not check.look else ''}" for check in checks]
@@ -197,7 +197,7 @@ class FakeAttacker:
 
 
 def outcome(stack: DeployedStack, promise: str, attacker: FakeAttacker | None = None, *answers: Executed) -> str:
-    """What an attack sees, `FAILED: ` and why, or `SKIPPED: ` and why."""
+    """Return what an attack sees, `FAILED: ` and why, or `SKIPPED: ` and why."""
     attacked = replace(
         stack,
         clients={"warehouse": cast(ClientCluster, FakeCluster(list(answers)))},
@@ -407,7 +407,7 @@ def test_a_forged_header_may_not_come_through(monkeypatch: pytest.MonkeyPatch, b
 
 @pytest.fixture
 def services(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Service with one Pod behind it, and that of the ingress gateway."""
+    """Return a Service with one Pod behind it, and that of the ingress gateway."""
     port = SimpleNamespace(port=8000, target_port=8080)
     service = SimpleNamespace(spec=SimpleNamespace(selector={"app": "httpbin"}, ports=[port]))
     ports = [SimpleNamespace(port=80, target_port=8080), SimpleNamespace(port=443, target_port=8443)]
@@ -464,7 +464,7 @@ def test_a_workload_is_asked_at_each_address_with_and_without_the_gateways_heade
 
 
 def of_door(domain: Answer) -> FakeAttacker:
-    """A attacker whose own host answers by a teapot, and any other so."""
+    """Return an attacker whose own host answers 418, and any other host as given."""
     own = Answer(foreign_routes.TEAPOT, {}, "")
     return FakeAttacker(
         lambda *_: REFUSED,

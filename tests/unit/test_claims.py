@@ -25,24 +25,24 @@ Item = tuple[str, dict[str, Any]]
 
 
 def item(kind: str, name: str = "edge", owner: str = "", labels: dict[str, str] | None = None, **spec: Any) -> Item:
-    """An object in namespace shop."""
+    """Return an object in namespace shop."""
     marks = (labels or {}) | ({OWNER: owner} if owner else {})
     return kind, {"metadata": {"namespace": "shop", "name": name, "labels": marks}, "spec": spec}
 
 
 def gateway(*hosts: str, port: int = 443, istio: str = "ingressgateway", name: str = "edge", owner: str = "") -> Item:
-    """A Gateway with one server."""
+    """Return a Gateway with one server."""
     servers = [{"port": {"number": port, "protocol": "HTTPS"}, "hosts": list(hosts)}]
     return item("Gateway", name, owner, selector={"istio": istio}, servers=servers)
 
 
 def route(*gateways: str, host: str = DOMAIN, name: str = "route", owner: str = "", **more: Any) -> Item:
-    """A VirtualService."""
+    """Return a VirtualService."""
     return item("VirtualService", name, owner, hosts=[host], gateways=list(gateways), **more)
 
 
 def entry(*hosts: str, owner: str = "", **more: Any) -> Item:
-    """A ServiceEntry."""
+    """Return a ServiceEntry."""
     return item("ServiceEntry", "entry", owner, hosts=list(hosts), **more)
 
 
@@ -60,12 +60,12 @@ def line(*claimants: str) -> str:
 
 
 def at_target(*items: Item, owner: str | None = OURS, kyma: bool = False) -> list[str]:
-    """The lines of the error in a target with these objects."""
+    """Return the lines of the error in a target with these objects."""
     return refused(lambda: claims.of_target(cluster(*items), ISTIOCTL_INGRESS, DOMAINS, owner, kyma=kyma))
 
 
 def at_client(*items: Item, owner: str | None = OURS) -> list[str]:
-    """The lines of the error in a client with these objects, where namespace logistics has callers."""
+    """Return the lines of the error in a client with these objects, where namespace logistics has callers."""
     return refused(lambda: claims.of_client(cluster(*items), ISTIOCTL_EGRESS, DOMAINS, owner, ["logistics"]))
 
 
@@ -176,13 +176,13 @@ def test_host_that_a_client_reaches_otherwise_is_refused(items: list[Item], clai
 
 
 def own_at_target(host: str, domain: str = DOMAIN) -> tuple[Item, Item]:
-    """What a host of the stack has in the target on platform istio."""
+    """Return a host's objects in the target on platform istio."""
     server = f"kyma-mtls-gateway-{host}"
     return gateway(domain, name=server, owner=OURS), route(server, host=domain, name=host, owner=OURS)
 
 
 def own_at_client(host: str, domain: str = DOMAIN) -> tuple[Item, Item, Item]:
-    """What a host of the stack has in a client."""
+    """Return a host's objects in a client."""
     server, name = f"istio-egressgateway-{host}", f"direct-{host}-through-egress-gateway"
     return (
         gateway(domain, name=server, istio="egressgateway", owner=OURS),

@@ -39,7 +39,7 @@ Reach = Callable[..., str]
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Starts servers, which end with the test; gives the URL of each."""
+    """Return a function that starts a server, which ends with the test, and returns its URL."""
     with ExitStack() as servers:
         yield lambda answers: servers.enter_context(api_server(answers))
 
@@ -196,13 +196,13 @@ def test_object_without_metadata_is_told(tmp_path: Path, serve: Serve) -> None:
 
 
 def gateway(selector: dict[str, str], *servers: tuple[str, str], name: str = "raw") -> dict[str, Any]:
-    """A Gateway with servers of some protocol and mode."""
+    """Return a Gateway with servers of a protocol and mode."""
     listed = [{"port": {"number": 443, "protocol": it}, "tls": {"mode": mode}} for it, mode in servers]
     return {"metadata": {"namespace": "others", "name": name}, "spec": {"selector": selector, "servers": listed}}
 
 
 def whole(uid: str, **changed: Any) -> dict[str, Any]:
-    """A cluster that has all that a stack on platform istio needs."""
+    """Return a cluster that has all that a stack on platform istio needs."""
     answers = {
         "/apis": {"groups": [{"name": "networking.istio.io"}]},
         GATEWAYS: {"items": []},
@@ -212,7 +212,7 @@ def whole(uid: str, **changed: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def check(tmp_path: Path, serve: Serve) -> Callable[..., Clusters]:
-    """Checks a target and a client, `target` and `client` of which have what is given, for some config."""
+    """Return a function that checks a target and a client with the given objects against a config."""
 
     def run(target: dict[str, Any], client: dict[str, Any], /, owner: str | None = None, **config: Any) -> Clusters:
         paths = {
@@ -233,7 +233,7 @@ Check = Callable[..., Clusters]
 
 
 def problems(check: Check, *arguments: Any, **config: Any) -> list[str]:
-    """The lines of the error that a check raises, without the servers' ports."""
+    """Return the lines of the error that a check raises, without the servers' ports."""
     with pytest.raises(ConfigError) as caught:
         check(*arguments, **config)
     assert SECRET not in str(caught.value)
@@ -320,7 +320,7 @@ def test_all_that_one_cluster_lacks_is_told_at_once(check: Check) -> None:
 
 
 def claiming(kind: str, owner: str = "", name: str = "httpbin", **spec: Any) -> dict[str, Any]:
-    """A list with an object that has the host of the smallest config."""
+    """Return a list with an object that has the host of the smallest config."""
     labels = {OWNER: owner} if owner else {}
     spec = {"hosts": ["httpbin.example.com"], **spec}
     return {kind: {"items": [{"metadata": {"namespace": "shop", "name": name, "labels": labels}, "spec": spec}]}}
@@ -464,7 +464,7 @@ def test_dns_name_that_the_gateway_tells_is_accepted(check: Check, mode: str) ->
 
 
 def service(*ports: int, **spec: Any) -> dict[str, Any]:
-    """The Service of the orders."""
+    """Return the Service shop/orders."""
     return {"spec": {"selector": {"app": "orders"}, "ports": [{"port": port} for port in ports]} | spec}
 
 
@@ -552,7 +552,7 @@ def test_service_that_exists_has_to_have_the_port_and_pods_of_the_mesh(
 
 
 def route_to_orders(kind: str, owner: str = OURS, port: int = 8080, **changed: Any) -> dict[str, Any]:
-    """A cluster's lists with a route of a stack to the Service of the orders."""
+    """Return a cluster's lists with a stack's route to Service shop/orders."""
     to_rule = {"service": {"name": "orders", "namespace": "shop", "port": port}, "gateway": "mtls/gateway"}
     to_route = {"host": "orders.shop.svc.cluster.local", "port": {"number": port}}
     spec: Any = {API_RULES: to_rule, VIRTUAL_SERVICES: {"http": [{"route": [{"destination": to_route}]}]}}[kind]

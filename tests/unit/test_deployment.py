@@ -45,7 +45,7 @@ Stack = Callable[..., Recorder]
 
 @pytest.fixture
 def stack(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> Stack:
-    """Runs the program with some config against clusters that are empty; the result is the stack's outputs."""
+    """Run the program with a config against empty clusters; return the stack's outputs."""
 
     def run(**config: Any) -> Recorder:
         texts = engine_config({"platform": "istio", "namespace": "mtls"} | config)
@@ -69,7 +69,7 @@ def stack(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> Stack:
 
 
 async def nothing(_: object) -> list[str]:
-    """What is missing."""
+    """Return nothing that is missing."""
     return []
 
 

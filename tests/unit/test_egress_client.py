@@ -117,7 +117,7 @@ def test_policies_close_the_namespaces_they_are_asked_for(
 
 
 def in_namespace(name: str, **labels: str) -> dict[str, Any]:
-    """The peer of a NetworkPolicy that is some Pods of a namespace."""
+    """Return a NetworkPolicy's peer that selects Pods of a namespace."""
     return {
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}},
         "podSelector": {"matchLabels": labels},

@@ -26,7 +26,7 @@ Plugin = Callable[..., exec_plugin.ExecPlugin]
 
 @pytest.fixture
 def plugin(tmp_path: Path) -> Plugin:
-    """Makes a plugin of a shell script, with more in its entry of the kubeconfig."""
+    """Return a function that makes a plugin of a shell script, with more fields in its kubeconfig entry."""
 
     def make(script: str, cluster: dict[str, Any] | None = None, **entry: Any) -> exec_plugin.ExecPlugin:
         program = tmp_path / "login"
@@ -42,7 +42,7 @@ def plugin(tmp_path: Path) -> Plugin:
 
 
 def credential(version: str = VERSION, **status: str) -> str:
-    """A script that gives a credential."""
+    """Return a script that prints a credential."""
     return f"echo '{json.dumps({'apiVersion': version, 'kind': 'ExecCredential', 'status': status})}'"
 
 

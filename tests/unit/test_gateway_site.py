@@ -108,13 +108,13 @@ def test_what_is_in_the_way_is_told(found: dict[str, Any], config: dict[str, str
 
 
 def user(kind: str, name: str, labels: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
-    """A cluster whose operator makes the default gateway, which this refers to."""
+    """Return a cluster whose operator makes the default gateway, which this object refers to."""
     item = {"metadata": {"namespace": "shop", "name": name, "labels": labels or {}}, "spec": spec}
     return {API_GATEWAY: ENABLED, {"rule": API_RULES, "route": VIRTUAL_SERVICES}[kind]: {"items": [item]}}
 
 
 def made_as_v1beta1(gateway: str) -> dict[str, Any]:
-    """An APIRule as a module that cannot convert its gateway gives it."""
+    """Return an APIRule as a module that cannot convert its gateway serves it."""
     found = user("rule", "cart")
     written = json.dumps({"gateway": gateway, "host": "cart"})
     found[API_RULES]["items"][0]["metadata"]["annotations"] = {

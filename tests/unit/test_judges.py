@@ -17,13 +17,13 @@ OCCUPIED = "Validation errors: Attribute 'spec.hosts[0]': Host is occupied by an
 
 
 def asked(state: str = "", *, generation: int = 1, observed: int = 1, **status: Any) -> dict[str, Any]:
-    """An object, and what its controller says of it."""
+    """Return an object with its controller's status."""
     said = {"observedGeneration": observed} | ({"state": state} if state else {}) | status
     return {"metadata": {"generation": generation}, "status": said}
 
 
 def rule(state: str, *, changed: str = "", written: str = "", **status: Any) -> dict[str, Any]:
-    """An APIRule, with the times of the stack's latest change and of the status."""
+    """Return an APIRule, with the times of the stack's latest change and of the status."""
     entries = [
         {"operation": "Apply", "manager": "pulumi-kubernetes", "time": changed},
         {"operation": "Update", "manager": "manager", "time": "2026-11-24T10:00:59Z"},
@@ -120,7 +120,7 @@ def stuck(reason: str, message: str = "why") -> list[dict[str, Any]]:
 
 
 def judged(*pods: dict[str, Any], **changed: Any) -> Verdict:
-    """The verdict on a Deployment whose second revision rolls out."""
+    """Return the verdict on a Deployment whose second revision rolls out."""
     replica_sets = [
         {"metadata": {"name": name, "annotations": {"deployment.kubernetes.io/revision": revision}}}
         for name, revision in (("httpbin-old", "1"), ("httpbin-new", "2"))

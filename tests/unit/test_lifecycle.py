@@ -208,7 +208,7 @@ def test_cluster_is_asked_for_the_objects_of_the_program_only(deploy: Deploy) ->
 def wanted(
     kind: str = "Secret", owner: object = "0a1b", resource: str = "secret", **metadata: object
 ) -> dict[str, Any]:
-    """The inputs of an object that is to be created."""
+    """Return the inputs of an object to be created."""
     named = metadata or {"name": "certs", "namespace": "istio-system"}
     marks = {"labels": {OWNER: owner}, "annotations": {RESOURCE: resource}}
     return {"apiVersion": "v1", "kind": kind, "metadata": {**named, **marks}}
@@ -271,7 +271,7 @@ def test_object_of_anything_else_is_refused(found: dict[str, Any], inputs: dict[
 
 
 def outside_the_engine(cluster: FakeCluster) -> Lifecycle:
-    """A rule that is asked without resources."""
+    """Return a rule that is asked without resources."""
 
     async def made() -> Lifecycle:
         return Lifecycle("target", "0a1b", cluster)

@@ -35,14 +35,14 @@ HTTPS = {"port": 443, "targetPort": 443}
 
 
 def problem(ask: Callable[[], object]) -> str:
-    """What asking is refused with."""
+    """Return the message of the refusal."""
     with pytest.raises(ConfigError) as caught:
         ask()
     return str(caught.value)
 
 
 def edge(*ports: dict[str, Any], **changed: Any) -> dict[str, Any]:
-    """A cluster with a gateway of Helm's chart, in namespace `ingress`."""
+    """Return a cluster with a gateway of Helm's chart, in namespace `ingress`."""
     found = service("ingress", "edge", EDGES, *(ports or (HTTPS,)), ipFamilies=["IPv4", "IPv6"])
     found["status"]["loadBalancer"] = {"ingress": [{"ip": "192.0.2.9"}, {"ip": "2001:db8::9"}, {"ipMode": "VIP"}]}
     pods = workload({**EDGES, "istio.io/rev": "stable"}, "edge")

@@ -15,7 +15,8 @@ ROOT = issue("root")
 MIDDLE = issue("middle", ROOT)
 LEAF = issue("leaf", ROOT, hosts=HOSTS)
 SERVER = issue("server", MIDDLE, hosts=HOSTS)
-NO_KEY = f"-----BEGIN PRIVATE KEY-----\n{b64encode(b'No key').decode()}\n-----END PRIVATE KEY-----\n"
+BEGIN, *_, END = LEAF.key_pem.splitlines()
+NO_KEY = "\n".join((BEGIN, b64encode(b"No key").decode(), END, ""))
 
 
 def problems(*chain: Holder, key: str = "", domain: str = DOMAIN) -> list[str]:

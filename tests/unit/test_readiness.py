@@ -45,7 +45,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def saying(verdicts: Iterable[Verdict]) -> Judge:
-    """A judge that says one after the other, the last for ever."""
+    """Return a judge that gives these verdicts in turn, the last for ever."""
     left = list(verdicts)
     return lambda _cluster, _found: left.pop(0) if len(left) > 1 else left[0]
 

@@ -25,7 +25,7 @@ Found = Callable[[], Clusters]
 
 @pytest.fixture
 def found() -> Clusters:
-    """A target and a client whose users may do anything."""
+    """Return a target and a client whose users may do anything."""
     return Clusters(fake_cluster(), {"caller": fake_cluster(path="clients.caller", host="https://caller")}, OFFERS)
 
 

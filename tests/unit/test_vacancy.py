@@ -48,7 +48,8 @@ SHOOTS_NAMES = (
     ids=["nothing", "shoot", "without-secret-labels", "no-shoot", "ours", "users", "users-secret"],
 )
 def test_only_what_is_the_operators_becomes_free(found: dict[str, Any], names: tuple[str, ...]) -> None:
-    assert vacancy.occupied(fake_cluster(found)) == names
+    cluster = fake_cluster(found)
+    assert vacancy.occupied(cluster, vacancy.leftover(cluster)) == names
 
 
 @pytest.mark.parametrize(

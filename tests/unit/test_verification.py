@@ -535,7 +535,7 @@ def printed(answer: Answer) -> Executed:
 
 
 def outcome(stack: DeployedStack, cluster: FakeCluster, promise: str) -> str:
-    """What a check sees, or `FAILED: ` and why."""
+    """Return what a check sees, or `FAILED: ` and why."""
     connected = DeployedStack(stack.name, stack.settings, stack.outputs, {"warehouse": cast(ClientCluster, cluster)})
     check = next(check for check in command.every_check(connected) if check.promise == promise)
     try:

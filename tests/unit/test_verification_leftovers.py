@@ -34,7 +34,7 @@ MARK = {
 
 
 def resource(provider: str, kind: str, known: str, api_version: str = "v1", **more: object) -> dict[str, Any]:
-    """A Kubernetes resource as the state has it."""
+    """Return a Kubernetes resource as the state has it."""
     core = api_version if "/" in api_version else f"core/{api_version}"
     return {
         "urn": f"urn:pulumi:test::kyma-mtls::a$kubernetes:{core}:{kind}::{known}",
@@ -63,7 +63,7 @@ STATE = state_of(*KNOWN)
 
 
 def listed(resource: str, *objects: str) -> dict[str, Any]:
-    """The answer to a list of the stack's own objects: NAMESPACE/NAME or NAME."""
+    """Return the answer to a list of the stack's own objects: NAMESPACE/NAME or NAME."""
     items = []
     for each in objects:
         namespace, _, name = each.rpartition("/")
@@ -247,7 +247,7 @@ def of_clusters(checks: list[Check]) -> list[str]:
 
 @pytest.fixture
 def connected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The paths of the clusters that were connected."""
+    """Return the paths of the clusters that were connected."""
     paths: list[str] = []
 
     def connect(access: ClusterAccess) -> Cluster:

@@ -43,7 +43,7 @@ UNJUDGED = Check("client b", "it is odd", "200", lambda: str(1 / 0), "the log")
 
 @pytest.fixture
 def stack(monkeypatch: pytest.MonkeyPatch) -> DeployedStack:
-    """A stack on which these checks are tried."""
+    """Return a stack on which these checks are tried."""
     deployed = demo_stack()
     monkeypatch.setattr(DeployedStack, "load", lambda *_, **__: deployed)
     monkeypatch.setattr(command, "chosen_checks", lambda *_: (deployed, CHECKS))
@@ -231,7 +231,7 @@ def test_an_export_that_fails_tells_nothing_of_what_was_printed() -> None:
     class Command:
         def run(self, command: list[str], *_: object) -> None:
             assert "--show-secrets" in command
-            raise automation.CommandError(cast(Any, Executed(1, "-----BEGIN PRIVATE KEY-----", "")))
+            raise automation.CommandError(cast(Any, Executed(1, "the state, with its keys", "")))
 
     class Workspace:
         pulumi_command, work_dir, env_vars = Command(), ".", None

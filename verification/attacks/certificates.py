@@ -36,7 +36,7 @@ _IDENTITY = "a certificate of the CA with an identity that is not listed is refu
 
 
 def checks(stack: DeployedStack, host: str) -> Iterator[Check]:
-    """What is tried on one host."""
+    """Yield the checks of one host."""
     group, asked = group_of(stack, host), probe(stack.settings.hosts[host])
     for promise, flaw in _FLAWS.items():
         if stack.read_only:
@@ -54,7 +54,7 @@ def checks(stack: DeployedStack, host: str) -> Iterator[Check]:
 
 
 def flawed_certificate_is_refused(stack: DeployedStack, host: str, flaw: Mapping[str, Any]) -> str:
-    """A certificate of the stack's CA for an admitted client, which is right but for one thing."""
+    """Show a certificate of the stack's CA for an admitted client with one flaw."""
     right = Wanted(*admitted_names(stack, host))
     seen = refused_by_tls(stack.endpoint(host), authority(stack).sign(replace(right, **flaw)))
     alert = stack.endpoint(host).alert(authority(stack).sign(right), VERSIONS["TLS 1.3"])
@@ -64,7 +64,7 @@ def flawed_certificate_is_refused(stack: DeployedStack, host: str, flaw: Mapping
 
 
 def unlisted_identity_is_refused(stack: DeployedStack, host: str, asked: Probe) -> str:
-    """A certificate of the stack's CA, for a client that no host lists."""
+    """Show a certificate of the stack's CA for a client that no host lists."""
     return denied(stack.endpoint(host), asked, unlisted_credential(stack))
 
 

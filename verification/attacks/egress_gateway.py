@@ -18,7 +18,7 @@ _LIVE_SECONDS = 20
 
 
 def checks(stack: DeployedStack, client: str) -> Iterator[Check]:
-    """What is tried on one client."""
+    """Yield the checks of one client."""
     group, hosts = f"client {client}", stack.settings.hosts_of(client)
     policies = f"kubectl -n {stack.outputs.clients[client].gateway.namespace} get authorizationpolicies"
     look = f"cluster of client {client}: {policies}; istioctl x authz check"
@@ -39,7 +39,7 @@ def checks(stack: DeployedStack, client: str) -> Iterator[Check]:
 
 
 def undeclared_caller_is_refused(stack: DeployedStack, client: str, host: str, asked: Probe) -> str:
-    """A Pod of the mesh whose namespace has all that a declared caller has: entry, route and sni."""
+    """Call from a Pod of the mesh whose namespace has all that a declared caller has: entry, route and SNI."""
     attacker = stack.attackers[f"clients.{client}"]
     url, mark = f"http://{stack.outputs.hosts[host].domain}{asked.path}", uuid4().hex[:8]
     with _stolen_route(stack, client, host, mark):
@@ -61,7 +61,7 @@ def undeclared_caller_is_refused(stack: DeployedStack, client: str, host: str, a
 
 
 def pod_without_sidecar_is_refused(stack: DeployedStack, client: str, host: str, asked: Probe) -> str:
-    """The egress gateway's ports, asked for the host by HTTP and by HTTPS without a certificate of the mesh."""
+    """Ask the egress gateway's ports for the host by HTTP, and by HTTPS without a certificate of the mesh."""
     attacker, gateway = stack.attackers[f"clients.{client}"], stack.outputs.clients[client].gateway
     domain, address = stack.outputs.hosts[host].domain, f"{gateway.name}.{gateway.namespace}.svc"
     reached = attacker.curl_without_sidecar(

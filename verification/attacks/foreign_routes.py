@@ -34,7 +34,7 @@ _PORT = 80
 
 
 def checks(stack: DeployedStack, host: str) -> Iterator[Check]:
-    """What is tried on one host."""
+    """Yield the checks of one host."""
     group, asked, own = group_of(stack, host), probe(stack.settings.hosts[host]), own_admitted(stack, host)
     target = stack.settings.target
     if stack.read_only or not asked:
@@ -57,7 +57,7 @@ def checks(stack: DeployedStack, host: str) -> Iterator[Check]:
 
 
 def foreign_gateway_publishes_nothing(stack: DeployedStack, host: str, asked: Probe) -> str:
-    """A Gateway at port 80, and a VirtualService to the workload."""
+    """Add a Gateway at port 80, and a VirtualService to the workload."""
     attacker, domain = stack.attackers["target"], stack.outputs.hosts[host].domain
     mark = f"publish-{uuid4().hex[:8]}"
     routes = [{"route": [{"destination": _destination(stack, host, attacker)}]}]
@@ -73,7 +73,7 @@ def foreign_gateway_publishes_nothing(stack: DeployedStack, host: str, asked: Pr
 
 
 def foreign_virtual_service_takes_nothing(stack: DeployedStack, host: str, client: str, asked: Probe) -> str:
-    """A VirtualService for the stack's own Gateway, which answers itself."""
+    """Add a VirtualService for the stack's own Gateway, which answers itself."""
     attacker, endpoint = stack.attackers["target"], stack.endpoint(host)
     mark = f"take-over-{uuid4().hex[:8]}"
     gateways = [mark, stack.outputs.hosts[host].gateway]

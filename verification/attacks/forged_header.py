@@ -21,7 +21,7 @@ _EXPECTED = "200, with the client's own Subject and URI, and no other"
 
 
 def of_host(stack: DeployedStack, host: str) -> Iterator[Check]:
-    """What is tried on one host, from outside."""
+    """Yield the checks of one host, from outside."""
     group, promise = group_of(stack, host), f"a forged {_HEADER} is replaced"
     asked, own = probe(stack.settings.hosts[host]), own_admitted(stack, host)
     if not asked or not asked.shows_client or not own:
@@ -32,7 +32,7 @@ def of_host(stack: DeployedStack, host: str) -> Iterator[Check]:
 
 
 def of_client(stack: DeployedStack, client: str) -> Iterator[Check]:
-    """What is tried on the hosts of one client, by its demo."""
+    """Yield the checks of one client's hosts, by its demo."""
     group, hosts = f"client {client}", stack.settings.hosts_of(client)
     for host in hosts:
         asked = probe(hosts[host])
@@ -47,14 +47,14 @@ def of_client(stack: DeployedStack, client: str) -> Iterator[Check]:
 
 
 def forged_header_is_replaced(stack: DeployedStack, host: str, client: str, asked: Probe) -> str:
-    """An admitted client that says it is another."""
+    """Call as an admitted client that claims to be another."""
     credential = stack.clients[client].credential()
     answer = stack.endpoint(host).request(asked.method, asked.path, credential, headers={_HEADER: _FORGED})
     return _judge(answer, asked, stack.outputs.clients[client])
 
 
 def forged_header_of_a_caller_is_replaced(stack: DeployedStack, client: str, host: str, asked: Probe) -> str:
-    """A declared caller that says it is another client."""
+    """Call as a declared caller that claims to be another client."""
     answer = call(stack, client, host, asked, uuid4().hex, "-H", f"{_HEADER}: {_FORGED}")
     return _judge(answer, asked, stack.outputs.clients[client])
 

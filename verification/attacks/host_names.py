@@ -20,7 +20,7 @@ _SPELLED = "its name is the same in capitals and with a port"
 
 
 def checks(stack: DeployedStack, host: str) -> Iterator[Check]:
-    """What is tried on one host."""
+    """Yield the checks of one host."""
     group, asked = group_of(stack, host), probe(stack.settings.hosts[host])
     if not asked:
         yield skipped(group, _SPELLED, NO_SAFE_METHOD, host)
@@ -40,7 +40,7 @@ def checks(stack: DeployedStack, host: str) -> Iterator[Check]:
 
 
 def spellings_are_served(stack: DeployedStack, host: str, client: str, asked: Probe) -> str:
-    """The host's name as other clients write it, with the credential of an admitted client."""
+    """Ask for the host's name as other clients write it, with the credential of an admitted client."""
     endpoint, credential = stack.endpoint(host), stack.clients[client].credential()
     spelled = [endpoint.domain.upper()]
     if stack.settings.platform == Platform.ISTIO:  # the policy of an APIRule knows no port

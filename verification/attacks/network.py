@@ -33,7 +33,7 @@ class _Way:
 
 
 def checks(stack: DeployedStack, name: str) -> Iterator[Check]:
-    """What is tried on one client."""
+    """Yield the checks of one client."""
     client, group = stack.settings.clients[name], f"client {name}"
     by_address = "the direct way out by IP address and by another port is refused"
     bare = "a Pod without a sidecar cannot leave the stack's namespace"
@@ -51,14 +51,14 @@ def checks(stack: DeployedStack, name: str) -> Iterator[Check]:
 
 
 def sidecar_leaves_by_no_other_way(stack: DeployedStack, client: str, host: str) -> str:
-    """The demo's Pod, whose sidecar lets everything pass that the network does."""
+    """Call from the demo's Pod, whose sidecar passes everything that the network passes."""
     first, *others = _ways_by_address(stack, host)
     tried = [first, *(way for way in others if _is_open(way))]
     return ", ".join(f"{way.label}: {_refusal_with_sidecar(stack.clients[client].curl, way)}" for way in tried)
 
 
 def pod_without_sidecar_cannot_leave(stack: DeployedStack, client: str, host: str) -> str:
-    """A Pod that no sidecar watches, in the stack's namespace; beside it one in another namespace, which gets out."""
+    """Call from a Pod without a sidecar in the stack's namespace, and from one elsewhere, which gets out."""
     attacker, port = stack.attackers[f"clients.{client}"], port_of(stack.settings.hosts[host])
     by_name = _Way(f"https://{stack.outputs.hosts[host].domain}:{port}/")
     opened = [way for way in (by_name, *_ways_by_address(stack, host)) if _connects(attacker.curl_without_sidecar, way)]

@@ -14,7 +14,7 @@ _HTTP2 = "HTTP/2 is served to an admitted client"
 
 
 def checks(stack: DeployedStack, host: str) -> Iterator[Check]:
-    """What is tried on one host."""
+    """Yield the checks of one host."""
     group, asked, own = group_of(stack, host), probe(stack.settings.hosts[host]), own_admitted(stack, host)
     client = own[0] if own else ""
     run = partial(old_tls_is_refused, stack, host, client)
@@ -64,6 +64,6 @@ def http2_without_certificate_is_refused(stack: DeployedStack, host: str) -> str
 
 
 def http2_is_served(stack: DeployedStack, host: str, client: str, asked: Probe) -> str:
-    """The same request and credential as by HTTP/1.1."""
+    """Send the same request, with the same credential, as by HTTP/1.1."""
     answer = stack.endpoint(host).request_http2(asked.method, asked.path, stack.clients[client].credential())
     return asked.judge(answer, stack.outputs.clients[client])

@@ -18,7 +18,7 @@ _CA = "-cacert"
 
 
 def checks(stack: DeployedStack, client: str) -> Iterator[Check]:
-    """What is asked of one client's egress gateway."""
+    """Yield the checks of one client's egress gateway."""
     group, hosts = f"client {client}", stack.settings.hosts_of(client)
     gateway = stack.outputs.clients[client].gateway
     look = (

@@ -26,7 +26,7 @@ _NOT_ANSWERED = CURL_NOT_CONNECTED | {52, 56}  # nothing received, reset while r
 
 
 def checks(stack: DeployedStack, host: str) -> Iterator[Check]:
-    """What is tried on one host."""
+    """Yield the checks of one host."""
     group, served = group_of(stack, host), stack.settings.hosts[host]
     asked = probe(served)
     if not served.demo and stack.settings.platform == Platform.ISTIO:
