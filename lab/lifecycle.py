@@ -50,6 +50,7 @@ def bring_up(chain: Toolchain, nodes: list[Node], console: Console) -> list[Node
     booted = [node for node in nodes if node.booted.exists()]
     kept = _mend(chain, booted, console)
     for node in kept:
+        node.write_kubeconfig(kubeconfig(node))
         if node.booted.read_text() != key:
             _warn(
                 console,

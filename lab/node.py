@@ -128,10 +128,12 @@ class Node:
 
     def write_kubeconfig(self, path: Path) -> None:
         """Write the administrator's kubeconfig, with the node's name as its context."""
-        path.parent.mkdir(exist_ok=True)
-        path.unlink(missing_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(self.kubeconfig.read_text())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        partial.unlink(missing_ok=True)
+        partial.touch(mode=0o600)
+        partial.write_text(self.kubeconfig.read_text())
+        partial.rename(path)
 
     def _make_keys(self, root: Root, environment: dict[str, str]) -> None:
         log = self.logs / "keys.log"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlparse
 
 import pytest
 
@@ -207,7 +208,8 @@ def test_up_waits_for_a_deployment_to_be_available_again(lab: Lab) -> None:
 def test_broken_cluster_is_replaced_alone_and_the_stacks_state_is_kept(lab: Lab) -> None:
     uids, processes = cluster_uids(lab), first_processes()
     stale = Path(lab.kubeconfig("client2")).read_text()
-    stack = Path(os.environ["PULUMI_BACKEND_URL"].removeprefix("file://"), ".pulumi/stacks/kyma-mtls/test_lab.json")
+    backend = urlparse(os.environ["PULUMI_BACKEND_URL"]).path
+    stack = Path(backend, ".pulumi/stacks/kyma-mtls/test_lab.json")
     stack.parent.mkdir(parents=True, exist_ok=True)
     stack.touch()
     os.kill(processes["client2"], signal.SIGKILL)

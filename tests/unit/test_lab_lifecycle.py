@@ -36,6 +36,8 @@ class Machine:
         for node in (TARGET, CLIENT):
             node.state.mkdir(parents=True)
             node.booted.write_text(KEY)
+            node.kubeconfig.parent.mkdir()
+            node.kubeconfig.write_text(f"of {node.name}")
         stack = lifecycle.pulumi_state() / ".pulumi/stacks/kyma-mtls/dev.json"
         stack.parent.mkdir(parents=True)
         stack.touch()
@@ -87,6 +89,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
 def test_healthy_lab_is_kept(machine: Machine) -> None:
     assert machine.bring_up() == []
     assert (machine.done, machine.said) == ([], [])
+    assert lifecycle.kubeconfig(CLIENT).read_text() == "of client"
     owner.require()
 
 
