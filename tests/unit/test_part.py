@@ -35,11 +35,15 @@ def test_every_part_has_folder_with_pins_and_table() -> None:
         assert {"minutes", "peak", "kept"} <= set(described[name]), f"{name} lacks an estimate"
 
 
-def test_engine_has_version_of_python_package() -> None:
-    module = (PARTS / "pulumi" / "go.mod").read_text()
-    pinned = re.search(r"github\.com/pulumi/pulumi/pkg/v3 v(\S+)", module)
-    assert pinned
-    assert pinned[1] == pinned_versions()["pulumi"]
+@pytest.mark.parametrize("name", ["pulumi", "pulumi-terraform"])
+def test_engine_and_bridged_plugins_have_version_of_python_package(name: str) -> None:
+    assert Part(name, {}, "").modules["github.com/pulumi/pulumi/pkg/v3"] == f"v{pinned_versions()['pulumi']}"
+
+
+def test_istio_and_gardener_share_compiled_packages() -> None:
+    istio, gardener = (Part(name, {}, "").modules for name in ("istio", "gardener"))
+    differing = {name for name in istio.keys() & gardener.keys() if istio[name] != gardener[name]}
+    assert not differing, "packages of other versions, and all that import them, are compiled twice: raise the lower"
 
 
 def test_kubernetes_modules_are_of_one_release() -> None:
