@@ -1,4 +1,4 @@
-"""Which clusters a lab has, what each is called, and that the network of one can go at any moment."""
+"""Which clusters a lab has, and what each is called."""
 
 from pathlib import Path
 
@@ -7,7 +7,6 @@ import yaml
 
 from lab import __main__ as commands
 from lab import network, paths
-from lab.errors import LabError
 from lab.node import CLIENTS, NODES, Node
 
 
@@ -55,15 +54,3 @@ def test_dns_of_every_cluster_knows_all_clusters_and_the_internet(node: Node) ->
     assert "\n" + " ".join(f"{name}.test" for name in addresses) + " {\n" in corefile
     for name, address in addresses.items():
         assert f'template IN A {name}.test {{\n        answer "{{{{ .Name }}}} 30 IN A {address}"' in corefile
-
-
-def test_link_that_goes_by_itself_meanwhile_is_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
-    def ip(*arguments: str) -> str:
-        raise LabError(f"`ip {' '.join(arguments)}` failed: {reason}")
-
-    monkeypatch.setattr(network, "_ip", ip)
-    reason = 'Cannot find device "kyma-lab"'
-    network._delete_link("kyma-lab")
-    reason = "RTNETLINK answers: Operation not permitted"
-    with pytest.raises(LabError, match="not permitted"):
-        network._delete_link("kyma-lab")
