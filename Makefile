@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: .venv help up down test lint unit e2e reference pins
+.PHONY: .venv help up down test lint unit e2e stock reference pins
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +34,10 @@ unit: .venv ## unit tests, with mocks
 
 e2e: .venv ## end-to-end tests, in the lab
 	$(BIN)/python -m lab build gardener
-	$(BIN)/pytest -v --durations=30 --durations-min=10 tests/e2e
+	$(BIN)/pytest -v --durations=30 --durations-min=10 tests/machine tests/e2e
+
+stock: .venv ## try the lab in a stock Debian, in QEMU; SUITE=trixie for Debian 13
+	$(BIN)/python -m tests.stock $(if $(SUITE),--suite $(SUITE))
 
 reference: .venv ## write the JSON schemas and README's tables from the models
 	$(BIN)/python -m settings.reference

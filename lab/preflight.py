@@ -87,7 +87,7 @@ def _check_programs() -> None:
 
 def _check_paths() -> None:
     """Raise LabError for a path that PATH or a mount's options cannot name, and for a cache that cannot be written."""
-    cache = toolchain.cache_dir()
+    cache = paths.cache_dir()
     for path, advice in ((CHECKOUT, "move the checkout"), (cache, "name another directory in KYMA_MTLS_CACHE")):
         if taken := sorted(set(str(path)) & set(":,\\")):
             raise LabError(f"{path} has a {taken[0]} in its name, which mounts and PATH use otherwise: {advice}")
@@ -103,7 +103,7 @@ def _check_paths() -> None:
 
 def _try_sandbox() -> None:
     """Start and end a sandbox as a node's is, with the host's programs in it, and raise LabError when that fails."""
-    cache, name = toolchain.cache_dir(), f"trial-{os.getpid()}"
+    cache, name = paths.cache_dir(), f"trial-{os.getpid()}"
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=cache) as directory, network.trial(name) as namespace:
         lower, log = Path(directory, "lower"), Path(directory, "log")
         for mount_point in ("dev", "mnt", "proc", "run", "sys", "tmp"):
