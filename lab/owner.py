@@ -84,7 +84,7 @@ def change(is_running: Callable[[], bool], console: Console, *, force: bool = Fa
             raise LabError(f"the lab on this machine belongs to {owner}: run `python -m lab down` there; {END_IT}")
 
     check_owner()
-    with _alone(console):
+    with alone(console):
         check_owner()
         if (user := _user()) and not force:
             raise LabError(f"the lab is in use by {user}: wait until that has ended; {END_IT}")
@@ -95,7 +95,7 @@ def change(is_running: Callable[[], bool], console: Console, *, force: bool = Fa
 def session(name: str) -> Iterator[None]:
     """Have the lab to oneself: until the context or the process ends, only what this process starts may change it."""
     with ExitStack() as held:
-        with _alone(Console()):
+        with alone(Console()):
             if user := _user():
                 raise LabError(f"the lab is in use by {user}: wait until that has ended")
             file = held.enter_context(_session().open("w"))
@@ -107,7 +107,8 @@ def session(name: str) -> Iterator[None]:
         yield
 
 
-def _alone(console: Console) -> AbstractContextManager[None]:
+def alone(console: Console) -> AbstractContextManager[None]:
+    """Wait until no other command changes the lab, and let none do so in this context."""
     return only_one(PLACE / "lock", "Waiting for another `python -m lab` to finish", console)
 
 

@@ -7,7 +7,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from lab import network, paths, rootfs
+from rich.console import Console
+
+from lab import network, owner, paths, rootfs
 from lab.errors import LabError
 from lab.sandbox import Root, Sandbox
 
@@ -39,7 +41,8 @@ def check() -> None:
         _check_programs()
         _check_paths()
         rootfs.sources()
-        _try_sandbox()
+        with owner.alone(Console()):  # `down` would remove the trial's namespace
+            _try_sandbox()
     except LabError as error:
         raise LabError(f"{error}. {OWN_CLUSTERS}") from None
 

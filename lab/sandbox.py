@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from lab import cgroups
 from lab.cgroups import Cgroup
 from lab.errors import LabError
 
@@ -104,11 +103,6 @@ class Root:
     lower: Path
     state: Path
     binds: dict[str, tuple[Path, str]] = field(default_factory=dict)
-
-
-def sandboxes() -> list[Sandbox]:
-    """Return every sandbox of this machine, those that a killed program left included."""
-    return [Sandbox(name) for name in sorted(cgroups.names())]
 
 
 def _kill(pid: int) -> None:

@@ -265,8 +265,7 @@ def test_namespaces_of_others_are_left_as_they_are(many: Many) -> None:
 
 
 def test_istioctl_finds_nothing_to_complain_about(many: Many) -> None:
-    for cluster in CLUSTERS:
-        many.lab.expect_no_complaint(cluster, "many")
+    together(lambda cluster: many.lab.expect_no_complaint(cluster, "many"), CLUSTERS)
 
 
 def test_target_alone_serves_a_partners_client_and_client_alone_calls_a_partners_host(

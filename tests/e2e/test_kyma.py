@@ -91,10 +91,9 @@ def test_platform_kyma_serves_by_api_rules_and_gives_the_istio_cr_back(kyma: Kym
         deployed.up()
         assert kyma.istio_spec() == before | {"components": {"egressGateway": {"enabled": True}}}
         project.expect_verified(deployed.stack, "0 failed")
-        for cluster in CLUSTERS:
-            kyma.lab.expect_no_complaint(cluster, "kyma-a")
+        together(lambda cluster: kyma.lab.expect_no_complaint(cluster, "kyma-a"), CLUSTERS)
 
-        kyma.target.lag = 15
+        kyma.target.lag = 10
         deployed.up(hosts={"httpbin": {"domain": "kyma.target.test", "methods": ["GET", "DELETE"]}})
         assert methods(kyma.lab, "kyma-a") == "^(GET|DELETE)$", "a Ready of before the update does not count"
         kyma.target.lag = 0

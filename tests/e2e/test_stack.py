@@ -130,7 +130,10 @@ def test_certificates_of_the_same_ca_are_reissued_in_place(lab: Lab, project: Pr
         assert new["metadata"]["uid"] == old["metadata"]["uid"], "a Secret is never replaced under live traffic"
         same = {entry for entry in old["data"] if new["data"][entry] == old["data"][entry]}
         assert same == {ca}, "certificate and key are others"
-    ends = [x509.load_pem_x509_certificate(read(lab, deployed)["data"]["tls.crt"].encode()) for read in reads]
+    ends = [
+        x509.load_pem_x509_certificate(read(lab, deployed)["data"][entry].encode())
+        for read, entry in ((server_secret, "cert"), (client_secret, "tls.crt"))
+    ]
     told = [deployed.outputs["hosts"]["httpbin"]["expiry"], deployed.outputs["clients"]["client"]["expiry"]]
     assert [datetime.fromisoformat(each) for each in told] == [each.not_valid_after_utc for each in ends]
     project.expect_working(deployed.stack)

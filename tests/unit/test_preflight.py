@@ -10,7 +10,7 @@ from typing import IO, ClassVar
 
 import pytest
 
-from lab import network, paths, preflight, rootfs
+from lab import network, owner, paths, preflight, rootfs
 from lab.errors import LabError
 from lab.sandbox import Root
 
@@ -50,6 +50,7 @@ def _able_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(paths, "cache_dir", lambda: tmp_path)
     monkeypatch.setattr(preflight, "CHECKOUT", Path("/src/kyma-mtls"))
     monkeypatch.setattr(network, "trial", nullcontext)
+    monkeypatch.setattr(owner, "alone", nullcontext)
     monkeypatch.setattr(preflight, "Sandbox", Trial)
     for name, value in {"code": 0, "said": "", "lacking": [], "running": 0}.items():
         monkeypatch.setattr(Trial, name, value)
