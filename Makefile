@@ -47,6 +47,7 @@ pins: .venv ## lock the newest versions that requirements*.in allow
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header --python-version 3.11 requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header --python-version 3.11 tests/e2e/scanner.in -o tests/e2e/scanner.txt
+	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header --python-version 3.11 policies/requirements.in -o policies/requirements.txt
 
 .venv: .venv/complete
 
