@@ -6,10 +6,9 @@ The engine hands secrets to policies in plain text. No message holds any of a va
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 
-from mtls_policies.policy import Config, Resource, ResourcePolicy, StackPolicy
+from mtls_policies.policy import STACK, Config, Resource, ResourcePolicy, StackPolicy
 
 _CONFIG_MAPS = ("core/ConfigMap", "core/ConfigMapPatch")
-_STACK = "pulumi:pulumi:Stack"
 
 
 def _encoded(mark: bytes) -> Iterator[str]:
@@ -45,7 +44,7 @@ def _judge_config_map(resource: Resource, _: Config) -> Iterator[str]:
 
 
 def _judge_outputs(resources: Sequence[Resource], _: Config) -> Iterator[tuple[str, str]]:
-    for stack in (each for each in resources if each.type == _STACK):
+    for stack in (each for each in resources if each.type == STACK):
         for path in _keys(stack.properties, ""):
             yield stack.urn, f"output {path}: holds a private key; give the name of its Secret instead"
 

@@ -1,6 +1,6 @@
 """The policies in the terms of pulumi-policy."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pulumi_policy import (
@@ -16,7 +16,7 @@ from pulumi_policy import (
 from pulumi_policy.proxy import UnknownValueError
 
 from mtls_policies import POLICIES
-from mtls_policies.policy import UNKNOWN, Resource, ResourcePolicy, StackPolicy
+from mtls_policies.policy import STACK, UNKNOWN, Config, Resource, ResourcePolicy, StackPolicy
 
 Report = Callable[..., None]
 
@@ -36,7 +36,11 @@ def _bound(policy: ResourcePolicy | StackPolicy) -> ResourceValidationPolicy | S
 
 def _resource_validation(policy: ResourcePolicy) -> Callable[[ResourceValidationArgs, Report], None]:
     def validate(args: ResourceValidationArgs, report: Report) -> None:
-        for line in policy.judge(_resource(args), args.get_config()):
+        config = args.get_config()
+        if args.resource_type == STACK:  # there is one
+            for line in _unknown_settings(policy, config):
+                report(line)
+        for line in policy.judge(_resource(args), config):
             report(line)
 
     return validate
@@ -44,10 +48,19 @@ def _resource_validation(policy: ResourcePolicy) -> Callable[[ResourceValidation
 
 def _stack_validation(policy: StackPolicy) -> Callable[[StackValidationArgs, Report], None]:
     def validate(args: StackValidationArgs, report: Report) -> None:
-        for urn, line in policy.judge([_resource(each) for each in args.resources], args.get_config()):
+        config = args.get_config()
+        for line in _unknown_settings(policy, config):
+            report(line)
+        for urn, line in policy.judge([_resource(each) for each in args.resources], config):
             report(line, urn)
 
     return validate
+
+
+def _unknown_settings(policy: ResourcePolicy | StackPolicy, config: Config) -> Iterator[str]:
+    """Yield what the engine lets pass, though a limit may depend on it."""
+    for name in sorted(config.keys() - policy.config.keys()):
+        yield f"config {name}: no such setting; there are {', '.join(policy.config) or 'none'}"
 
 
 def _resource(given: ResourceValidationArgs | PolicyResource) -> Resource:

@@ -4,6 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+# The type of the resource that stands for the whole stack; its outputs are the stack's.
+STACK = "pulumi:pulumi:Stack"
+
 # Stands for a value that a preview does not know yet. It is true, unlike a value that is missing.
 UNKNOWN: Any = object()
 

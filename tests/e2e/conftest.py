@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -326,6 +327,27 @@ def refusal(command: Callable[[], object]) -> str:
     with pytest.raises(automation.CommandError) as caught:
         command()
     return str(caught.value)
+
+
+def policies_reported(printed: str) -> set[str]:
+    """Return each policy that a preview reports as violated, `LEVEL NAME`."""
+    return {" ".join(found) for found in re.findall(r"\[(mandatory|advisory)\] +([a-z-]+)", printed)}
+
+
+@pytest.fixture(scope="session")
+def policy_pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The policy pack as a program, in a copy with an environment of its own."""
+    directory = tmp_path_factory.mktemp("pack") / "policies"
+    shutil.copytree(ROOT / "policies", directory, ignore=shutil.ignore_patterns(".venv", "__pycache__"))
+    make_environment(directory / ".venv", directory / "requirements.txt")
+    return directory / "pulumi-analyzer-kyma-mtls"
+
+
+def make_environment(directory: Path, requirements: Path) -> None:
+    """Make a virtual environment with locked requirements: for what wants other packages than the program."""
+    uv, python = Path(sys.executable).with_name("uv"), directory / "bin" / "python"
+    run(str(uv), "venv", "--quiet", str(directory))
+    run(str(uv), "pip", "install", "--quiet", "--require-hashes", "--python", str(python), "-r", str(requirements))
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import pytest
 
 from mtls_policies import certificates, egress, gateways, key_material, origination
 from mtls_policies.policy import UNKNOWN, Resource, ResourcePolicy, StackPolicy
+from settings.gateway import CIPHER_PROFILES
 from tests.unit.pki import issue
 
 KEY = issue("somebody").key_pem
@@ -78,6 +79,10 @@ def test_gateway_without_settings_is_judged_by_what_envoy_does() -> None:
     assert "accepts TLSV1_2; TLSV1_3 is the oldest allowed" in newer
     (fewer,) = problems(gateways.POLICY, judged, cipherSuites=gateways.MODERN_CIPHERS[1:])
     assert f"offers {gateways.MODERN_CIPHERS[0]};" in fewer
+
+
+def test_allowed_ciphers_are_the_modern_ones_of_the_program() -> None:
+    assert set(gateways.MODERN_CIPHERS) == set(CIPHER_PROFILES["modern"])
 
 
 def test_gateway_of_the_gateway_api_is_something_else() -> None:
