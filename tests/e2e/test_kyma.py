@@ -75,9 +75,7 @@ def add_modules(lab: Lab, cluster: str) -> None:
 
 def remove_modules(lab: Lab, cluster: str) -> None:
     """Remove them, with whatever their controllers would have to finish first."""
-    free = json.dumps({"metadata": {"finalizers": None}})
-    lab.kubectl(cluster, "patch", MODULE, "default", "--type=merge", "-p", free, check=False)
-    lab.kubectl(cluster, "delete", "--ignore-not-found", "-f", CRDS)
+    lab.remove_kinds(cluster, CRDS)
     lab.kubectl(cluster, "delete", "--ignore-not-found", "namespace", "kyma-system")
 
 
