@@ -73,10 +73,7 @@ def test_example_serves_behind_the_gateway_of_the_stack(
 
 
 def expect_calls(lab: Lab, url: str, identity: str) -> None:
-    """Wait until the caller's request arrives by mutual TLS.
-
-    kubectl prefers the older Pod, which lives on for half a minute after it was replaced, without its sidecar.
-    """
+    """Wait until the caller's request arrives by mutual TLS; kubectl prefers an older Pod while that is there."""
     eventually(lambda: identity in lab.curl(NAMESPACE, url, pod="caller")[1], f"{url} is called as {identity}")
 
 
