@@ -13,10 +13,10 @@ _HOURS = {"h": 1.0, "m": 1 / 60, "s": 1 / 3600}
 def _judge(resource: Resource, config: Config) -> Iterator[str]:
     if resource.type in _ISSUED:
         field, hours = "validityPeriodHours", resource.properties.get("validityPeriodHours")
-        is_authority = resource.properties.get("isCaCertificate") is True
+        is_authority = resource.properties.get("isCaCertificate")
     elif resource.kind in _ASKED_FOR:
         field, hours = "spec.duration", _hours(resource.spec.get("duration"))
-        is_authority = resource.spec.get("isCA") is True
+        is_authority = resource.spec.get("isCA")
     else:
         return
     setting = "maximumAuthorityDays" if is_authority else "maximumDays"

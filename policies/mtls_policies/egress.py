@@ -1,68 +1,120 @@
 """A way out through an egress gateway is the only one: a NetworkPolicy closes the others.
 
-A stack claims egress by a VirtualService that takes an external host's requests to a Gateway: one that is bound to
-`mesh` and to a Gateway, for a host of a ServiceEntry. It alone keeps no Pod from going past the gateway.
+A stack claims egress by VirtualServices that take an external host's requests to a Gateway: one is bound to `mesh`, and
+the same or another one to a Gateway, for a host of a ServiceEntry. They alone keep no Pod from going past the gateway.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from itertools import product
 from typing import Any
 
 from mtls_policies.policy import UNKNOWN, Config, Resource, StackPolicy, entries, structure
 
 _DNS_PORT = 53
+_EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 
 def _judge(resources: Sequence[Resource], _: Config) -> Iterator[tuple[str, str]]:
-    policies = [each for each in resources if each.kind == "networking.k8s.io/NetworkPolicy" and _closes(each)]
-    for route in resources:
-        namespace = _namespace(route)
-        if not _claims_egress(route, resources) or namespace is UNKNOWN:
-            continue
-        closing = [each for each in policies if (each.provider, _namespace(each)) == (route.provider, namespace)]
-        if not closing:
+    for provider in dict.fromkeys(each.provider for each in resources):
+        yield from _judge_cluster([each for each in resources if each.provider == provider])
+
+
+def _judge_cluster(resources: Sequence[Resource]) -> Iterator[tuple[str, str]]:
+    policies = [each for each in resources if each.kind == "networking.k8s.io/NetworkPolicy"]
+    for namespace, route in _claims(resources).items():
+        if not any(_closes(each) for each in policies if _namespace(each) in (namespace, UNKNOWN)):
             yield (
                 route.urn,
                 f"namespace {namespace} lets its Pods go past the egress gateway; it needs a NetworkPolicy for egress "
                 "with an empty podSelector",
             )
-        for policy in closing:
-            for index, rule in enumerate(entries(policy.spec.get("egress"))):
-                if _leads_anywhere(structure(rule)):
-                    yield policy.urn, f"spec.egress[{index}]: lets Pods of {namespace} go past the egress gateway"
+        for policy in policies:  # of any Pods, since policies add up
+            if _namespace(policy) == namespace and "Egress" in _types(policy) and _lead_anywhere(_rules(policy)):
+                yield policy.urn, f"spec.egress: lets Pods of {namespace} go past the egress gateway"
 
 
-def _claims_egress(route: Resource, resources: Sequence[Resource]) -> bool:
-    gateways = entries(route.spec.get("gateways"))
-    if route.kind != "networking.istio.io/VirtualService" or "mesh" not in gateways or len(gateways) == 1:
-        return False
-    external = [
-        host
-        for entry in resources
-        if entry.kind == "networking.istio.io/ServiceEntry" and entry.provider == route.provider
-        if entry.spec.get("location", "MESH_EXTERNAL") == "MESH_EXTERNAL"
-        for host in _texts(entry.spec.get("hosts"))
-    ]
-    return any(fnmatchcase(host, name) for host in _texts(route.spec.get("hosts")) for name in external)
+def _claims(resources: Sequence[Resource]) -> dict[str, Resource]:
+    """Return each namespace that takes requests for external hosts to an egress gateway, with a route that does so."""
+    routes = [each for each in resources if each.kind == "networking.istio.io/VirtualService"]
+    entered = [each for each in resources if each.kind == "networking.istio.io/ServiceEntry"]
+    external = [each for each in entered if each.spec.get("location", "MESH_EXTERNAL") == "MESH_EXTERNAL"]
+    at_gateways = [each for each in routes if any(name != "mesh" for name in _gateways(each))]
+    leaving = _common(_hosts(external), _hosts(at_gateways))
+    return {
+        _namespace(each): each
+        for each in routes
+        if "mesh" in _gateways(each) and _namespace(each) is not UNKNOWN and _common(_hosts([each]), leaving)
+    }
+
+
+def _gateways(route: Resource) -> list[str]:
+    unsaid = [] if route.is_patch else ["mesh"]
+    return _texts(route.spec.get("gateways") or unsaid)
+
+
+def _hosts(resources: Iterable[Resource]) -> list[str]:
+    return [host for each in resources for host in _texts(each.spec.get("hosts"))]
+
+
+def _common(some: Iterable[str], others: Iterable[str]) -> set[str]:
+    """Return what hosts have in common, each of which may be a wildcard."""
+    pairs = [*product(some, others), *product(others, some)]
+    return {host for host, pattern in pairs if fnmatchcase(host, pattern)}
 
 
 def _closes(policy: Resource) -> bool:
-    """Tell whether a NetworkPolicy restricts the egress of all Pods of its namespace."""
-    types = policy.spec.get("policyTypes") or (["Egress"] if "egress" in policy.spec else [])
-    return "Egress" in entries(types) and not any(structure(policy.spec.get("podSelector")).values())
+    """Tell whether a NetworkPolicy restricts the egress of all Pods of its namespace, or may do so once it is known."""
+    if policy.is_patch:
+        return False  # the rest of the policy is not in the stack
+    if policy.properties.get("spec") is UNKNOWN:
+        return True
+    selects_all = all(each is UNKNOWN or not each for each in structure(policy.spec.get("podSelector")).values())
+    return selects_all and any(each in ("Egress", UNKNOWN) for each in _types(policy))
 
 
-def _leads_anywhere(rule: Mapping[str, Any]) -> bool:
-    """Tell whether an egress rule allows every address, and not for DNS alone."""
-    to, ports = rule.get("to"), entries(rule.get("ports"))
-    blocks = [str(structure(structure(peer).get("ipBlock")).get("cidr", "")) for peer in entries(to)]
-    if to and not any(cidr.endswith("/0") for cidr in blocks):
-        return False
-    return not ports or any(structure(each).get("port") != _DNS_PORT for each in ports)
+def _types(policy: Resource) -> Sequence[Any]:
+    """Return what a NetworkPolicy restricts; unless it says so, that is egress only if it has a rule for it."""
+    types = policy.spec.get("policyTypes") or (["Egress"] if policy.spec.get("egress") else [])
+    return [UNKNOWN] if types is UNKNOWN else entries(types)
+
+
+def _rules(policy: Resource) -> list[Mapping[str, Any]]:
+    return [structure(each) for each in entries(policy.spec.get("egress")) if each is not UNKNOWN]
+
+
+def _lead_anywhere(rules: Iterable[Mapping[str, Any]]) -> bool:
+    """Tell whether egress rules together allow every address, and not for DNS alone."""
+    beyond_dns = [rule for rule in rules if not _are_of_dns(rule.get("ports"))]
+    if not all(rule.get("to") for rule in beyond_dns):
+        return True
+    blocks = [structure(structure(peer).get("ipBlock")) for rule in beyond_dns for peer in entries(rule["to"])]
+    networks = list(_networks(_texts([block.get("cidr") for block in blocks])))
+    of_4 = collapse_addresses(each for each in networks if isinstance(each, IPv4Network))
+    of_6 = collapse_addresses(each for each in networks if isinstance(each, IPv6Network))
+    return any(str(each) in _EVERYWHERE for each in (*of_4, *of_6))
+
+
+def _networks(cidrs: Iterable[str]) -> Iterator[IPv4Network | IPv6Network]:
+    for cidr in cidrs:
+        with suppress(ValueError):  # the API server refuses it
+            yield ip_network(cidr, strict=False)
+
+
+def _are_of_dns(ports: object) -> bool:
+    """Tell whether ports, as far as they are known, are those of DNS; a rule without ports is for all."""
+    return bool(ports) and all(each is UNKNOWN or _is_of_dns(structure(each)) for each in entries(ports))
+
+
+def _is_of_dns(port: Mapping[str, Any]) -> bool:
+    return port.get("port") in (_DNS_PORT, UNKNOWN) and port.get("endPort") in (None, _DNS_PORT, UNKNOWN)
 
 
 def _namespace(resource: Resource) -> Any:
-    return structure(resource.properties.get("metadata")).get("namespace", "default")
+    metadata = resource.properties.get("metadata")
+    return UNKNOWN if metadata is UNKNOWN else structure(metadata).get("namespace", "default")
 
 
 def _texts(value: object) -> list[str]:

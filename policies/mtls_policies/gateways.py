@@ -5,7 +5,6 @@ from typing import Any
 
 from mtls_policies.policy import UNKNOWN, Config, Resource, ResourcePolicy, entries, structure
 
-_KINDS = ("networking.istio.io/Gateway", "networking.istio.io/GatewayPatch")
 _TERMINATING = ("SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL")
 _VERSIONS = ["TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3"]
 
@@ -21,7 +20,7 @@ MODERN_CIPHERS = [
 
 
 def _judge(resource: Resource, config: Config) -> Iterator[str]:
-    if resource.kind not in _KINDS:
+    if resource.kind != "networking.istio.io/Gateway":
         return
     for index, server in enumerate(entries(resource.spec.get("servers"))):
         tls = structure(structure(server).get("tls"))
@@ -37,8 +36,8 @@ def _problems(tls: Mapping[str, Any], config: Config) -> Iterator[str]:
         oldest = "TLSV1_2"
     if oldest in _VERSIONS[: _VERSIONS.index(floor)]:
         yield f"minProtocolVersion: accepts {oldest}; {floor} is the oldest allowed"
-    if oldest == "TLSV1_3":
-        return  # whose ciphers nobody chooses
+    if oldest in ("TLSV1_3", UNKNOWN):
+        return  # the ciphers of TLS 1.3 are not for anybody to choose
     offered = tls.get("cipherSuites") or MODERN_CIPHERS
     refused = [name for name in entries(offered) if name is not UNKNOWN and name not in allowed]
     if refused:

@@ -3,12 +3,11 @@
 The engine hands secrets to policies in plain text. No message holds any of a value.
 """
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from mtls_policies.policy import STACK, Config, Resource, ResourcePolicy, StackPolicy
-
-_CONFIG_MAPS = ("core/ConfigMap", "core/ConfigMapPatch")
+from mtls_policies.policy import STACK, Config, Resource, ResourcePolicy, StackPolicy, structure
 
 
 def _encoded(mark: bytes) -> Iterator[str]:
@@ -36,11 +35,23 @@ def _keys(value: object, path: str) -> Iterator[str]:
             yield from _keys(each, f"{path}[{index}]")
 
 
+def _with_content(encoded: Any) -> Any:
+    """Return Base64 with what it encodes, which may hold Base64 in turn."""
+    try:
+        return f"{encoded}|{b64decode(encoded).decode('latin-1')}"
+    except (TypeError, ValueError):  # it is not known yet, or the API server refuses it
+        return encoded
+
+
 def _judge_config_map(resource: Resource, _: Config) -> Iterator[str]:
-    if resource.kind in _CONFIG_MAPS:
-        for part in ("data", "binaryData"):
-            for path in _keys(resource.properties.get(part), part):
-                yield f"{path}: holds a private key; a Secret is its place"
+    if resource.kind == "core/ConfigMap":
+        binary = structure(resource.properties.get("binaryData"))
+        texts = {
+            "data": resource.properties.get("data"),
+            "binaryData": {key: _with_content(encoded) for key, encoded in binary.items()},
+        }
+        for path in _keys(texts, ""):
+            yield f"{path}: holds a private key; move it to a Secret"
 
 
 def _judge_outputs(resources: Sequence[Resource], _: Config) -> Iterator[tuple[str, str]]:

@@ -9,14 +9,16 @@ from mtls_policies.policy import UNKNOWN, Config, Resource, ResourcePolicy, entr
 def _judge(resource: Resource, _: Config) -> Iterator[str]:
     if resource.kind != "networking.istio.io/DestinationRule":
         return
-    mutual = [(path, tls) for path, tls in _tls_settings(resource.spec) if tls.get("mode") == "MUTUAL"]
+    unsaid = "MUTUAL" if resource.is_patch else "DISABLE"  # a Patch without a mode may be of a rule that has it
+    mutual = [(path, tls) for path, tls in _tls_settings(resource.spec) if tls.get("mode", unsaid) == "MUTUAL"]
     for path, tls in mutual:
-        if not tls.get("subjectAltNames"):
+        names = tls.get("subjectAltNames", UNKNOWN if resource.is_patch else [])
+        if not names:
             yield f"{path}.subjectAltNames: not set; every certificate of a trusted CA would pass for the server's"
         if tls.get("insecureSkipVerify") is True:
             yield f"{path}.insecureSkipVerify: true; every certificate would pass for the server's"
     selector = resource.spec.get("workloadSelector")
-    if mutual and selector is not UNKNOWN and not structure(selector).get("matchLabels"):
+    if mutual and not resource.is_patch and selector is not UNKNOWN and not structure(selector).get("matchLabels"):
         yield (
             "spec.workloadSelector.matchLabels: not set; the rule would also be that of workloads which cannot read "
             "the client's certificate, and those send plaintext"

@@ -30,11 +30,16 @@ class Resource:
 
     @property
     def kind(self) -> str:
-        """GROUP/KIND of a Kubernetes object, whatever its version; empty for anything else."""
+        """GROUP/KIND of a Kubernetes object or of what a Patch changes, in any version; empty for anything else."""
         match self.type.split(":"):
             case ["kubernetes", version, kind]:
-                return f"{version.partition('/')[0]}/{kind}"
+                return f"{version.partition('/')[0]}/{kind.removesuffix('Patch')}"
         return ""
+
+    @property
+    def is_patch(self) -> bool:
+        """Whether it is a Patch of a Kubernetes object; what it does not set may be set there."""
+        return bool(self.kind) and self.type.endswith("Patch")
 
     @property
     def spec(self) -> Mapping[str, Any]:

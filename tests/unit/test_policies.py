@@ -50,6 +50,7 @@ def gateway(tls: Any, kind: str = f"{ISTIO}:Gateway") -> Resource:
         {"mode": "ISTIO_MUTUAL"},
         {"mode": "SIMPLE", "minProtocolVersion": UNKNOWN, "cipherSuites": UNKNOWN},
         {"mode": "SIMPLE", "cipherSuites": [UNKNOWN]},
+        {"mode": "SIMPLE", "minProtocolVersion": UNKNOWN, "cipherSuites": ["AES128-SHA"]},
         UNKNOWN,
         None,
     ],
@@ -142,6 +143,39 @@ def test_origination_that_skips_verification_is_a_violation() -> None:
     assert problem.startswith("spec.trafficPolicy.tls.insecureSkipVerify: true")
 
 
+def rule_patch(**spec: Any) -> Resource:
+    return resource(f"{ISTIO}:DestinationRulePatch", spec=spec)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"trafficPolicy": {"tls": {"mode": "MUTUAL", "credentialName": "another"}}},
+        {"trafficPolicy": {"tls": {"subjectAltNames": ["api.example.com"]}}, "workloadSelector": {}},
+        {"trafficPolicy": {"tls": {"mode": "SIMPLE", "subjectAltNames": []}}},
+        {"trafficPolicy": {"tls": {"insecureSkipVerify": False}}},
+        {"workloadSelector": SELECTOR},
+        {"workloadSelector": UNKNOWN},
+        {},
+    ],
+)
+def test_patch_need_not_repeat_what_the_rule_may_say(spec: Mapping[str, Any]) -> None:
+    assert not problems(origination.POLICY, rule_patch(**spec))
+
+
+@pytest.mark.parametrize(
+    ("spec", "place"),
+    [
+        ({"trafficPolicy": {"tls": {"mode": "MUTUAL", "insecureSkipVerify": True}}}, "trafficPolicy.tls.insecureSkip"),
+        ({"trafficPolicy": {"tls": {"insecureSkipVerify": True}}}, "trafficPolicy.tls.insecureSkipVerify"),
+        ({"trafficPolicy": {"tls": {"subjectAltNames": []}}}, "trafficPolicy.tls.subjectAltNames"),
+    ],
+)
+def test_patch_that_weakens_origination_is_a_violation(spec: Mapping[str, Any], place: str) -> None:
+    (problem,) = problems(origination.POLICY, rule_patch(**spec))
+    assert problem.startswith(f"spec.{place}")
+
+
 def in_base64(text: str) -> str:
     return b64encode(text.encode()).decode()
 
@@ -163,14 +197,19 @@ HIDDEN = {
 @pytest.mark.parametrize("kind", ["ConfigMap", "ConfigMapPatch"])
 def test_key_in_config_map_is_a_violation_that_shows_nothing_of_it(kind: str, text: str) -> None:
     judged = resource(f"kubernetes:core/v1:{kind}", data={"tls.crt": CERTIFICATE, "tls.key": text})
-    assert problems(key_material.CONFIG_MAPS, judged) == ["data.tls.key: holds a private key; a Secret is its place"]
+    assert problems(key_material.CONFIG_MAPS, judged) == ["data.tls.key: holds a private key; move it to a Secret"]
 
 
-def test_key_in_binary_data_is_a_violation() -> None:
-    judged = resource("kubernetes:core/v1:ConfigMap", binaryData={"store": in_base64(KEY)})
-    assert problems(key_material.CONFIG_MAPS, judged) == [
-        "binaryData.store: holds a private key; a Secret is its place"
-    ]
+@pytest.mark.parametrize("text", HIDDEN.values(), ids=HIDDEN.keys())
+@pytest.mark.parametrize("kind", ["ConfigMap", "ConfigMapPatch"])
+def test_key_in_binary_data_is_a_violation_that_shows_nothing_of_it(kind: str, text: str) -> None:
+    judged = resource(f"kubernetes:core/v1:{kind}", binaryData={"ca": in_base64(CERTIFICATE), "store": in_base64(text)})
+    assert problems(key_material.CONFIG_MAPS, judged) == ["binaryData.store: holds a private key; move it to a Secret"]
+
+
+def test_key_in_what_is_no_base64_is_a_violation() -> None:
+    judged = resource("kubernetes:core/v1:ConfigMap", binaryData={"store": KEY})
+    assert problems(key_material.CONFIG_MAPS, judged) == ["binaryData.store: holds a private key; move it to a Secret"]
 
 
 @pytest.mark.parametrize(
@@ -178,7 +217,9 @@ def test_key_in_binary_data_is_a_violation() -> None:
     [
         resource("kubernetes:core/v1:ConfigMap", data={"ca.crt": CERTIFICATE, "in Base64": in_base64(CERTIFICATE)}),
         resource("kubernetes:core/v1:ConfigMap", data={"help": "A PRIVATE KEY belongs in a Secret.", "new": UNKNOWN}),
-        resource("kubernetes:core/v1:ConfigMap", data=UNKNOWN),
+        resource("kubernetes:core/v1:ConfigMap", data=UNKNOWN, binaryData=UNKNOWN),
+        resource("kubernetes:core/v1:ConfigMap", binaryData={"image": b64encode(bytes(range(256))).decode()}),
+        resource("kubernetes:core/v1:ConfigMap", binaryData={"new": UNKNOWN, "broken": "A"}),
         resource("kubernetes:core/v1:ConfigMap"),
         resource("kubernetes:core/v1:Secret", data={"tls.key": in_base64(KEY)}),
     ],
@@ -207,33 +248,52 @@ CLOSED = {
     "egress": [
         {"to": [{"namespaceSelector": {}, "podSelector": {"matchLabels": {"istio": "egressgateway"}}}]},
         {"to": [{"ipBlock": {"cidr": "10.0.0.10/32"}}], "ports": [{"port": 53, "protocol": "UDP"}]},
-        {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]},
+        {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "endPort": 53, "protocol": "TCP"}]},
     ],
 }
+OF_SOME = {"podSelector": {"matchLabels": {"app": "curl"}}}
+PAST_THE_GATEWAY = ("urn::policy", "spec.egress: lets Pods of shop go past the egress gateway")
 
 
 def in_namespace(
-    kind: str, name: str, spec: Mapping[str, Any], *, namespace: Any = "shop", on: str = "cluster"
+    kind: str, name: str, spec: Any, *, namespace: Any = "shop", on: str = "cluster", metadata: Any = None
 ) -> Resource:
-    return resource(kind, name, on, metadata={"name": name, "namespace": namespace}, spec=spec)
+    return resource(kind, name, on, metadata=metadata or {"name": name, "namespace": namespace}, spec=spec)
 
 
-def route(**place: Any) -> Resource:
-    return in_namespace(f"{ISTIO}:VirtualService", "route", ROUTE, **place)
+def route(spec: Any = None, name: str = "route", **place: Any) -> Resource:
+    return in_namespace(f"{ISTIO}:VirtualService", name, ROUTE if spec is None else spec, **place)
 
 
 def entry(**spec: Any) -> Resource:
     return in_namespace(f"{ISTIO}:ServiceEntry", "entry", {"hosts": ["api.example.com"], **spec})
 
 
-def network_policy(spec: Mapping[str, Any] = CLOSED, **place: Any) -> Resource:
-    return in_namespace("kubernetes:networking.k8s.io/v1:NetworkPolicy", "policy", spec, **place)
+def network_policy(spec: Any = CLOSED, kind: str = "NetworkPolicy", **place: Any) -> Resource:
+    return in_namespace(f"kubernetes:networking.k8s.io/v1:{kind}", "policy", spec, **place)
 
 
-def test_claimed_egress_with_its_network_policy_passes() -> None:
-    assert not stack_problems(egress.POLICY, route(), entry(), network_policy())
-    assert not stack_problems(egress.POLICY, route(), entry(), network_policy({**CLOSED, "egress": []}))
-    assert not stack_problems(egress.POLICY, route(), entry(), network_policy({"podSelector": {}, "egress": []}))
+def egress_problems(*judged: Resource) -> list[tuple[str, str]]:
+    """Judge resources beside an external host whose requests are taken to a Gateway."""
+    return stack_problems(egress.POLICY, route(), entry(), *judged)
+
+
+def needs_a_policy(found: list[tuple[str, str]]) -> bool:
+    """Tell whether all that is found is that the namespace shop has no NetworkPolicy."""
+    return [problem.startswith("namespace shop lets its Pods go past") for _, problem in found] == [True]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        CLOSED,
+        {**CLOSED, "egress": []},
+        {"policyTypes": ["Ingress", "Egress"]},
+        {"podSelector": {"matchLabels": {}}, "egress": CLOSED["egress"]},
+    ],
+)
+def test_claimed_egress_with_its_network_policy_passes(spec: Mapping[str, Any]) -> None:
+    assert not egress_problems(network_policy(spec))
 
 
 @pytest.mark.parametrize(
@@ -244,28 +304,79 @@ def test_claimed_egress_with_its_network_policy_passes() -> None:
         [network_policy(on="another cluster")],
         [network_policy({**CLOSED, "policyTypes": ["Ingress"]})],
         [network_policy({"podSelector": {}, "ingress": []})],
-        [network_policy({**CLOSED, "podSelector": {"matchLabels": {"app": "curl"}}})],
+        [network_policy({"podSelector": {}, "egress": []})],
+        [network_policy({**CLOSED, **OF_SOME})],
+        [network_policy(kind="NetworkPolicyPatch")],
     ],
 )
 def test_claimed_egress_without_its_network_policy_is_a_violation(others: list[Resource]) -> None:
-    ((urn, problem),) = stack_problems(egress.POLICY, route(), entry(), *others)
-    assert (urn, problem.partition(" ")[2].partition(" ")[0]) == ("urn::route", "shop")
+    found = egress_problems(*others)
+    assert needs_a_policy(found)
+    assert found[0][0] == "urn::route"
+
+
+def block(cidr: str) -> dict[str, Any]:
+    return {"ipBlock": {"cidr": cidr}}
+
+
+HOLES = {
+    "everything": [{}],
+    "no peers": [{"to": [], "ports": [{"port": 443}]}],
+    "every port": [{"ports": [{"protocol": "UDP"}]}],
+    "DNS and more": [{"ports": [{"port": 53}, {"port": 443}]}],
+    "range from DNS": [{"ports": [{"port": 53, "endPort": 65535}]}],
+    "range from a port not known": [{"ports": [{"port": UNKNOWN, "endPort": 65535}]}],
+    "named port": [{"ports": [{"port": "https"}]}],
+    "IPv4": [{"to": [block("0.0.0.0/0")]}],
+    "IPv6": [{"to": [block("::/0")], "ports": [{"port": 443}]}],
+    "exceptions": [{"to": [{"ipBlock": {"cidr": "::/0", "except": ["fd00::/8"]}}]}],
+    "halves": [{"to": [block("0.0.0.0/1"), block("128.0.0.0/1")]}],
+    "halves of IPv6 in two rules": [{"to": [block("::/1")]}, {"to": [block("8000::/1")]}],
+    "beside a peer not known": [{"to": [UNKNOWN, block("0.0.0.0/0")]}],
+}
+
+
+@pytest.mark.parametrize("hole", HOLES.values(), ids=HOLES.keys())
+def test_network_policy_with_a_way_past_the_gateway_is_a_violation(hole: list[Mapping[str, Any]]) -> None:
+    assert egress_problems(network_policy({**CLOSED, "egress": [*CLOSED["egress"], *hole]})) == [PAST_THE_GATEWAY]
 
 
 @pytest.mark.parametrize(
-    "hole",
+    "rules",
     [
-        {},
-        {"ports": [{"port": 443}]},
-        {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]},
-        {"to": [{"ipBlock": {"cidr": "::/0", "except": ["fd00::/8"]}}], "ports": [{"port": 443}]},
+        [{"to": [block("0.0.0.0/1"), block("10.0.0.0/8")]}],
+        [{"to": [block("0.0.0.0/1"), block("8000::/1")]}],
+        [{"to": [block("0.0.0.0/0")], "ports": [{"port": 53, "protocol": "UDP"}]}],
+        [{"to": [block("no CIDR")]}],
+    ],
+    ids=["parts of IPv4", "halves of two versions", "DNS everywhere", "no CIDR"],
+)
+def test_network_policy_that_leads_somewhere_passes(rules: list[Mapping[str, Any]]) -> None:
+    assert not egress_problems(network_policy({**CLOSED, "egress": rules}))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        network_policy({**OF_SOME, "egress": [{}]}),
+        network_policy({**OF_SOME, "policyTypes": ["Egress"], "egress": [{}]}),
+        network_policy({"egress": [{}]}, kind="NetworkPolicyPatch"),
     ],
 )
-def test_network_policy_with_a_way_past_the_gateway_is_a_violation(hole: Mapping[str, Any]) -> None:
-    policy = network_policy({**CLOSED, "egress": [*CLOSED["egress"], hole]})
-    assert stack_problems(egress.POLICY, route(), entry(), policy) == [
-        ("urn::policy", "spec.egress[3]: lets Pods of shop go past the egress gateway")
-    ]
+def test_network_policy_that_adds_a_way_past_the_gateway_is_a_violation(other: Resource) -> None:
+    assert egress_problems(network_policy({**CLOSED, "egress": []}), other) == [PAST_THE_GATEWAY]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        network_policy({**OF_SOME, "policyTypes": ["Ingress"], "egress": [{}]}),
+        network_policy({**OF_SOME, "egress": [{}]}, namespace="billing"),
+        network_policy({**OF_SOME, "egress": [{}]}, on="another cluster"),
+    ],
+)
+def test_network_policy_that_opens_nothing_here_passes(other: Resource) -> None:
+    assert not egress_problems(network_policy(), other)
 
 
 @pytest.mark.parametrize(
@@ -276,21 +387,121 @@ def test_network_policy_with_a_way_past_the_gateway_is_a_violation(hole: Mapping
         [route(), entry(location="MESH_INTERNAL")],
         [route(), entry(hosts=["other.example.com"])],
         [route(on="another cluster"), entry()],
-        [in_namespace(f"{ISTIO}:VirtualService", "plain", {**ROUTE, "gateways": ["mesh"]}), entry()],
-        [in_namespace(f"{ISTIO}:VirtualService", "ingress", {**ROUTE, "gateways": ["ingress"]}), entry()],
-        [in_namespace(f"{ISTIO}:VirtualService", "bare", {"hosts": ["api.example.com"]}), entry()],
+        [route({**ROUTE, "gateways": ["mesh"]}), entry()],
+        [route({**ROUTE, "gateways": ["ingress"]}), entry()],
+        [route({"hosts": ["api.example.com"]}), entry()],
+        [
+            route({"hosts": ["a.example.com"]}),
+            route({"hosts": ["b.example.com"], "gateways": ["egress"]}),
+            entry(hosts=["*.example.com"]),
+        ],
+        [
+            in_namespace(f"{ISTIO}:VirtualServicePatch", "patch", {"hosts": ["api.example.com"]}),
+            route({**ROUTE, "gateways": ["ingress"]}),
+            entry(),
+        ],
     ],
 )
 def test_what_claims_no_egress_needs_no_network_policy(resources: list[Resource]) -> None:
     assert not stack_problems(egress.POLICY, *resources)
 
 
-def test_wildcard_of_a_service_entry_counts_for_its_hosts() -> None:
-    assert stack_problems(egress.POLICY, route(), entry(hosts=["*.example.com"]))
+@pytest.mark.parametrize(
+    ("host", "external"),
+    [
+        ("api.example.com", "*.example.com"),
+        ("*.example.com", "api.example.com"),
+        ("*.example.com", "*.eu.example.com"),
+        ("*", "api.example.com"),
+    ],
+)
+def test_wildcard_of_a_route_or_a_service_entry_counts_for_its_hosts(host: str, external: str) -> None:
+    resources = [route({**ROUTE, "hosts": [host]}), entry(hosts=[external])]
+    assert needs_a_policy(stack_problems(egress.POLICY, *resources))
 
 
-def test_egress_is_not_judged_before_its_namespace_is_known() -> None:
-    assert not stack_problems(egress.POLICY, route(namespace=UNKNOWN), entry())
+@pytest.mark.parametrize("gateways", [{"gateways": ["mesh"]}, {"gateways": []}, {}])
+def test_routes_to_and_from_the_gateway_claim_egress_together(gateways: Mapping[str, Any]) -> None:
+    to_gateway = route({"hosts": ["*.example.com"], **gateways}, "to-gateway")
+    from_gateway = route({**ROUTE, "gateways": ["egress"]}, "from-gateway", namespace="istio-system")
+    found = stack_problems(egress.POLICY, from_gateway, to_gateway, entry())
+    assert needs_a_policy(found)
+    assert found[0][0] == "urn::to-gateway"
+
+
+def test_patches_claim_egress_too() -> None:
+    patches = [
+        in_namespace(f"{ISTIO}:VirtualServicePatch", "route", ROUTE),
+        in_namespace(f"{ISTIO}:ServiceEntryPatch", "entry", {"hosts": ["api.example.com"]}),
+    ]
+    assert needs_a_policy(stack_problems(egress.POLICY, *patches))
+
+
+def test_violation_is_reported_once_for_all_routes_of_a_namespace() -> None:
+    assert needs_a_policy(egress_problems(route(name="another")))
+    assert egress_problems(route(name="another"), network_policy({"egress": [{}]})) == [PAST_THE_GATEWAY]
+    on_another = [route(on="another"), resource(f"{ISTIO}:ServiceEntry", "entry", "another", spec=ROUTE)]
+    assert len(egress_problems(*on_another)) == 2, "another cluster is another namespace"
+
+
+UNKNOWN_POLICIES = {
+    "spec": network_policy(UNKNOWN),
+    "types": network_policy({"podSelector": {}, "policyTypes": UNKNOWN}),
+    "a type": network_policy({"podSelector": {}, "policyTypes": ["Ingress", UNKNOWN]}),
+    "rules that make the type": network_policy({"podSelector": {}, "egress": UNKNOWN}),
+    "selector": network_policy({**CLOSED, "podSelector": UNKNOWN}),
+    "labels of the selector": network_policy({**CLOSED, "podSelector": {"matchLabels": UNKNOWN}}),
+    "namespace": network_policy(namespace=UNKNOWN),
+    "metadata": network_policy(metadata=UNKNOWN),
+    "rules": network_policy({**CLOSED, "egress": UNKNOWN}),
+    "a rule": network_policy({**CLOSED, "egress": [UNKNOWN]}),
+    "peers": network_policy({**CLOSED, "egress": [{"to": UNKNOWN}]}),
+    "a peer": network_policy({**CLOSED, "egress": [{"to": [UNKNOWN]}]}),
+    "block": network_policy({**CLOSED, "egress": [{"to": [{"ipBlock": UNKNOWN}, block(UNKNOWN)]}]}),
+    "ports": network_policy({**CLOSED, "egress": [{"ports": UNKNOWN}]}),
+    "a port": network_policy({**CLOSED, "egress": [{"ports": [UNKNOWN]}]}),
+    "number of a port": network_policy({**CLOSED, "egress": [{"ports": [{"port": UNKNOWN}]}]}),
+    "end of the range": network_policy({**CLOSED, "egress": [{"ports": [{"port": 53, "endPort": UNKNOWN}]}]}),
+    "where a hole is": network_policy({**CLOSED, "egress": [{}]}, namespace=UNKNOWN),
+    "whether a hole counts": network_policy({"policyTypes": UNKNOWN, "egress": [{}]}),
+}
+
+
+@pytest.mark.parametrize("policy", UNKNOWN_POLICIES.values(), ids=UNKNOWN_POLICIES.keys())
+def test_network_policy_is_not_judged_by_what_is_not_known_yet(policy: Resource) -> None:
+    assert not egress_problems(policy)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        network_policy(UNKNOWN, namespace="billing"),
+        network_policy(UNKNOWN, on="another cluster"),
+        network_policy({"podSelector": UNKNOWN, "policyTypes": ["Ingress"]}),
+        network_policy({"podSelector": {"matchLabels": {"app": UNKNOWN}}, "policyTypes": UNKNOWN}),
+    ],
+)
+def test_network_policy_that_will_not_close_the_namespace_is_no_excuse(policy: Resource) -> None:
+    assert needs_a_policy(egress_problems(policy))
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [
+        [route(namespace=UNKNOWN), entry()],
+        [route(metadata=UNKNOWN), entry()],
+        [route(UNKNOWN), entry()],
+        [route({**ROUTE, "hosts": UNKNOWN}), entry()],
+        [route({**ROUTE, "hosts": [UNKNOWN]}), entry()],
+        [route({**ROUTE, "gateways": UNKNOWN}), entry()],
+        [route({**ROUTE, "gateways": ["egress", UNKNOWN]}), entry()],
+        [route({**ROUTE, "gateways": ["mesh", UNKNOWN]}), entry()],
+        [route(), entry(hosts=UNKNOWN)],
+        [route(), entry(location=UNKNOWN)],
+    ],
+)
+def test_egress_is_not_claimed_by_what_is_not_known_yet(resources: list[Resource]) -> None:
+    assert not stack_problems(egress.POLICY, *resources)
 
 
 ISSUED = "tls:index/locallySignedCert:LocallySignedCert"
@@ -319,6 +530,10 @@ GARDENER = "kubernetes:cert.gardener.cloud/v1alpha1:Certificate"
             "spec.duration: 365.021 days; 365 are allowed (maximumDays)",
         ),
         (
+            resource(f"{CERT_MANAGER}Patch", spec={"duration": "8784h"}),
+            "spec.duration: 366 days; 365 are allowed (maximumDays)",
+        ),
+        (
             resource(GARDENER, spec={"duration": "48000h0m0s", "isCA": True}),
             "spec.duration: 2000 days; 1825 are allowed (maximumAuthorityDays)",
         ),
@@ -337,6 +552,8 @@ def test_certificate_that_lives_too_long_is_a_violation(judged: Resource, proble
         resource(CERT_MANAGER, spec={"duration": "8760h0m0s"}),
         resource(GARDENER, spec={}),
         resource(GARDENER, spec=UNKNOWN),
+        resource(GARDENER, spec={"duration": "9000h", "isCA": UNKNOWN}),
+        resource(f"{GARDENER}Patch", spec={"secretName": "another"}),
         resource("tls:index/certRequest:CertRequest"),
     ],
 )
