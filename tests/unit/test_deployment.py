@@ -23,7 +23,7 @@ from mtls_policies import POLICIES
 from mtls_policies.policy import Resource, ResourcePolicy
 from settings import ConfigError, Settings
 from tests.unit.config import engine_config, read
-from tests.unit.conftest import Deploy, Recorder
+from tests.unit.conftest import Deploy, Outputs, Recorder
 from tests.unit.fakes import fake_cluster, kube_system
 from tests.unit.offers import CLIENT_OFFER, TARGET_OFFER
 from tests.unit.pki import issue
@@ -48,9 +48,12 @@ Stack = Callable[..., Recorder]
 
 @pytest.fixture
 def stack(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> Stack:
-    """Run the program with a config against empty clusters; return the stack's outputs."""
+    """Run the program with a config against empty clusters; return the stack's outputs.
 
-    def run(**config: Any) -> Recorder:
+    made: outputs of resources, by kind
+    """
+
+    def run(*, made: Outputs | None = None, **config: Any) -> Recorder:
         texts = engine_config({"platform": "istio", "namespace": "mtls"} | config)
         outputs: dict[str, Any] = {}
         programs: list[Callable[[], Awaitable[None]]] = []
@@ -66,7 +69,7 @@ def stack(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> Stack:
             await programs[0]()
             return outputs
 
-        return deploy(program)
+        return deploy(program, outputs=made)
 
     return run
 
@@ -440,6 +443,11 @@ OWN_GATEWAY = GATEWAY | {
     "gatewayCertificate": WEBSITE.pem + PARTNER.pem,
     "gatewayKey": WEBSITE.key_pem,
 }
+WEAK_CIPHERS = GATEWAY | {
+    "gatewayCiphers": "documented",
+    "gatewayKeyAlgorithm": "RSA-2048",
+    "gatewayLegacyInstaller": "false",
+}
 
 
 @pytest.mark.parametrize(
@@ -451,7 +459,8 @@ OWN_GATEWAY = GATEWAY | {
         (OWN_GATEWAY | {"gatewayLegacyInstaller": "false"}, set()),
         (TAKE_OVER | {"gatewayMode": "gardener"}, set()),
         ({"clients": {"a": {**CALLER, "networkPolicy": "none"}}}, {"egress-network-policy"}),
-        (GATEWAY | {"gatewayCiphers": "documented", "gatewayKeyAlgorithm": "RSA-2048"}, {"gateway-tls"}),
+        (WEAK_CIPHERS, {"gateway-tls"}),
+        (GATEWAY, {"no-key-in-config-maps"}),
         (OWN_GATEWAY, {"no-key-in-config-maps"}),
         ({"validityDays": "366"}, {"certificate-lifetime"}),
         ({"caValidityDays": "1826"}, {"certificate-lifetime"}),
@@ -460,8 +469,9 @@ OWN_GATEWAY = GATEWAY | {
 def test_stack_violates_a_policy_only_by_a_setting_that_weakens_it(
     stack: Stack, config: dict[str, Any], violated: set[str]
 ) -> None:
-    made = stack(**{"target": TARGET, "clients": {"a": CALLER}, "hosts": {"httpbin": HTTPBIN}} | config)
-    assert violations(made) == violated
+    given = {"target": TARGET, "clients": {"a": CALLER}, "hosts": {"httpbin": HTTPBIN}} | config
+    keys = {"PrivateKey": {"privateKeyPem": BILLING.key_pem}}  # which the policies know as such
+    assert violations(stack(made=keys, **given)) == violated
 
 
 def violations(made: Recorder) -> set[str]:
