@@ -8,6 +8,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 import pulumi_tls as tls
 import pytest
+import yaml
 from pulumi import automation
 
 from tests.e2e.conftest import Project, policies_reported, refusal
@@ -23,29 +24,57 @@ POLICIES = {
     "certificate-lifetime",
 }
 
-Preview = Callable[..., str]
+AT_THE_END = {"no-key-in-outputs", "egress-network-policy"}
+JUDGED_BEFORE = {"gateway", "destinationrule", "configmap"}
+
+Judge = Callable[..., str]
 
 
 @pytest.fixture
-def preview(project: Project, policy_pack: Path, tmp_path: Path) -> Preview:
-    """Preview a stack that has all that the policies look at, `weak` or not, with a config; return what is printed."""
+def judge(project: Project, policy_pack: Path, tmp_path: Path) -> Judge:
+    """Preview or update (`command`) a stack with the pack and its config; return what is printed."""
 
-    def run(*, weak: bool, **config: object) -> str:
-        options = automation.LocalWorkspaceOptions(work_dir=str(tmp_path), env_vars=project.environment)
-        name = f"policies-{'weak' if weak else 'strong'}"
+    def run(program: Callable[[Path], None], command: str = "preview", **config: object) -> str:
+        opts = automation.LocalWorkspaceOptions(work_dir=str(tmp_path), env_vars=project.environment)
         stack = automation.create_or_select_stack(
-            name, project_name="policies", program=lambda: program(tmp_path, weak=weak), opts=options
+            tmp_path.name, project_name="policies", program=lambda: program(tmp_path / "manifests"), opts=opts
         )
         file = tmp_path / "config.json"
         file.write_text(json.dumps(config))
-        return stack.preview(policy_packs=[str(policy_pack)], policy_pack_configs=[str(file)]).stdout
+        done = getattr(stack, command)(policy_packs=[str(policy_pack)], policy_pack_configs=[str(file)])
+        return str(done.stdout)
 
     return run
 
 
-def program(directory: Path, *, weak: bool) -> None:
-    """Declare it: a Gateway, a route out with its origination, a ConfigMap, a certificate and an output."""
-    cluster = k8s.Provider("cluster", render_yaml_to_directory=str(directory / "manifests"))
+def strong(directory: Path) -> None:
+    """Declare a stack that keeps the policies."""
+    declare(directory, weak=False)
+
+
+def weak(directory: Path) -> None:
+    """Declare a stack that violates them all."""
+    declare(directory, weak=True)
+
+
+def late(directory: Path) -> None:
+    """Declare a ConfigMap with a key that nobody knows before it is made."""
+    cluster = k8s.Provider("cluster", render_yaml_to_directory=str(directory))
+    key = tls.PrivateKey("key", algorithm="ED25519").private_key_pem
+    opts = pulumi.ResourceOptions(provider=cluster)
+    k8s.core.v1.ConfigMap("settings", metadata={"name": "settings"}, data={"kept": key}, opts=opts)
+
+
+def written(directory: Path) -> set[str]:
+    """Return the kinds of the objects whose manifests an update has written."""
+    return {yaml.safe_load(file.read_text())["kind"].lower() for file in directory.rglob("*.yaml")}
+
+
+def declare(directory: Path, *, weak: bool) -> None:
+    """Declare all that the policies look at: a Gateway, a route out with its origination, a ConfigMap, a certificate
+    and an output. The objects are written into a directory.
+    """
+    cluster = k8s.Provider("cluster", render_yaml_to_directory=str(directory))
     opts = pulumi.ResourceOptions(provider=cluster)
 
     def istio(kind: str, **spec: object) -> None:
@@ -78,27 +107,51 @@ def program(directory: Path, *, weak: bool) -> None:
     pulumi.export("kept", kept)
 
 
-def test_preview_of_a_stack_that_violates_the_policies_fails_and_shows_no_key(preview: Preview) -> None:
-    said = refusal(lambda: preview(weak=True))
+def test_preview_of_a_stack_that_violates_the_policies_fails_and_shows_no_key(judge: Judge) -> None:
+    said = refusal(lambda: judge(weak))
     assert policies_reported(said) == {f"mandatory {name}" for name in POLICIES}
     assert not [line for line in KEY.splitlines()[1:-1] if line in said]
 
 
-def test_preview_of_a_stack_that_keeps_the_policies_passes(preview: Preview) -> None:
-    said = preview(weak=False)
+def test_preview_of_a_stack_that_keeps_the_policies_passes(judge: Judge) -> None:
+    said = judge(strong)
     assert "kyma-mtls@v1.0.0" in said, "the pack has judged it"
     assert policies_reported(said) == set()
 
 
-def test_config_makes_policies_advisory_disables_them_and_changes_their_limits(preview: Preview) -> None:
-    said = preview(weak=True, all="advisory", **{"gateway-tls": "disabled"})
+def test_update_of_a_stack_that_keeps_the_policies_passes(judge: Judge, tmp_path: Path) -> None:
+    assert policies_reported(judge(strong, "up")) == set()
+    assert written(tmp_path / "manifests") >= JUDGED_BEFORE | {"virtualservice", "networkpolicy"}
+
+
+def test_update_stops_before_it_makes_what_violates_a_policy(judge: Judge, tmp_path: Path) -> None:
+    said = refusal(lambda: judge(weak, "up"))
+    assert "mandatory gateway-tls" in policies_reported(said)
+    assert not written(tmp_path / "manifests") & JUDGED_BEFORE
+
+
+def test_update_judges_outputs_and_egress_when_all_is_made(judge: Judge, tmp_path: Path) -> None:
+    said = refusal(lambda: judge(weak, "up", all="disabled", **dict.fromkeys(AT_THE_END, "mandatory")))
+    assert policies_reported(said) == {f"mandatory {name}" for name in AT_THE_END}
+    assert "virtualservice" in written(tmp_path / "manifests"), "the route is what needs a NetworkPolicy"
+
+
+def test_update_judges_what_the_preview_does_not_know_yet(judge: Judge, tmp_path: Path) -> None:
+    assert policies_reported(judge(late)) == set()
+    said = refusal(lambda: judge(late, "up"))
+    assert policies_reported(said) == {"mandatory no-key-in-config-maps"}
+    assert "configmap" not in written(tmp_path / "manifests")
+
+
+def test_config_makes_policies_advisory_disables_them_and_changes_their_limits(judge: Judge) -> None:
+    said = judge(weak, all="advisory", **{"gateway-tls": "disabled"})
     assert policies_reported(said) == {f"advisory {name}" for name in POLICIES - {"gateway-tls"}}
     strict = {"certificate-lifetime": {"maximumDays": 364}, "gateway-tls": {"minProtocolVersion": "TLSV1_3"}}
-    said = refusal(lambda: preview(weak=False, **strict, **{"mutual-origination": {"strict": True}}))
+    said = refusal(lambda: judge(strong, **strict, **{"mutual-origination": {"strict": True}}))
     assert policies_reported(said) == {f"mandatory {name}" for name in (*strict, "mutual-origination")}
     assert "config strict: no such setting; there are none" in said, "a limit may depend on it"
 
 
-def test_wrong_config_is_told_of_by_its_name(preview: Preview) -> None:
-    said = refusal(lambda: preview(weak=False, **{"certificate-lifetime": {"maximumDays": 0}}))
+def test_invalid_config_is_reported_by_name(judge: Judge) -> None:
+    said = refusal(lambda: judge(strong, **{"certificate-lifetime": {"maximumDays": 0}}))
     assert "certificate-lifetime: maximumDays: Must be greater than or equal to 1" in said
