@@ -1,12 +1,16 @@
-"""The example of a production stack, as far as it can be tried without its clusters."""
+"""The examples, as far as they can be tried without clusters."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 import yaml
 
 import clusters
+from lab.part import pinned_versions
+from outputs import reference as outputs
 from settings import ConfigError, Settings, reference
 from settings.gateway import GatewayMode
 from tests.support.kubeconfigs import write_kubeconfig
@@ -44,3 +48,23 @@ def test_production_stack_lacks_nothing_but_its_clusters(tmp_path: Path, monkeyp
         f"kyma-mtls:{path}.context: {kubeconfig} has no context {context!r}; it has only"
         for path, context in contexts.items()
     ]
+
+
+def test_directory_uses_provider_that_lab_has() -> None:
+    versions = [each["options"]["version"] for each in directory().values() if "options" in each]
+    assert versions == 2 * [pinned_versions()["pulumi-kubernetes"]]
+
+
+def test_directory_reads_promised_outputs() -> None:
+    read = re.findall(r"producer\.outputs([^}]+)", str(directory()["directory"]))
+    assert len(read) == 3
+    for path in read:
+        promised = outputs.schema()
+        for name in re.findall(r"\w+", path):
+            promised = promised["properties"][name]
+
+
+def directory() -> dict[str, Any]:
+    """Return the resources of the example in YAML."""
+    program = yaml.safe_load((reference.PROJECT_DIRECTORY / "examples/directory/Pulumi.yaml").read_text())
+    return dict(program["resources"])
