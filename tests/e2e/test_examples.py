@@ -50,7 +50,8 @@ def test_example_calls_a_host_once_it_is_declared_and_follows_the_producer(
     lab: Lab, project: Project, producer: Deployed, tmp_path: Path
 ) -> None:
     config = {"client": "client", "host": "httpbin", "path": "/headers", "image": "lab.local/curl:lab"}
-    kubeconfig = lab.kubeconfig("client")
+    kubeconfig, yaml_host = lab.kubeconfig("client"), "pulumi-language-yaml"
+    assert shutil.which(yaml_host), f"it is an optional part: run `python -m lab build {yaml_host}`"
     with (
         example(project, tmp_path / "caller", kubeconfig=kubeconfig, **config) as caller,
         example(project, tmp_path / "directory", kubeconfig=kubeconfig) as directory,
