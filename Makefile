@@ -33,7 +33,7 @@ unit: .venv ## unit tests, with mocks
 	$(BIN)/pytest tests/unit
 
 e2e: .venv ## end-to-end tests, in the lab
-	$(BIN)/python -m lab build gardener
+	$(BIN)/python -m lab build gardener pulumi-language-yaml
 	$(BIN)/pytest -v --durations=30 --durations-min=10 tests/machine tests/e2e
 
 stock: .venv ## try the lab in a stock Debian, in QEMU; SUITE=trixie for Debian 13
