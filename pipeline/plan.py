@@ -45,6 +45,11 @@ class Operation:
         """Whether nothing but the credentials change by which a cluster is reached."""
         return self.type.startswith("pulumi:providers:") and self.kind == "update" and self.changed <= {"kubeconfig"}
 
+    @property
+    def is_internal(self) -> bool:
+        """Whether it concerns a default provider, of which the engine itself says nothing either."""
+        return self.type.startswith("pulumi:providers:") and self.name.startswith("default")
+
     def __str__(self) -> str:
         return f"{self.kind} {self.type.rpartition(':')[2]} {self.name}"
 
@@ -59,7 +64,8 @@ class Plan:
     def read(cls, file: Path) -> Self:
         """Read the file that `pulumi preview --save-plan` writes."""
         plans: dict[str, Any] = json.loads(file.read_text()).get("resourcePlans") or {}
-        return cls(tuple(sorted(_operation(urn, plan) for urn, plan in plans.items() if _kind(plan))))
+        found = (_operation(urn, plan) for urn, plan in plans.items())
+        return cls(tuple(sorted(each for each in found if each.kind and not each.is_internal)))
 
     def of(self, *kinds: str) -> list[Operation]:
         """Return the operations of these kinds."""

@@ -49,7 +49,7 @@ def test_comment_opens_with_who_gains_or_loses_whom_and_ends_with_the_diff() -> 
 
 
 def test_comment_remembers_the_operations_that_reviewers_saw() -> None:
-    assert reviewed(markdown(preview("", CHANGE, ROUTE))) == {CHANGE.digest, ROUTE.digest}
+    assert reviewed(markdown(preview("", CHANGE, ROUTE))) == frozenset({CHANGE.digest, ROUTE.digest})
     assert reviewed(markdown(preview(""))) == frozenset()
     assert reviewed(markdown(preview("", errors=("it fails",)))) is None
 

@@ -87,7 +87,7 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     def answer(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
         if "verification" not in command:
-            return run(command, **options)  # type: ignore[no-any-return]
+            return run(command, **options)
         calls.append(command[2:])
         return subprocess.CompletedProcess(command, 0)
 
@@ -113,7 +113,7 @@ def test_preview_saves_the_plan_and_writes_the_comment(engine: Engine, capsys: p
     engine.answer("preview", plan={SERVICE: resource("create")}, output="+ Service: (create)")
     assert main(["preview", "prod", "--plan", "plan.json", "--comment", "comment.md"]) == 0
     (operation,) = Plan.read(Path("plan.json")).operations
-    assert comment.reviewed(Path("comment.md").read_text()) == {operation.digest}
+    assert comment.reviewed(Path("comment.md").read_text()) == frozenset({operation.digest})
     assert "+ Service: (create)" in capsys.readouterr().out
     assert (
         "preview --stack prod --diff --save-plan plan.json --non-interactive" in (engine.folder / "calls").read_text()
@@ -200,7 +200,7 @@ def test_update_that_leaves_its_plan_is_told_with_the_remedy_and_without_values(
 
 
 def test_broken_promise_fails_the_update(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    done = subprocess.CompletedProcess([], 1)
+    done: subprocess.CompletedProcess[str] = subprocess.CompletedProcess([], 1)
     monkeypatch.setattr("subprocess.run", lambda *_, **__: done)
     with pytest.raises(Refused, match="verification --read-only --stack prod` does not pass"):
         deployment.update("prod", Path("plan.json"), None)

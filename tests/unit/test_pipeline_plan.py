@@ -69,6 +69,12 @@ def test_resource_that_stays_has_no_operation(plan_file: Path, steps: list[str])
     assert plan.summary == "no changes"
 
 
+def test_default_providers_are_no_operations(plan_file: Path) -> None:
+    defaults = {f"{STACK}pulumi:providers:tls::default_5_1_1": resource("create")}
+    assert plan_of(plan_file, defaults).operations == ()
+    assert len(plan_of(plan_file, {PROVIDER: resource("create")}).operations) == 1
+
+
 def test_empty_plan_has_no_operations(plan_file: Path) -> None:
     plan_file.write_text('{"manifest": {}}')
     assert Plan.read(plan_file).operations == ()
