@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -17,13 +18,11 @@ class Operation:
 
     kind: create, update, replace or delete
     changed: the inputs that are others than before
-    dependencies: the URNs of the resources whose outputs it has among its inputs
     """
 
     urn: str
     kind: str
     changed: frozenset[str] = field(default=frozenset(), compare=False)
-    dependencies: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def type(self) -> str:
@@ -56,20 +55,29 @@ class Operation:
 
 @dataclass(frozen=True)
 class Plan:
-    """The operations of a plan."""
+    """The operations of a plan, and which resources depend on the outputs of which, changed or not."""
 
     operations: tuple[Operation, ...]
+    dependencies: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, file: Path) -> Self:
         """Read the file that `pulumi preview --save-plan` writes."""
         plans: dict[str, Any] = json.loads(file.read_text()).get("resourcePlans") or {}
         found = (_operation(urn, plan) for urn, plan in plans.items())
-        return cls(tuple(sorted(each for each in found if each.kind and not each.is_internal)))
+        return cls(
+            tuple(sorted(each for each in found if each.kind and not each.is_internal)),
+            {urn: frozenset((plan.get("goal") or {}).get("dependencies") or ()) for urn, plan in plans.items()},
+        )
 
     def of(self, *kinds: str) -> list[Operation]:
         """Return the operations of these kinds."""
         return [each for each in self.operations if each.kind in kinds]
+
+    def depends(self, urn: str, sources: Collection[str]) -> bool:
+        """Tell whether a resource depends on one of others, be it by way of more."""
+        needed = self.dependencies.get(urn, frozenset())
+        return any(each in sources or self.depends(each, sources) for each in needed)
 
     @property
     def summary(self) -> str:
@@ -79,12 +87,11 @@ class Plan:
 
 
 def _operation(urn: str, plan: dict[str, Any]) -> Operation:
-    goal = plan.get("goal") or {}
-    changes = goal.get("inputDiff") or {}
+    changes = (plan.get("goal") or {}).get("inputDiff") or {}
     changed = {key for part in ("adds", "updates") for key in changes.get(part) or ()} | {
         *(changes.get("deletes") or ())
     }
-    return Operation(urn, _kind(plan), frozenset(changed), frozenset(goal.get("dependencies") or ()))
+    return Operation(urn, _kind(plan), frozenset(changed))
 
 
 def _kind(plan: dict[str, Any]) -> str:

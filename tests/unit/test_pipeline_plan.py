@@ -98,6 +98,16 @@ def test_credentials_of_a_cluster_may_change_beside_a_renewal(plan_file: Path) -
     assert unexplained(plan_of(plan_file, changes)) == []
 
 
+def test_carriers_of_what_gardener_renewed_are_explained(plan_file: Path) -> None:
+    ready = f"{STACK}pulumi:index:Stash::gateway-certificate-ready"
+    issued = f"{STACK}kyma-mtls:index:KymaGateway$kubernetes:cert.gardener.cloud/v1alpha1:Certificate::certificate"
+    waited = {issued: resource("same"), ready: resource("same", on=(issued,))}
+    carrier = resource("update", on=(ready,), updates={"data": {}})
+    assert unexplained(plan_of(plan_file, {**waited, SECRET: carrier})) == []
+    assert len(unexplained(plan_of(plan_file, {ready: resource("same"), SECRET: carrier}))) == 1
+    assert len(unexplained(plan_of(plan_file, {**waited, issued: resource("update"), SECRET: carrier}))) == 1
+
+
 @pytest.mark.parametrize(
     ("urn", "changed"),
     [

@@ -13,7 +13,7 @@ from pipeline import kubeconfig
 from pipeline.__main__ import _COMMANDS
 
 GITHUB = Path(__file__).parents[2] / ".github"
-ACTION = GITHUB / "actions/stack/action.yml"
+ACTION = GITHUB / "actions/setup/action.yml"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
 ACTIONS = {
     "actions/cache": "27d5ce7f107fe9357f9df03efb73ab90386fccae",
