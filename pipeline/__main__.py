@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from settings import ConfigError
 
 _EXIT_CODES = """\
 exit codes:
-  0  it is done
-  1  the engine, the verification or a rule of this command says no; the lines say why
-  2  it cannot be tried: a wrong argument, environment, file or answer
+  0    it is done
+  1    the engine, the verification or a rule of this command says no; the lines say why
+  2    it cannot be tried: a wrong argument, environment, file or answer
+  130  ended by Ctrl-C
 """
 
 
@@ -105,6 +107,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (ConfigError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     return 0
 
 

@@ -83,9 +83,13 @@ def _who(preview: Preview) -> Iterable[str]:
         yield f"The deployed file cannot be read, so everything below counts as new:\n\n{fenced(preview.before)}"
     elif before is None:
         yield "The stack is new."
-    if drawn := connections.picture(before.settings if before else None, preview.after.settings):
+    old, new = before.settings if before else None, preview.after.settings
+    if connections.pairs(old) == connections.pairs(new):
+        yield "Nobody gains or loses anybody."
+    if drawn := connections.picture(old, new):
         yield fenced(drawn, "mermaid")
-    yield _list(connections.sentences(before, preview.after)) or "Nobody; the config says the same as before."
+    if told := connections.sentences(before, preview.after):
+        yield _list(told)
 
 
 def _interruptions(preview: Preview) -> Iterable[str]:

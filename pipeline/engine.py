@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -72,10 +73,14 @@ def _shown_as_it_runs(command: Sequence[str]) -> tuple[int, str]:
     printed: list[str] = []
     environment = os.environ | {"PULUMI_DEBUG_COMMANDS": "true"}  # by which it knows --event-log
     options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT, "text": True}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, **options) as running:
-        for part in in_safe_parts(running.stdout or ()):
-            print(part, end="", flush=True)
-            printed.append(part)
+    handler = signal.signal(signal.SIGINT, lambda *_: None)  # the engine hears Ctrl-C, too, and ends in order
+    try:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, **options) as running:
+            for part in in_safe_parts(running.stdout or ()):
+                print(part, end="", flush=True)
+                printed.append(part)
+    finally:
+        signal.signal(signal.SIGINT, handler)
     return running.returncode, "".join(printed)
 
 

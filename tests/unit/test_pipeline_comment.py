@@ -48,6 +48,13 @@ def test_comment_opens_with_who_gains_or_loses_whom_and_ends_with_the_diff() -> 
     assert "\n~     kubernetes:core/v1:ConfigMap: (update)\n" in text, "the sign begins the line, where it is coloured"
 
 
+def test_change_of_no_admission_says_so_first() -> None:
+    told = section(markdown(preview("", after=file_of(**hosts(methods=["PUT"])))), "Who gains or loses whom")
+    assert told.startswith("Nobody gains or loses anybody.\n\n- `hosts.orders.methods` gains `PUT`")
+    told = section(markdown(preview("", after=file_of())), "Who gains or loses whom")
+    assert told == "Nobody gains or loses anybody."
+
+
 def test_comment_remembers_the_operations_that_reviewers_saw() -> None:
     assert reviewed(markdown(preview("", CHANGE, ROUTE))) == frozenset({CHANGE.digest, ROUTE.digest})
     assert reviewed(markdown(preview(""))) == frozenset()

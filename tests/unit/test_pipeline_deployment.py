@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -131,6 +132,17 @@ def test_error_before_the_engine_runs_is_taken_from_what_is_printed(engine: Engi
     engine.answer("preview", exit=255, output="error: no stack named 'prod' found")
     run = deployment.preview("prod", "", Path("plan.json")).run
     assert run.errors == ("error: no stack named 'prod' found",)
+
+
+def test_interrupted_engine_ends_in_order(engine: Engine) -> None:
+    (engine.folder / "bin/pulumi").write_text(
+        f"#!{sys.executable}\nimport os, signal, sys, time\nos.kill(os.getppid(), signal.SIGINT)\n"
+        "time.sleep(0.2)\nprint('error: update cancelled')\nsys.exit(255)\n"
+    )
+    before = signal.getsignal(signal.SIGINT)
+    run = deployment.preview("prod", "", Path("plan.json")).run
+    assert run.errors == ("error: update cancelled",)
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_missing_engine_is_told(
