@@ -354,6 +354,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[str]]
 def serving(held: Holder) -> Iterator[int]:
     """Answer one TLS handshake with this certificate at the port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.num_tickets = 0  # sent after the handshake, when the other side may have closed: a SIGPIPE
     with tempfile.NamedTemporaryFile("w") as file:
         file.write(held.pem + held.key_pem)
         file.flush()
