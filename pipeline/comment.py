@@ -17,7 +17,8 @@ LONGEST_PART = 12_000
 MOST_OBJECTS = 50
 
 _REVIEWED = re.compile(r"<!-- operations: ([0-9a-f ]*) -->")
-_ABOUT_THE_PLAN = re.compile(r"^(Update plan written to|Run `pulumi up --plan=).*\n?", re.MULTILINE)
+# What says nothing of a change: half of the text, which would be cut for it.
+_NOISE = re.compile(r"^( +\[(urn|provider)=.*\]|Update plan written to .*|Run `pulumi up --plan=.*)\n?", re.MULTILINE)
 _SIGN = re.compile(r"^( +)([-+~])", re.MULTILINE)
 
 
@@ -121,7 +122,7 @@ def _errors(preview: Preview) -> Iterable[str]:
 
 def _diff(output: str, room: int) -> str:
     """Return the diff, folded, in at most so many bytes."""
-    text = _SIGN.sub(r"\2\1", _ABOUT_THE_PLAN.sub("", output)).strip()  # GitHub looks for the sign where a line begins
+    text = _SIGN.sub(r"\2\1", _NOISE.sub("", output)).strip()  # GitHub looks for the sign where a line begins
     opening, closing = "\n\n<details><summary>Diff</summary>\n\n", "\n\n</details>\n"
     if len((whole := f"{opening}{fenced(text, 'diff')}{closing}").encode()) <= room:
         return whole

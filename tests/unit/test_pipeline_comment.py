@@ -129,6 +129,14 @@ def test_short_diff_is_whole() -> None:
     assert "cut here" not in text
 
 
+def test_diff_has_no_lines_that_say_nothing_of_the_change() -> None:
+    noise = (
+        "    [urn=urn:pulumi:prod::a]\n    [provider=b]\nUpdate plan written to 'p'\nRun `pulumi up --plan='p'` to …\n"
+    )
+    text = markdown(preview(f"  ~ Service: (update)\n    [id=shop/orders]\n{noise}      ~ spec: {{\n"))
+    assert "```diff\n~   Service: (update)\n    [id=shop/orders]\n~       spec: {\n```" in text
+
+
 def test_everything_long_at_once_still_fits() -> None:
     many = {f"h{number}": {"domain": f"h{number}.example.com", "clients": ["billing"]} for number in range(500)}
     objects = [Operation(f"{STACK}kubernetes:core/v1:Service::{number}", "delete") for number in range(800)]
