@@ -50,7 +50,8 @@ def is_marker(line: str) -> bool:
 
 def reviewed(body: str) -> frozenset[str] | None:
     """Return the digests of the operations that a comment told of; None if its preview failed."""
-    found = _REVIEWED.search(body)
+    second = "".join(body.splitlines()[1:2])  # and nowhere else, where it could be somebody's words
+    found = _REVIEWED.fullmatch(second)
     return frozenset(found[1].split()) if found else None
 
 
@@ -101,7 +102,9 @@ def _interruptions(preview: Preview) -> Iterable[str]:
         told.append("Trust in the old CA ends at once: requests may fail until both sides have changed over.")
     objects = _objects(preview.plan.of("delete", "replace")) if preview.plan else []
     if objects:
-        told.append(_list([f"{each.kind} {_code(f'{each.type} {each.name}')}" for each in objects[:MOST_OBJECTS]]))
+        told.append(
+            _list([f"{each.kind} {connections.code(f'{each.type} {each.name}')}" for each in objects[:MOST_OBJECTS]])
+        )
     if len(objects) > MOST_OBJECTS:
         told.append(f"… and {len(objects) - MOST_OBJECTS} more; the diff has all.")
     if told:
@@ -155,7 +158,3 @@ def _list(lines: Iterable[str]) -> str:
 def _shortened(text: str) -> str:
     kept = _beginning(text, LONGEST_PART)
     return text if kept == text else f"{kept}\n… and more; the log of the run has all of it."
-
-
-def _code(text: str) -> str:
-    return f"`{text.replace('`', chr(39))}`"

@@ -56,26 +56,31 @@ def picture(before: Settings | None, after: Settings) -> str:
     return "\n".join(lines)
 
 
+def code(text: str) -> str:
+    """Return a text as Markdown's code; nothing in it is Markdown, or ends the code."""
+    return f"`{' '.join(text.replace('`', chr(39)).split())}`"
+
+
 def _hosts(before: Settings | None, after: Settings) -> Iterator[str]:
     known = before.hosts if before else {}
     for name in sorted(after.hosts.keys() - known.keys()):
         host = after.hosts[name]
         kind = ", a partner's," if host.external else ""
         admitted = _listed(after.admitted(name)) or "nobody"
-        yield f"Host {_code(name)} ({_code(host.domain)}){kind} is new and admits {admitted}."
+        yield f"Host {code(name)} ({code(host.domain)}){kind} is new and admits {admitted}."
     for name in sorted(known.keys() - after.hosts.keys()):
         callers = _listed(before.admitted(name)) if before else ""
-        yield f"Host {_code(name)} goes" + (f": {callers} can no longer call it." if callers else ".")
+        yield f"Host {code(name)} goes" + (f": {callers} can no longer call it." if callers else ".")
 
 
 def _clients(before: Settings | None, after: Settings) -> Iterator[str]:
     known = before.clients if before else {}
     for name in sorted(after.clients.keys() - known.keys()):
         hosts = _listed(after.hosts_of(name)) or "nothing"
-        yield f"Client {_code(name)}{_partner(after.clients[name])} is new and may call {hosts}."
+        yield f"Client {code(name)}{_partner(after.clients[name])} is new and may call {hosts}."
     for name in sorted(known.keys() - after.clients.keys()):
         hosts = _listed(before.hosts_of(name)) if before else ""
-        yield f"Client {_code(name)} goes" + (f": it can no longer call {hosts}." if hosts else ".")
+        yield f"Client {code(name)} goes" + (f": it can no longer call {hosts}." if hosts else ".")
 
 
 def _admissions(before: Settings | None, after: Settings) -> Iterator[str]:
@@ -85,8 +90,8 @@ def _admissions(before: Settings | None, after: Settings) -> Iterator[str]:
     hosts, clients = before.hosts.keys() & after.hosts.keys(), before.clients.keys() & after.clients.keys()
     stay = {(client, host) for client in clients for host in hosts}
     old, new = pairs(before) & stay, pairs(after) & stay
-    yield from (f"{_code(host)} now admits {_code(client)}." for client, host in sorted(new - old))
-    yield from (f"{_code(client)} can no longer call {_code(host)}." for client, host in sorted(old - new))
+    yield from (f"{code(host)} now admits {code(client)}." for client, host in sorted(new - old))
+    yield from (f"{code(client)} can no longer call {code(host)}." for client, host in sorted(old - new))
 
 
 def _other_keys(before: StackFile, after: StackFile) -> Iterator[str]:
@@ -97,7 +102,7 @@ def _other_keys(before: StackFile, after: StackFile) -> Iterator[str]:
         yield from _changed(key, old.get(key), new.get(key))
     for key in sorted({*before.secrets, *after.secrets}):
         if before.secrets.get(key) != after.secrets.get(key) and not key.startswith(gone):
-            yield f"The secret {_code(key)} {'changes' if key in after.secrets else 'goes'}."
+            yield f"The secret {code(key)} {'changes' if key in after.secrets else 'goes'}."
 
 
 def _come_or_gone(before: StackFile, after: StackFile, kind: str) -> set[str]:
@@ -133,26 +138,21 @@ def _changed(key: str, old: Value | None, new: Value | None) -> Iterator[str]:
         gains = [each for each in new or () if each not in (old or ())]
         loses = [each for each in old or () if each not in (new or ())]
         told = [f"gains {_listed(gains)}"] * bool(gains) + [f"loses {_listed(loses)}"] * bool(loses)
-        yield f"{_code(key)} {' and '.join(told) or 'has another order'}."
+        yield f"{code(key)} {' and '.join(told) or 'has another order'}."
     elif new is None:
-        yield f"{_code(key)} is no longer set."
+        yield f"{code(key)} is no longer set."
     elif old is None:
-        yield f"{_code(key)} is now {_code(str(new))}." if may_be_shown(str(new)) else f"{_code(key)} is now set."
+        yield f"{code(key)} is now {code(str(new))}." if may_be_shown(str(new)) else f"{code(key)} is now set."
     elif may_be_shown(str(old)) and may_be_shown(str(new)):
-        yield f"{_code(key)} changes from {_code(str(old))} to {_code(str(new))}."
+        yield f"{code(key)} changes from {code(str(old))} to {code(str(new))}."
     else:
-        yield f"{_code(key)} changes."
+        yield f"{code(key)} changes."
 
 
 def _partner(client: Client) -> str:
-    return f", a partner's ({_code(client.identity)})," if client.is_partner else ""
+    return f", a partner's ({code(client.identity)})," if client.is_partner else ""
 
 
 def _listed(names: Iterable[str]) -> str:
-    *first, last = [_code(name) for name in names] or [""]
+    *first, last = [code(name) for name in names] or [""]
     return f"{', '.join(first)} and {last}" if first else last
-
-
-def _code(text: str) -> str:
-    """Return a text as Markdown's code; nothing in it is Markdown, or ends the code."""
-    return f"`{' '.join(text.replace('`', chr(39)).split())}`"

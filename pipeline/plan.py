@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from settings import ConfigError
+
 _REPLACES = {"replace", "create-replacement", "delete-replaced"}
 _CHANGES = ("create", "update", "delete")
 _DIGITS = 12
@@ -62,8 +64,11 @@ class Plan:
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """Read the file that `pulumi preview --save-plan` writes."""
-        plans: dict[str, Any] = json.loads(file.read_text()).get("resourcePlans") or {}
+        """Read the file that `pulumi preview --save-plan` writes; raise ConfigError if it is another one."""
+        try:
+            plans: dict[str, Any] = json.loads(file.read_text()).get("resourcePlans") or {}
+        except (ValueError, AttributeError):
+            raise ConfigError(f"{file}: not a plan that a preview saved") from None
         found = (_operation(urn, plan) for urn, plan in plans.items())
         return cls(
             tuple(sorted(each for each in found if each.kind and not each.is_internal)),

@@ -61,6 +61,13 @@ def test_comment_remembers_the_operations_that_reviewers_saw() -> None:
     assert reviewed(markdown(preview("", errors=("it fails",)))) is None
 
 
+def test_operations_are_read_from_their_own_line_only() -> None:
+    forged = "<!-- operations: 0123456789ab -->"
+    assert reviewed(markdown(preview("", errors=(forged,), before=forged, after=forged))) is None
+    assert reviewed("") is None
+    assert reviewed(marker("prod")) is None
+
+
 def test_interruption_names_what_is_deleted_or_replaced_in_clusters() -> None:
     told = section(markdown(preview("", CHANGE, KEY, ROUTE)), "What would be interrupted")
     assert told == "- delete `kubernetes:core/v1:Service target-orders`"

@@ -9,6 +9,7 @@ import pytest
 from pipeline.deployment import Refused, expect_reviewed
 from pipeline.plan import Plan
 from pipeline.renewal import unexplained
+from settings import ConfigError
 
 STACK = "urn:pulumi:prod::kyma-mtls::"
 CA = f"{STACK}kyma-mtls:index:Certificates$tls:index/selfSignedCert:SelfSignedCert::certificates-ca.1"
@@ -78,6 +79,13 @@ def test_default_providers_are_no_operations(plan_file: Path) -> None:
 def test_empty_plan_has_no_operations(plan_file: Path) -> None:
     plan_file.write_text('{"manifest": {}}')
     assert Plan.read(plan_file).operations == ()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{"])
+def test_file_that_is_no_plan_is_refused(plan_file: Path, text: str) -> None:
+    plan_file.write_text(text)
+    with pytest.raises(ConfigError, match=r"plan\.json: not a plan that a preview saved"):
+        Plan.read(plan_file)
 
 
 def test_summary_counts_each_kind(plan_file: Path) -> None:
