@@ -36,7 +36,7 @@ unit: .venv ## unit tests, with mocks
 	$(BIN)/pytest tests/unit
 
 e2e: .venv ## end-to-end tests, in the lab
-	$(BIN)/python -m lab build gardener
+	$(BIN)/python -m lab build gardener pulumi-language-yaml
 	$(BIN)/pytest -v --durations=30 --durations-min=10 tests/machine tests/e2e
 
 stock: .venv ## try the lab in a stock Debian, in QEMU; SUITE=trixie for Debian 13
@@ -50,6 +50,7 @@ pins: .venv ## lock the newest versions that requirements*.in allow
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header --python-version 3.11 requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header --python-version 3.11 tests/e2e/scanner.in -o tests/e2e/scanner.txt
+	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header --python-version 3.11 policies/requirements.in -o policies/requirements.txt
 
 .venv: .venv/complete
 

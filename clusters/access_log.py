@@ -9,8 +9,8 @@ from typing import Any
 
 from clusters.cluster import Cluster
 from clusters.control_plane import Mesh
-from clusters.offer import GatewayOffer
 from components.lifecycle import OWNER
+from components.offer import GatewayOffer
 
 _TELEMETRIES = "/apis/telemetry.istio.io/v1/telemetries"
 _SETTINGS = (("accessLogFile",), ("enableEnvoyAccessLogService",), ("defaultProviders", "accessLogging"))

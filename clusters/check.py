@@ -8,8 +8,9 @@ from typing import Any
 
 from clusters import access_log, claims, control_plane, dns, gateway_site, gateways, services
 from clusters.cluster import Cluster, connect
-from clusters.offer import Destination, GatewayOffer, GatewaySite, Offer
+from clusters.offer import GatewaySite, Offer
 from clusters.side_by_side import both, side_by_side
+from components.offer import DOCUMENTED_EGRESS, Destination, GatewayOffer, injection
 from settings import NetworkPolicy, Platform, Settings, TargetCluster
 
 _ISTIO = ("networking.istio.io", "has no Istio; install it (on Kyma: add the Istio module)")
@@ -101,7 +102,7 @@ def _check_target(settings: Settings, wanted: TargetCluster, cluster: Cluster, o
 
     (found, site, shared), (_, broken) = both(gateway, lambda: both(injector, behind))
     warnings = (*shared, *chain(*broken))
-    return Offer(found, control_plane.injection(wanted.revision), site=site, warnings=warnings)
+    return Offer(found, injection(wanted.revision), site=site, warnings=warnings)
 
 
 def _check_client(settings: Settings, name: str, cluster: Cluster, owner: str | None) -> Offer:
@@ -114,7 +115,7 @@ def _check_client(settings: Settings, name: str, cluster: Cluster, owner: str | 
     domains = {host: each.domain for host, each in settings.hosts_of(name).items()}
 
     def gateway() -> tuple[GatewayOffer, tuple[str, ...]]:
-        to_come = gateways.DOCUMENTED_EGRESS if is_kyma else None
+        to_come = DOCUMENTED_EGRESS if is_kyma else None
         found = gateways.find(cluster, client.egress_gateway, f"{path}.egressGateway", to_come=to_come)
         callers = {settings.namespace, *client.caller_namespaces}
         _, shared = both(
@@ -134,8 +135,7 @@ def _check_client(settings: Settings, name: str, cluster: Cluster, owner: str | 
 
     (found, shared), ways_out = both(gateway, lambda: side_by_side([resolvers, istiods]))
     logs_elsewhere = access_log.is_chosen(cluster, found, control_plane.mesh(cluster, injectors, found.revision))
-    injection = control_plane.injection(client.revision)
-    return Offer(found, injection, tuple(chain(*ways_out)), logs_elsewhere, warnings=shared)
+    return Offer(found, injection(client.revision), tuple(chain(*ways_out)), logs_elsewhere, warnings=shared)
 
 
 def _check_istio_module(cluster: Cluster) -> None:

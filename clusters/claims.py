@@ -13,9 +13,9 @@ to another one is refused: both would have it until the end of the `pulumi up`, 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from clusters.cluster import Cluster
-from clusters.offer import GatewayOffer
 from clusters.routes import MESH, Route, routes
 from components.lifecycle import OWNER
+from components.offer import GatewayOffer
 from settings import ConfigError
 
 _HTTPS = 443

@@ -7,8 +7,7 @@ from typing import Any
 import yaml
 
 from clusters.cluster import Cluster
-from clusters.gateways import DEFAULT_REVISION, REVISION
-from clusters.offer import Destination, Pods
+from components.offer import DEFAULT_REVISION, REVISION, Destination, Pods, injection
 
 _WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 _INJECTOR = "sidecar-injector.istio.io"
@@ -74,11 +73,6 @@ def injector_of(cluster: Cluster, found: Sequence[Injector], namespace: str, rev
         f"injects no sidecars into namespaces with the label {label}: {value}; it has the revisions and tags {known}",
         key,
     )
-
-
-def injection(revision: str) -> dict[str, str]:
-    """Return the label that asks for sidecars: of a revision or tag, or, if that is empty, of the default one."""
-    return {REVISION: revision} if revision else {"istio-injection": "enabled"}
 
 
 def istiods(cluster: Cluster, own: Injector, found: Sequence[Injector], key: str) -> tuple[Destination, ...]:

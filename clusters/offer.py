@@ -1,72 +1,9 @@
-"""What a cluster offers to the stack, as it was found there: components are given this instead of assuming names."""
+"""What a cluster offers to the stack, as it was found there."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class Pods:
-    """The Pods of a namespace with these labels."""
-
-    namespace: str
-    labels: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Destination:
-    """Where Pods have to get.
-
-    ports: each a number, or a name that the destination's Pods give it, with TCP or UDP
-    addresses: CIDRs
-    """
-
-    ports: tuple[tuple[int | str, str], ...]
-    addresses: tuple[str, ...] = ()
-    pods: Pods | None = None
-
-
-@dataclass(frozen=True)
-class GatewayOffer:
-    """A gateway of Istio, as its Service and the Pods behind it are.
-
-    selector: of the Service
-    port: of the Pods, behind port 443 of the Service; a number or a name
-    labels: of the Pods
-    accounts: the Pods' service accounts
-    revision: revision or tag of the Istio that the gateway belongs to
-    addresses: of its load balancer, IP addresses or host names
-    ip_families: of the Service: IPv4, IPv6 or both
-    """
-
-    namespace: str
-    service: str
-    selector: Mapping[str, str]
-    port: int | str
-    labels: Mapping[str, str]
-    accounts: tuple[str, ...]
-    revision: str = "default"
-    addresses: tuple[str, ...] = ()
-    ip_families: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """The Service, as the config names it."""
-        return f"{self.namespace}/{self.service}"
-
-    @property
-    def host(self) -> str:
-        """The Service, as the mesh calls it."""
-        return f"{self.service}.{self.namespace}.svc.cluster.local"
-
-    @property
-    def address(self) -> str:
-        """The first of its addresses; empty while it has none."""
-        return next(iter(self.addresses), "")
-
-    @property
-    def destination(self) -> Destination:
-        """Its Pods, where they serve port 443."""
-        return Destination(((self.port, "TCP"),), pods=Pods(self.namespace, self.selector))
+from components.offer import Destination, GatewayOffer
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.gardener import Gardener
-from components.gateway_certificate import CertificateSource, Wanted
-from components.kubernetes import demo_domain, ip_stack, load_balancer_addresses
+from .gardener import Gardener
+from .gateway_certificate import CertificateSource, Wanted
+from .kubernetes import demo_domain, ip_stack, load_balancer_addresses
 
 # An address is all there is to wait for: Pulumi's own readiness asks for Pods, too.
 _HAS_ADDRESS = {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress[0]}"}

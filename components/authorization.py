@@ -12,8 +12,8 @@ from typing import Any
 
 import pulumi
 
-from clusters.offer import GatewayOffer
-from components.kubernetes import beside, istio
+from .kubernetes import beside, istio
+from .offer import GatewayOffer
 
 _STATUS_PORT = "15021"
 _CLIENT_CERTIFICATE = "request.headers[x-forwarded-client-cert]"

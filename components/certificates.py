@@ -60,11 +60,11 @@ class AuthorityArgs:
     trusted_generations: their CAs are made and trusted, too, and sign nothing
     """
 
-    key_algorithm: str
-    validity_hours: int
-    ca_validity_hours: int
-    early_renewal_hours: int
-    generation: str
+    key_algorithm: str = "ECDSA-P256"
+    validity_hours: int = 365 * 24
+    ca_validity_hours: int = 5 * 365 * 24
+    early_renewal_hours: int = 30 * 24
+    generation: str = "1"
     trusted_generations: Sequence[str] = ()
 
 
@@ -165,7 +165,7 @@ class Certificates(pulumi.ComponentResource):
         subject: Subject = {"common_name": domain, "organization": ORGANIZATION}
         return self._authority.sign(f"{self._name}-host-{host}", subject, Names([domain]), "server_auth")
 
-    def client(self, client: str, identity: str, domain: str) -> Credential:
+    def client(self, client: str, identity: str, domain: str = "") -> Credential:
         """Return the credential by which a client shows its identity (a SPIFFE URI), and its domain if it has one."""
         subject, names = client_names(client, identity, domain)
         return self._authority.sign(f"{self._name}-client-{client}", subject, names, "client_auth")

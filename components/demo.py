@@ -6,9 +6,9 @@ from typing import ClassVar
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import judges
-from components.kubernetes import workload
-from components.readiness import Ready
+from . import judges
+from .kubernetes import workload
+from .readiness import Ready
 
 HTTPBIN = "httpbin"
 HTTPBIN_PORT = 8000

@@ -5,28 +5,29 @@ the access log is that of the egress gateway alone, and the NetworkPolicy knows 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_kubernetes as k8s
 
-from clusters.offer import Destination, GatewayOffer
-from components import judges
-from components.authorization import Identities
-from components.certificates import Credential
-from components.demo import CURL, DemoCaller
-from components.kubernetes import beside, credential_secret, injected_namespace, istio
-from components.readiness import Ready
-from settings.clusters import EGRESS_GATEWAY
+from . import judges
+from .arguments import check_platform
+from .authorization import Identities
+from .certificates import Credential
+from .demo import CURL, DemoCaller
+from .kubernetes import beside, credential_secret, injected_namespace, istio
+from .offer import DOCUMENTED_EGRESS, Destination, GatewayOffer, injection
+from .readiness import Ready
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EgressClientArgs:
     """Who calls, and how the namespaces are closed.
 
     platform: kyma (the default egress gateway is enabled in the Istio CR) or istio (it is there as installed)
-    namespace: made for what belongs to the stack
-    injection: labels by which its Pods get a sidecar
+    namespace: for what belongs to the stack
+    makes_namespace: whether it is made here, or there already
+    injection: labels by which the Pods of the one that is made get a sidecar
     gateway: the egress gateway
     logs_requests: whether the stack has the egress gateway write an access log
     demo_image: has curl and sleep; empty if the callers are the user's own
@@ -36,22 +37,26 @@ class EgressClientArgs:
     ca_certificates: PEM of the CAs one of which must have signed the certificates of those hosts
     closed: whether the stack's own namespace may be left through the egress gateway only
     closed_namespaces: namespaces of callers for which the same holds
-    ways_out: where Pods of those namespaces may go beside the egress gateway
+    ways_out: where Pods of those namespaces may go beside the egress gateway: they need their DNS and istiod
     """
 
-    platform: str
+    platform: str = "kyma"
     namespace: pulumi.Input[str]
-    injection: Mapping[str, str]
-    gateway: GatewayOffer
-    logs_requests: bool
-    demo_image: str
-    callers: Sequence[str]
+    makes_namespace: bool = True
+    injection: Mapping[str, str] = field(default_factory=injection)
+    gateway: GatewayOffer = DOCUMENTED_EGRESS
+    logs_requests: bool = False
+    demo_image: str = ""
+    callers: Sequence[str] = ()
     client: Credential
     generations: str
     ca_certificates: pulumi.Output[str]
-    closed: bool
-    closed_namespaces: Sequence[str]
-    ways_out: Sequence[Destination]
+    closed: bool = True
+    closed_namespaces: Sequence[str] = ()
+    ways_out: Sequence[Destination] = ()
+
+    def __post_init__(self) -> None:
+        check_platform(self.platform)
 
 
 class EgressClient(pulumi.ComponentResource):
@@ -70,11 +75,13 @@ class EgressClient(pulumi.ComponentResource):
         super().__init__("kyma-mtls:index:EgressClient", name, None, opts)
         self._name, self._args, self._opts = name, args, pulumi.ResourceOptions(parent=self)
         self.gateway = args.gateway
-        namespace = injected_namespace(f"{name}-namespace", args.namespace, args.injection, self._opts)
-        self.namespace = namespace.metadata.name
+        self.namespace = pulumi.Output.from_input(args.namespace)
+        if args.makes_namespace:
+            made = injected_namespace(f"{name}-namespace", args.namespace, args.injection, self._opts)
+            self.namespace = made.metadata.name
         self.secret = self._credential()
         self.callers = self._identities()
-        if args.platform == "kyma" and args.gateway.name == EGRESS_GATEWAY:
+        if args.platform == "kyma" and args.gateway.name == DOCUMENTED_EGRESS.name:
             self._enable_egress_gateway()
         if args.logs_requests:
             self._access_log()

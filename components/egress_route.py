@@ -11,12 +11,12 @@ from typing import Any
 
 import pulumi
 
-from clusters.offer import GatewayOffer
-from components.authorization import Identities, deny_others
-from components.kubernetes import beside, istio
+from .authorization import Identities, deny_others
+from .kubernetes import beside, istio
+from .offer import GatewayOffer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EgressRouteArgs:
     """Which host, and who calls it.
 
@@ -32,13 +32,13 @@ class EgressRouteArgs:
 
     host: str
     domain: str
-    port: int
-    namespace: pulumi.Output[str]
+    port: int = 443
+    namespace: pulumi.Input[str]
     gateway: GatewayOffer
     secret: pulumi.Output[str]
     callers: Identities
-    caller_namespaces: Sequence[str]
-    passthrough: bool
+    caller_namespaces: Sequence[str] = ()
+    passthrough: bool = False
 
 
 class EgressRoute(pulumi.ComponentResource):

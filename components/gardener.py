@@ -7,8 +7,8 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components import judges
-from components.readiness import Judge, Ready
+from . import judges
+from .readiness import Judge, Ready
 
 _TTL_SECONDS = 600
 

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.certificates import Authority, AuthorityArgs, Names
-from components.gardener import Gardener
-from components.kubernetes import credential_secret
+from .certificates import Authority, AuthorityArgs, Names
+from .gardener import Gardener
+from .kubernetes import credential_secret
 
 _COMMON_NAME_LENGTH = 64
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from components.readiness import READY, Reader, Verdict, failing, waiting
-from settings.clusters import EGRESS_GATEWAY
+from .offer import DOCUMENTED_EGRESS
+from .readiness import READY, Reader, Verdict, failing, waiting
 
 # Kyma tries again after 1, 2, 4, … s, at the sixth time 63 s after the first one.
 _KYMA_PATIENCE = 70
@@ -48,9 +48,9 @@ def api_rule(_: Reader, found: dict[str, Any]) -> Verdict:
 
 def egress_gateway(cluster: Reader, found: dict[str, Any]) -> Verdict:
     """Judge an Istio CR by the egress gateway that Kyma's Istio module makes for it."""
-    namespace, _, name = EGRESS_GATEWAY.partition("/")
-    gateway = cluster.find("apps/v1", "Deployment", namespace, name)
-    verdict = deployment(cluster, gateway) if gateway else waiting(f"there is no Deployment {EGRESS_GATEWAY} yet")
+    named = DOCUMENTED_EGRESS
+    gateway = cluster.find("apps/v1", "Deployment", named.namespace, named.service)
+    verdict = deployment(cluster, gateway) if gateway else waiting(f"there is no Deployment {named.name} yet")
     status = found.get("status") or {}
     if not verdict.ready and status.get("state") in {"Error", "Warning"}:
         # A Warning has the operator wait for an hour, but is often about something else.

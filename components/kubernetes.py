@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from clusters.offer import GatewayOffer
+from .offer import GatewayOffer
 
 _GROUPS = {
     "AuthorizationPolicy": "security.istio.io",

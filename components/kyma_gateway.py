@@ -10,9 +10,8 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from clusters.offer import GatewayOffer
-from components.apiserver_proxy import ApiserverProxy, ApiserverProxyArgs
-from components.gateway_certificate import (
+from .apiserver_proxy import ApiserverProxy, ApiserverProxyArgs
+from .gateway_certificate import (
     CertificateArgs,
     GardenerArgs,
     Issued,
@@ -20,9 +19,10 @@ from components.gateway_certificate import (
     Wanted,
     certificate_source,
 )
-from components.kubernetes import beside, credential_secret, demo_domain, in_base64, ip_stack, istio
-from components.lifecycle import OWNER
-from components.readiness import Judge, Ready
+from .kubernetes import beside, credential_secret, demo_domain, in_base64, ip_stack, istio
+from .lifecycle import OWNER
+from .offer import GatewayOffer
+from .readiness import Judge, Ready
 
 _OVERRIDES = {"installer": "overrides", "kyma-project.io/installation": ""}
 

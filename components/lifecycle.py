@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar
 
 import pulumi
 
-from components.readiness import Reader, Ready, called
+from .readiness import Reader, Ready, called
 
 OWNER = "kyma-mtls/owner"
 RESOURCE = "kyma-mtls/resource"

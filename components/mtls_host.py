@@ -11,13 +11,14 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from clusters.offer import GatewayOffer
-from components import judges
-from components.authorization import Identities, deny_others
-from components.certificates import Credential, joined
-from components.demo import HTTPBIN, HTTPBIN_PORT
-from components.kubernetes import beside, credential_secret, istio
-from components.readiness import Ready
+from . import judges
+from .arguments import check_identities, check_platform
+from .authorization import Identities, deny_others
+from .certificates import Credential, joined
+from .demo import HTTPBIN, HTTPBIN_PORT
+from .kubernetes import beside, credential_secret, istio
+from .offer import DOCUMENTED_INGRESS, GatewayOffer
+from .readiness import Ready
 
 _ANY_PATH = "/*"
 
@@ -31,7 +32,7 @@ class ServiceRef:
     port: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MtlsHostArgs:
     """What is served, and to whom.
 
@@ -50,19 +51,23 @@ class MtlsHostArgs:
     passthrough: whether the ingress gateway has servers that it does not terminate, which no policy may touch
     """
 
-    platform: str
+    platform: str = "kyma"
     host: str
     domain: str
-    namespace: pulumi.Output[str]
-    gateway: GatewayOffer
+    namespace: pulumi.Input[str]
+    gateway: GatewayOffer = DOCUMENTED_INGRESS
     service: ServiceRef | None
-    methods: Sequence[str]
-    paths: Sequence[str]
+    methods: Sequence[str] = ("GET",)
+    paths: Sequence[str] = (_ANY_PATH,)
     server: Credential
     generations: str
     ca_certificates: Sequence[pulumi.Input[str]]
     admitted: Sequence[str]
-    passthrough: bool
+    passthrough: bool = False
+
+    def __post_init__(self) -> None:
+        check_platform(self.platform)
+        check_identities(self.admitted)
 
 
 class MtlsHost(pulumi.ComponentResource):
@@ -95,7 +100,9 @@ class MtlsHost(pulumi.ComponentResource):
 
     def _admission(self) -> pulumi.Resource:
         """On platform kyma, the APIRule says which methods and paths there are."""
-        spiffe = [identity.removeprefix("spiffe://") for identity in self._args.admitted if "://" in identity]
+        spiffe = [
+            identity.removeprefix("spiffe://") for identity in self._args.admitted if identity.startswith("spiffe://")
+        ]
         dns = [identity.removeprefix("dns:") for identity in self._args.admitted if identity.startswith("dns:")]
         by_policy = self._args.platform != "kyma"
         return deny_others(

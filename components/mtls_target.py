@@ -4,12 +4,13 @@ Follows "Prepare a cluster with an egress Gateway" of the mTLS tutorial.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 
-from components.demo import DemoServer
-from components.kubernetes import injected_namespace
+from .demo import DemoServer
+from .kubernetes import injected_namespace
+from .offer import injection
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class MtlsTargetArgs:
     """
 
     namespace: pulumi.Input[str]
-    injection: Mapping[str, str]
-    demo_image: str
+    injection: Mapping[str, str] = field(default_factory=injection)
+    demo_image: str = ""
 
 
 class MtlsTarget(pulumi.ComponentResource):

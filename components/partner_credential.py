@@ -6,9 +6,9 @@ import pulumi
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from clusters.offer import GatewayOffer
-from components.certificates import SigningRequest, client_names
-from components.kubernetes import beside, credential_secret
+from .certificates import SigningRequest, client_names
+from .kubernetes import beside, credential_secret
+from .offer import GatewayOffer
 
 
 @dataclass(frozen=True)

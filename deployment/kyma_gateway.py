@@ -9,12 +9,13 @@ import pulumi
 
 from clusters import vacancy
 from clusters.cluster import Cluster
-from clusters.offer import GatewayOffer, GatewaySite
+from clusters.offer import GatewaySite
 from components.certificates import AuthorityArgs
 from components.gardener import Gardener
 from components.gateway_certificate import CertificateArgs, GardenerArgs, OwnArgs
 from components.kyma_gateway import KymaGateway, KymaGatewayArgs, TakeOver
 from components.mtls_target import MtlsTarget
+from components.offer import GatewayOffer
 from settings import ConfigError, own_certificate
 from settings.gateway import GatewayMode, GatewaySettings
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import pulumi
 
-from clusters.offer import GatewayOffer, Offer
+from clusters.offer import Offer
 from components.certificates import Certificates
 from components.mtls_host import MtlsHost, MtlsHostArgs, ServiceRef
 from components.mtls_target import MtlsTarget, MtlsTargetArgs
+from components.offer import GatewayOffer
 from settings import Host, Settings
 
 

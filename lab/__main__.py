@@ -55,9 +55,9 @@ def restart(arguments: argparse.Namespace) -> None:
 
 
 def build(arguments: argparse.Namespace) -> None:
-    """Build what the lab needs, without booting it; optionally a part that only tests need."""
+    """Build what the lab needs, without booting it; optionally parts that only tests need."""
     preflight.check()
-    toolchain.ensure(console, [arguments.part] if arguments.part else [])
+    toolchain.ensure(console, arguments.parts)
     console.print("Everything is built")
 
 
@@ -156,6 +156,12 @@ def _change(*, force: bool = False) -> AbstractContextManager[None]:
     return owner.change(lifecycle.is_running, console, force=force)
 
 
+def _optional_part(name: str) -> str:
+    if name not in (known := toolchain.optional_parts()):
+        raise argparse.ArgumentTypeError(f"{name!r} is no optional part; choose from {', '.join(known)}")
+    return name
+
+
 def _node(name: str) -> Node:
     return next(node for node in NODES if node.name == name)
 
@@ -183,7 +189,8 @@ def _parser() -> argparse.ArgumentParser:
         help="how many client clusters to have; more that are running stay (default: %(default)s)",
     )
     added["restart"].add_argument("name", choices=names)
-    added["build"].add_argument("part", nargs="?", choices=toolchain.optional_parts(), help="one that only tests need")
+    optional = f"what only tests need: {', '.join(toolchain.optional_parts())}"
+    added["build"].add_argument("parts", nargs="*", metavar="PART", type=_optional_part, help=optional)
     added["tool"].add_argument("part", choices=toolchain.tools())
     added["down"].add_argument("--force", action="store_true", help="also if others own it, or are using it right now")
     added["kubeconfig"].add_argument("name", choices=names)

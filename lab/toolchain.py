@@ -39,7 +39,7 @@ def ensure(console: Console, extras: Collection[str] = ()) -> Toolchain:
             pulumi.fetch_plugins(cli["pulumi"], console)
         go = builder.go_on_path()
         parts = builder.all_parts(go)
-        unneeded = pulumi.unneeded_parts(has_cli=bool(cli)) | {
+        unneeded = pulumi.unneeded_parts(cli) | {
             part.name
             for part in parts
             if part.is_tool or (part.is_optional and part.name not in extras and not part.home.exists())

@@ -4,11 +4,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.offer import DOCUMENTED_EGRESS, DOCUMENTED_INGRESS
 from settings.section import Section
 from settings.values import OptionalLabel, ServiceName
 
-INGRESS_GATEWAY = "istio-system/istio-ingressgateway"
-EGRESS_GATEWAY = "istio-system/istio-egressgateway"
+INGRESS_GATEWAY = DOCUMENTED_INGRESS.name
+EGRESS_GATEWAY = DOCUMENTED_EGRESS.name
 
 Kubeconfig = Annotated[
     str,

@@ -50,6 +50,7 @@ k8s.apps.v1.Deployment(
             "spec": {
                 "service_account_name": account.metadata.name,
                 "automount_service_account_token": False,
+                "termination_grace_period_seconds": 0,  # sleep does not listen to anybody
                 "security_context": {
                     "run_as_non_root": True,
                     "run_as_user": 65532,

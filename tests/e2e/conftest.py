@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -37,6 +38,8 @@ SERVERS = {
 }
 CLUSTERS = tuple(SERVERS)
 INGRESS = "10.77.0.11"
+COMMAND_SECONDS = 300
+"""The most that a command may take; whatever it waits for has come by then, or never will."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -44,7 +47,7 @@ Result = TypeVar("Result")
 
 def run(*command: str, cwd: Path = ROOT, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a command; what it printed is shown when it fails."""
-    done = subprocess.run(command, cwd=cwd, check=False, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=cwd, check=False, capture_output=True, text=True, timeout=COMMAND_SECONDS)
     assert done.returncode == 0 or not check, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
     return done
 
@@ -88,7 +91,9 @@ class Lab:
     def kubectl(self, cluster: str, *arguments: str, check: bool = True, stdin: str = "") -> str:
         """Output of kubectl against a cluster."""
         command = ("kubectl", "--kubeconfig", self.kubeconfig(cluster), *arguments)
-        done = subprocess.run(command, check=False, capture_output=True, text=True, input=stdin)
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, input=stdin, timeout=COMMAND_SECONDS
+        )
         assert done.returncode == 0 or not check, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
         return done.stdout
 
@@ -130,6 +135,20 @@ class Lab:
             assert done.returncode == 0, done.stdout + done.stderr
             assert "warning" not in (done.stdout + done.stderr).lower(), done.stdout + done.stderr
 
+    def remove_kinds(self, cluster: str, *crds: str) -> None:
+        """Delete CustomResourceDefinitions, each a manifest, with all objects, whose controllers are not asked."""
+        kinds = self.kubectl(cluster, "get", "--ignore-not-found", "-o", "name", *_files(crds)).split()
+        self.kubectl(cluster, "delete", "--ignore-not-found", "--wait=false", *_files(crds))
+        free = json.dumps({"metadata": {"finalizers": None}})
+        for kind in (each.partition("/")[2] for each in kinds):
+            columns = "custom-columns=:.metadata.namespace,:.metadata.name"
+            listed = self.kubectl(cluster, "get", kind, "-A", "--no-headers", "-o", columns, check=False)
+            for namespace, name in (line.split() for line in listed.splitlines()):
+                place = () if namespace == "<none>" else ("-n", namespace)
+                self.kubectl(cluster, *place, "patch", kind, name, "--type=merge", "-p", free, check=False)
+        if kinds:
+            self.kubectl(cluster, "wait", "--for=delete", "--timeout=60s", *kinds)
+
     def objects(self, cluster: str) -> set[str]:
         """Every object of a cluster as `Kind namespace name`, without those that come and go by themselves."""
         kinds = set(self.kubectl(cluster, "api-resources", "--verbs=list", "-o", "name").split())
@@ -141,6 +160,10 @@ class Lab:
     def inventory(self, *clusters: str) -> dict[str, set[str]]:
         """Return the objects of each cluster."""
         return dict(zip(clusters, together(self.objects, clusters), strict=True))
+
+
+def _files(paths: Iterable[str]) -> list[str]:
+    return [word for path in paths for word in ("-f", path)]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -326,6 +349,27 @@ def refusal(command: Callable[[], object]) -> str:
     with pytest.raises(automation.CommandError) as caught:
         command()
     return str(caught.value)
+
+
+def policies_reported(printed: str) -> set[str]:
+    """Return each policy that a preview reports as violated, `LEVEL NAME`."""
+    return {" ".join(found) for found in re.findall(r"\[(mandatory|advisory)\] +([a-z-]+)", printed)}
+
+
+@pytest.fixture(scope="session")
+def policy_pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The policy pack as a program, in a copy with an environment of its own."""
+    directory = tmp_path_factory.mktemp("pack") / "policies"
+    shutil.copytree(ROOT / "policies", directory, ignore=shutil.ignore_patterns(".venv", "__pycache__"))
+    make_environment(directory / ".venv", directory / "requirements.txt")
+    return directory / "pulumi-analyzer-kyma-mtls"
+
+
+def make_environment(directory: Path, requirements: Path) -> None:
+    """Make a virtual environment with locked requirements: for what wants other packages than the program."""
+    uv, python = Path(sys.executable).with_name("uv"), directory / "bin" / "python"
+    run(str(uv), "venv", "--quiet", str(directory))
+    run(str(uv), "pip", "install", "--quiet", "--require-hashes", "--python", str(python), "-r", str(requirements))
 
 
 @pytest.fixture(scope="module")

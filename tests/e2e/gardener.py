@@ -51,10 +51,8 @@ def shoot(lab: Lab, logs: Path) -> Iterator[x509.Certificate]:
             finally:
                 lab.kubectl("target", "-n", "issuers", "delete", "dnsentries,dnsproviders", "--all")
     finally:
-        free = '{"metadata":{"finalizers":null}}'
-        lab.kubectl("target", "-n", "issuers", "patch", "issuer", "garden", "--type=merge", "-p", free, check=False)
-        for manifest in (_MANIFEST, *crds):
-            lab.kubectl("target", "delete", "--ignore-not-found", "-f", manifest, check=False)
+        lab.remove_kinds("target", *crds)
+        lab.kubectl("target", "delete", "--ignore-not-found", "-f", _MANIFEST, check=False)
 
 
 @contextmanager

@@ -5,13 +5,13 @@ import socket
 import ssl
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography import x509
 
-from tests.e2e.conftest import Lab, meanwhile
+from tests.e2e.conftest import Lab, eventually, meanwhile
 
 ADDRESS = "10.77.0.11"
 PROXY_ADDRESS = "10.77.0.99"
@@ -51,6 +51,19 @@ def presented(host: str, ca: str = "") -> x509.Certificate:
         context.wrap_socket(plain, server_hostname=host) as tls,
     ):
         return x509.load_der_x509_certificate(tls.getpeercert(binary_form=True) or b"")
+
+
+def await_presented(host: str, ca: str) -> x509.Certificate:
+    """Wait until the gateway presents a certificate for a host that `ca` (PEM) has signed, and return it."""
+    found: list[x509.Certificate] = []
+
+    def is_presented() -> bool:
+        with suppress(OSError):
+            found.append(presented(host, ca))
+        return bool(found)
+
+    eventually(is_presented, f"a certificate of this CA is presented for {host}")
+    return found[0]
 
 
 def load(pem: str) -> x509.Certificate:

@@ -11,7 +11,7 @@ import json
 import time
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from kubernetes import client, config
+from urllib3.exceptions import HTTPError
 
 from tests.e2e.conftest import meanwhile
 from tests.unit.pki import issue
@@ -50,7 +51,14 @@ _BLOCKED = (
 )
 _CORS = ("Allow-Origin", "Expose-Headers", "Allow-Headers", "Allow-Credentials", "Allow-Methods", "Max-Age")
 _SHOWN_FAILURES = 3
-_LOST_RACES = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+_TRIED_AGAIN = {
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+}
 
 Object = dict[str, Any]
 
@@ -142,9 +150,14 @@ class KymaControllers:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Reconcile beside what is done in the context."""
-        self.reconcile()
-        with meanwhile(self.reconcile):
+        self._reconcile_if_answered()
+        with meanwhile(self._reconcile_if_answered):
             yield
+
+    def _reconcile_if_answered(self) -> None:
+        """Reconcile once; an API server that does not answer is asked again in the next round."""
+        with suppress(OSError, HTTPError):
+            self.reconcile()
 
     def reconcile(self) -> None:
         """Reconcile everything once, in the order of its changes."""
@@ -156,7 +169,7 @@ class KymaControllers:
             self._turn(_path(ISTIOS, "istios", item), item, self._istio)
 
     def _turn(self, path: str, item: Object, reconcile: Any) -> None:
-        """An error, or a race lost to another writer, is tried again in the next round."""
+        """Reconcile what is due; try a lost race with another writer, or a server's error, again in the next round."""
         key, generation = f"{path} {item['metadata']['uid']}", item["metadata"]["generation"]
         if self._finished.get(key) == generation:
             return
@@ -166,7 +179,7 @@ class KymaControllers:
             if reconcile(path, item):
                 self._finished[key] = generation
         except client.ApiException as error:
-            if error.status not in _LOST_RACES:
+            if error.status not in _TRIED_AGAIN:
                 raise
 
     def _istio(self, path: str, _: Object) -> bool:

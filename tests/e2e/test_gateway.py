@@ -4,7 +4,6 @@ import http.client
 import json
 import re
 import subprocess
-import sys
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import closing
@@ -26,6 +25,8 @@ from tests.e2e.conftest import (
     destroyed_at_the_end,
     eventually,
     expect_as_before,
+    make_environment,
+    policies_reported,
     refusal,
 )
 from tests.e2e.gateway import (
@@ -75,10 +76,8 @@ def beside(lab: Lab, project: Project, default: Deployed) -> Iterator[Deployed]:
 @pytest.fixture(scope="module")
 def scanner(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """sslyze, in an environment of its own."""
-    uv, environment = Path(sys.executable).with_name("uv"), tmp_path_factory.mktemp("scanner") / "venv"
-    subprocess.run([uv, "venv", "--quiet", environment], check=True)
-    python = environment / "bin" / "python"
-    subprocess.run([uv, "pip", "install", "--quiet", "--require-hashes", "--python", python, "-r", SCANNER], check=True)
+    environment = tmp_path_factory.mktemp("scanner") / "venv"
+    make_environment(environment, SCANNER)
     return environment / "bin" / "sslyze"
 
 
@@ -133,8 +132,16 @@ def test_stack_of_make_up_is_verified(project: Project, default: Deployed) -> No
     project.expect_working(default.stack)
 
 
-def test_second_preview_has_no_changes(default: Deployed) -> None:
-    default.stack.preview(expect_no_changes=True)
+def test_second_preview_has_no_changes_and_violates_no_policy(
+    default: Deployed, policy_pack: Path, tmp_path: Path
+) -> None:
+    # The overrides of the old installer hold the key: this stack asks for them.
+    config = tmp_path / "policies.json"
+    config.write_text(json.dumps({"no-key-in-config-maps": "advisory"}))
+    packs, configs = [str(policy_pack)], [str(config)]
+    printed = default.stack.preview(expect_no_changes=True, policy_packs=packs, policy_pack_configs=configs).stdout
+    assert policies_reported(printed) == {"advisory no-key-in-config-maps"}
+    expect_no_private_key(printed, "report")
 
 
 def test_scanner_finds_modern_ciphers_alone(scanner: Path, default: Deployed, tmp_path: Path) -> None:

@@ -94,6 +94,11 @@ class Many(Deployed):
         """Return the HTTP status that a credential gets from a host of the target, from outside."""
         return self.endpoint(host).request(method, path, credential).status
 
+    def expect(self, host: str, credential: ClientCredential, status: int, *request: str) -> None:
+        """Wait until a credential gets this status; the request is a path and a method."""
+        what = f"{host} answers {' '.join(request)} with {status}"
+        eventually(lambda: status_or_none(self.endpoint(host), credential, *request) == status, what)
+
 
 def held(holder: Holder) -> ClientCredential:
     return ClientCredential(holder.pem.encode(), holder.key_pem.encode())
@@ -173,29 +178,29 @@ def test_preview_has_no_changes_and_warns_of_a_pod_without_a_sidecar(many: Many)
     ],
 )
 def test_host_admits_its_own_clients_alone(many: Many, host: str, client: str, status: int) -> None:
-    eventually(lambda: many.status(host, many.credential(client)) == status, f"{client} gets {status} from {host}")
+    many.expect(host, many.credential(client), status)
 
 
 def test_partners_client_reaches_the_hosts_that_admit_it_alone(many: Many) -> None:
-    assert many.status("orders", held(ACME)) == 200
-    assert many.status("forms", held(DHL)) == 200
+    many.expect("orders", held(ACME), 200)
+    many.expect("forms", held(DHL), 200)
     for host in ("httpbin", "forms"):
         refused = many.endpoint(host).alert(held(ACME), ssl.TLSVersion.TLSv1_2)
         assert refused, "another host does not even trust its CA"
 
 
 def test_partner_cannot_show_the_identity_of_another_client(many: Many) -> None:
-    assert many.status("orders", held(FORGED)) == 403, "that identity is not admitted here"
+    many.expect("orders", held(FORGED), 403)
     refused = many.endpoint("httpbin").alert(held(FORGED), ssl.TLSVersion.TLSv1_2)
-    assert refused, "where it is admitted, that CA is not"
+    assert refused, "where that identity is admitted, the CA is not trusted"
 
 
 def test_methods_and_paths_are_the_named_ones(many: Many) -> None:
     credential = many.credential("client")
-    assert many.status("forms", credential, "/anything/x", "POST") == 200
-    assert many.status("forms", credential, "/ip") == 403
-    assert many.status("forms", credential, "/anything/x", "DELETE") == 403
-    assert many.status("httpbin", credential, "/anything", "POST") == 403
+    many.expect("forms", credential, 200, "/anything/x", "POST")
+    many.expect("forms", credential, 403, "/ip")
+    many.expect("forms", credential, 403, "/anything/x", "DELETE")
+    many.expect("httpbin", credential, 403, "/anything", "POST")
 
 
 def test_declared_caller_is_the_only_one(many: Many) -> None:

@@ -57,11 +57,8 @@ def shoot(lab: Lab) -> Iterator[None]:
         lab.kubectl(SHOOT, "apply", "-f", str(MANIFESTS / "shoot.yaml"))
         yield
     finally:
-        for kind, namespace, name in OPERATORS:
-            unfinalized = ("patch", kind, name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
-            lab.kubectl(SHOOT, "-n", namespace, *unfinalized, check=False)
-        for manifest in (str(MANIFESTS / "shoot.yaml"), *crds):
-            lab.kubectl(SHOOT, "delete", "--ignore-not-found", "-f", manifest, check=False)
+        lab.remove_kinds(SHOOT, *crds)
+        lab.kubectl(SHOOT, "delete", "--ignore-not-found", "-f", str(MANIFESTS / "shoot.yaml"), check=False)
 
 
 def say(lab: Lab, state: str, description: str) -> None:

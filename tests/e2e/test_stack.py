@@ -65,7 +65,7 @@ def test_private_keys_are_in_no_output_log_or_state(project: Project, deployed: 
 
 def test_route_allows_get_alone(lab: Lab, deployed: Deployed) -> None:
     expect_status(lab, deployed, "200", "GET is served")
-    assert lab.status(namespace(deployed), "-X", "POST", URL) == "403"
+    eventually(lambda: lab.status(namespace(deployed), "-X", "POST", URL) == "403", "POST is refused")
 
 
 def test_egress_gateway_refuses_server_of_another_name(lab: Lab, deployed: Deployed) -> None:
@@ -97,7 +97,7 @@ def test_network_policy_alone_closes_the_direct_way_out(lab: Lab, project: Proje
     def outside() -> str:
         return lab.status(namespace(deployed), "http://www.internet.test/")
 
-    assert outside() == "503", "the sidecar cannot connect"
+    eventually(lambda: outside() == "503", "the sidecar cannot connect")
     deployed.up(clients={"client": CLIENT | {"networkPolicy": "none"}})
     eventually(lambda: outside() == "200", "without the policy all is open")
     verified = project.verify(deployed.stack, "--only", "direct way out")

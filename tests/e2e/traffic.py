@@ -10,10 +10,12 @@ from tests.e2e.conftest import eventually, meanwhile
 from verification.tls import ClientCredential, Endpoint
 
 
-def status_or_none(endpoint: Endpoint, credential: ClientCredential) -> int | None:
-    """The status of a GET; None without an answer, as while the gateway has no certificate yet."""
+def status_or_none(
+    endpoint: Endpoint, credential: ClientCredential, path: str = "/headers", method: str = "GET"
+) -> int | None:
+    """The status of a request; None without an answer, as while the gateway has no certificate yet."""
     try:
-        return endpoint.request("GET", "/headers", credential).status
+        return endpoint.request(method, path, credential).status
     except (OSError, http.client.HTTPException):
         return None
 

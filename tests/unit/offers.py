@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from clusters.gateways import DOCUMENTED_EGRESS
-from clusters.offer import Destination, GatewayOffer, Offer, Pods
+from clusters.offer import Offer
+from components.offer import DOCUMENTED_EGRESS, Destination, GatewayOffer, Pods
 
 ISTIO_INJECTION = {"istio-injection": "enabled"}
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"

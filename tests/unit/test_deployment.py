@@ -10,6 +10,7 @@ from typing import Any
 import pulumi
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from pulumi.runtime import rpc
 
 import clusters
 from clusters import Clusters, claims, gateway_site, rights
@@ -18,8 +19,10 @@ from clusters.offer import Offer
 from components.lifecycle import OWNER, RESOURCE, Lifecycle
 from deployment import kyma_gateway, placement
 from deployment.identities import identities
+from mtls_policies import POLICIES
+from mtls_policies.policy import Resource, ResourcePolicy
 from settings import ConfigError, Settings
-from tests.unit.config import engine_config, read
+from tests.unit.config import engine_config, production, read
 from tests.unit.conftest import Deploy, Recorder
 from tests.unit.fakes import fake_cluster, kube_system
 from tests.unit.offers import CLIENT_OFFER, TARGET_OFFER
@@ -154,6 +157,24 @@ def test_config_gives_its_parts_and_no_other(stack: Stack, config: dict[str, Any
         return f"{kind} {rest.split('.')[-1]}" if kind in {"EgressRoute", "PartnerCredential"} else name
 
     assert sorted(plain(name) for name in components(stack(**config))) == sorted(expected)
+
+
+def test_production_example_gives_its_parts(stack: Stack) -> None:
+    made = stack(**production())
+    assert components(made) == [
+        "EgressClient client-billing",
+        "EgressClient client-warehouse",
+        "EgressRoute client-billing.stock",
+        "EgressRoute client-warehouse.orders",
+        "EgressRoute client-warehouse.stock",
+        "MtlsHost target-orders",
+        "MtlsHost target-stock",
+        "MtlsTarget target",
+        "PartnerCredential client-billing.payments",
+    ]
+    assert made.result["signingRequests"].keys() == {"payments"}, "its route waits for the partner's answer"
+    assert "APIRule" in made.kinds()
+    assert not {"DemoServer", "DemoCaller"} & made.kinds()
 
 
 def test_routes_of_clients_with_similar_names_are_kept_apart(stack: Stack) -> None:
@@ -429,6 +450,53 @@ def places(made: Recorder, provider: str, *, patches: bool) -> set[tuple[str, st
             plural = f"{each.inputs['kind'].lower()}s".replace("rys", "ries").replace("cys", "cies")
             found.add((group, plural, each.inputs["metadata"].get("namespace", "")))
     return found
+
+
+WEBSITE = issue("website", PARTNER, hosts=("*.kyma.example.com",))
+OWN_GATEWAY = GATEWAY | {
+    "gatewayMode": "own",
+    "gatewayCertificate": WEBSITE.pem + PARTNER.pem,
+    "gatewayKey": WEBSITE.key_pem,
+}
+
+
+@pytest.mark.parametrize(
+    ("config", "violated"),
+    [
+        ({}, set()),
+        ({"platform": "kyma"}, set()),
+        ({"clients": {"a": CALLS_OUT}, "hosts": {"orders": ORDERS}}, set()),
+        (OWN_GATEWAY | {"gatewayLegacyInstaller": "false"}, set()),
+        (TAKE_OVER | {"gatewayMode": "gardener"}, set()),
+        ({"clients": {"a": {**CALLER, "networkPolicy": "none"}}}, {"egress-network-policy"}),
+        (GATEWAY | {"gatewayCiphers": "documented", "gatewayKeyAlgorithm": "RSA-2048"}, {"gateway-tls"}),
+        (OWN_GATEWAY, {"no-key-in-config-maps"}),
+        ({"validityDays": "366"}, {"certificate-lifetime"}),
+        ({"caValidityDays": "1826"}, {"certificate-lifetime"}),
+    ],
+)
+def test_stack_violates_a_policy_only_by_a_setting_that_weakens_it(
+    stack: Stack, config: dict[str, Any], violated: set[str]
+) -> None:
+    made = stack(**{"target": TARGET, "clients": {"a": CALLER}, "hosts": {"httpbin": HTTPBIN}} | config)
+    assert violations(made) == violated
+
+
+def violations(made: Recorder) -> set[str]:
+    """Return the names of the policies that a stack violates, in their default config."""
+    resources = [Resource("pulumi:pulumi:Stack", "stack", made.result)]
+    for each in made.resources:
+        plain = {name: rpc.unwrap_rpc_secret(value) for name, value in each.inputs.items()}
+        resources.append(Resource(each.typ, each.name, plain, each.provider or ""))
+    violated = set()
+    for policy in POLICIES:
+        config = {name: setting["default"] for name, setting in policy.config.items()}
+        if isinstance(policy, ResourcePolicy):
+            problems: list[object] = [line for each in resources for line in policy.judge(each, config)]
+        else:
+            problems = list(policy.judge(resources, config))
+        violated |= {policy.name} if problems else set()
+    return violated
 
 
 def test_cluster_that_does_not_answer_amid_an_update_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -157,6 +157,13 @@ def test_everything_belongs_to_the_egress_gateway_that_is_there(client: Client) 
     assert telemetry["spec"]["selector"] == {"matchLabels": HELM_EGRESS.selector}
 
 
+def test_namespace_that_is_there_is_used_as_it_is(client: Client) -> None:
+    stack = client(makes_namespace=False)
+    assert "Namespace" not in stack.kinds(), "its deletion would take all that others have there"
+    assert stack.result["namespace"] == "mtls"
+    assert stack.one("Secret", "client-credential.2.1")["metadata"]["name"] == "client-credential-mtls.2.1"
+
+
 def test_revision_injects_the_sidecars(client: Client) -> None:
     stack = client(injection={"istio.io/rev": "canary"})
     assert stack.one("Namespace", "client-namespace")["metadata"]["labels"] == {"istio.io/rev": "canary"}
@@ -188,3 +195,8 @@ def test_access_log_is_that_of_the_egress_gateway_alone(client: Client) -> None:
 
 def test_access_log_stays_as_others_have_chosen(client: Client) -> None:
     assert "Telemetry" not in client(logs_requests=False).kinds()
+
+
+def test_unknown_platform_is_refused(client: Client) -> None:
+    with pytest.raises(pulumi.RunError, match="platform 'Kyma': use one of kyma, istio"):
+        client(platform="Kyma")

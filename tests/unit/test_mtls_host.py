@@ -177,3 +177,14 @@ def test_kyma_routes_by_an_api_rule_of_the_current_version(host: Host) -> None:
 def test_api_rule_has_all_paths_as_kyma_writes_it(host: Host) -> None:
     (rule,) = host(platform="kyma").one("APIRule", "target-orders-route")["spec"]["rules"]
     assert rule["path"] == "/*"
+
+
+def test_unknown_platform_is_refused(host: Host) -> None:
+    with pytest.raises(pulumi.RunError, match="platform 'Kyma': use one of kyma, istio"):
+        host(platform="Kyma")
+
+
+@pytest.mark.parametrize("identity", ["warehouse", "kyma-mtls/test/client/warehouse", "*", ""])
+def test_identity_that_would_admit_nobody_is_refused(host: Host, identity: str) -> None:
+    with pytest.raises(pulumi.RunError, match=re.escape(f"admitted {identity!r}: use spiffe://")):
+        host(admitted=[WAREHOUSE, identity])

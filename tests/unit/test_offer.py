@@ -7,7 +7,7 @@ import pytest
 
 from clusters import access_log, control_plane, dns, gateways
 from clusters.control_plane import Mesh
-from clusters.offer import Destination, GatewayOffer, Pods
+from components.offer import DOCUMENTED_EGRESS, Destination, GatewayOffer, Pods
 from settings import ConfigError
 from tests.unit.fakes import FakeCluster, fake_cluster
 from tests.unit.offers import (
@@ -59,7 +59,7 @@ def test_gateway_is_as_its_service_and_its_pods_are() -> None:
 
 def test_gateway_of_istioctl_is_read_like_any_other() -> None:
     found = gateways.find(fake_cluster(istio()), "istio-system/istio-egressgateway", "clients.a.egressGateway")
-    assert found == ISTIOCTL_EGRESS == gateways.DOCUMENTED_EGRESS
+    assert found == ISTIOCTL_EGRESS == DOCUMENTED_EGRESS
 
 
 @pytest.mark.parametrize(
@@ -112,9 +112,9 @@ def test_gateway_that_cannot_be_used_names_its_key(found: dict[str, Any], messag
 
 def test_gateway_that_the_stack_has_made_need_not_be_there_under_its_own_name() -> None:
     def find(name: str) -> GatewayOffer:
-        return gateways.find(fake_cluster(), name, "key", to_come=gateways.DOCUMENTED_EGRESS)
+        return gateways.find(fake_cluster(), name, "key", to_come=DOCUMENTED_EGRESS)
 
-    assert find("istio-system/istio-egressgateway") is gateways.DOCUMENTED_EGRESS
+    assert find("istio-system/istio-egressgateway") is DOCUMENTED_EGRESS
     assert "has no Service egress/way-out" in problem(lambda: find("egress/way-out"))
 
 

@@ -107,7 +107,7 @@ def test_tool_is_built_alone_and_has_nothing_to_do_with_the_lab(
 def test_part_with_official_program_is_not_built(
     factory: Factory, ensure: Callable[[], Toolchain], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pulumi, "unneeded_parts", lambda has_cli: set() if has_cli else {"one"})
+    monkeypatch.setattr(pulumi, "unneeded_parts", lambda cli: set() if cli else {"one"})
     assert list(ensure().programs) == ["one-more-program"]
     assert factory.made == ["one-more"]
 

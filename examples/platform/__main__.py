@@ -1,0 +1,98 @@
+"""A program of its own that uses the components of kyma-mtls: a caller in one cluster, a Service in another one.
+
+Caller and Service are there already. What belongs to the way between them goes into `namespace`, which is made in both
+clusters, and beside their gateways. Gateways that neither istioctl nor Kyma made are described by the command
+kyma-mtls-offer.
+"""
+
+import pulumi
+import pulumi_kubernetes as k8s
+from kyma_mtls import (
+    DOCUMENTED_EGRESS,
+    DOCUMENTED_INGRESS,
+    AuthorityArgs,
+    Certificates,
+    EgressClient,
+    EgressClientArgs,
+    EgressRoute,
+    EgressRouteArgs,
+    GatewayOffer,
+    MtlsHost,
+    MtlsHostArgs,
+    MtlsTarget,
+    MtlsTargetArgs,
+    ServiceRef,
+)
+
+config = pulumi.Config()
+platform = config.get("platform") or "kyma"
+namespace, domain = config.require("namespace"), config.require("domain")
+caller = config.require("caller")  # NAMESPACE/SERVICEACCOUNT
+service = ServiceRef(
+    config.require("serviceNamespace"), config.require("serviceName"), config.require_int("servicePort")
+)
+identity = f"spiffe://{pulumi.get_project()}/{pulumi.get_stack()}/caller"
+
+
+def cluster(name: str) -> pulumi.ResourceOptions:
+    """Return options that deploy into the cluster behind a kubeconfig."""
+    provider = k8s.Provider(name, kubeconfig=config.require(f"{name}Kubeconfig"), enable_secret_mutable=True)
+    return pulumi.ResourceOptions(provider=provider)
+
+
+def gateway(key: str, documented: GatewayOffer) -> GatewayOffer:
+    """Return the gateway that the config describes."""
+    described = config.get_object(key)
+    return GatewayOffer(**described) if described else documented
+
+
+certificates = Certificates("certificates", AuthorityArgs())
+
+target = MtlsTarget("target", MtlsTargetArgs(namespace), cluster("target"))
+MtlsHost(
+    "orders",
+    MtlsHostArgs(
+        platform=platform,
+        host="orders",
+        domain=domain,
+        namespace=target.namespace,
+        gateway=gateway("ingressGateway", DOCUMENTED_INGRESS),
+        service=service,
+        server=certificates.server("orders", domain),
+        generations=certificates.generations,
+        ca_certificates=[certificates.trusted],
+        admitted=[identity],
+    ),
+    pulumi.ResourceOptions(parent=target),
+)
+
+client = EgressClient(
+    "client",
+    EgressClientArgs(
+        platform=platform,
+        namespace=namespace,
+        gateway=gateway("egressGateway", DOCUMENTED_EGRESS),
+        callers=[caller],
+        client=certificates.client("caller", identity),
+        generations=certificates.generations,
+        ca_certificates=certificates.trusted,
+    ),
+    cluster("client"),
+)
+EgressRoute(
+    "client-orders",
+    EgressRouteArgs(
+        host="orders",
+        domain=domain,
+        namespace=client.namespace,
+        gateway=client.gateway,
+        secret=client.secret,
+        callers=client.callers,
+        caller_namespaces=[caller.split("/")[0]],
+    ),
+    pulumi.ResourceOptions(parent=client),
+)
+
+pulumi.export("url", f"http://{domain}")
+pulumi.export("identity", identity)
+pulumi.export("caCertificate", certificates.trusted)

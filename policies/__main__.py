@@ -1,0 +1,5 @@
+"""The policy pack, as Pulumi starts it."""
+
+from mtls_policies.pack import serve
+
+serve()

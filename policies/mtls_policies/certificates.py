@@ -1,0 +1,42 @@
+"""How long certificates live that a stack issues, or asks an issuer in the cluster for."""
+
+import re
+from collections.abc import Iterator
+
+from mtls_policies.policy import Config, Resource, ResourcePolicy
+
+_ISSUED = ("tls:index/locallySignedCert:LocallySignedCert", "tls:index/selfSignedCert:SelfSignedCert")
+_ASKED_FOR = ("cert-manager.io/Certificate", "cert.gardener.cloud/Certificate")
+_HOURS = {"h": 1.0, "m": 1 / 60, "s": 1 / 3600}
+
+
+def _judge(resource: Resource, config: Config) -> Iterator[str]:
+    if resource.type in _ISSUED:
+        field, hours = "validityPeriodHours", resource.properties.get("validityPeriodHours")
+        is_authority = resource.properties.get("isCaCertificate") is True
+    elif resource.kind in _ASKED_FOR:
+        field, hours = "spec.duration", _hours(resource.spec.get("duration"))
+        is_authority = resource.spec.get("isCA") is True
+    else:
+        return
+    setting = "maximumAuthorityDays" if is_authority else "maximumDays"
+    if isinstance(hours, int | float) and hours > config[setting] * 24:
+        yield f"{field}: {hours / 24:g} days; {config[setting]:g} are allowed ({setting})"
+
+
+def _hours(duration: object) -> float | None:
+    """Read a duration as Kubernetes writes it, such as 2160h0m0s; without one, the issuer decides."""
+    if not isinstance(duration, str):
+        return None
+    return sum(float(number) * _HOURS[unit] for number, unit in re.findall(r"(\d+(?:\.\d+)?)([hms])", duration))
+
+
+POLICY = ResourcePolicy(
+    "certificate-lifetime",
+    "No certificate lives longer than allowed.",
+    _judge,
+    {
+        "maximumDays": {"type": "integer", "minimum": 1, "default": 365},
+        "maximumAuthorityDays": {"type": "integer", "minimum": 1, "default": 1825},
+    },
+)

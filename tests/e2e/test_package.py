@@ -1,0 +1,99 @@
+"""The package of components, as a program of others uses it: examples/platform, with the installed wheel."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+from pulumi import automation
+
+from tests.e2e.conftest import INGRESS, MANIFESTS, ROOT, Lab, Project, eventually, expect_as_before, together
+from tests.support.package import install
+from verification.issuing import Authority, Wanted
+from verification.tls import VERSIONS, ClientCredential, Endpoint
+
+NAMESPACE, DOMAIN = "platform", "platform.target.test"
+PLACES = (("target", "shop"), ("client", "logistics"))
+
+
+@pytest.fixture(scope="module")
+def workloads(lab: Lab, before: dict[str, set[str]]) -> Iterator[None]:
+    """The Service and the callers that the program connects; the clusters are as before once they are gone."""
+    try:
+        for cluster, name in PLACES:
+            lab.kubectl(cluster, "apply", "-f", str(MANIFESTS / f"{name}.yaml"))
+        for cluster, name in PLACES:
+            lab.kubectl(cluster, "-n", name, "rollout", "status", "deployment", "--timeout=120s")
+        yield
+    finally:
+        together(lambda place: lab.kubectl(place[0], "delete", "namespace", place[1], "--ignore-not-found"), PLACES)
+    expect_as_before(lab, before)
+
+
+def described(lab: Lab, installed: Path, cluster: str, service: str) -> str:
+    """Return what the package's command says of a gateway in istio-system."""
+    objects = lab.kubectl(cluster, "-n", "istio-system", "get", "services,deployments,daemonsets,pods", "-o", "json")
+    command = [sys.executable, str(installed / "bin/kyma-mtls-offer"), f"istio-system/{service}"]
+    environment = os.environ | {"PYTHONPATH": str(installed)}
+    done = subprocess.run(command, env=environment, input=objects, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.usefixtures("workloads")
+def test_example_connects_a_caller_and_a_service_by_the_installed_components(
+    lab: Lab, project: Project, tmp_path: Path
+) -> None:
+    installed = install(tmp_path)
+    directory = shutil.copytree(ROOT / "examples/platform", tmp_path / "platform")
+    environment = project.environment | {"PYTHONPATH": str(installed)}
+    options = automation.LocalWorkspaceOptions(env_vars=environment)
+    stack = automation.create_stack("test", work_dir=str(directory), opts=options)
+    config = {
+        "platform": "istio",
+        "namespace": NAMESPACE,
+        "domain": DOMAIN,
+        "caller": "logistics/dispatcher",
+        "serviceNamespace": "shop",
+        "serviceName": "orders",
+        "servicePort": "8080",
+        "targetKubeconfig": lab.kubeconfig("target"),
+        "clientKubeconfig": lab.kubeconfig("client"),
+        "ingressGateway": described(lab, installed, "target", "istio-ingressgateway"),
+        "egressGateway": described(lab, installed, "client", "istio-egressgateway"),
+    }
+    stack.set_all_config({key: automation.ConfigValue(value) for key, value in config.items()})
+    try:
+        outputs = {key: output.value for key, output in stack.up().outputs.items()}
+        expect_connected(lab, outputs["url"], outputs["identity"])
+        authority = Authority(outputs["caCertificate"], lambda: json.dumps(vars(stack.export_stack())))
+        expect_guarded(lab, Endpoint(DOMAIN, INGRESS, outputs["caCertificate"]), authority)
+    finally:
+        stack.destroy()
+
+
+def expect_connected(lab: Lab, url: str, identity: str) -> None:
+    """See the declared caller served by the identity of its client, and another one refused."""
+    headers = f"{url}/headers"
+    eventually(lambda: lab.status("logistics", headers, pod="dispatcher") == "200", "the caller reaches the host")
+    assert identity in lab.curl("logistics", headers, pod="dispatcher")[1], "by mutual TLS"
+    eventually(lambda: lab.status("logistics", headers, pod="stranger") == "403", "another one is refused")
+
+
+def expect_guarded(lab: Lab, host: Endpoint, authority: Authority) -> None:
+    """See the host let in the client alone: TLS refuses those without a certificate, the policy another identity."""
+    secret = lab.get("client", "secret", "istio-system", f"client-credential-{NAMESPACE}.1")["data"]
+    admitted = ClientCredential(secret["tls.crt"].encode(), secret["tls.key"].encode())
+    assert host.request("GET", "/headers", admitted).status == 200
+    assert host.request("POST", "/anything", admitted).status == 403, "GET alone is the default"
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "another")])
+    another = authority.sign(Wanted(name, [x509.UniformResourceIdentifier("spiffe://platform/test/another")]))
+    assert host.request("GET", "/headers", another).status == 403, "it is not admitted"
+    for version in VERSIONS.values():
+        assert host.alert(None, version) is not None, "no certificate is refused"
