@@ -61,6 +61,11 @@ def build(arguments: argparse.Namespace) -> None:
     console.print("Everything is built")
 
 
+def tool(arguments: argparse.Namespace) -> None:
+    """Build a program that the lab itself does not need, unless it is there, and print its path."""
+    print(toolchain.tool(Console(stderr=True, highlight=False, soft_wrap=True), arguments.part))
+
+
 def down(arguments: argparse.Namespace) -> None:
     """End every cluster and remove every trace of the lab; what was built stays in the cache."""
     preflight.check_root()
@@ -171,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lab", description=__doc__)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     added = {}
-    for function in (up, restart, build, down, status, kubeconfig, env, logs, relock, purge):
+    for function in (up, restart, build, tool, down, status, kubeconfig, env, logs, relock, purge):
         text = str(function.__doc__)
         added[function.__name__] = commands.add_parser(function.__name__, help=text, description=text)
         added[function.__name__].set_defaults(function=function)
@@ -186,6 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     added["restart"].add_argument("name", choices=names)
     optional = f"what only tests need: {', '.join(toolchain.optional_parts())}"
     added["build"].add_argument("parts", nargs="*", metavar="PART", type=_optional_part, help=optional)
+    added["tool"].add_argument("part", choices=toolchain.tools())
     added["down"].add_argument("--force", action="store_true", help="also if others own it, or are using it right now")
     added["kubeconfig"].add_argument("name", choices=names)
     added["logs"].add_argument("node", nargs="?", choices=names)
