@@ -202,7 +202,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     arguments = _parser().parse_args()
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `lab logs | head` is no error
     try:
         arguments.function(arguments)
     except (LabError, OSError, subprocess.SubprocessError) as error:
@@ -215,4 +214,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `lab logs | head` is no error
     sys.exit(main())
