@@ -18,6 +18,7 @@ _CLUSTER_LOCAL = re.compile(r".*\.(svc|cluster\.local)")
 _SPIFFE_PATH = r"(/(?!\.\.?(/|$))[A-Za-z0-9._-]+)+"
 _TRUST_DOMAIN = r"[a-z0-9._-]{1,255}"
 _SPIFFE_ID = re.compile(rf"spiffe://{_TRUST_DOMAIN}{_SPIFFE_PATH}")
+_PRINCIPAL = re.compile(rf"\*/ns/{LABEL}/sa/{LABEL}(\.{LABEL})*|{_TRUST_DOMAIN}{_SPIFFE_PATH}")
 _LONGEST_SPIFFE_ID = 2048
 _LONGEST_DNS_NAME = 253
 _DOT_SEGMENT = re.compile(r"/\.\.?(/|$)")
@@ -46,10 +47,24 @@ def identity(value: str) -> str:
     """Demand what one client certificate shows: a SPIFFE ID, or dns:NAME."""
     kind, _, name = value.partition(":")
     if kind == "dns":
-        if len(name) > _LONGEST_DNS_NAME or not re.fullmatch(rf"{LABEL}(\.{LABEL})*", name):
+        if not _is_dns_name(name):
             raise ValueError("not dns:NAME with a DNS name in lower case, and no wildcard")
     elif len(value) > _LONGEST_SPIFFE_ID or not _SPIFFE_ID.fullmatch(value):
         raise ValueError("not an identity: spiffe://TRUSTDOMAIN/PATH, or dns:NAME")
+    return value
+
+
+def principal(value: str) -> str:
+    """Demand a SPIFFE ID as Istio writes it, or a service account in any trust domain."""
+    if not _PRINCIPAL.fullmatch(value):
+        raise ValueError("not a principal: TRUSTDOMAIN/PATH, or */ns/NAMESPACE/sa/SERVICEACCOUNT")
+    return value
+
+
+def dns_name(value: str) -> str:
+    """Demand a DNS name as certificates have it, but no wildcard."""
+    if not _is_dns_name(value):
+        raise ValueError("not a DNS name in lower case, without a wildcard")
     return value
 
 
@@ -81,3 +96,7 @@ def https_port(value: int) -> int:
     if value == _HTTP_PORT:
         raise ValueError("the port at which callers ask for the host in plain HTTP")
     return value
+
+
+def _is_dns_name(value: str) -> bool:
+    return len(value) <= _LONGEST_DNS_NAME and re.fullmatch(rf"{LABEL}(\.{LABEL})*", value) is not None

@@ -85,7 +85,8 @@ def test_every_module_and_promised_name_imports_without_the_repository(installed
 
 
 def test_import_is_cheap_until_a_component_is_asked_for() -> None:
-    script = "import sys, components, components.offer, components.rules; components.GatewayOffer; print('pulumi' in sys.modules)"
+    modules = "sys, components, components.offer, components.rules"
+    script = f"import {modules}; components.GatewayOffer; print('pulumi' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "False", "settings and clusters import the rules, and what a cluster offers"
 
@@ -95,7 +96,7 @@ def test_other_names_are_not_promised() -> None:
         _ = components.Lifecycle  # type: ignore[attr-defined]
 
 
-def test_readme_and_docstring_tell_of_every_promised_name() -> None:
+def test_readme_and_docstring_document_every_promised_name() -> None:
     readme = (ROOT / "README.md").read_text()
     section = readme.partition("## Components in programs of your own\n")[2].partition("\n## ")[0]
     rows = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")]
