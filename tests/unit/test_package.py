@@ -16,6 +16,7 @@ from typing import Any
 
 import pulumi
 import pytest
+from pulumi.runtime import rpc
 
 import components
 from components import DOCUMENTED_EGRESS
@@ -174,6 +175,18 @@ def test_example_uses_the_gateways_that_the_command_describes(example: Callable[
     assert stack.one("Gateway", "client-orders-gateway")["spec"]["selector"] == HELM_EGRESS.selector
     places = {stack.one("Secret", name)["metadata"]["namespace"] for name in ("orders-certs.1", "client-credential.1")}
     assert places == {"ingress", "egress"}
+
+
+def test_example_knows_its_clusters_by_their_uids_and_keeps_their_credentials_secret(
+    example: Callable[..., Recorder],
+) -> None:
+    stack = example(targetUid="uid-of-target", clientUid="uid-of-client")
+    providers = {name: stack.one("kubernetes", name) for name in ("target", "client")}
+    for name, provider in providers.items():
+        assert provider["clusterIdentifier"] == f"uid-of-{name}", "another address would replace everything"
+        assert rpc.unwrap_rpc_secret(provider["kubeconfig"]) == f"{name}.yaml"
+        assert rpc.is_rpc_secret(provider["kubeconfig"])
+    assert "clusterIdentifier" not in example().one("kubernetes", "target")
 
 
 def listed(*items: dict[str, Any], namespace: str = "egress") -> str:
