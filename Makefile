@@ -24,16 +24,19 @@ down: .venv ## end the lab and forget what was deployed into it
 
 test: lint unit e2e ## every check and test; restarts the lab and ends it
 
-lint: .venv ## ruff and mypy
+lint: .venv ## ruff, mypy, and actionlint and zizmor for the workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	actionlint="$$($(BIN)/python -m lab tool actionlint)"
+	"$$actionlint" -shellcheck= -pyflakes=
+	$(BIN)/zizmor --quiet --offline --pedantic .github
 
 unit: .venv ## unit tests, with mocks
 	$(BIN)/pytest tests/unit
 
 e2e: .venv ## end-to-end tests, in the lab
-	$(BIN)/python -m lab build gardener
+	$(BIN)/python -m lab build gardener pulumi-language-yaml
 	$(BIN)/pytest -v --durations=30 --durations-min=10 tests/machine tests/e2e
 
 stock: .venv ## try the lab in a stock Debian, in QEMU; SUITE=trixie for Debian 13

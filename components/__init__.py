@@ -11,7 +11,7 @@ In each cluster that calls:
 
 - EgressClient makes a namespace, and puts the client's credential beside the egress gateway. It gives `callers`, their
   Identities in the mesh;
-- EgressRoute leads those callers to one host, by mutual TLS from the egress gateway.
+- EgressRoute routes those callers, and nobody else, to one host, by mutual TLS from the egress gateway.
 
 A GatewayOffer says how a cluster's gateway is set up: DOCUMENTED_INGRESS or DOCUMENTED_EGRESS where istioctl or Kyma
 made it; GatewayOffer.read reads any other one, and OfferError says what it lacks. A Destination (of Pods, or of

@@ -12,6 +12,8 @@ from typing import Any
 
 import pulumi
 
+from . import rules
+from .arguments import check_each
 from .kubernetes import beside, istio
 from .offer import GatewayOffer
 
@@ -23,7 +25,7 @@ _CLIENT_CERTIFICATE = "request.headers[x-forwarded-client-cert]"
 class Identities:
     """Those who are admitted.
 
-    principals: SPIFFE IDs without spiffe://; a leading * stands for any beginning
+    principals: SPIFFE IDs without spiffe://; */ns/NAMESPACE/sa/SERVICEACCOUNT is one of any trust domain
     namespaces: for each of their service accounts
     dns_names: each the last DNS name of a client certificate
     """
@@ -31,6 +33,12 @@ class Identities:
     principals: Sequence[pulumi.Input[str]] = ()
     namespaces: Sequence[str] = ()
     dns_names: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        known = [each for each in self.principals if not isinstance(each, pulumi.Output)]
+        check_each("principals", known, rules.principal)
+        check_each("namespaces", self.namespaces, rules.label)
+        check_each("dns_names", self.dns_names, rules.dns_name)
 
 
 def deny_others(

@@ -7,7 +7,7 @@ Follows "Generate mTLS certificates" of the mTLS tutorial, with what its certifi
 and extended key usages, without which no peer can tell the server's certificate from the client's.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Required, TypedDict
 
@@ -94,7 +94,7 @@ class Authority:
         self._args, self._opts = args, opts
         self.credential = self._make(name, args.generation, subject)
         others = [self._make(name, generation, subject) for generation in args.trusted_generations]
-        self.trusted = joined(ca.certificate for ca in (self.credential, *others))
+        self.trusted = joined([ca.certificate for ca in (self.credential, *others)])
 
     def sign(self, resource: str, subject: Subject, names: Names, use: str) -> Credential:
         """Return a new key and its certificate, of the extended key usage server_auth or client_auth."""
@@ -206,10 +206,16 @@ class SigningRequest(pulumi.ComponentResource):
         self.register_outputs({"request": self.request})
 
 
-def joined(pems: Iterable[pulumi.Input[str]]) -> pulumi.Output[str]:
-    """Join PEM texts, each of them once."""
+def joined(pems: pulumi.Input[str] | Sequence[pulumi.Input[str]]) -> pulumi.Output[str]:
+    """Join PEM texts, each of them once; a single one may stand for a list of it."""
+    several = pems if isinstance(pems, Sequence) and not isinstance(pems, str) else [pems]
+    return pulumi.Output.all(*several).apply(_join)
+
+
+def _join(pems: Sequence[str | None]) -> str:
     # There are none when `pulumi destroy --run-program` meets a stack that was never finished.
-    return pulumi.Output.all(*pems).apply(lambda known: "".join(dict.fromkeys(filter(None, known))))
+    text = "".join(dict.fromkeys(filter(None, pems)))
+    return text.replace("----------", "-----\n-----")  # where one lacks its last line break
 
 
 def _private_key(resource: str, algorithm: str, opts: pulumi.ResourceOptions) -> tls.PrivateKey:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_kubernetes as k8s
 
-from . import judges
-from .arguments import check_platform
+from . import judges, rules
+from .arguments import check_each, check_platform
 from .authorization import Identities
-from .certificates import Credential
+from .certificates import Credential, joined
 from .demo import CURL, DemoCaller
 from .kubernetes import beside, credential_secret, injected_namespace, istio
 from .offer import DOCUMENTED_EGRESS, Destination, GatewayOffer, injection
@@ -34,8 +34,8 @@ class EgressClientArgs:
     callers: NAMESPACE/SERVICEACCOUNT, or NAMESPACE for all of it
     client: the egress gateway's credential for hosts of the stack
     generations: of its CA and of those that are trusted; others are another Secret, which ends open connections
-    ca_certificates: PEM of the CAs one of which must have signed the certificates of those hosts
-    closed: whether the stack's own namespace may be left through the egress gateway only
+    ca_certificates: PEM of the CAs one of which must have signed the certificates of those hosts, one text or several
+    closed: whether `namespace` may be left through the egress gateway only; by default, if it is made here
     closed_namespaces: namespaces of callers for which the same holds
     ways_out: where Pods of those namespaces may go beside the egress gateway: they need their DNS and istiod
     """
@@ -50,13 +50,23 @@ class EgressClientArgs:
     callers: Sequence[str] = ()
     client: Credential
     generations: str
-    ca_certificates: pulumi.Output[str]
-    closed: bool = True
+    ca_certificates: pulumi.Input[str] | Sequence[pulumi.Input[str]]
+    closed: bool | None = None
     closed_namespaces: Sequence[str] = ()
     ways_out: Sequence[Destination] = ()
 
     def __post_init__(self) -> None:
         check_platform(self.platform)
+        check_each("callers", self.callers, rules.caller)
+        check_each("closed_namespaces", self.closed_namespaces, rules.label)
+        has_pods = not self.makes_namespace or self.demo_image
+        if not self.ways_out and (self.closed_namespaces or (self.closes_namespace and has_pods)):
+            raise pulumi.RunError("ways_out: empty; closed Pods need their DNS and istiod")
+
+    @property
+    def closes_namespace(self) -> bool:
+        """Whether `namespace` may be left through the egress gateway only."""
+        return self.makes_namespace if self.closed is None else self.closed
 
 
 class EgressClient(pulumi.ComponentResource):
@@ -87,8 +97,7 @@ class EgressClient(pulumi.ComponentResource):
             self._access_log()
         if args.demo_image:
             DemoCaller(f"{name}-curl", self.namespace, args.injection, args.demo_image, self._opts)
-        if args.closed or args.closed_namespaces:
-            self._network_policies()
+        self._network_policies()
         self.register_outputs({"namespace": self.namespace, "secret": self.secret})
 
     def _credential(self) -> pulumi.Output[str]:
@@ -96,7 +105,7 @@ class EgressClient(pulumi.ComponentResource):
         return credential_secret(
             f"{self._name}-credential.{generations}",
             beside(self._args.gateway, pulumi.Output.concat("client-credential-", self.namespace, ".", generations)),
-            {"ca.crt": self._args.ca_certificates, "tls.crt": client.certificate, "tls.key": client.key},
+            {"ca.crt": joined(self._args.ca_certificates), "tls.crt": client.certificate, "tls.key": client.key},
             self._opts,
         ).metadata.name
 
@@ -131,7 +140,7 @@ class EgressClient(pulumi.ComponentResource):
     def _network_policies(self) -> None:
         spec = _only_to([self._args.gateway.destination, *self._args.ways_out])
         name = "network-policy-allow-egress-traffic"
-        if self._args.closed:
+        if self._args.closes_namespace:
             k8s.networking.v1.NetworkPolicy(
                 f"{self._name}-network-policy",
                 metadata={"name": name, "namespace": self.namespace},

@@ -11,6 +11,8 @@ from typing import Any
 
 import pulumi
 
+from . import rules
+from .arguments import check, check_each, check_port
 from .authorization import Identities, deny_others
 from .kubernetes import beside, istio
 from .offer import GatewayOffer
@@ -39,6 +41,11 @@ class EgressRouteArgs:
     callers: Identities
     caller_namespaces: Sequence[str] = ()
     passthrough: bool = False
+
+    def __post_init__(self) -> None:
+        check("domain", self.domain, rules.host_name)
+        check_port("port", self.port)
+        check_each("caller_namespaces", self.caller_namespaces, rules.label)
 
 
 class EgressRoute(pulumi.ComponentResource):

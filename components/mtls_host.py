@@ -11,8 +11,8 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from . import judges
-from .arguments import check_identities, check_platform
+from . import judges, rules
+from .arguments import check, check_each, check_platform, check_some
 from .authorization import Identities, deny_others
 from .certificates import Credential, joined
 from .demo import HTTPBIN, HTTPBIN_PORT
@@ -46,7 +46,7 @@ class MtlsHostArgs:
     paths: exact, or ending in /*
     server: the gateway's credential
     generations: of its CA and of those that are trusted; others are another Secret, which ends open connections
-    ca_certificates: PEM of each CA whose client certificates are looked at
+    ca_certificates: PEM of the CAs whose client certificates are looked at, one text or several
     admitted: identities of those who may call: SPIFFE IDs, or dns:NAME
     passthrough: whether the ingress gateway has servers that it does not terminate, which no policy may touch
     """
@@ -61,13 +61,16 @@ class MtlsHostArgs:
     paths: Sequence[str] = (_ANY_PATH,)
     server: Credential
     generations: str
-    ca_certificates: Sequence[pulumi.Input[str]]
+    ca_certificates: pulumi.Input[str] | Sequence[pulumi.Input[str]]
     admitted: Sequence[str]
     passthrough: bool = False
 
     def __post_init__(self) -> None:
         check_platform(self.platform)
-        check_identities(self.admitted)
+        check("domain", self.domain, rules.host_name)
+        check_some("methods", self.methods, rules.method)
+        check_some("paths", self.paths, rules.path)
+        check_each("admitted", self.admitted, rules.identity)
 
 
 class MtlsHost(pulumi.ComponentResource):

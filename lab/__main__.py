@@ -55,10 +55,15 @@ def restart(arguments: argparse.Namespace) -> None:
 
 
 def build(arguments: argparse.Namespace) -> None:
-    """Build what the lab needs, without booting it; optionally a part that only tests need."""
+    """Build what the lab needs, without booting it; optionally parts that only tests need."""
     preflight.check()
-    toolchain.ensure(console, [arguments.part] if arguments.part else [])
+    toolchain.ensure(console, arguments.parts)
     console.print("Everything is built")
+
+
+def tool(arguments: argparse.Namespace) -> None:
+    """Build a program that the lab itself does not need, unless it is there, and print its path."""
+    print(toolchain.tool(Console(stderr=True, highlight=False, soft_wrap=True), arguments.part))
 
 
 def down(arguments: argparse.Namespace) -> None:
@@ -151,6 +156,12 @@ def _change(*, force: bool = False) -> AbstractContextManager[None]:
     return owner.change(lifecycle.is_running, console, force=force)
 
 
+def _optional_part(name: str) -> str:
+    if name not in (known := toolchain.optional_parts()):
+        raise argparse.ArgumentTypeError(f"{name!r} is no optional part; choose from {', '.join(known)}")
+    return name
+
+
 def _node(name: str) -> Node:
     return next(node for node in NODES if node.name == name)
 
@@ -165,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lab", description=__doc__)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     added = {}
-    for function in (up, restart, build, down, status, kubeconfig, env, logs, relock, purge):
+    for function in (up, restart, build, tool, down, status, kubeconfig, env, logs, relock, purge):
         text = str(function.__doc__)
         added[function.__name__] = commands.add_parser(function.__name__, help=text, description=text)
         added[function.__name__].set_defaults(function=function)
@@ -178,7 +189,9 @@ def _parser() -> argparse.ArgumentParser:
         help="how many client clusters to have; more that are running stay (default: %(default)s)",
     )
     added["restart"].add_argument("name", choices=names)
-    added["build"].add_argument("part", nargs="?", choices=toolchain.optional_parts(), help="one that only tests need")
+    optional = f"what only tests need: {', '.join(toolchain.optional_parts())}"
+    added["build"].add_argument("parts", nargs="*", metavar="PART", type=_optional_part, help=optional)
+    added["tool"].add_argument("part", choices=toolchain.tools())
     added["down"].add_argument("--force", action="store_true", help="also if others own it, or are using it right now")
     added["kubeconfig"].add_argument("name", choices=names)
     added["logs"].add_argument("node", nargs="?", choices=names)
@@ -189,7 +202,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     arguments = _parser().parse_args()
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `lab logs | head` is no error
     try:
         arguments.function(arguments)
     except (LabError, OSError, subprocess.SubprocessError) as error:
@@ -202,4 +214,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `lab logs | head` is no error
     sys.exit(main())

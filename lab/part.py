@@ -42,6 +42,10 @@ class Part:
     def is_optional(self) -> bool:
         return bool(self.table.get("optional"))
 
+    @property
+    def is_tool(self) -> bool:
+        return bool(self.table.get("tool"))
+
     @cached_property
     def modules(self) -> dict[str, str]:
         """The versions that the part's go.mod requires."""

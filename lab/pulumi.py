@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -13,7 +13,7 @@ from lab.builder import BUILDING
 from lab.part import pinned_versions
 from lab.paths import cache_dir, parts_dir, pulumi_home
 
-CLI_PARTS = {"pulumi", "pulumi-language-python"}
+CLI_PARTS = {"pulumi", "pulumi-language-python", "pulumi-language-yaml"}  # named like their programs
 PLUGIN_PARTS = {"kubernetes": "pulumi-kubernetes", "tls": "pulumi-terraform", "random": "pulumi-terraform"}
 
 
@@ -40,10 +40,10 @@ def fetch_plugins(pulumi: Path, console: Console) -> None:
                 return
 
 
-def unneeded_parts(has_cli: bool) -> set[str]:
-    """Return the parts that official programs replace."""
+def unneeded_parts(cli: Collection[str]) -> set[str]:
+    """Return the parts that official programs replace; `cli` has the names of those that PATH has."""
     ours = {part for name, part in PLUGIN_PARTS.items() if not _is_official(plugin(name))}
-    return set(PLUGIN_PARTS.values()) - ours | (CLI_PARTS if has_cli else set())
+    return set(PLUGIN_PARTS.values()) - ours | CLI_PARTS.intersection(cli)
 
 
 def install_plugins(programs: Mapping[str, Path]) -> None:

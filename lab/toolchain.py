@@ -12,6 +12,8 @@ from lab.lock import only_one
 from lab.part import tables
 from lab.paths import bin_dir, cache_dir, parts_dir, pulumi_home
 
+_WAITING = "Waiting for another process that builds the lab's programs"
+
 
 @dataclass(frozen=True)
 class Toolchain:
@@ -29,7 +31,7 @@ def ensure(console: Console, extras: Collection[str] = ()) -> Toolchain:
 
     Raises LabError as `builder.build` does; the next call then continues where this one stopped.
     """
-    with only_one(cache_dir() / "lock", "Waiting for another process that builds the lab's programs", console):
+    with only_one(cache_dir() / "lock", _WAITING, console):
         parts_dir().mkdir(exist_ok=True)
         builder.sweep_killed()
         cli = pulumi.official_cli()
@@ -37,8 +39,10 @@ def ensure(console: Console, extras: Collection[str] = ()) -> Toolchain:
             pulumi.fetch_plugins(cli["pulumi"], console)
         go = builder.go_on_path()
         parts = builder.all_parts(go)
-        unneeded = pulumi.unneeded_parts(has_cli=bool(cli)) | {
-            part.name for part in parts if part.is_optional and part.name not in extras and not part.home.exists()
+        unneeded = pulumi.unneeded_parts(cli) | {
+            part.name
+            for part in parts
+            if part.is_tool or (part.is_optional and part.name not in extras and not part.home.exists())
         }
         needed = [part for part in parts if part.name not in unneeded]
         missing = [part for part in needed if not part.home.exists()]
@@ -52,9 +56,30 @@ def ensure(console: Console, extras: Collection[str] = ()) -> Toolchain:
         return Toolchain(programs, bin_dir(), pulumi_home())
 
 
+def tool(console: Console, name: str) -> Path:
+    """Return the program of a part that is a tool, and build that part alone if it is missing.
+
+    Raises LabError as `builder.build` does.
+    """
+    with only_one(cache_dir() / "lock", _WAITING, console):
+        parts_dir().mkdir(exist_ok=True)
+        builder.sweep_killed()
+        go = builder.go_on_path()
+        parts = builder.all_parts(go)
+        needed = [part for part in parts if part.name in ("go", name)]
+        if missing := [part for part in needed if not part.home.exists()]:
+            builder.build(missing, go or parts[0].home / "go/bin/go", console)
+        return needed[-1].home / name
+
+
 def optional_parts() -> list[str]:
     """Return the names of the parts that the lab itself does not need."""
     return [name for name, table in tables().items() if table.get("optional")]
+
+
+def tools() -> list[str]:
+    """Return the names of the parts that have nothing to do with the lab."""
+    return [name for name, table in tables().items() if table.get("tool")]
 
 
 def purge() -> None:

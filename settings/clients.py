@@ -1,23 +1,18 @@
 """The clients: clusters that call out, and partners' clients, which are known by their certificate only."""
 
-import re
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from components import rules
 from settings import certificates
 from settings.clusters import EGRESS_GATEWAY, Context, GatewayPassthrough, Kubeconfig, Revision
 from settings.section import PROJECT, Section
-from settings.values import LABEL, OptionalDomain, OptionalServiceName, ServiceName, each_once, ended, refuse
+from settings.values import OptionalDomain, OptionalServiceName, ServiceName, each_once, ended, refuse
 
-_TRUST_DOMAIN = r"[a-z0-9._-]{1,255}"
-_SPIFFE_ID = re.compile(rf"spiffe://{_TRUST_DOMAIN}(/(?!\.\.?(/|$))[A-Za-z0-9._-]+)+")
-_LONGEST_SPIFFE_ID = 2048
-_LONGEST_DNS_NAME = 253
 _OURS = f"spiffe://{PROJECT}/"
-_CALLER = rf"{LABEL}(/{LABEL}(\.{LABEL})*)?"
 
 
 class NetworkPolicy(StrEnum):
@@ -26,14 +21,6 @@ class NetworkPolicy(StrEnum):
     OWN = "own"
     CALLERS = "callers"
     NONE = "none"
-
-
-def _caller(value: str) -> str:
-    if not re.fullmatch(_CALLER, value):
-        raise ValueError("not a caller: NAMESPACE, or NAMESPACE/SERVICEACCOUNT")
-    if value.partition("/")[0] == "istio-system":
-        raise ValueError("istio-system is Istio's own namespace, not a caller's")
-    return value
 
 
 def _callers(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -50,21 +37,13 @@ def _certificate_authority(value: str) -> str:
 
 
 def _identity(value: str) -> str:
-    if not value:
-        return value
     if value.startswith(_OURS):
         raise ValueError(f"{_OURS} begins the identities that stacks of this project give to their own clients")
-    kind, _, name = value.partition(":")
-    if kind == "dns":
-        if len(name) > _LONGEST_DNS_NAME or not re.fullmatch(rf"{LABEL}(\.{LABEL})*", name):
-            raise ValueError("not dns:NAME with a DNS name in lower case, and no wildcard")
-    elif len(value) > _LONGEST_SPIFFE_ID or not _SPIFFE_ID.fullmatch(value):
-        raise ValueError("not an identity: spiffe://TRUSTDOMAIN/PATH, or dns:NAME")
-    return value
+    return rules.identity(value) if value else value
 
 
 CertificateAuthority = Annotated[str, AfterValidator(_certificate_authority)]
-Caller = Annotated[str, AfterValidator(_caller), Field(json_schema_extra={"pattern": f"^{_CALLER}$"})]
+Caller = Annotated[str, AfterValidator(rules.caller), Field(json_schema_extra={"pattern": f"^{rules.CALLER}$"})]
 
 
 class Client(Section):

@@ -8,9 +8,10 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic.alias_generators import to_camel
 
+from components.rules import LABEL, host_name
 from settings import own_certificate
 from settings.section import Section, encrypted_in
-from settings.values import LABEL, KeyAlgorithm, each_once, host_name, listed, may_be_shown, refuse
+from settings.values import KeyAlgorithm, each_once, listed, may_be_shown, refuse
 
 CIPHER_PROFILES = {
     "modern": (

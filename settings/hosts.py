@@ -1,31 +1,22 @@
 """The hosts: what the target serves, and what partners serve to clients of the stack."""
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from components import rules
 from settings import certificates
 from settings.clients import CertificateAuthority
 from settings.section import Section, encrypted_in
 from settings.values import Domain, Label, Name, Port, each_once, ended, refuse
 
-_SEGMENT = r"([A-Za-z0-9._~!$&'()+,;=:@-]|%[0-9A-Fa-f]{2})"
-_PATH = rf"(/{_SEGMENT}+)*/({_SEGMENT}*|\*)"
-_DOT_SEGMENT = re.compile(r"/\.\.?(/|$)")
-_HTTP_PORT = 80
 _OWNED_BY_THE_CLUSTER = re.compile(r"istio-system|kube-.*")
 
 
 def _service_namespace(value: str) -> str:
     if _OWNED_BY_THE_CLUSTER.fullmatch(value):
         raise ValueError("belongs to the cluster; what it serves is not for others")
-    return value
-
-
-def _path(value: str) -> str:
-    if not re.fullmatch(_PATH, value) or _DOT_SEGMENT.search(value):
-        raise ValueError("not a path: '/health' for this path only, '/orders/*' for all that begin so, '/*' for all")
     return value
 
 
@@ -47,8 +38,7 @@ def _required_authority(value: str) -> str:
     return value
 
 
-Method = Literal["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"]
-Path = Annotated[str, AfterValidator(_path), Field(json_schema_extra={"pattern": f"^{_PATH}$"})]
+Path = Annotated[str, AfterValidator(rules.path), Field(json_schema_extra={"pattern": f"^{rules.PATH}$"})]
 
 
 class Service(Section):
@@ -57,12 +47,6 @@ class Service(Section):
     namespace: Annotated[Label, AfterValidator(_service_namespace)] = Field(description="Names the Service's namespace")
     name: Label = Field(description="Names the Service")
     port: Port = Field(description="Names the Service's port, by its number")
-
-
-def _external_port(value: int) -> int:
-    if value == _HTTP_PORT:
-        raise ValueError("the port at which callers ask for the host in plain HTTP")
-    return value
 
 
 class ExternalCredential(Section):
@@ -89,7 +73,7 @@ class External(Section):
     certificate_authority: Annotated[CertificateAuthority, AfterValidator(_required_authority)] = Field(
         description="Trusts the host's certificate if one of these CAs signed it, PEM"
     )
-    port: Annotated[Port, AfterValidator(_external_port)] = Field(
+    port: Annotated[Port, AfterValidator(rules.https_port)] = Field(
         default=443, description="Calls the host at this port; not 80, where callers ask for it in plain HTTP"
     )
     credentials: dict[Name, ExternalCredential] = Field(
@@ -110,7 +94,7 @@ class Host(Section):
         default=None,
         description="Routes to this Service of the target cluster. Without it, the stack deploys a demo httpbin",
     )
-    methods: Annotated[tuple[Method, ...], AfterValidator(_some)] = Field(
+    methods: Annotated[tuple[rules.Method, ...], AfterValidator(_some)] = Field(
         default=("GET",), description="Serves these HTTP methods, no others"
     )
     paths: Annotated[tuple[Path, ...], AfterValidator(_some)] = Field(

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, mod
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from components.rules import LABEL
 from settings import agreement, validity
 from settings.clients import Client
 from settings.clusters import ClusterAccess, TargetCluster
@@ -18,7 +19,7 @@ from settings.gateway import GatewaySettings
 from settings.hosts import Host
 from settings.problems import ConfigError, line, lines
 from settings.section import PROJECT, Entry, Reading, Section, is_list, keys, within
-from settings.values import LABEL, TEXT_OR_NUMBER, Days, KeyAlgorithm, Name, each_once, nearest, refuse
+from settings.values import TEXT_OR_NUMBER, Days, KeyAlgorithm, Name, each_once, nearest, refuse
 
 _OWNED_BY_OTHERS = re.compile(r"default|istio-system|kyma-system|kyma-installer|kube-.*")
 _LONGEST_NAMESPACE = 30

@@ -9,15 +9,12 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+from components.rules import LABEL, host_name, label
 
 _COMMON_NAME_LENGTH = 64
 _NAME_LENGTH = 30
 _LONGEST_SHOWN = 100
-_IP_ADDRESS = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)")
-_CLUSTER_LOCAL = re.compile(r".*\.(svc|cluster\.local)")
 _SERVICE = rf"{LABEL}/{LABEL}"
-_NOT_A_DOMAIN = "not a domain name: at least two labels of lower-case letters, digits and hyphens"
 
 
 class KeyAlgorithm(StrEnum):
@@ -28,17 +25,6 @@ class KeyAlgorithm(StrEnum):
     RSA_2048 = "RSA-2048"
     RSA_3072 = "RSA-3072"
     RSA_4096 = "RSA-4096"
-
-
-def host_name(value: str) -> str:
-    """Raise ValueError unless it is a lower-case DNS name of two labels or more, known everywhere; give it back."""
-    if _IP_ADDRESS.fullmatch(value):
-        raise ValueError("an IP address, not a domain name")
-    if not re.fullmatch(rf"({LABEL}\.)+{LABEL}", value):
-        raise ValueError(_NOT_A_DOMAIN)
-    if _CLUSTER_LOCAL.fullmatch(value):
-        raise ValueError("a name that only one cluster knows, not a domain name")
-    return value
 
 
 def _domain(value: str) -> str:
@@ -57,13 +43,6 @@ def _optional_domain(value: str) -> str:
 def _name(value: str) -> str:
     if len(value) > _NAME_LENGTH or not re.fullmatch(LABEL, value):
         raise ValueError(f"not a name: at most {_NAME_LENGTH} lower-case letters, digits and hyphens")
-    return value
-
-
-def label(value: str) -> str:
-    """Raise ValueError unless it is a DNS label; give it back."""
-    if not re.fullmatch(LABEL, value):
-        raise ValueError("not a DNS label: at most 63 lower-case letters, digits and hyphens")
     return value
 
 

@@ -1,6 +1,6 @@
-"""A program of its own that uses the components of kyma-mtls: a caller in one cluster, a Service in another one.
+"""A program of its own that connects an existing caller to an existing Service in another cluster, by kyma-mtls.
 
-Caller and Service are there already. What belongs to the way between them goes into `namespace`, which is made in both
+What belongs to the way between them goes into `namespace`, which is made in both
 clusters, and beside their gateways. Gateways that neither istioctl nor Kyma made are described by the command
 kyma-mtls-offer.
 """
@@ -36,7 +36,12 @@ identity = f"spiffe://{pulumi.get_project()}/{pulumi.get_stack()}/caller"
 
 def cluster(name: str) -> pulumi.ResourceOptions:
     """Return options that deploy into the cluster behind a kubeconfig."""
-    provider = k8s.Provider(name, kubeconfig=config.require(f"{name}Kubeconfig"), enable_secret_mutable=True)
+    provider = k8s.Provider(
+        name,
+        kubeconfig=config.require_secret(f"{name}Kubeconfig"),
+        cluster_identifier=config.get(f"{name}Uid"),  # else another kubeconfig for the same cluster replaces everything
+        enable_secret_mutable=True,
+    )
     return pulumi.ResourceOptions(provider=provider)
 
 

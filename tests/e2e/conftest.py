@@ -153,6 +153,7 @@ class Lab:
         """Every object of a cluster as `Kind namespace name`, without those that come and go by themselves."""
         kinds = set(self.kubectl(cluster, "api-resources", "--verbs=list", "-o", "name").split())
         passing = {"events", "events.events.k8s.io", "leases.coordination.k8s.io", "componentstatuses"}
+        passing |= {"apiservices.apiregistration.k8s.io"}  # they follow CustomResourceDefinitions in their own time
         columns = "custom-columns=:.kind,:.metadata.namespace,:.metadata.name"
         listing = self.kubectl(cluster, "get", ",".join(sorted(kinds - passing)), "-A", "--no-headers", "-o", columns)
         return {" ".join(line.split()) for line in listing.splitlines()}

@@ -143,7 +143,7 @@ class KymaControllers:
     """
 
     api: Api
-    lag: float = 0
+    lag: float = field(default=0, init=False)
     _finished: dict[str, int] = field(default_factory=dict)
     _noticed: dict[tuple[str, int], float] = field(default_factory=dict)
 
@@ -153,6 +153,15 @@ class KymaControllers:
         self._reconcile_if_answered()
         with meanwhile(self._reconcile_if_answered):
             yield
+
+    @contextmanager
+    def lagging(self, seconds: float) -> Iterator[None]:
+        """Notice changes so much later in the context."""
+        self.lag = seconds
+        try:
+            yield
+        finally:
+            self.lag = 0
 
     def _reconcile_if_answered(self) -> None:
         """Reconcile once; an API server that does not answer is asked again in the next round."""

@@ -1,5 +1,7 @@
 """Projects that build on a stack's outputs: those of examples/."""
 
+import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +12,8 @@ import pytest
 from pulumi import automation
 
 from tests.e2e.conftest import ROOT, Deployed, Lab, Project, eventually, refusal
+from tests.support.kubeconfigs import write_kubeconfig
+from tests.unit.config import PRODUCTION
 from verification.tls import Endpoint
 
 STACK = "producer"
@@ -46,7 +50,12 @@ def test_example_calls_a_host_once_it_is_declared_and_follows_the_producer(
     lab: Lab, project: Project, producer: Deployed, tmp_path: Path
 ) -> None:
     config = {"client": "client", "host": "httpbin", "path": "/headers", "image": "lab.local/curl:lab"}
-    with example(project, tmp_path / "caller", kubeconfig=lab.kubeconfig("client"), **config) as caller:
+    kubeconfig, yaml_host = lab.kubeconfig("client"), "pulumi-language-yaml"
+    assert shutil.which(yaml_host), f"it is an optional part: run `python -m lab build {yaml_host}`"
+    with (
+        example(project, tmp_path / "caller", kubeconfig=kubeconfig, **config) as caller,
+        example(project, tmp_path / "directory", kubeconfig=kubeconfig) as directory,
+    ):
         assert "client client has no caller examples/caller" in refusal(caller.up)
         domains = [f"{STACK}.target.test", f"{STACK}-b.target.test"]
         for domain in domains:
@@ -56,6 +65,11 @@ def test_example_calls_a_host_once_it_is_declared_and_follows_the_producer(
             )
             assert caller.up().outputs["url"].value == f"http://{domain}/headers", "ready, so it got an answer"
             expect_calls(lab, f"http://{domain}/headers", producer.outputs["clients"]["client"]["identity"])
+            assert directory.up().outputs["configMap"].value == f"{NAMESPACE}/kyma-mtls-directory"
+            known = lab.get("client", "configmap", NAMESPACE, "kyma-mtls-directory")["data"]
+            assert json.loads(known["hosts.json"])["httpbin"]["domain"] == domain
+            endpoint = Endpoint(domain, json.loads(known["target.json"])["addresses"][0], known["ca.crt"])
+            assert endpoint.request("GET", "/headers", producer.credential("client")).status == 200
         url = f"http://{domains[0]}/headers"
         eventually(lambda: lab.status(NAMESPACE, url, pod="caller") == "404", "the old name is gone")
 
@@ -70,6 +84,21 @@ def test_example_serves_behind_the_gateway_of_the_stack(
         gateway = Endpoint(f"hello.{DOMAIN}", producer.outputs["gateway"]["address"], outputs["caCertificate"])
         eventually(lambda: status(gateway) == 200, "the service is reached")
     eventually(lambda: status(gateway) == 404, "it is gone with its project")
+
+
+def test_production_stack_lacks_nothing_but_its_clusters(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = str(shutil.copy(PRODUCTION, tmp_path))
+    monkeypatch.setenv("KUBECONFIG", write_kubeconfig(tmp_path / "kubeconfig", "https://another"))
+    said = refusal(lambda: project.stack("prod").preview(config_file=file))
+    contexts = dict(re.findall(r"kyma-mtls:(\S+): .* has no context '(\S+)'", said))
+    assert contexts == {
+        "target.context": "prod-eu",
+        "clients.warehouse.context": "warehouse-eu",
+        "clients.billing.context": "billing-eu",
+    }
+    assert said.count("kyma-mtls:") == len(contexts), said
 
 
 def expect_calls(lab: Lab, url: str, identity: str) -> None:

@@ -1,7 +1,6 @@
 """Platform kyma: clusters that know the kinds of Kyma's modules, whose controllers kyma_controllers plays."""
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -91,10 +90,9 @@ def test_platform_kyma_serves_by_api_rules_and_gives_the_istio_cr_back(kyma: Kym
         project.expect_verified(deployed.stack, "0 failed")
         together(lambda cluster: kyma.lab.expect_no_complaint(cluster, "kyma-a"), CLUSTERS)
 
-        kyma.target.lag = 10
-        deployed.up(hosts={"httpbin": {"domain": "kyma.target.test", "methods": ["GET", "DELETE"]}})
-        assert methods(kyma.lab, "kyma-a") == "^(GET|DELETE)$", "a Ready of before the update does not count"
-        kyma.target.lag = 0
+        with kyma.target.lagging(10):
+            deployed.up(hosts={"httpbin": {"domain": "kyma.target.test", "methods": ["GET", "DELETE"]}})
+            assert methods(kyma.lab, "kyma-a") == "^(GET|DELETE)$", "a Ready of before the update does not count"
 
         deployed.up(namespace="kyma-b", confirm=["namespace=kyma-b"])
         assert kyma.lab.get("target", RULE, "kyma-b", "httpbin")["status"]["state"] == "Ready"
@@ -126,7 +124,6 @@ def kyma_shoot(kyma: Kyma, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             expect_gardener_served(kyma.lab)
             yield kyma
         finally:
-            kyma.target.lag = 0
             kyma.set_gateway(enabled=False)
             secret = ("delete", "secret", "kyma-gateway-certs", "--ignore-not-found")
             kyma.lab.kubectl("target", "-n", "istio-system", *secret)
@@ -158,14 +155,15 @@ def test_kymas_gateway_in_a_shoot_is_taken_over_and_given_back(kyma_shoot: Kyma,
         assert entry["status"]["state"] == "Ready", "the operator's had to go first"
         await_presented(f"x.{DOMAIN}", deployed.outputs["gateway"]["caCertificate"])
 
-        kyma_shoot.target.lag = 600  # else the operator would take the gateway at once
-        lab.kubectl("target", "patch", MODULE, "default", "--type=merge", "-p", '{"spec":{"enableKymaGateway":true}}')
-        said = refusal(deployed.up)
-        assert re.search(r"no longer has \S*enableKymaGateway\S*, which this stack set", said), said
-        assert "`pulumi up --refresh`" in said, said
-        deployed.up(refresh=True)
-        assert kyma_shoot.module()["spec"] == {"enableKymaGateway": False}
-        kyma_shoot.target.lag = 0
+        with kyma_shoot.target.lagging(600):  # else the operator would take the gateway at once
+            lab.kubectl(
+                "target", "patch", MODULE, "default", "--type=merge", "-p", '{"spec":{"enableKymaGateway":true}}'
+            )
+            said = refusal(deployed.up)
+            assert "APIGateway default no longer has spec.enableKymaGateway: false, which this stack set" in said, said
+            assert "`pulumi up --refresh`" in said, said
+            deployed.up(refresh=True)
+            assert kyma_shoot.module()["spec"] == {"enableKymaGateway": False}
 
         back = ["gatewayTakeOver=false"]
         deployed.up(gatewayTakeOver="false", gatewayDomain=f"own.{DOMAIN}", confirm=back)

@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from settings import ConfigError, Settings
+from settings import PROJECT, ConfigError, Settings
 
+PRODUCTION = Path(__file__).parents[2] / "examples/stacks/Pulumi.prod.yaml"
 SMALLEST: dict[str, Any] = {
     "target": {"kubeconfig": "target.yaml"},
     "clients": {"caller": {"kubeconfig": "client.yaml"}},
@@ -19,6 +22,12 @@ def engine_config(values: dict[str, Any]) -> dict[str, str]:
     """Texts as they are, structures as JSON; None leaves a key out."""
     given = {key: value for key, value in values.items() if value is not None}
     return {f"kyma-mtls:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in given.items()}
+
+
+def production() -> dict[str, Any]:
+    """Return the config of the example of a production stack."""
+    config = yaml.safe_load(PRODUCTION.read_text())["config"]
+    return {key.removeprefix(f"{PROJECT}:"): value for key, value in config.items()}
 
 
 def read(is_encrypted: Callable[[str], bool] = lambda _: True, **values: Any) -> Settings:

@@ -1,5 +1,6 @@
 """Who a shared gateway admits to a host."""
 
+import re
 from typing import Any
 
 import pulumi
@@ -71,6 +72,31 @@ def test_policy_denies_whoever_is_admitted_neither_by_principal_nor_by_dns_name(
     (rule,) = policy(deploy, Identities([WAREHOUSE], dns_names=["a.example", "b.example"]))["spec"]["rules"]
     assert rule["from"] == [{"source": {"notPrincipals": [WAREHOUSE]}}]
     assert rule["when"][0]["notValues"] == ["*;DNS=a.example", "*;DNS=b.example"]
+
+
+@pytest.mark.parametrize(
+    ("identities", "message"),
+    [
+        ({"principals": ["*"]}, "principals '*': not a principal"),
+        ({"principals": ["*/sa/cart"]}, "principals '*/sa/cart': not a principal"),
+        ({"principals": ["*/ns/*/sa/cart"]}, "principals '*/ns/*/sa/cart': not a principal"),
+        ({"principals": ["cluster.local/ns/shop/*"]}, "principals 'cluster.local/ns/shop/*': not a principal"),
+        ({"namespaces": ["*"]}, "namespaces '*': not a DNS label"),
+        ({"namespaces": "shop"}, "namespaces: not a list, but str"),
+        ({"dns_names": ["*"]}, "dns_names '*': not a DNS name"),
+        ({"dns_names": [""]}, "dns_names '': not a DNS name"),
+    ],
+)
+def test_identities_of_many_are_refused(identities: dict[str, Any], message: str) -> None:
+    with pytest.raises(pulumi.RunError, match=re.escape(message)):
+        Identities(**identities)
+
+
+@pytest.mark.parametrize("principal", ["cluster.local/ns/shop/sa/cart", "*/ns/shop/sa/robot.v2", "acme.example/client"])
+def test_identities_of_one_are_taken(deploy: Deploy, principal: str) -> None:
+    for given in (principal, pulumi.Output.from_input(principal)):
+        (rule,) = policy(deploy, Identities([given]))["spec"]["rules"]
+        assert rule["from"] == [{"source": {"notPrincipals": [principal]}}]
 
 
 @pytest.mark.parametrize("admitted", [Identities(), Identities([WAREHOUSE]), Identities(dns_names=["a.example"])])

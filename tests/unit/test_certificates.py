@@ -1,11 +1,13 @@
 """What the certificates say, before any is made."""
 
+import pulumi
 import pytest
 from pulumi.runtime import rpc
 
-from components.certificates import AuthorityArgs, Certificates, Credential, SigningRequest, client_names
+from components.certificates import AuthorityArgs, Certificates, Credential, SigningRequest, client_names, joined
 from settings.values import KeyAlgorithm
 from tests.unit.conftest import Deploy, Recorder
+from tests.unit.pki import issue
 
 _OF_A_CA = ("PrivateKey", "SelfSignedCert")
 _OF_A_LEAF = ("PrivateKey", "CertRequest", "LocallySignedCert")
@@ -100,6 +102,12 @@ def test_trust_is_in_the_cas_of_all_generations_and_the_signing_one_comes_first(
         "trusted": "trust-ca.2-certPemtrust-ca.1-certPemtrust-ca.3-certPem",
         "generations": "2.1.3",
     }
+
+
+def test_joined_cas_are_whole_even_where_a_line_break_is_missing(deploy: Deploy) -> None:
+    first, second = issue("first").pem, issue("second").pem
+    given: list[pulumi.Input[str]] = [first.strip(), pulumi.Output.from_input(second), first.strip()]
+    assert deploy(lambda: joined(given)).result == first + second
 
 
 def test_another_algorithm_is_for_the_keys_of_hosts_and_clients_and_for_later_cas(deploy: Deploy) -> None:

@@ -22,7 +22,7 @@ from deployment.identities import identities
 from mtls_policies import POLICIES
 from mtls_policies.policy import Resource, ResourcePolicy
 from settings import ConfigError, Settings
-from tests.unit.config import engine_config, read
+from tests.unit.config import engine_config, production, read
 from tests.unit.conftest import Deploy, Outputs, Recorder
 from tests.unit.fakes import fake_cluster, kube_system
 from tests.unit.offers import CLIENT_OFFER, TARGET_OFFER
@@ -160,6 +160,24 @@ def test_config_gives_its_parts_and_no_other(stack: Stack, config: dict[str, Any
         return f"{kind} {rest.split('.')[-1]}" if kind in {"EgressRoute", "PartnerCredential"} else name
 
     assert sorted(plain(name) for name in components(stack(**config))) == sorted(expected)
+
+
+def test_production_example_gives_its_parts(stack: Stack) -> None:
+    made = stack(**production())
+    assert components(made) == [
+        "EgressClient client-billing",
+        "EgressClient client-warehouse",
+        "EgressRoute client-billing.stock",
+        "EgressRoute client-warehouse.orders",
+        "EgressRoute client-warehouse.stock",
+        "MtlsHost target-orders",
+        "MtlsHost target-stock",
+        "MtlsTarget target",
+        "PartnerCredential client-billing.payments",
+    ]
+    assert made.result["signingRequests"].keys() == {"payments"}, "its route waits for the partner's answer"
+    assert "APIRule" in made.kinds()
+    assert not {"DemoServer", "DemoCaller"} & made.kinds()
 
 
 def test_routes_of_clients_with_similar_names_are_kept_apart(stack: Stack) -> None:

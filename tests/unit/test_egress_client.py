@@ -1,5 +1,6 @@
 """What a client cluster is given, whatever hosts it calls."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -64,6 +65,15 @@ def test_secret_has_the_keys_that_the_egress_gateway_reads(client: Client) -> No
 
 
 @pytest.mark.parametrize(
+    ("given", "joined"),
+    [("CA\n", "CA\n"), (["CA\n", pulumi.Output.from_input("ACME\n"), "CA\n"], "CA\nACME\n")],
+    ids=["text", "list"],
+)
+def test_cas_are_a_text_or_several(client: Client, given: object, joined: str) -> None:
+    assert client(ca_certificates=given).pem("Secret", "client-credential.2.1")["ca.crt"] == joined
+
+
+@pytest.mark.parametrize(
     ("changed", "principals", "namespaces"),
     [
         ({}, ["*/ns/mtls/sa/curl"], []),
@@ -114,6 +124,39 @@ def test_policies_close_the_namespaces_they_are_asked_for(
     client: Client, closed: bool, namespaces: tuple[str, ...], expected: dict[str, str]
 ) -> None:
     assert policies(client(closed=closed, closed_namespaces=namespaces)) == expected
+
+
+MINE = {"makes_namespace": False, "demo_image": ""}
+NO_PODS = {"demo_image": "", "callers": ("logistics",)}
+
+
+@pytest.mark.parametrize(
+    ("changed", "closed"),
+    [({}, {"mtls"}), (NO_PODS, {"mtls"}), (MINE, set()), (MINE | {"closed": True}, {"mtls"})],
+    ids=["made", "made-without-pods", "there", "there-and-closed"],
+)
+def test_only_a_namespace_that_is_made_is_closed_by_default(
+    client: Client, changed: dict[str, Any], closed: set[str]
+) -> None:
+    assert set(policies(client(**({"closed": None} | changed)))) == closed
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{}, MINE | {"closed": True}, NO_PODS | {"closed_namespaces": ["logistics"]}, MINE | {"closed_namespaces": ["a"]}],
+    ids=["demo", "there", "callers", "callers-alone"],
+)
+def test_pods_without_a_way_to_their_dns_are_not_closed(client: Client, changed: dict[str, Any]) -> None:
+    with pytest.raises(pulumi.RunError, match=r"^ways_out: empty; closed Pods need their DNS and istiod$"):
+        client(**({"closed": None, "ways_out": ()} | changed))
+
+
+@pytest.mark.parametrize(
+    "changed", [MINE, NO_PODS, {"closed": False}, MINE | {"closed": False}], ids=["there", "no-pods", "open", "both"]
+)
+def test_ways_out_are_needed_for_closed_pods_only(client: Client, changed: dict[str, Any]) -> None:
+    stack = client(**({"closed": None, "ways_out": ()} | changed))
+    assert set(policies(stack)) == ({"mtls"} if changed == NO_PODS else set())
 
 
 def in_namespace(name: str, **labels: str) -> dict[str, Any]:
@@ -195,6 +238,23 @@ def test_access_log_is_that_of_the_egress_gateway_alone(client: Client) -> None:
 
 def test_access_log_stays_as_others_have_chosen(client: Client) -> None:
     assert "Telemetry" not in client(logs_requests=False).kinds()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"callers": ["*"]}, "callers '*': not a caller"),
+        ({"callers": ["logistics/*"]}, "callers 'logistics/*': not a caller"),
+        ({"callers": [""]}, "callers '': not a caller"),
+        ({"callers": ["istio-system/x"]}, "callers 'istio-system/x': istio-system is Istio's own namespace"),
+        ({"callers": "logistics"}, "callers: not a list, but str"),
+        ({"closed_namespaces": ["*"]}, "closed_namespaces '*': not a DNS label"),
+        ({"closed_namespaces": "logistics"}, "closed_namespaces: not a list, but str"),
+    ],
+)
+def test_argument_that_would_admit_others_is_refused(client: Client, changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(pulumi.RunError, match=re.escape(message)):
+        client(**changed)
 
 
 def test_unknown_platform_is_refused(client: Client) -> None:

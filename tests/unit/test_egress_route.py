@@ -164,3 +164,19 @@ def test_hosts_share_no_object(deploy: Deploy) -> None:
     assert len(set(places)) == len(places)
     rules = [stack.one("DestinationRule", f"{name}-to-gateway")["spec"] for name in ("orders", "api")]
     assert [rule["subsets"][0]["name"] for rule in rules] == ["mtls-orders", "mtls-api"], "the rules are merged"
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"domain": "*.example.com"}, "domain '*.example.com': not a domain name"),
+        ({"domain": "192.0.2.1"}, "domain '192.0.2.1': an IP address"),
+        ({"port": 80}, "port 80: the port at which callers ask for the host in plain HTTP"),
+        ({"port": "443"}, "port: not a plain number, but str"),
+        ({"caller_namespaces": ["*"]}, "caller_namespaces '*': not a DNS label"),
+        ({"caller_namespaces": "logistics"}, "caller_namespaces: not a list, but str"),
+    ],
+)
+def test_argument_that_istio_would_take_otherwise_is_refused(changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(pulumi.RunError, match=re.escape(message)):
+        arguments(**changed)

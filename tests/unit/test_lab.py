@@ -62,6 +62,15 @@ def test_number_of_clients_out_of_range_is_a_usage_error(clients: str, capsys: p
     assert "argument --clients: invalid" in capsys.readouterr().err
 
 
+def test_build_takes_optional_parts_and_refuses_others(capsys: pytest.CaptureFixture[str]) -> None:
+    parse = commands._parser().parse_args
+    assert parse(["build"]).parts == []
+    assert parse(["build", *toolchain.optional_parts()]).parts == toolchain.optional_parts()
+    with pytest.raises(SystemExit, match="2"):
+        parse(["build", "istio"])
+    assert "'istio' is no optional part; choose from gardener" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("node", NODES, ids=lambda node: node.name)
 def test_dns_of_every_cluster_knows_all_clusters_and_the_internet(node: Node) -> None:
     objects = list(yaml.safe_load_all(node.fill("cluster.yaml")))

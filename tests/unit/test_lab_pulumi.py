@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lab import pulumi
-from lab.part import pinned_versions
+from lab.part import pinned_versions, tables
 
 
 @pytest.mark.parametrize(("version", "used"), [("pinned", True), ("v3.0.0", False)])
@@ -32,5 +32,12 @@ def test_part_is_unneeded_once_all_its_plugins_are_official(tmp_path: Path, monk
     for name in ("tls", "kubernetes"):
         pulumi.plugin(name).parent.mkdir(parents=True)
         pulumi.plugin(name).touch()
-    assert pulumi.unneeded_parts(has_cli=False) == {"pulumi-kubernetes"}, "random is still missing"
-    assert pulumi.unneeded_parts(has_cli=True) == {"pulumi-kubernetes", "pulumi", "pulumi-language-python"}
+    assert pulumi.unneeded_parts(()) == {"pulumi-kubernetes"}, "random is still missing"
+
+
+def test_part_is_unneeded_if_official_cli_has_its_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KYMA_MTLS_CACHE", str(tmp_path))
+    cli = {"pulumi", "pulumi-language-python", "pulumi-language-go"}
+    assert pulumi.unneeded_parts(cli) == {"pulumi", "pulumi-language-python"}
+    assert "pulumi-language-yaml" in pulumi.unneeded_parts({*cli, "pulumi-language-yaml"})
+    assert set(tables()) >= pulumi.CLI_PARTS

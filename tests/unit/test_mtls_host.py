@@ -80,6 +80,11 @@ def test_secret_has_every_ca_of_the_admitted_once(host: Host) -> None:
     assert stack.pem("Secret", "target-orders-certs.2.1")["cacert"] == "CA\nACME\n"
 
 
+@pytest.mark.parametrize("given", ["CA\n", pulumi.Output.from_input("CA\n")], ids=["text", "output"])
+def test_a_single_ca_is_taken_without_a_list(host: Host, given: pulumi.Input[str]) -> None:
+    assert host(ca_certificates=given).pem("Secret", "target-orders-certs.2.1")["cacert"] == "CA\n"
+
+
 def test_policy_admits_by_spiffe_id_and_by_dns_name(host: Host) -> None:
     policy = host(admitted=[WAREHOUSE, "dns:acme.example"]).policy("target-orders-admission")
     assert policy["metadata"]["namespace"] == "istio-system"
@@ -184,7 +189,39 @@ def test_unknown_platform_is_refused(host: Host) -> None:
         host(platform="Kyma")
 
 
-@pytest.mark.parametrize("identity", ["warehouse", "kyma-mtls/test/client/warehouse", "*", ""])
-def test_identity_that_would_admit_nobody_is_refused(host: Host, identity: str) -> None:
-    with pytest.raises(pulumi.RunError, match=re.escape(f"admitted {identity!r}: use spiffe://")):
+@pytest.mark.parametrize(
+    "identity",
+    [
+        *("warehouse", "kyma-mtls/test/client/warehouse", "*", ""),
+        *("spiffe://", "spiffe://*", "spiffe://a/*", "dns:", "dns:*", "dns:*.acme.example"),
+    ],
+)
+def test_identity_that_would_admit_nobody_or_many_is_refused(host: Host, identity: str) -> None:
+    with pytest.raises(pulumi.RunError, match=re.escape(f"admitted {identity!r}: not ")):
         host(admitted=[WAREHOUSE, identity])
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"domain": "*.example.com"}, "domain '*.example.com': not a domain name"),
+        ({"domain": "orders"}, "domain 'orders': not a domain name"),
+        ({"domain": "Orders.example.com"}, "domain 'Orders.example.com': not a domain name"),
+        ({"domain": pulumi.Output.from_input(DOMAIN)}, "domain: not a plain text, but Output"),
+        ({"methods": ()}, "methods: empty; name what is let through"),
+        ({"methods": ["*"]}, "methods '*': not one of GET, HEAD"),
+        ({"methods": ["get"]}, "methods 'get': not one of GET, HEAD"),
+        ({"methods": "GET"}, "methods: not a list, but str"),
+        ({"paths": ()}, "paths: empty; name what is let through"),
+        ({"paths": ["*"]}, "paths '*': not a path"),
+        ({"paths": "/*"}, "paths: not a list, but str"),
+        ({"admitted": WAREHOUSE}, "admitted: not a list, but str"),
+        ({"admitted": [None]}, "admitted: not a plain text, but NoneType"),
+    ],
+)
+@pytest.mark.parametrize("platform", ["kyma", "istio"])
+def test_argument_that_would_let_more_through_is_refused(
+    host: Host, platform: str, changed: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(pulumi.RunError, match=re.escape(message)):
+        host(platform=platform, **changed)

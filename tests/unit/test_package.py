@@ -16,6 +16,7 @@ from typing import Any
 
 import pulumi
 import pytest
+from pulumi.runtime import rpc
 
 import components
 from components import DOCUMENTED_EGRESS
@@ -85,9 +86,10 @@ def test_every_module_and_promised_name_imports_without_the_repository(installed
 
 
 def test_import_is_cheap_until_a_component_is_asked_for() -> None:
-    script = "import sys, components, components.offer; components.GatewayOffer; print('pulumi' in sys.modules)"
+    modules = "sys, components, components.offer, components.rules"
+    script = f"import {modules}; components.GatewayOffer; print('pulumi' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == "False", "settings and clusters import what a cluster offers"
+    assert done.stdout.strip() == "False", "settings and clusters import the rules, and what a cluster offers"
 
 
 def test_other_names_are_not_promised() -> None:
@@ -95,7 +97,7 @@ def test_other_names_are_not_promised() -> None:
         _ = components.Lifecycle  # type: ignore[attr-defined]
 
 
-def test_readme_and_docstring_tell_of_every_promised_name() -> None:
+def test_readme_and_docstring_document_every_promised_name() -> None:
     readme = (ROOT / "README.md").read_text()
     section = readme.partition("## Components in programs of your own\n")[2].partition("\n## ")[0]
     rows = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")]
@@ -173,6 +175,18 @@ def test_example_uses_the_gateways_that_the_command_describes(example: Callable[
     assert stack.one("Gateway", "client-orders-gateway")["spec"]["selector"] == HELM_EGRESS.selector
     places = {stack.one("Secret", name)["metadata"]["namespace"] for name in ("orders-certs.1", "client-credential.1")}
     assert places == {"ingress", "egress"}
+
+
+def test_example_knows_its_clusters_by_their_uids_and_keeps_their_credentials_secret(
+    example: Callable[..., Recorder],
+) -> None:
+    stack = example(targetUid="uid-of-target", clientUid="uid-of-client")
+    providers = {name: stack.one("kubernetes", name) for name in ("target", "client")}
+    for name, provider in providers.items():
+        assert provider["clusterIdentifier"] == f"uid-of-{name}", "another address would replace everything"
+        assert rpc.unwrap_rpc_secret(provider["kubeconfig"]) == f"{name}.yaml"
+        assert rpc.is_rpc_secret(provider["kubeconfig"])
+    assert "clusterIdentifier" not in example().one("kubernetes", "target")
 
 
 def listed(*items: dict[str, Any], namespace: str = "egress") -> str:

@@ -35,14 +35,15 @@ def test_every_part_has_folder_with_pins_and_table() -> None:
         assert {"minutes", "peak", "kept"} <= set(described[name]), f"{name} lacks an estimate"
 
 
-@pytest.mark.parametrize("name", ["pulumi", "pulumi-terraform"])
-def test_engine_and_bridged_plugins_have_version_of_python_package(name: str) -> None:
+@pytest.mark.parametrize("name", ["pulumi", "pulumi-terraform", "pulumi-language-yaml"])
+def test_engine_and_what_is_built_with_it_have_version_of_python_package(name: str) -> None:
     assert Part(name, {}, "").modules["github.com/pulumi/pulumi/pkg/v3"] == f"v{pinned_versions()['pulumi']}"
 
 
-def test_istio_and_gardener_share_compiled_packages() -> None:
-    istio, gardener = (Part(name, {}, "").modules for name in ("istio", "gardener"))
-    differing = {name for name in istio.keys() & gardener.keys() if istio[name] != gardener[name]}
+@pytest.mark.parametrize("names", [("istio", "gardener"), ("pulumi-terraform", "pulumi-language-yaml")])
+def test_parts_share_compiled_packages(names: tuple[str, str]) -> None:
+    one, other = (Part(name, {}, "").modules for name in names)
+    differing = {name for name in one.keys() & other.keys() if one[name] != other[name]}
     assert not differing, "packages of other versions, and all that import them, are compiled twice: raise the lower"
 
 

@@ -28,6 +28,11 @@ optional = true
 minutes = 1
 peak = 0.1
 kept = 0.1
+[linter]
+tool = true
+minutes = 1
+peak = 0.1
+kept = 0.1
 """
 
 
@@ -47,9 +52,9 @@ class Factory:
 
 @pytest.fixture
 def factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Factory:
-    """Set up three parts and an empty cache, away from the real ones."""
+    """Set up four parts and an empty cache, away from the real ones."""
     parts = tmp_path / "parts"
-    for name in ("one", "one-more", "optional"):
+    for name in ("one", "one-more", "optional", "linter"):
         (parts / name).mkdir(parents=True)
         (parts / name / "requirements.txt").write_text(f"{name}==1\n")
     (parts / "parts.toml").write_text(TABLES.format(peak=0.1))
@@ -87,10 +92,22 @@ def test_optional_part_is_built_by_name_only_and_then_kept(factory: Factory, ens
     assert (ensure().bin / "optional-program").exists(), "it should stay"
 
 
+def test_tool_is_built_alone_and_has_nothing_to_do_with_the_lab(
+    factory: Factory, ensure: Callable[[], Toolchain]
+) -> None:
+    assert toolchain.tools() == ["linter"]
+    paths = [toolchain.tool(Console(quiet=True), "linter") for _ in range(2)]
+    assert factory.made == ["linter"]
+    assert paths[0] == paths[1]
+    assert paths[0].name == "linter"
+    assert list(ensure().programs) == ["one-program", "one-more-program"]
+    assert paths[0].parent.exists(), "it stays"
+
+
 def test_part_with_official_program_is_not_built(
     factory: Factory, ensure: Callable[[], Toolchain], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pulumi, "unneeded_parts", lambda has_cli: set() if has_cli else {"one"})
+    monkeypatch.setattr(pulumi, "unneeded_parts", lambda cli: set() if cli else {"one"})
     assert list(ensure().programs) == ["one-more-program"]
     assert factory.made == ["one-more"]
 

@@ -1,0 +1,166 @@
+"""Take the steps of the workflows in .github/: previews in pull requests, deployments, renewals."""
+
+import argparse
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from pipeline import comment, deployment, kubeconfig, stacks
+from pipeline.deployment import Refused
+from pipeline.github import BOT, Repository
+from pipeline.issue import close, report
+from pipeline.plan import Plan
+from pipeline.stack_file import NAME, path_of
+from settings import ConfigError
+
+_EXIT_CODES = """\
+exit codes:
+  0    it is done
+  1    the engine, the verification or a rule of this command says no; the lines say why
+  2    it cannot be tried: a wrong argument, environment, file or answer
+  130  ended by Ctrl-C
+"""
+
+
+def list_stacks(asked: argparse.Namespace) -> None:
+    """Print, as JSON, the stacks that are deployed from here: all, those that a change concerns, or one."""
+    found = stacks.concerned(asked.since) if asked.since else stacks.deployed()
+    if asked.only and asked.only not in found:
+        raise ConfigError(
+            f"{asked.only}: not one of the stacks that are deployed from here: {', '.join(found) or 'none'}"
+        )
+    print(json.dumps([asked.only] if asked.only else found))
+
+
+def write_kubeconfig(_: argparse.Namespace) -> None:
+    """Write the variable KUBECONFIG_CONTENT to a file for the job's next steps."""
+    kubeconfig.write()
+
+
+def preview(asked: argparse.Namespace) -> None:
+    """Preview a stack, save the plan, and write the comment for reviewers."""
+    done = deployment.preview(asked.stack, asked.base, asked.plan)
+    if asked.comment:
+        asked.comment.write_text(comment.markdown(done))
+    if not done.plan:
+        raise Refused(*(done.run.errors or ["`pulumi preview` failed"]))
+
+
+def put_comment(asked: argparse.Namespace) -> None:
+    """Create a stack's comment in a pull request, or edit it."""
+    body = asked.file.read_text()
+    marker = body.partition("\n")[0]
+    if not comment.is_marker(marker):
+        raise ConfigError(f"{asked.file}: not a comment that `preview` wrote")
+    print(Repository.of_this_run(asked.login).put_comment(asked.pull_request, marker, body))
+
+
+def expect_reviewed(asked: argparse.Namespace) -> None:
+    """Fail if a plan has more than what the comment in the merged pull request told of."""
+    repository = Repository.of_this_run(asked.login)
+    number = repository.pull_request_of(asked.commit)
+    found = repository.comment(number, comment.marker(asked.stack)) if number else None
+    seen = comment.reviewed(found["body"]) if found else None
+    if seen is None:
+        where = f"pull request {number}" if number else f"a pull request of {asked.commit}"
+        raise Refused(f"nobody has reviewed a preview of {asked.stack}: {where} has none that succeeded", _BY_HAND)
+    try:
+        deployment.expect_reviewed(Plan.read(asked.plan), seen)
+    except Refused as error:
+        raise Refused(str(error), _BY_HAND) from None
+
+
+def update(asked: argparse.Namespace) -> None:
+    """Deploy a stack by a plan and by nothing else, and verify it, read-only."""
+    deployment.update(asked.stack, asked.plan, asked.junit)
+
+
+def renew(asked: argparse.Namespace) -> None:
+    """Renew the certificates that end soon, and verify the stack; deploy nothing if more than that is pending."""
+    try:
+        deployment.renew(asked.stack, asked.junit)
+    except (Refused, ConfigError) as error:
+        if asked.problems:
+            asked.problems.write_text(f"{error}\n")
+        raise
+
+
+def put_issue(asked: argparse.Namespace) -> None:
+    """Open the stack's issue, or edit it, with the problems of a renewal; with --solved, close it."""
+    repository = Repository.of_this_run(asked.login)
+    print(close(repository, asked.stack) if asked.solved else report(repository, asked.stack, asked.problems))
+
+
+_BY_HAND = "to deploy what is planned now, run the workflow by hand"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and return the exit code."""
+    asked = _parser().parse_args(arguments)
+    try:
+        asked.function(asked)
+    except Refused as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (ConfigError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return 0
+
+
+def _stack(name: str) -> str:
+    path = path_of(name)
+    if not NAME.fullmatch(path) or not Path(path).is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {path} in this directory")
+    return name
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline",
+        description=__doc__,
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, (function, *options) in _COMMANDS.items():
+        added = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
+        added.set_defaults(function=function)
+        for option in options:
+            added.add_argument(option, **_ARGUMENTS[option])
+    return parser
+
+
+_COMMANDS: dict[str, tuple[Any, ...]] = {
+    "stacks": (list_stacks, "--since", "--only"),
+    "kubeconfig": (write_kubeconfig,),
+    "preview": (preview, "stack", "--plan", "--base", "--comment"),
+    "comment": (put_comment, "file", "--pull-request", "--login"),
+    "reviewed": (expect_reviewed, "stack", "--plan", "--commit", "--login"),
+    "update": (update, "stack", "--plan", "--junit"),
+    "renew": (renew, "stack", "--problems", "--junit"),
+    "issue": (put_issue, "stack", "--problems", "--solved", "--login"),
+}
+_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "stack": {"metavar": "STACK", "type": _stack, "help": "its file is Pulumi.STACK.yaml"},
+    "file": {"metavar": "FILE", "type": Path, "help": "what preview --comment wrote"},
+    "--since": {"metavar": "REVISION", "help": "only those whose file or whose code is another than in this revision"},
+    "--only": {"metavar": "STACK", "help": "this one, which has to be among them"},
+    "--base": {"metavar": "REVISION", "default": "", "help": "compare the stack's file with that of this revision"},
+    "--plan": {"metavar": "FILE", "type": Path, "required": True, "help": "the plan that a preview saves"},
+    "--comment": {"metavar": "FILE", "type": Path, "help": "write the comment here, Markdown"},
+    "--pull-request": {"metavar": "NUMBER", "type": int, "required": True, "help": "the pull request to comment on"},
+    "--commit": {"metavar": "SHA", "required": True, "help": "the commit that was pushed"},
+    "--junit": {"metavar": "FILE", "type": Path, "help": "write what was verified as JUnit XML, too"},
+    "--problems": {"metavar": "FILE", "type": Path, "help": "where renew writes what it could not do"},
+    "--solved": {"action": "store_true", "help": "close the issue"},
+    "--login": {"default": BOT, "help": "whose comments and issues are trusted and edited (default: %(default)s)"},
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""What a pull request is told of a stack: who gains or loses whom, what would be interrupted, and the diff."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pipeline import connections
+from pipeline.engine import Run
+from pipeline.plan import Operation, Plan
+from pipeline.redaction import redacted
+from pipeline.stack_file import StackFile
+from settings import Settings
+
+LONGEST = 65_536
+"""What GitHub accepts, in characters; counted in bytes here, of which there are never fewer."""
+LONGEST_PART = 12_000
+MOST_OBJECTS = 50
+
+_REVIEWED = re.compile(r"<!-- operations: ([0-9a-f ]*) -->")
+# What says nothing of a change: half of the text, which would be cut for it.
+_NOISE = re.compile(r"^( +\[(urn|provider)=.*\]|Update plan written to .*|Run `pulumi up --plan=.*)\n?", re.MULTILINE)
+_SIGN = re.compile(r"^( +)([-+~])", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A preview of a stack.
+
+    before: the stack's file that is deployed, if there is one; or why it cannot be read
+    after: the stack's file with the change; or why it cannot be read
+    plan: what the preview saved; None if it failed
+    """
+
+    stack: str
+    before: StackFile | str | None
+    after: StackFile | str
+    run: Run
+    plan: Plan | None
+
+
+def marker(stack: str) -> str:
+    """Return the first line of a stack's comment, by which it is found again."""
+    return f"<!-- kyma-mtls preview of {stack} -->"
+
+
+def is_marker(line: str) -> bool:
+    """Tell whether a line is the first one of some stack's comment."""
+    return re.fullmatch(re.escape(marker("STACK")).replace("STACK", r"[\w.-]+"), line) is not None
+
+
+def reviewed(body: str) -> frozenset[str] | None:
+    """Return the digests of the operations that a comment told of; None if its preview failed."""
+    second = "".join(body.splitlines()[1:2])  # and nowhere else, where it could be somebody's words
+    found = _REVIEWED.fullmatch(second)
+    return frozenset(found[1].split()) if found else None
+
+
+def markdown(preview: Preview) -> str:
+    """Write the comment, cut to what GitHub accepts."""
+    digests = " ".join(each.digest for each in preview.plan.operations) if preview.plan else None
+    head = [marker(preview.stack), *([f"<!-- operations: {digests} -->"] if digests is not None else [])]
+    told = [f"## `{preview.stack}`: {_outcome(preview)}", *_who(preview), *_interruptions(preview), *_errors(preview)]
+    text = redacted("\n\n".join(["\n".join(head), *told]))
+    return text + _diff(redacted(preview.run.output), LONGEST - len(text.encode()))
+
+
+def fenced(content: str, language: str = "") -> str:
+    """Return a code block that nothing in its content can end."""
+    longest = max((len(run) for run in re.findall("`+", content)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{content.rstrip()}\n{fence}"
+
+
+def _outcome(preview: Preview) -> str:
+    return preview.plan.summary if preview.plan else "the preview fails"
+
+
+def _who(preview: Preview) -> Iterable[str]:
+    yield "### Who gains or loses whom"
+    if isinstance(preview.after, str):
+        yield f"The stack's file cannot be read:\n\n{fenced(preview.after)}"
+        return
+    before = preview.before if isinstance(preview.before, StackFile) else None
+    if isinstance(preview.before, str):
+        yield f"The deployed file cannot be read, so everything below counts as new:\n\n{fenced(preview.before)}"
+    elif before is None:
+        yield "The stack is new."
+    old, new = before.settings if before else None, preview.after.settings
+    if connections.pairs(old) == connections.pairs(new):
+        yield "Nobody gains or loses anybody."
+    if drawn := connections.picture(old, new):
+        yield fenced(drawn, "mermaid")
+    if told := connections.sentences(before, preview.after):
+        yield _list(told)
+
+
+def _interruptions(preview: Preview) -> Iterable[str]:
+    yield "### What would be interrupted"
+    told = [fenced(_shortened("\n".join(preview.run.interruptions)))] if preview.run.interruptions else []
+    before = preview.before.settings if isinstance(preview.before, StackFile) else None
+    if before and isinstance(preview.after, StackFile) and _breaks_trust(before, preview.after.settings):
+        told.append("Trust in the old CA ends at once: requests may fail until both sides have changed over.")
+    objects = _objects(preview.plan.of("delete", "replace")) if preview.plan else []
+    if objects:
+        told.append(
+            _list([f"{each.kind} {connections.code(f'{each.type} {each.name}')}" for each in objects[:MOST_OBJECTS]])
+        )
+    if len(objects) > MOST_OBJECTS:
+        told.append(f"… and {len(objects) - MOST_OBJECTS} more; the diff has all.")
+    if told:
+        yield from told
+    else:
+        yield (
+            "Nothing: no object of a cluster is deleted or replaced."
+            if preview.plan
+            else "Unknown, as the preview fails."
+        )
+
+
+def _errors(preview: Preview) -> Iterable[str]:
+    if preview.run.errors:
+        yield "### Errors"
+        yield fenced(_shortened("\n".join(preview.run.errors)))
+
+
+def _diff(output: str, room: int) -> str:
+    """Return the diff, folded, in at most so many bytes."""
+    text = _SIGN.sub(r"\2\1", _NOISE.sub("", output)).strip()  # GitHub looks for the sign where a line begins
+    opening, closing = "\n\n<details><summary>Diff</summary>\n\n", "\n\n</details>\n"
+    if len((whole := f"{opening}{fenced(text, 'diff')}{closing}").encode()) <= room:
+        return whole
+    closing += "\nThe diff is too long for a comment, and cut here. The log of the run has all of it.\n"
+    around = len(f"{opening}{fenced(text, 'diff')}{closing}".encode()) - len(text.encode())
+    return f"{opening}{fenced(_beginning(text, room - around), 'diff')}{closing}"
+
+
+def _beginning(text: str, most: int) -> str:
+    """Return whole lines of at most so many bytes together."""
+    if len(text.encode()) <= most:
+        return text
+    return text.encode()[: max(0, most)].decode(errors="ignore").rpartition("\n")[0]
+
+
+def _breaks_trust(before: Settings, after: Settings) -> bool:
+    return before.generation != after.generation and not (
+        after.generation in before.trusted_generations and before.generation in after.trusted_generations
+    )
+
+
+def _objects(operations: Sequence[Operation]) -> list[Operation]:
+    return [each for each in operations if each.type.startswith("kubernetes:")]
+
+
+def _list(lines: Iterable[str]) -> str:
+    return _shortened("\n".join(f"- {line}" for line in lines))
+
+
+def _shortened(text: str) -> str:
+    kept = _beginning(text, LONGEST_PART)
+    return text if kept == text else f"{kept}\n… and more; the log of the run has all of it."

@@ -1,0 +1,158 @@
+"""Which host or client gains or loses whom between two configs of a stack, in sentences and as a Mermaid picture."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from pipeline.stack_file import StackFile
+from settings import Client, Settings
+from settings.values import may_be_shown
+
+Pair = tuple[str, str]
+"""A client, and a host that admits it."""
+Value = str | tuple[str, ...]
+
+MOST_EDGES = 100
+_GAINED, _LOST = "#1a7f37", "#cf222e"
+
+
+def pairs(settings: Settings | None) -> set[Pair]:
+    """Return who may call whom."""
+    return {(client, host) for host in settings.hosts for client in settings.admitted(host)} if settings else set()
+
+
+def sentences(before: StackFile | None, after: StackFile) -> list[str]:
+    """Say what changes, a sentence each: first who gains or loses whom, then every other key."""
+    old, new = before.settings if before else None, after.settings
+    told = [*_hosts(old, new), *_clients(old, new), *_admissions(old, new)]
+    return [*told, *(_other_keys(before, after) if before else ())]
+
+
+def picture(before: Settings | None, after: Settings) -> str:
+    """Draw the clients and hosts; of more than MOST_EDGES connections, those that change.
+
+    Empty if none changes, or more than can be seen in a picture.
+    """
+    old, new = pairs(before), pairs(after)
+    gained, lost = new - old, old - new
+    if not 0 < len(gained | lost) <= MOST_EDGES:
+        return ""
+    drawn = sorted(old | new if len(old | new) <= MOST_EDGES else gained | lost)
+    clients = {client: f"c{number}" for number, client in enumerate(sorted({client for client, _ in drawn}))}
+    hosts = {host: f"h{number}" for number, host in enumerate(sorted({host for _, host in drawn}))}
+    domains = {name: host.domain for each in (before, after) if each for name, host in each.hosts.items()}
+    lines = ["graph LR"]
+    lines += [f'  {node}["{client}"]' for client, node in clients.items()]
+    lines += [f'  {node}["{host}<br/>{domains[host]}"]' for host, node in hosts.items()]
+    for number, (client, host) in enumerate(drawn):
+        arrow, color = "-->", ""
+        if (client, host) in gained:
+            arrow, color = "== gains ==>", _GAINED
+        elif (client, host) in lost:
+            arrow, color = "-. loses .->", _LOST
+        lines.append(f"  {clients[client]} {arrow} {hosts[host]}")
+        lines += [f"  linkStyle {number} stroke:{color}"] if color else []
+    return "\n".join(lines)
+
+
+def code(text: str) -> str:
+    """Return a text as Markdown's code; nothing in it is Markdown, or ends the code."""
+    return f"`{' '.join(text.replace('`', chr(39)).split())}`"
+
+
+def _hosts(before: Settings | None, after: Settings) -> Iterator[str]:
+    known = before.hosts if before else {}
+    for name in sorted(after.hosts.keys() - known.keys()):
+        host = after.hosts[name]
+        kind = ", a partner's," if host.external else ""
+        admitted = _listed(after.admitted(name)) or "nobody"
+        yield f"Host {code(name)} ({code(host.domain)}){kind} is new and admits {admitted}."
+    for name in sorted(known.keys() - after.hosts.keys()):
+        callers = _listed(before.admitted(name)) if before else ""
+        yield f"Host {code(name)} goes" + (f": {callers} can no longer call it." if callers else ".")
+
+
+def _clients(before: Settings | None, after: Settings) -> Iterator[str]:
+    known = before.clients if before else {}
+    for name in sorted(after.clients.keys() - known.keys()):
+        hosts = _listed(after.hosts_of(name)) or "nothing"
+        yield f"Client {code(name)}{_partner(after.clients[name])} is new and may call {hosts}."
+    for name in sorted(known.keys() - after.clients.keys()):
+        hosts = _listed(before.hosts_of(name)) if before else ""
+        yield f"Client {code(name)} goes" + (f": it can no longer call {hosts}." if hosts else ".")
+
+
+def _admissions(before: Settings | None, after: Settings) -> Iterator[str]:
+    """Tell of hosts and clients that are in both."""
+    if before is None:
+        return
+    hosts, clients = before.hosts.keys() & after.hosts.keys(), before.clients.keys() & after.clients.keys()
+    stay = {(client, host) for client in clients for host in hosts}
+    old, new = pairs(before) & stay, pairs(after) & stay
+    yield from (f"{code(host)} now admits {code(client)}." for client, host in sorted(new - old))
+    yield from (f"{code(client)} can no longer call {code(host)}." for client, host in sorted(old - new))
+
+
+def _other_keys(before: StackFile, after: StackFile) -> Iterator[str]:
+    """Tell of every key that says something else, but of no admission, and of nothing that comes or goes as a whole."""
+    gone = tuple(f"{kind}.{name}." for kind in ("hosts", "clients") for name in _come_or_gone(before, after, kind))
+    old, new = ({key: value for key, value in _keys(file) if not key.startswith(gone)} for file in (before, after))
+    for key in sorted({*old, *new}):
+        yield from _changed(key, old.get(key), new.get(key))
+    for key in sorted({*before.secrets, *after.secrets}):
+        if before.secrets.get(key) != after.secrets.get(key) and not key.startswith(gone):
+            yield f"The secret {code(key)} {'changes' if key in after.secrets else 'goes'}."
+
+
+def _come_or_gone(before: StackFile, after: StackFile, kind: str) -> set[str]:
+    return set(getattr(before.settings, kind)) ^ set(getattr(after.settings, kind))
+
+
+def _keys(file: StackFile) -> Iterator[tuple[str, Value]]:
+    yield from ((key, value) for key, value in _flat("", file.settings) if not _is_told_otherwise(key))
+    yield from file.gateway.items()
+
+
+def _is_told_otherwise(key: str) -> bool:
+    return key.startswith("gateway.") or (key.startswith("hosts.") and key.endswith(".clients"))
+
+
+def _flat(path: str, value: Any) -> Iterator[tuple[str, Value]]:
+    """Yield each key with its value, a list as a tuple; nothing for what is not set."""
+    if isinstance(value, BaseModel):
+        value = {str(field.alias): getattr(value, name) for name, field in type(value).model_fields.items()}
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _flat(f"{path}.{key}" if path else str(key), each)
+    elif isinstance(value, tuple):
+        yield path, tuple(map(str, value))
+    elif value is not None and str(value):
+        yield path, str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _changed(key: str, old: Value | None, new: Value | None) -> Iterator[str]:
+    if old == new:
+        return
+    if isinstance(old or (), tuple) and isinstance(new or (), tuple):
+        gains = [each for each in new or () if each not in (old or ())]
+        loses = [each for each in old or () if each not in (new or ())]
+        told = [f"gains {_listed(gains)}"] * bool(gains) + [f"loses {_listed(loses)}"] * bool(loses)
+        yield f"{code(key)} {' and '.join(told) or 'has another order'}."
+    elif new is None:
+        yield f"{code(key)} is no longer set."
+    elif old is None:
+        yield f"{code(key)} is now {code(str(new))}." if may_be_shown(str(new)) else f"{code(key)} is now set."
+    elif may_be_shown(str(old)) and may_be_shown(str(new)):
+        yield f"{code(key)} changes from {code(str(old))} to {code(str(new))}."
+    else:
+        yield f"{code(key)} changes."
+
+
+def _partner(client: Client) -> str:
+    return f", a partner's ({code(client.identity)})," if client.is_partner else ""
+
+
+def _listed(names: Iterable[str]) -> str:
+    *first, last = [code(name) for name in names] or [""]
+    return f"{', '.join(first)} and {last}" if first else last

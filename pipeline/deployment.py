@@ -1,0 +1,95 @@
+"""Previews, updates and renewals of one stack."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline import engine, expiry, renewal, stacks
+from pipeline.comment import Preview
+from pipeline.plan import Operation, Plan
+from pipeline.stack_file import StackFile, path_of
+from settings import ConfigError
+from verification.stack import DeployedStack
+
+_PLAN_IS_STALE = (
+    "This is no longer what was planned. What the plan had, and was done before, stays done; nothing else was. "
+    "Preview again, and deploy by the new plan"
+)
+
+
+class Refused(Exception):  # noqa: N818 - it is no error of the program
+    """Something is not done; a line for each reason."""
+
+    def __init__(self, *reasons: str) -> None:
+        super().__init__("\n".join(reasons))
+
+
+def preview(stack: str, base: str, plan: Path) -> Preview:
+    """Preview the stack as its file is now, and save the plan; compare the file with that of the revision `base`."""
+    run = engine.preview(stack, plan)
+    before, after = stacks.file_at(base, stack) if base else None, Path(path_of(stack)).read_text()
+    planned = Plan.read(plan) if run.exit_code == 0 else None
+    return Preview(stack, None if before is None else _read(before), _read(after), run, planned)
+
+
+def expect_reviewed(plan: Plan, reviewed: frozenset[str]) -> None:
+    """Raise Refused if a plan does what no reviewer has seen, other than renewing certificates."""
+    more = renewal.unexplained(plan)
+    if unseen := [each for each in more if each.digest not in reviewed]:
+        raise Refused("the plan has what the reviewed preview did not have:", *_told(unseen))
+
+
+def update(stack: str, plan: Path, junit: Path | None) -> None:
+    """Deploy a stack by a plan, and verify it; raise Refused if that fails."""
+    run = engine.up(stack, plan)
+    if run.exit_code:
+        remedy = [_PLAN_IS_STALE] if run.left_its_plan else []
+        raise Refused(f"`pulumi up` failed: {stack} is not, or not wholly, deployed", *run.errors, *remedy)
+    verify(stack, junit)
+
+
+def verify(stack: str, junit: Path | None) -> None:
+    """Verify a deployed stack without touching its clusters; raise Refused if a promise is not kept."""
+    command = [sys.executable, "-m", "verification", "--read-only", "--stack", stack]
+    if junit:
+        command += ["--junit", str(junit)]
+    if subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode:
+        raise Refused(f"`python -m verification --read-only --stack {stack}` does not pass")
+
+
+def renew(stack: str, junit: Path | None) -> None:
+    """Renew the certificates that end soon, if nothing else is to be changed, and verify the stack.
+
+    Raise Refused if anything else is, or if a certificate ends soon that the stack cannot renew.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        plan = Path(folder, "plan.json")
+        run = engine.preview(stack, plan)
+        if run.exit_code:
+            raise Refused("`pulumi preview` failed, so nothing is renewed", *run.errors)
+        planned = Plan.read(plan)
+        if drift := renewal.unexplained(planned):
+            raise Refused(
+                "more than a renewal is pending, so nothing is renewed; deploy it, or take it back:", *_told(drift)
+            )
+        if planned.operations:
+            update(stack, plan, junit)
+        else:
+            verify(stack, junit)
+    deployed = DeployedStack.load(stack, read_only=True)
+    if ending := expiry.ending(deployed.settings, deployed.outputs, expiry.now()):
+        raise Refused("these certificates end soon, and no `pulumi up` renews them:", *ending)
+
+
+def _read(text: str) -> StackFile | str:
+    """Read a stack's file; return why that cannot be, if so."""
+    try:
+        return StackFile.parse(text)
+    except ConfigError as error:
+        return str(error)
+
+
+def _told(operations: Sequence[Operation]) -> list[str]:
+    return [f"  {each}" for each in operations]

@@ -1,0 +1,91 @@
+"""Runs of the Pulumi engine, with what they say made safe to be shown."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.redaction import in_safe_parts, redacted
+from settings import ConfigError
+
+_COLOR = re.compile(r"<\{%.*?%\}>")
+_INTERRUPTION = re.compile(r"kyma-mtls:\S+: (?:changes from .* which interrupts .*|cannot change .*)")
+_LEFT_ITS_PLAN = re.compile(r"violates plan|not allowed by the plan|expected resource operations for")
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run of the engine ended.
+
+    output: what it printed for people
+    errors: what it reported as errors
+    """
+
+    exit_code: int
+    output: str
+    errors: tuple[str, ...] = ()
+
+    @property
+    def interruptions(self) -> list[str]:
+        """What the program refuses because it would interrupt what is deployed."""
+        return list(dict.fromkeys(_INTERRUPTION.findall("\n".join(self.errors))))
+
+    @property
+    def left_its_plan(self) -> bool:
+        """Whether it failed because it would have done something else than its plan."""
+        return any(_LEFT_ITS_PLAN.search(error) for error in self.errors)
+
+
+def preview(stack: str, plan: Path) -> Run:
+    """Preview an update, and save its plan."""
+    return _run("preview", "--stack", stack, "--diff", "--save-plan", str(plan))
+
+
+def up(stack: str, plan: Path) -> Run:
+    """Update a stack by a plan, and by nothing else."""
+    return _run("up", "--stack", stack, "--yes", "--skip-preview", "--plan", str(plan))
+
+
+def _run(*arguments: str) -> Run:
+    shown = ("--non-interactive", "--color", "never", "--suppress-permalink=true")
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "events")
+        command = ["pulumi", *arguments, *shown, "--event-log", str(log)]
+        try:
+            exit_code, output = _shown_as_it_runs(command)
+        except FileNotFoundError:
+            raise ConfigError("no `pulumi` on PATH") from None
+        errors = [*_errors(log)] if log.exists() else []
+    if not exit_code:
+        return Run(0, output)
+    errors = errors or [line for line in output.splitlines() if line.startswith("error:")]
+    return Run(exit_code, output, tuple(dict.fromkeys(redacted(each).strip() for each in errors)))
+
+
+def _shown_as_it_runs(command: Sequence[str]) -> tuple[int, str]:
+    """Run a command, print what it prints with secrets masked, and return its exit code and all of that."""
+    printed: list[str] = []
+    environment = os.environ | {"PULUMI_DEBUG_COMMANDS": "true"}  # by which it knows --event-log
+    options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT, "text": True}
+    handler = signal.signal(signal.SIGINT, lambda *_: None)  # the engine hears Ctrl-C, too, and ends in order
+    try:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, **options) as running:
+            for part in in_safe_parts(running.stdout or ()):
+                print(part, end="", flush=True)
+                printed.append(part)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    return running.returncode, "".join(printed)
+
+
+def _errors(log: Path) -> Iterator[str]:
+    for line in log.read_text().splitlines():
+        event = json.loads(line).get("diagnosticEvent") or {}
+        if event.get("severity") == "error":
+            yield _COLOR.sub("", event["message"])

@@ -1,0 +1,95 @@
+"""The one comment of a stack in a pull request, and its one issue, by GitHub's REST API."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Self
+
+import urllib3
+
+from settings import ConfigError
+
+BOT = "github-actions[bot]"
+"""Whose comments and issues a workflow's own token writes."""
+_PAGE = 100
+_TIMEOUT_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository, OWNER/NAME, at a URL of the API; `login` is whose comments and issues may be edited."""
+
+    url: str
+    name: str
+    login: str
+    token: str = field(repr=False)
+
+    @classmethod
+    def of_this_run(cls, login: str) -> Self:
+        """Return that of the workflow that runs; the token comes from the environment only."""
+        token = os.environ.get("GH_TOKEN") or os.environ.get("GITHUB_TOKEN")
+        name = os.environ.get("GITHUB_REPOSITORY")
+        if not token or not name:
+            raise ConfigError("GH_TOKEN and GITHUB_REPOSITORY have to be set, as in a step of a workflow")
+        return cls(os.environ.get("GITHUB_API_URL", "https://api.github.com"), name, login, token)
+
+    def put_comment(self, pull_request: int, marker: str, body: str) -> str:
+        """Edit the comment that begins with this marker, or create it; return its URL."""
+        if found := self.comment(pull_request, marker):
+            return str(self._ask("PATCH", f"issues/comments/{found['id']}", {"body": body})["html_url"])
+        return str(self._ask("POST", f"issues/{pull_request}/comments", {"body": body})["html_url"])
+
+    def comment(self, pull_request: int, marker: str) -> dict[str, Any] | None:
+        """Return the comment that begins with this marker, if there is one."""
+        return self._own(f"issues/{pull_request}/comments", marker)
+
+    def pull_request_of(self, commit: str) -> int | None:
+        """Return the number of the merged pull request that brought a commit, if one did."""
+        found = self._all(f"commits/{commit}/pulls")
+        return next((int(each["number"]) for each in found if each["merged_at"]), None)
+
+    def open_issue(self, marker: str, title: str, body: str) -> str:
+        """Edit the open issue that begins with this marker, or open it; return its URL."""
+        content = {"title": title, "body": body}
+        if found := self._own("issues?state=open", marker):
+            return str(self._ask("PATCH", f"issues/{found['number']}", content)["html_url"])
+        return str(self._ask("POST", "issues", content)["html_url"])
+
+    def close_issue(self, marker: str) -> str | None:
+        """Close the open issue that begins with this marker; return its URL, None if there is none."""
+        if found := self._own("issues?state=open", marker):
+            return str(self._ask("PATCH", f"issues/{found['number']}", {"state": "closed"})["html_url"])
+        return None
+
+    def _own(self, path: str, marker: str) -> dict[str, Any] | None:
+        own = (each for each in self._all(path) if (each["user"] or {}).get("login") == self.login)
+        return next((each for each in own if (each["body"] or "").startswith(f"{marker}\n")), None)
+
+    def _all(self, path: str) -> Iterator[dict[str, Any]]:
+        page = 1
+        while True:
+            found = self._ask("GET", f"{path}{'&' if '?' in path else '?'}per_page={_PAGE}&page={page}")
+            yield from found
+            if len(found) < _PAGE:
+                return
+            page += 1
+
+    def _ask(self, method: str, path: str, content: dict[str, Any] | None = None) -> Any:
+        headers = {
+            "Authorization": f"Bearer {self.token}",
+            "Accept": "application/vnd.github+json",
+            "X-GitHub-Api-Version": "2022-11-28",
+            "User-Agent": "kyma-mtls",
+        }
+        url = f"{self.url}/repos/{self.name}/{path}"
+        with urllib3.PoolManager(headers=headers, timeout=_TIMEOUT_SECONDS) as pool:
+            try:
+                answer = pool.request(method, url, body=json.dumps(content) if content else None)
+            except urllib3.exceptions.HTTPError as error:
+                raise ConfigError(f"GitHub does not answer {method} {path}: {type(error).__name__}") from None
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            said = answer.data.decode(errors="replace")[:200]
+            raise ConfigError(f"GitHub refuses {method} {path}: {answer.status} {' '.join(said.split())}")
+        return json.loads(answer.data)

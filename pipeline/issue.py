@@ -1,0 +1,29 @@
+"""The one issue of a stack whose certificates could not be renewed."""
+
+import os
+from pathlib import Path
+
+from pipeline.comment import fenced
+from pipeline.github import Repository
+
+
+def report(repository: Repository, stack: str, problems: Path | None) -> str:
+    """Open the stack's issue, or edit the one that is open; return its URL."""
+    told = problems.read_text() if problems and problems.is_file() else "The run ended before the renewal began."
+    body = f"{_marker(stack)}\n{fenced(told)}\n\n{_run()}The issue is closed by the first run that succeeds."
+    return repository.open_issue(_marker(stack), f"Stack {stack}: certificates are not renewed", body)
+
+
+def close(repository: Repository, stack: str) -> str:
+    """Close the stack's issue if one is open; return its URL, or say that there is none."""
+    return repository.close_issue(_marker(stack)) or f"{stack} has no open issue"
+
+
+def _marker(stack: str) -> str:
+    return f"<!-- kyma-mtls renewal of {stack} -->"
+
+
+def _run() -> str:
+    """Link to the run, in a workflow."""
+    server, repository, run = (os.environ.get(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
+    return f"[The run]({server}/{repository}/actions/runs/{run}) has the log. " if server and run else ""

@@ -1,0 +1,31 @@
+"""What a renewal of certificates brings, and nothing else: with an unchanged config, anything more is drift."""
+
+from collections.abc import Collection
+
+from pipeline.plan import Operation, Plan
+
+_CERTIFICATES = ("tls:index/selfSignedCert:SelfSignedCert", "tls:index/locallySignedCert:LocallySignedCert")
+_CARRIERS = ("core/v1:Secret", "core/v1:ConfigMap")
+_GARDENERS = ":cert.gardener.cloud/v1alpha1:Certificate::"
+
+
+def unexplained(plan: Plan) -> list[Operation]:
+    """Return the operations that no renewal brings.
+
+    A renewal replaces certificates whose inputs are the same, or whose CA is renewed, and updates the data of the
+    Secrets and ConfigMaps that carry them. Gardener renews by itself: the carriers of its certificates follow.
+    """
+    renewed = {each.urn for each in plan.operations if _is_renewal(each)}
+    sources = renewed | {urn for urn in plan.dependencies if _GARDENERS in urn}
+    return [each for each in plan.operations if not (each.urn in renewed or _follows(each, plan, sources))]
+
+
+def _is_renewal(operation: Operation) -> bool:
+    return operation.type in _CERTIFICATES and operation.kind == "replace" and operation.changed <= {"caCertPem"}
+
+
+def _follows(operation: Operation, plan: Plan, sources: Collection[str]) -> bool:
+    if operation.is_credential:
+        return True
+    is_carrier = operation.type.endswith(_CARRIERS) and operation.kind == "update"
+    return is_carrier and operation.changed <= {"data", "stringData"} and plan.depends(operation.urn, sources)

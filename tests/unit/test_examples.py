@@ -1,0 +1,70 @@
+"""The examples, as far as they can be tried without clusters."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+import clusters
+from lab.part import pinned_versions
+from outputs import reference as outputs
+from settings import ConfigError, Settings, reference
+from settings.gateway import GatewayMode
+from tests.support.kubeconfigs import write_kubeconfig
+from tests.unit.config import PRODUCTION, engine_config, production
+
+
+def test_production_stack_fits_schema_that_editors_find_beside_it() -> None:
+    jsonschema.validate(yaml.safe_load(PRODUCTION.read_text()), reference.schema())
+    named = PRODUCTION.read_text().splitlines()[0].removeprefix("# yaml-language-server: $schema=")
+    for directory in (PRODUCTION.parent, reference.PROJECT_DIRECTORY):
+        assert (directory / named).samefile(reference.SCHEMA_FILE), "also where the file is copied to"
+
+
+def test_production_stack_is_read_without_warning() -> None:
+    settings = Settings.from_config(engine_config(production()))
+    assert settings.warnings == ()
+    assert {name for name, client in settings.clients.items() if client.is_partner} == {"acme"}
+    assert settings.hosts.keys() - settings.served.keys() == {"payments"}
+    assert settings.gateway.mode == GatewayMode.GARDENER
+
+
+def test_production_stack_holds_certificates_and_no_key() -> None:
+    text = PRODUCTION.read_text()
+    assert text.count("-----BEGIN ") == text.count("-----BEGIN CERTIFICATE-----") == 2
+    assert "secure:" not in text, "nobody else could decrypt it"
+
+
+def test_production_stack_lacks_nothing_but_its_clusters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kubeconfig = write_kubeconfig(tmp_path / "config", "https://another")
+    monkeypatch.setenv("KUBECONFIG", kubeconfig)
+    with pytest.raises(ConfigError) as caught:
+        clusters.check(Settings.from_config(engine_config(production())))
+    contexts = {"target": "prod-eu", "clients.warehouse": "warehouse-eu", "clients.billing": "billing-eu"}
+    assert str(caught.value).splitlines() == [
+        f"kyma-mtls:{path}.context: {kubeconfig} has no context {context!r}; it has only"
+        for path, context in contexts.items()
+    ]
+
+
+def test_directory_uses_provider_that_lab_has() -> None:
+    versions = [each["options"]["version"] for each in directory().values() if "options" in each]
+    assert versions == 2 * [pinned_versions()["pulumi-kubernetes"]]
+
+
+def test_directory_reads_promised_outputs() -> None:
+    read = re.findall(r"producer\.outputs([^}]+)", str(directory()["directory"]))
+    assert len(read) == 3
+    for path in read:
+        promised = outputs.schema()
+        for name in re.findall(r"\w+", path):
+            promised = promised["properties"][name]
+
+
+def directory() -> dict[str, Any]:
+    """Return the resources of the example in YAML."""
+    program = yaml.safe_load((reference.PROJECT_DIRECTORY / "examples/directory/Pulumi.yaml").read_text())
+    return dict(program["resources"])

@@ -1,0 +1,122 @@
+"""Which stacks a change concerns, in real git repositories."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline import stacks
+from pipeline.__main__ import main
+
+CLOUD = "config:\n  kyma-mtls:target: {context: target}\n  kyma-mtls:clients: {warehouse: {context: warehouse}}\n"
+LOCAL = (
+    "config:\n  kyma-mtls:target: {context: target}\n  kyma-mtls:clients: {client: {kubeconfig: .lab/client.yaml}}\n"
+)
+FILES = {
+    "Pulumi.yaml": "name: kyma-mtls\n",
+    "Pulumi.dev.yaml": LOCAL,
+    "Pulumi.prod.yaml": CLOUD,
+    "Pulumi.prod-eu.yaml": CLOUD,
+    "Pulumi.stack.schema.json": "{}",
+    "__main__.py": "",
+    "settings/hosts.py": "",
+    "README.md": "",
+    "tests/unit/test_settings.py": "",
+}
+
+Commit = Callable[..., str]
+
+
+def git(*arguments: str) -> str:
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
+    return subprocess.run(["git", *identity, *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture
+def commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commit:
+    """Write files, None removing one, and commit them; return the revision from before."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+
+    def change(files: dict[str, str | None]) -> str:
+        before = git("rev-parse", "HEAD")
+        for name, text in files.items():
+            path = Path(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink() if text is None else path.write_text(text)
+        git("add", "--all")
+        git("commit", "-m", "change")
+        return before
+
+    git("init", "-b", "main")
+    git("commit", "--allow-empty", "-m", "begin")
+    change(dict(FILES))
+    return change
+
+
+@pytest.mark.parametrize(
+    ("path", "concerned"),
+    [
+        ("Pulumi.prod.yaml", ["prod"]),
+        ("Pulumi.prod-eu.yaml", ["prod-eu"]),
+        ("Pulumi.new.yaml", ["new"]),
+        ("Pulumi.dev.yaml", []),
+        ("Pulumi.yaml", ["prod", "prod-eu"]),
+        ("__main__.py", ["prod", "prod-eu"]),
+        ("requirements.txt", ["prod", "prod-eu"]),
+        *((f"{name}/any.py", ["prod", "prod-eu"]) for name in ("settings", "clusters", "components", "deployment")),
+        ("outputs/models.py", ["prod", "prod-eu"]),
+        *((path, []) for path in ("README.md", "tests/unit/test_x.py", "lab/node.py", "verification/tls.py")),
+        *(
+            (path, [])
+            for path in ("pipeline/plan.py", "examples/caller/__main__.py", "requirements-dev.txt", "Makefile")
+        ),
+        ("examples/settings/hosts.py", []),
+    ],
+)
+def test_change_concerns_the_stack_of_a_file_or_all(commit: Commit, path: str, concerned: list[str]) -> None:
+    before = commit({path: (LOCAL if path == "Pulumi.dev.yaml" else CLOUD) + "# changed\n"})
+    assert stacks.concerned(before) == concerned
+
+
+def test_removed_code_concerns_all_stacks_and_a_removed_file_none(commit: Commit) -> None:
+    assert stacks.concerned(commit({"settings/hosts.py": None})) == ["prod", "prod-eu"]
+    assert stacks.concerned(commit({"Pulumi.prod.yaml": None})) == []
+
+
+@pytest.mark.parametrize("revision", ["0" * 40, "nowhere", "-x"])
+def test_revision_that_is_not_there_concerns_all_stacks(commit: Commit, revision: str) -> None:
+    commit({"README.md": "more"})
+    assert stacks.concerned(revision) == ["prod", "prod-eu"]
+
+
+def test_project_in_a_folder_of_a_repository_knows_its_changes(commit: Commit, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = commit({"mesh/Pulumi.prod.yaml": CLOUD, "mesh/Pulumi.beta.yaml": CLOUD})
+    changed = commit({"mesh/Pulumi.beta.yaml": f"{CLOUD}# changed\n"})
+    monkeypatch.chdir("mesh")
+    assert stacks.concerned(before) == ["beta", "prod"]
+    assert stacks.concerned(changed) == ["beta"]
+    assert stacks.file_at(changed, "beta") == CLOUD
+    assert stacks.file_at(before, "beta") is None
+
+
+def test_stack_of_one_machine_is_left_out_and_told(commit: Commit, capsys: pytest.CaptureFixture[str]) -> None:
+    commit({"Pulumi.broken.yaml": "config: ["})
+    assert main(["stacks"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == '["broken", "prod", "prod-eu"]\n', "the preview says what is wrong with a file"
+    assert printed.err == "dev: left out, since it names kubeconfigs of one machine: .lab/client.yaml\n"
+
+
+def test_structure_that_is_a_json_text_is_read(commit: Commit) -> None:
+    commit({"Pulumi.text.yaml": """config:\n  kyma-mtls:target: '{"kubeconfig": "t.yaml"}'\n"""})
+    assert "text" not in stacks.deployed()
+
+
+def test_one_stack_is_chosen_by_name(commit: Commit, capsys: pytest.CaptureFixture[str]) -> None:
+    commit({"README.md": "more"})
+    assert main(["stacks", "--only", "prod"]) == 0
+    assert capsys.readouterr().out == '["prod"]\n'
+    assert main(["stacks", "--only", "dev"]) == 2
+    assert "dev: not one of the stacks that are deployed from here: prod, prod-eu" in capsys.readouterr().err
