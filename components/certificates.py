@@ -7,6 +7,7 @@ Follows "Generate mTLS certificates" of the mTLS tutorial, with what its certifi
 and extended key usages, without which no peer can tell the server's certificate from the client's.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Required, TypedDict
@@ -72,7 +73,7 @@ class AuthorityArgs:
 class Credential:
     """A certificate and its private key, both PEM; the key is a Pulumi secret.
 
-    `expiry` is RFC 3339; `subject` is RFC 4514, as Envoy writes it into X-Forwarded-Client-Cert.
+    `expiry` is RFC 3339, in whole seconds; `subject` is RFC 4514, as Envoy writes it into X-Forwarded-Client-Cert.
     """
 
     certificate: pulumi.Output[str]
@@ -229,4 +230,6 @@ def _credential(
 ) -> Credential:
     names = [f"CN={subject['common_name']}"] if "common_name" in subject else []
     rfc4514 = ",".join([*names, f"O={subject['organization']}"])
-    return Credential(certificate.cert_pem, key.private_key_pem, certificate.validity_end_time, rfc4514)
+    # The provider tells nanoseconds, of which the certificate knows nothing.
+    expiry = certificate.validity_end_time.apply(lambda time: re.sub(r"\.\d+(?=Z|[+-]\d\d:)", "", time))
+    return Credential(certificate.cert_pem, key.private_key_pem, expiry, rfc4514)

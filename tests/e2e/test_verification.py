@@ -174,7 +174,7 @@ SCENES: dict[str, tuple[list[Change | Addition], dict[str, str]]] = {
         ],
         {
             "first: a certificate of the CA with an identity that is not listed is refused": "got 200",
-            "first: a method that is not allowed is refused": "POST got 405",
+            "first: a method that is not allowed is refused": "POST got 200",
             "first: a path that is not allowed is refused": "got 404",
             "first: another namespace's Gateway does not publish it": "without a client certificate: got 200",
             "second: client client is refused": "got 200",

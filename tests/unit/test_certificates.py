@@ -83,6 +83,13 @@ def test_every_certificate_renews_in_time_and_none_outlives_its_ca(deploy: Deplo
     assert sorted(hours) == [(240, 24), (240, 24), (2400, 240 + 24), (2400, 240 + 24)]
 
 
+@pytest.mark.parametrize("zone", ["Z", "+01:00"])
+def test_expiry_is_told_in_the_whole_seconds_of_the_certificate(deploy: Deploy, zone: str) -> None:
+    made = {"SelfSignedCert": {"validityEndTime": f"2031-11-25T13:57:56.62513424{zone}"}}
+    authority = deploy(lambda: Certificates("trust", AuthorityArgs()).ca.expiry, outputs=made)
+    assert authority.result == f"2031-11-25T13:57:56{zone}"
+
+
 def test_every_resource_is_one_of_its_generation(deploy: Deploy) -> None:
     trust = certificates(deploy, trusted=("1", "3"))
     made = {name for name in trust.names() if not name.startswith("Certificates")}
