@@ -31,8 +31,9 @@ Judge = Callable[..., str]
 
 
 @pytest.fixture
-def judge(project: Project, policy_pack: Path, tmp_path: Path) -> Judge:
+def judge(project: Project, policy_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Judge:
     """Preview or update (`command`) a stack with the pack and its config; return what is printed."""
+    monkeypatch.delenv("KUBECONFIG")  # a provider that is given none takes this, and cannot read the lab's list
 
     def run(program: Callable[[Path], None], command: str = "preview", **config: object) -> str:
         opts = automation.LocalWorkspaceOptions(work_dir=str(tmp_path), env_vars=project.environment)
