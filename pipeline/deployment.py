@@ -26,19 +26,19 @@ class Refused(Exception):  # noqa: N818 - it is no error of the program
         super().__init__("\n".join(reasons))
 
 
-def preview(stack: str, base: str, plan: Path) -> Preview:
+def preview(stack: str, base: str, plan: Path, head: str = "") -> Preview:
     """Preview the stack as its file is now, and save the plan; compare the file with that of the revision `base`."""
     run = engine.preview(stack, plan)
     before, after = stacks.file_at(base, stack) if base else None, Path(path_of(stack)).read_text()
     planned = Plan.read(plan) if run.exit_code == 0 else None
-    return Preview(stack, None if before is None else _read(before), _read(after), run, planned)
+    return Preview(stack, None if before is None else _read(before), _read(after), run, planned, head)
 
 
-def expect_reviewed(plan: Plan, reviewed: frozenset[str]) -> None:
-    """Raise Refused if a plan does what no reviewer has seen, other than renewing certificates."""
+def expect_previewed(plan: Plan, previewed: frozenset[str]) -> None:
+    """Raise Refused if a plan does what no comment has told, other than renewing certificates."""
     more = renewal.unexplained(plan)
-    if unseen := [each for each in more if each.digest not in reviewed]:
-        raise Refused("the plan has what the reviewed preview did not have:", *_told(unseen))
+    if unseen := [each for each in more if each.digest not in previewed]:
+        raise Refused("the plan has what the preview in the pull request did not have:", *_told(unseen))
 
 
 def update(stack: str, plan: Path, junit: Path | None) -> None:

@@ -21,7 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from pipeline import comment, deployment, expiry
 from pipeline.__main__ import main
 from pipeline.deployment import Refused
-from pipeline.github import Repository
+from pipeline.github import PullRequest, Repository
 from pipeline.plan import Plan
 from tests.unit.deployed import ACME, HTTPBIN, KYMA_GATEWAY, PARTNER, TARGET, WAREHOUSE, outputs_of, settings_of
 from tests.unit.pki import Holder, issue
@@ -45,6 +45,7 @@ value("--event-log").write_text("".join(json.dumps(each) + "\\n" for each in [{{
 print(said.get("output", ""))
 sys.exit(said.get("exit", 0))
 """
+HEAD = "3d3c42e5aac5ba805825da76410c181273ba90b1"
 LEAK = "urn violates plan: properties changed: ~~input[{&{{hunter2}}}!={x}]"
 
 
@@ -112,13 +113,22 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 def test_preview_saves_the_plan_and_writes_the_comment(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
     engine.answer("preview", plan={SERVICE: resource("create")}, output="+ Service: (create)")
-    assert main(["preview", "prod", "--plan", "plan.json", "--comment", "comment.md"]) == 0
+    assert main(["preview", "prod", "--plan", "plan.json", "--comment", "comment.md", "--head", HEAD]) == 0
     (operation,) = Plan.read(Path("plan.json")).operations
-    assert comment.reviewed(Path("comment.md").read_text()) == frozenset({operation.digest})
+    assert comment.previewed(Path("comment.md").read_text(), HEAD) == frozenset({operation.digest})
     assert "+ Service: (create)" in capsys.readouterr().out
     assert (
         "preview --stack prod --diff --save-plan plan.json --non-interactive" in (engine.folder / "calls").read_text()
     )
+
+
+@pytest.mark.parametrize("head", ["main", HEAD[:7], f"{HEAD} -->"])
+def test_head_that_is_no_whole_sha_is_refused(engine: Engine, capsys: pytest.CaptureFixture[str], head: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["preview", "prod", "--plan", "plan.json", "--head", head])
+    assert ended.value.code == 2
+    assert "--head: " in capsys.readouterr().err
+    assert not engine.calls
 
 
 def test_failing_preview_writes_a_comment_too(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
@@ -416,14 +426,14 @@ def test_kubeconfig_that_is_none_is_told_and_not_shown(
 
 
 class Remembered:
-    """A repository whose pull request 7 brought the commit, with a comment or none."""
+    """A repository where this pull request, or none, brought the commit; it has a comment, or none."""
 
-    def __init__(self, number: int | None, body: str | None) -> None:
-        self.number, self.body = number, body
+    def __init__(self, merged: PullRequest | None, body: str | None) -> None:
+        self.merged, self.body = merged, body
 
-    def pull_request_of(self, commit: str) -> int | None:
+    def pull_request_of(self, commit: str) -> PullRequest | None:
         assert commit == "abc"
-        return self.number
+        return self.merged
 
     def comment(self, pull_request: int, marker: str) -> dict[str, Any] | None:
         assert (pull_request, marker) == (7, comment.marker("prod"))
@@ -431,30 +441,41 @@ class Remembered:
 
 
 @pytest.mark.parametrize(
-    ("number", "is_commented", "kinds", "said"),
+    ("merged", "is_commented", "kinds", "said"),
     [
-        (7, True, ["create"], ""),
-        (7, True, ["create", "delete"], "the plan has what the reviewed preview did not have:\n  delete Service"),
-        (7, False, [], "nobody has reviewed a preview of prod: pull request 7 has none that succeeded"),
-        (None, True, [], "nobody has reviewed a preview of prod: a pull request of abc has none"),
+        (PullRequest(7, HEAD), True, ["create"], ""),
+        (
+            PullRequest(7, HEAD),
+            True,
+            ["create", "delete"],
+            "preview in the pull request did not have:\n  delete Service",
+        ),
+        (PullRequest(7, HEAD), False, [], f"no preview of prod succeeded in pull request 7 at its last commit, {HEAD}"),
+        (
+            PullRequest(7, "f" * 40),
+            True,
+            ["create"],
+            "no preview of prod succeeded in pull request 7 at its last commit",
+        ),
+        (None, True, [], "no merged pull request brought abc, so no preview of prod did"),
     ],
 )
 def test_plan_is_held_against_the_comment_of_the_merged_pull_request(
     engine: Engine,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    number: int | None,
+    merged: PullRequest | None,
     is_commented: bool,
     kinds: list[str],
     said: str,
 ) -> None:
     engine.answer("preview", plan={SECRET: resource("create"), LEAF: resource("create")})
-    assert main(["preview", "prod", "--plan", "reviewed.json", "--comment", "comment.md"]) == 0
+    assert main(["preview", "prod", "--plan", "told.json", "--comment", "comment.md", "--head", HEAD]) == 0
     body = Path("comment.md").read_text() if is_commented else None
-    monkeypatch.setattr(Repository, "of_this_run", lambda _: Remembered(number, body))
+    monkeypatch.setattr(Repository, "of_this_run", lambda _: Remembered(merged, body))
     now = {SECRET: resource("create")} | ({SERVICE: resource("delete")} if "delete" in kinds else {})
     Path("plan.json").write_text(json.dumps({"resourcePlans": now}))
-    assert main(["reviewed", "prod", "--plan", "plan.json", "--commit", "abc"]) == (1 if said else 0)
+    assert main(["previewed", "prod", "--plan", "plan.json", "--commit", "abc"]) == (1 if said else 0)
     printed = capsys.readouterr().err
     assert said in printed
     assert ("run the workflow by hand" in printed) == bool(said)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.deployment import Refused, expect_reviewed
+from pipeline.deployment import Refused, expect_previewed
 from pipeline.plan import Plan
 from pipeline.renewal import unexplained
 from settings import ConfigError
@@ -183,22 +183,22 @@ def test_anything_else_is_drift(plan_file: Path, urn: str, changed: Resource) ->
     assert urn in {operation.urn for operation in drift}
 
 
-def test_reviewed_plan_is_accepted_and_less_than_it(plan_file: Path) -> None:
+def test_previewed_plan_is_accepted_and_less_than_it(plan_file: Path) -> None:
     plan = plan_of(plan_file, {SERVICE: resource("delete"), SECRET: resource("create")})
-    expect_reviewed(plan, frozenset(each.digest for each in plan.operations))
-    expect_reviewed(plan_of(plan_file, {}), frozenset(each.digest for each in plan.operations))
+    expect_previewed(plan, frozenset(each.digest for each in plan.operations))
+    expect_previewed(plan_of(plan_file, {}), frozenset(each.digest for each in plan.operations))
 
 
-def test_renewal_and_other_credentials_need_no_review(plan_file: Path) -> None:
+def test_renewal_and_other_credentials_need_no_preview(plan_file: Path) -> None:
     changes = renewal() | {PROVIDER: resource("update", updates={"kubeconfig": {}})}
-    expect_reviewed(plan_of(plan_file, changes), frozenset())
+    expect_previewed(plan_of(plan_file, changes), frozenset())
 
 
-def test_operation_that_nobody_reviewed_is_refused_by_name(plan_file: Path) -> None:
+def test_operation_that_no_preview_told_is_refused_by_name(plan_file: Path) -> None:
     seen = plan_of(plan_file, {SERVICE: resource("update")})
     now = plan_of(plan_file, {SERVICE: resource("delete"), SECRET: resource("create")})
     with pytest.raises(Refused) as caught:
-        expect_reviewed(now, frozenset(each.digest for each in seen.operations))
+        expect_previewed(now, frozenset(each.digest for each in seen.operations))
     assert str(caught.value).splitlines()[1:] == [
         "  create Secret target-orders-credential",
         "  delete Service target-orders",
