@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from pipeline import engine, expiry, renewal, stacks
@@ -14,7 +15,7 @@ from settings import ConfigError
 from verification.stack import DeployedStack
 
 _PLAN_IS_STALE = (
-    "This is no longer what was planned. What the plan had, and was done before, stays done; nothing else was. "
+    "This is no longer what was planned. Steps completed before this error remain; nothing else was changed. "
     "Preview again, and deploy by the new plan"
 )
 
@@ -41,8 +42,18 @@ def expect_previewed(plan: Plan, previewed: frozenset[str]) -> None:
         raise Refused("the plan has what the preview in the pull request did not have:", *_told(unseen))
 
 
+def expect_no_later(stack: str) -> None:
+    """Raise Refused if the stack was last changed from a commit that follows the one that is checked out."""
+    last = engine.last_commit(stack)
+    if last and stacks.is_behind(last):
+        raise Refused(
+            f"{stack} was last changed from a later commit, {last}, which this would take back; deploy the latest"
+        )
+
+
 def update(stack: str, plan: Path, junit: Path | None) -> None:
-    """Deploy a stack by a plan, and verify it; raise Refused if that fails."""
+    """Deploy a stack by a plan, and verify it; raise Refused if that fails, or if a later commit is deployed."""
+    expect_no_later(stack)
     run = engine.up(stack, plan)
     if run.exit_code:
         remedy = [_PLAN_IS_STALE] if run.left_its_plan else []
@@ -62,8 +73,20 @@ def verify(stack: str, junit: Path | None) -> None:
 def renew(stack: str, junit: Path | None) -> None:
     """Renew the certificates that end soon, if nothing else is to be changed, and verify the stack.
 
-    Raise Refused if anything else is, or if a certificate ends soon that the stack cannot renew.
+    Raise Refused if anything else is, or if a certificate ends soon that the stack cannot renew: with all of it.
     """
+    problems: list[str] = []
+    for step in (partial(_renew, stack, junit), partial(_expect_no_ending, stack)):
+        try:
+            step()
+        except (Refused, ConfigError) as error:
+            problems.append(str(error))
+    if problems:
+        raise Refused(*dict.fromkeys(problems))
+
+
+def _renew(stack: str, junit: Path | None) -> None:
+    expect_no_later(stack)
     with tempfile.TemporaryDirectory() as folder:
         plan = Path(folder, "plan.json")
         run = engine.preview(stack, plan)
@@ -72,12 +95,15 @@ def renew(stack: str, junit: Path | None) -> None:
         planned = Plan.read(plan)
         if drift := renewal.unexplained(planned):
             raise Refused(
-                "more than a renewal is pending, so nothing is renewed; deploy it, or take it back:", *_told(drift)
+                "more than a renewal is pending, so nothing is renewed; deploy it or revert it:", *_told(drift)
             )
         if planned.operations:
             update(stack, plan, junit)
         else:
             verify(stack, junit)
+
+
+def _expect_no_ending(stack: str) -> None:
     deployed = DeployedStack.load(stack, read_only=True)
     if ending := expiry.ending(deployed.settings, deployed.outputs, expiry.now()):
         raise Refused("these certificates end soon, and no `pulumi up` renews them:", *ending)

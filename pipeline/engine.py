@@ -14,6 +14,7 @@ from typing import Any
 from pipeline.redaction import in_safe_parts, redacted
 from settings import ConfigError
 
+_MISSING = "no `pulumi` on PATH"
 _COLOR = re.compile(r"<\{%.*?%\}>")
 _INTERRUPTION = re.compile(r"kyma-mtls:\S+: (?:changes from .* which interrupts .*|cannot change .*)")
 _LEFT_ITS_PLAN = re.compile(r"violates plan|not allowed by the plan|expected resource operations for")
@@ -52,6 +53,19 @@ def up(stack: str, plan: Path) -> Run:
     return _run("up", "--stack", stack, "--yes", "--skip-preview", "--plan", str(plan))
 
 
+def last_commit(stack: str) -> str | None:
+    """Return the commit from which the stack was changed last; None if it never was, or from no repository."""
+    command = ["pulumi", "stack", "history", "--stack", stack, "--json", "--page-size", "1", "--non-interactive"]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise ConfigError(_MISSING) from None
+    if done.returncode:
+        raise ConfigError(redacted(done.stderr).strip() or "`pulumi stack history` failed")
+    updates = json.loads(done.stdout)
+    return updates[0].get("environment", {}).get("git.head") if updates else None
+
+
 def _run(*arguments: str) -> Run:
     shown = ("--non-interactive", "--color", "never", "--suppress-permalink=true")
     with tempfile.TemporaryDirectory() as folder:
@@ -60,7 +74,7 @@ def _run(*arguments: str) -> Run:
         try:
             exit_code, output = _shown_as_it_runs(command)
         except FileNotFoundError:
-            raise ConfigError("no `pulumi` on PATH") from None
+            raise ConfigError(_MISSING) from None
         errors = [*_errors(log)] if log.exists() else []
     if not exit_code:
         return Run(0, output)

@@ -1,7 +1,6 @@
 """Previews, updates and renewals, with programs that answer in the place of the engine and of the verification."""
 
 import json
-import shutil
 import signal
 import socket
 import ssl
@@ -34,6 +33,9 @@ from verification.tls import Endpoint
 PULUMI = """#!{python}
 import json, pathlib, sys
 folder = pathlib.Path({folder!r})
+if sys.argv[1:3] == ["stack", "history"]:
+    print((folder / "history.json").read_text())
+    sys.exit()
 said = json.loads((folder / "answers.json").read_text())[sys.argv[1]]
 with (folder / "calls").open("a") as calls:
     calls.write(" ".join(sys.argv[1:]) + "\\n")
@@ -64,6 +66,11 @@ class Engine:
         self.answers[command] = said
         (self.folder / "answers.json").write_text(json.dumps(self.answers))
 
+    def deployed_from(self, commit: str | None) -> None:
+        """Let the stack have been changed from a commit before, or never."""
+        updates = [{"kind": "update", "environment": {"git.head": commit}}] if commit else []
+        (self.folder / "history.json").write_text(json.dumps(updates))
+
     @property
     def calls(self) -> list[str]:
         calls = self.folder / "calls"
@@ -77,6 +84,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     Path("Pulumi.prod.yaml").write_text(text_of(**BASE))
     made = Engine(tmp_path)
     made.answer("preview", plan={})
+    made.deployed_from(None)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     return made
 
@@ -163,10 +171,57 @@ def test_missing_engine_is_told(
     assert capsys.readouterr().err == "no `pulumi` on PATH\n"
 
 
+def git(*arguments: str) -> str:
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
+    return subprocess.run(["git", *identity, *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def commit() -> str:
+    """Commit the stack's file; return the commit."""
+    git("init", "-q")
+    git("add", "Pulumi.prod.yaml")
+    git("commit", "--allow-empty", "-m", "change")
+    return git("rev-parse", "HEAD")
+
+
+@pytest.mark.parametrize("command", [["update", "prod", "--plan", "plan.json"], ["renew", "prod"]])
+def test_commit_before_the_deployed_one_is_refused(
+    engine: Engine,
+    verified: list[list[str]],
+    deployed: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+    command: list[str],
+) -> None:
+    deployed()
+    before, after = commit(), commit()
+    engine.deployed_from(after)
+    git("checkout", "-q", before)
+    assert main(command) == 1
+    assert capsys.readouterr().err.startswith(f"prod was last changed from a later commit, {after}, ")
+    assert not engine.calls
+    assert not verified
+
+
+def test_commit_that_is_not_before_the_deployed_one_is_deployed(engine: Engine, verified: list[list[str]]) -> None:
+    before, after = commit(), commit()
+    git("checkout", "-q", before)
+    git("commit", "--allow-empty", "-m", "beside")
+    beside = git("rev-parse", "HEAD")
+    git("checkout", "-q", after)
+    for known in (None, before, after, beside, "f" * 40):
+        engine.deployed_from(known)
+        assert main(["update", "prod", "--plan", "plan.json"]) == 0
+    assert len(verified) == 5
+
+
+def test_history_that_cannot_be_read_is_told(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    (engine.folder / "bin/pulumi").write_text("#!/bin/sh\necho 'error: no stack named prod' >&2\nexit 6\n")
+    assert main(["update", "prod", "--plan", "plan.json"]) == 2
+    assert capsys.readouterr().err == "error: no stack named prod\n"
+
+
 def test_file_of_the_base_is_compared(engine: Engine) -> None:
-    git = ("git", "-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
-    for command in (["init", "-q"], ["add", "Pulumi.prod.yaml"], ["commit", "-q", "-m", "begin"]):
-        subprocess.run([shutil.which("git") or "git", *git[1:], *command], check=True)
+    commit()
     hosts = {"orders": {**ORDERS, "clients": ["warehouse", "billing"]}}
     Path("Pulumi.prod.yaml").write_text(text_of(**{**BASE, "hosts": hosts}))
     assert main(["preview", "prod", "--plan", "plan.json", "--base", "HEAD", "--comment", "comment.md"]) == 0
@@ -222,8 +277,10 @@ def test_update_that_leaves_its_plan_is_told_with_the_remedy_and_without_values(
 
 
 def test_broken_promise_fails_the_update(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    done: subprocess.CompletedProcess[str] = subprocess.CompletedProcess([], 1)
-    monkeypatch.setattr("subprocess.run", lambda *_, **__: done)
+    run, failed = subprocess.run, subprocess.CompletedProcess([], 1, "", "")
+    monkeypatch.setattr(
+        "subprocess.run", lambda command, **options: failed if "verification" in command else run(command, **options)
+    )
     with pytest.raises(Refused, match="verification --read-only --stack prod` does not pass"):
         deployment.update("prod", Path("plan.json"), None)
     assert engine.calls == ["up"]
@@ -263,6 +320,18 @@ def test_drift_is_told_and_nothing_is_deployed(
     assert "more than a renewal is pending" in said
     assert "  delete Service target-orders\n" in said
     assert Path("problems.txt").read_text() == said
+
+
+def test_ending_certificate_is_told_beside_another_problem(
+    engine: Engine, verified: list[list[str]], deployed: Callable[..., None]
+) -> None:
+    deployed(caExpiry="2020-01-01T00:00:00Z")
+    engine.answer("preview", exit=255, errors=["cluster https://target does not answer"])
+    assert renew() == 1
+    assert not verified
+    told = Path("problems.txt").read_text()
+    assert "cluster https://target does not answer" in told
+    assert "kyma-mtls:generation: ends on 2020-01-01 00:00 UTC" in told
 
 
 def test_preview_that_fails_renews_nothing(engine: Engine, deployed: Callable[..., None]) -> None:
