@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,15 +88,36 @@ def _shown_as_it_runs(command: Sequence[str]) -> tuple[int, str]:
     printed: list[str] = []
     environment = os.environ | {"PULUMI_DEBUG_COMMANDS": "true"}  # by which it knows --event-log
     options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT, "text": True}
-    handler = signal.signal(signal.SIGINT, lambda *_: None)  # the engine hears Ctrl-C, too, and ends in order
-    try:
-        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, **options) as running:
-            for part in in_safe_parts(running.stdout or ()):
-                print(part, end="", flush=True)
-                printed.append(part)
-    finally:
-        signal.signal(signal.SIGINT, handler)
+    options["start_new_session"] = True  # so that it hears of a signal once, whoever else gets it
+    with (
+        _interrupts() as started,
+        subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, **options) as running,
+    ):
+        started.append(running)
+        for part in in_safe_parts(running.stdout or ()):
+            print(part, end="", flush=True)
+            printed.append(part)
     return running.returncode, "".join(printed)
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[subprocess.Popen[str]]]:
+    """Hand the first SIGINT or SIGTERM to the engine that starts, as a SIGINT, by which it ends in order.
+
+    The second one is not handed on, since the engine would end at once.
+    """
+    started: list[subprocess.Popen[str]] = []
+
+    def interrupt(*_: object) -> None:
+        if started:
+            started.pop().send_signal(signal.SIGINT)
+
+    handlers = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield started
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _errors(log: Path) -> Iterator[str]:

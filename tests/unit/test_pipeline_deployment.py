@@ -47,6 +47,23 @@ value("--event-log").write_text("".join(json.dumps(each) + "\\n" for each in [{{
 print(said.get("output", ""))
 sys.exit(said.get("exit", 0))
 """
+INTERRUPTED = """#!{python}
+import os, signal, sys, time
+
+def interrupted(*_):
+    signal.signal(signal.SIGINT, lambda *_: os._exit(3))  # a second one
+    for _ in range(3):
+        os.kill(os.getppid(), {number})
+        time.sleep(0.1)
+    print("error: update cancelled")
+    sys.exit(255)
+
+signal.signal(signal.SIGINT, interrupted)
+while True:  # till it is interrupted itself
+    os.kill(os.getppid(), {number})
+    time.sleep(0.1)
+"""
+"""An engine that signals nobody but the command, also before that knows it, and ends only by a SIGINT of its own."""
 HEAD = "3d3c42e5aac5ba805825da76410c181273ba90b1"
 LEAK = "urn violates plan: properties changed: ~~input[{&{{hunter2}}}!={x}]"
 
@@ -152,15 +169,13 @@ def test_error_before_the_engine_runs_is_taken_from_what_is_printed(engine: Engi
     assert run.errors == ("error: no stack named 'prod' found",)
 
 
-def test_interrupted_engine_ends_in_order(engine: Engine) -> None:
-    (engine.folder / "bin/pulumi").write_text(
-        f"#!{sys.executable}\nimport os, signal, sys, time\nos.kill(os.getppid(), signal.SIGINT)\n"
-        "time.sleep(0.2)\nprint('error: update cancelled')\nsys.exit(255)\n"
-    )
-    before = signal.getsignal(signal.SIGINT)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_engine_ends_in_order_when_the_command_is_signalled_alone(engine: Engine, number: signal.Signals) -> None:
+    (engine.folder / "bin/pulumi").write_text(INTERRUPTED.format(python=sys.executable, number=number.value))
+    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
     run = deployment.preview("prod", "", Path("plan.json")).run
     assert run.errors == ("error: update cancelled",)
-    assert signal.getsignal(signal.SIGINT) is before
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def test_missing_engine_is_told(
