@@ -1,4 +1,4 @@
-"""What a pull request is told of a stack: who gains or loses whom, what would be interrupted, and the diff."""
+"""What a pull request is told of a stack: who may call whom, what would be interrupted, and the diff."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -85,7 +85,7 @@ def _outcome(preview: Preview) -> str:
 
 
 def _who(preview: Preview) -> Iterable[str]:
-    yield "### Who gains or loses whom"
+    yield "### Who may call whom"
     if isinstance(preview.after, str):
         yield f"The stack's file cannot be read:\n\n{fenced(preview.after)}"
         return
@@ -96,7 +96,7 @@ def _who(preview: Preview) -> Iterable[str]:
         yield "The stack is new."
     old, new = before.settings if before else None, preview.after.settings
     if connections.pairs(old) == connections.pairs(new):
-        yield "Nobody gains or loses anybody."
+        yield "No client gains or loses access."
     if drawn := connections.picture(old, new):
         yield fenced(drawn, "mermaid")
     if told := connections.sentences(before, preview.after):

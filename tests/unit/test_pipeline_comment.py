@@ -38,23 +38,23 @@ def section(text: str, heading: str) -> str:
     return found[1]
 
 
-def test_comment_opens_with_who_gains_or_loses_whom_and_ends_with_the_diff() -> None:
+def test_comment_opens_with_who_may_call_whom_and_ends_with_the_diff() -> None:
     text = markdown(preview("    ~ kubernetes:core/v1:ConfigMap: (update)\n", CHANGE))
     lines = text.splitlines()
     assert lines[0] == marker("prod")
     assert lines[3] == "## `prod` at `3d3c42e`: 1 to update"
     order = [
-        text.index(part) for part in ("Who gains", "```mermaid", "- `orders` now admits", "What would be", "<details>")
+        text.index(part) for part in ("Who may", "```mermaid", "- `orders` now admits", "What would be", "<details>")
     ]
     assert order == sorted(order)
     assert "\n~     kubernetes:core/v1:ConfigMap: (update)\n" in text, "the sign begins the line, where it is coloured"
 
 
 def test_change_of_no_admission_says_so_first() -> None:
-    told = section(markdown(preview("", after=file_of(**hosts(methods=["PUT"])))), "Who gains or loses whom")
-    assert told.startswith("Nobody gains or loses anybody.\n\n- `hosts.orders.methods` gains `PUT`")
-    told = section(markdown(preview("", after=file_of())), "Who gains or loses whom")
-    assert told == "Nobody gains or loses anybody."
+    told = section(markdown(preview("", after=file_of(**hosts(methods=["PUT"])))), "Who may call whom")
+    assert told.startswith("No client gains or loses access.\n\n- `hosts.orders.methods` gains `PUT`")
+    told = section(markdown(preview("", after=file_of())), "Who may call whom")
+    assert told == "No client gains or loses access."
 
 
 def test_comment_remembers_the_operations_of_its_commit() -> None:

@@ -191,7 +191,7 @@ def test_issue_is_opened_once_edited_and_closed_and_then_another_one(hub: Hub, t
     problems.write_text("```\nother problems\n")
     assert issue.report(there, "prod", problems) == "https://hub.test/issues/1"
     assert len(hub.issues) == 1
-    assert hub.issues[0]["title"] == "Stack prod: certificates are not renewed"
+    assert hub.issues[0]["title"] == "Stack prod: the renewal fails"
     assert "````\n```\nother problems\n````" in hub.issues[0]["body"]
     assert issue.close(there, "prod-eu") == "prod-eu has no open issue"
     assert hub.issues[0]["state"] == "open"
@@ -199,7 +199,7 @@ def test_issue_is_opened_once_edited_and_closed_and_then_another_one(hub: Hub, t
     assert hub.issues[0]["state"] == "closed"
     issue.report(there, "prod", None)
     assert [each["state"] for each in hub.issues] == ["closed", "open"]
-    assert "ended before the renewal began" in hub.issues[1]["body"]
+    assert "ended without saying why" in hub.issues[1]["body"]
 
 
 def test_issue_links_to_the_run(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
