@@ -42,7 +42,8 @@ def write_kubeconfig(_: argparse.Namespace) -> None:
 
 def preview(asked: argparse.Namespace) -> None:
     """Preview a stack, save the plan, and write the comment for reviewers."""
-    done = deployment.preview(asked.stack, asked.base, asked.plan, asked.head or "")
+    policies = (asked.policy_pack, asked.policy_pack_config)
+    done = deployment.preview(asked.stack, asked.base, asked.plan, asked.head or "", *policies)
     if asked.comment:
         asked.comment.write_text(comment.markdown(done))
     if not done.plan:
@@ -150,7 +151,16 @@ def _parser() -> argparse.ArgumentParser:
 _COMMANDS: dict[str, tuple[Any, ...]] = {
     "stacks": (list_stacks, "--since", "--only"),
     "kubeconfig": (write_kubeconfig,),
-    "preview": (preview, "stack", "--plan", "--base", "--head", "--comment"),
+    "preview": (
+        preview,
+        "stack",
+        "--plan",
+        "--base",
+        "--head",
+        "--comment",
+        "--policy-pack",
+        "--policy-pack-config",
+    ),
     "comment": (put_comment, "file", "--pull-request", "--login"),
     "previewed": (expect_previewed, "stack", "--plan", "--commit", "--login"),
     "update": (update, "stack", "--plan", "--junit"),
@@ -166,6 +176,8 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "--head": {"metavar": "SHA", "type": _sha, "help": "the last commit of the pull request's branch"},
     "--plan": {"metavar": "FILE", "type": Path, "required": True, "help": "the plan that a preview saves"},
     "--comment": {"metavar": "FILE", "type": Path, "help": "write the comment here, Markdown"},
+    "--policy-pack": {"metavar": "FILE", "type": Path, "help": "judge the preview by this policy pack, too"},
+    "--policy-pack-config": {"metavar": "FILE", "type": Path, "help": "the config of the policy pack, JSON"},
     "--pull-request": {"metavar": "NUMBER", "type": int, "required": True, "help": "the pull request to comment on"},
     "--commit": {"metavar": "SHA", "required": True, "help": "the commit that was pushed"},
     "--junit": {"metavar": "FILE", "type": Path, "help": "write what was verified as JUnit XML, too"},

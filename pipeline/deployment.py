@@ -27,9 +27,11 @@ class Refused(Exception):  # noqa: N818 - it is no error of the program
         super().__init__("\n".join(reasons))
 
 
-def preview(stack: str, base: str, plan: Path, head: str = "") -> Preview:
+def preview(
+    stack: str, base: str, plan: Path, head: str = "", pack: Path | None = None, pack_config: Path | None = None
+) -> Preview:
     """Preview the stack as its file is now, and save the plan; compare the file with that of the revision `base`."""
-    run = engine.preview(stack, plan)
+    run = engine.preview(stack, plan, pack, pack_config)
     before, after = stacks.file_at(base, stack) if base else None, Path(path_of(stack)).read_text()
     planned = Plan.read(plan) if run.exit_code == 0 else None
     return Preview(stack, None if before is None else _read(before), _read(after), run, planned, head)

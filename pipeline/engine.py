@@ -44,9 +44,11 @@ class Run:
         return any(_LEFT_ITS_PLAN.search(error) for error in self.errors)
 
 
-def preview(stack: str, plan: Path) -> Run:
-    """Preview an update, and save its plan."""
-    return _run("preview", "--stack", stack, "--diff", "--save-plan", str(plan))
+def preview(stack: str, plan: Path, pack: Path | None = None, pack_config: Path | None = None) -> Run:
+    """Preview an update, judge it by a policy pack if one is given, and save its plan."""
+    policies = ["--policy-pack", str(pack)] if pack else []
+    policies += ["--policy-pack-config", str(pack_config)] if pack and pack_config else []
+    return _run("preview", "--stack", stack, "--diff", "--save-plan", str(plan), *policies)
 
 
 def up(stack: str, plan: Path) -> Run:
@@ -122,6 +124,10 @@ def _interrupts() -> Iterator[list[subprocess.Popen[str]]]:
 
 def _errors(log: Path) -> Iterator[str]:
     for line in log.read_text().splitlines():
-        event = json.loads(line).get("diagnosticEvent") or {}
-        if event.get("severity") == "error":
-            yield _COLOR.sub("", event["message"])
+        event = json.loads(line)
+        said, judged = (event.get(kind) or {} for kind in ("diagnosticEvent", "policyEvent"))
+        if said.get("severity") == "error":
+            yield _COLOR.sub("", said["message"])
+        if judged.get("enforcementLevel") == "mandatory":
+            resource = judged.get("resourceUrn", "").rpartition("::")[2]
+            yield _COLOR.sub("", f"policy {judged['policyName']}: {resource}: {judged['message']}")

@@ -43,6 +43,7 @@ value = lambda option: pathlib.Path(sys.argv[sys.argv.index(option) + 1])
 if "plan" in said:
     value("--save-plan").write_text(json.dumps({{"resourcePlans": said["plan"]}}))
 events = [{{"diagnosticEvent": {{"severity": "error", "message": each}}}} for each in said.get("errors", [])]
+events += [{{"policyEvent": each}} for each in said.get("judged", [])]
 value("--event-log").write_text("".join(json.dumps(each) + "\\n" for each in [{{"preludeEvent": {{}}}}, *events]))
 print(said.get("output", ""))
 sys.exit(said.get("exit", 0))
@@ -161,6 +162,16 @@ def test_failing_preview_writes_a_comment_too(engine: Engine, capsys: pytest.Cap
     assert main(["preview", "prod", "--plan", "plan.json", "--comment", "comment.md"]) == 1
     assert capsys.readouterr().err == "kyma-mtls:target.context: no such context\n"
     assert "no such context" in Path("comment.md").read_text()
+
+
+def test_preview_is_judged_by_the_policy_pack(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    judged = {"policyName": "gateway-tls", "resourceUrn": SERVICE, "message": "TLS 1.2 at least\n"}
+    levels = [{**judged, "enforcementLevel": level} for level in ("mandatory", "advisory")]
+    engine.answer("preview", exit=1, errors=["preview failed"], judged=levels)
+    options = ["--policy-pack", "pack", "--policy-pack-config", "config.json"]
+    assert main(["preview", "prod", "--plan", "plan.json", *options]) == 1
+    assert capsys.readouterr().err == "preview failed\npolicy gateway-tls: target-orders: TLS 1.2 at least\n"
+    assert " --policy-pack pack --policy-pack-config config.json " in (engine.folder / "calls").read_text()
 
 
 def test_error_before_the_engine_runs_is_taken_from_what_is_printed(engine: Engine) -> None:
