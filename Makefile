@@ -54,6 +54,11 @@ pins: .venv ## lock the newest versions that requirements*.in allow
 
 .venv: .venv/complete
 
+policies/.venv/complete: policies/requirements.txt
+	$(PYTHON) -m venv policies/.venv
+	policies/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r policies/requirements.txt
+	@touch $@
+
 # Made last, so that a half-made environment is made again.
 .venv/complete: requirements.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with PYTHON=..." >&2; exit 1; }

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import signal
 import sys
 from pathlib import Path
@@ -41,7 +42,8 @@ def write_kubeconfig(_: argparse.Namespace) -> None:
 
 def preview(asked: argparse.Namespace) -> None:
     """Preview a stack, save the plan, and write the comment for reviewers."""
-    done = deployment.preview(asked.stack, asked.base, asked.plan)
+    policies = (asked.policy_pack, asked.policy_pack_config)
+    done = deployment.preview(asked.stack, asked.base, asked.plan, asked.head or "", *policies)
     if asked.comment:
         asked.comment.write_text(comment.markdown(done))
     if not done.plan:
@@ -57,17 +59,21 @@ def put_comment(asked: argparse.Namespace) -> None:
     print(Repository.of_this_run(asked.login).put_comment(asked.pull_request, marker, body))
 
 
-def expect_reviewed(asked: argparse.Namespace) -> None:
-    """Fail if a plan has more than what the comment in the merged pull request told of."""
+def expect_previewed(asked: argparse.Namespace) -> None:
+    """Fail if a plan has more than what the comment in the merged pull request told of its last commit."""
     repository = Repository.of_this_run(asked.login)
-    number = repository.pull_request_of(asked.commit)
-    found = repository.comment(number, comment.marker(asked.stack)) if number else None
-    seen = comment.reviewed(found["body"]) if found else None
+    merged = repository.pull_request_of(asked.commit)
+    if not merged:
+        raise Refused(f"no merged pull request brought {asked.commit}, so no preview of {asked.stack} did", _BY_HAND)
+    found = repository.comment(merged.number, comment.marker(asked.stack))
+    seen = comment.previewed(found["body"], merged.head) if found else None
     if seen is None:
-        where = f"pull request {number}" if number else f"a pull request of {asked.commit}"
-        raise Refused(f"nobody has reviewed a preview of {asked.stack}: {where} has none that succeeded", _BY_HAND)
+        what = (
+            f"no preview of {asked.stack} succeeded in pull request {merged.number} at its last commit, {merged.head}"
+        )
+        raise Refused(what, _BY_HAND)
     try:
-        deployment.expect_reviewed(Plan.read(asked.plan), seen)
+        deployment.expect_previewed(Plan.read(asked.plan), seen)
     except Refused as error:
         raise Refused(str(error), _BY_HAND) from None
 
@@ -93,6 +99,7 @@ def put_issue(asked: argparse.Namespace) -> None:
     print(close(repository, asked.stack) if asked.solved else report(repository, asked.stack, asked.problems))
 
 
+_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _BY_HAND = "to deploy what is planned now, run the workflow by hand"
 
 
@@ -119,6 +126,12 @@ def _stack(name: str) -> str:
     return name
 
 
+def _sha(text: str) -> str:
+    if not _SHA.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the whole SHA of a commit")
+    return text
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m pipeline",
@@ -138,9 +151,18 @@ def _parser() -> argparse.ArgumentParser:
 _COMMANDS: dict[str, tuple[Any, ...]] = {
     "stacks": (list_stacks, "--since", "--only"),
     "kubeconfig": (write_kubeconfig,),
-    "preview": (preview, "stack", "--plan", "--base", "--comment"),
+    "preview": (
+        preview,
+        "stack",
+        "--plan",
+        "--base",
+        "--head",
+        "--comment",
+        "--policy-pack",
+        "--policy-pack-config",
+    ),
     "comment": (put_comment, "file", "--pull-request", "--login"),
-    "reviewed": (expect_reviewed, "stack", "--plan", "--commit", "--login"),
+    "previewed": (expect_previewed, "stack", "--plan", "--commit", "--login"),
     "update": (update, "stack", "--plan", "--junit"),
     "renew": (renew, "stack", "--problems", "--junit"),
     "issue": (put_issue, "stack", "--problems", "--solved", "--login"),
@@ -151,8 +173,11 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "--since": {"metavar": "REVISION", "help": "only those whose file or whose code is another than in this revision"},
     "--only": {"metavar": "STACK", "help": "this one, which has to be among them"},
     "--base": {"metavar": "REVISION", "default": "", "help": "compare the stack's file with that of this revision"},
+    "--head": {"metavar": "SHA", "type": _sha, "help": "the last commit of the pull request's branch"},
     "--plan": {"metavar": "FILE", "type": Path, "required": True, "help": "the plan that a preview saves"},
     "--comment": {"metavar": "FILE", "type": Path, "help": "write the comment here, Markdown"},
+    "--policy-pack": {"metavar": "FILE", "type": Path, "help": "judge the preview by this policy pack, too"},
+    "--policy-pack-config": {"metavar": "FILE", "type": Path, "help": "the config of the policy pack, JSON"},
     "--pull-request": {"metavar": "NUMBER", "type": int, "required": True, "help": "the pull request to comment on"},
     "--commit": {"metavar": "SHA", "required": True, "help": "the commit that was pushed"},
     "--junit": {"metavar": "FILE", "type": Path, "help": "write what was verified as JUnit XML, too"},

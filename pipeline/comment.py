@@ -1,4 +1,4 @@
-"""What a pull request is told of a stack: who gains or loses whom, what would be interrupted, and the diff."""
+"""What a pull request is told of a stack: who may call whom, what would be interrupted, and the diff."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -15,8 +15,9 @@ LONGEST = 65_536
 """What GitHub accepts, in characters; counted in bytes here, of which there are never fewer."""
 LONGEST_PART = 12_000
 MOST_OBJECTS = 50
+_SHORT = 7
 
-_REVIEWED = re.compile(r"<!-- operations: ([0-9a-f ]*) -->")
+_OPERATIONS = re.compile(r"<!-- operations of ([0-9a-f]+): ([0-9a-f ]*) -->")
 # What says nothing of a change: half of the text, which would be cut for it.
 _NOISE = re.compile(r"^( +\[(urn|provider)=.*\]|Update plan written to .*|Run `pulumi up --plan=.*)\n?", re.MULTILINE)
 _SIGN = re.compile(r"^( +)([-+~])", re.MULTILINE)
@@ -29,6 +30,7 @@ class Preview:
     before: the stack's file that is deployed, if there is one; or why it cannot be read
     after: the stack's file with the change; or why it cannot be read
     plan: what the preview saved; None if it failed
+    head: the commit that is proposed, if it is known
     """
 
     stack: str
@@ -36,6 +38,7 @@ class Preview:
     after: StackFile | str
     run: Run
     plan: Plan | None
+    head: str = ""
 
 
 def marker(stack: str) -> str:
@@ -48,19 +51,18 @@ def is_marker(line: str) -> bool:
     return re.fullmatch(re.escape(marker("STACK")).replace("STACK", r"[\w.-]+"), line) is not None
 
 
-def reviewed(body: str) -> frozenset[str] | None:
-    """Return the digests of the operations that a comment told of; None if its preview failed."""
+def previewed(body: str, head: str) -> frozenset[str] | None:
+    """Return the digests of the operations that a comment told of; None if it is of another commit, or of a failure."""
     second = "".join(body.splitlines()[1:2])  # and nowhere else, where it could be somebody's words
-    found = _REVIEWED.fullmatch(second)
-    return frozenset(found[1].split()) if found else None
+    found = _OPERATIONS.fullmatch(second)
+    return frozenset(found[2].split()) if found and found[1] == head else None
 
 
 def markdown(preview: Preview) -> str:
     """Write the comment, cut to what GitHub accepts."""
-    digests = " ".join(each.digest for each in preview.plan.operations) if preview.plan else None
-    head = [marker(preview.stack), *([f"<!-- operations: {digests} -->"] if digests is not None else [])]
-    told = [f"## `{preview.stack}`: {_outcome(preview)}", *_who(preview), *_interruptions(preview), *_errors(preview)]
-    text = redacted("\n\n".join(["\n".join(head), *told]))
+    at = f" at `{preview.head[:_SHORT]}`" if preview.head else ""
+    told = [f"## `{preview.stack}`{at}: {_outcome(preview)}", *_who(preview), *_interruptions(preview)]
+    text = redacted("\n\n".join(["\n".join(_hidden(preview)), *told, *_errors(preview)]))
     return text + _diff(redacted(preview.run.output), LONGEST - len(text.encode()))
 
 
@@ -71,12 +73,19 @@ def fenced(content: str, language: str = "") -> str:
     return f"{fence}{language}\n{content.rstrip()}\n{fence}"
 
 
+def _hidden(preview: Preview) -> Iterable[str]:
+    """Write what nobody sees: whose comment it is, and what it told of which commit."""
+    yield marker(preview.stack)
+    if preview.plan and preview.head:
+        yield f"<!-- operations of {preview.head}: {' '.join(each.digest for each in preview.plan.operations)} -->"
+
+
 def _outcome(preview: Preview) -> str:
     return preview.plan.summary if preview.plan else "the preview fails"
 
 
 def _who(preview: Preview) -> Iterable[str]:
-    yield "### Who gains or loses whom"
+    yield "### Who may call whom"
     if isinstance(preview.after, str):
         yield f"The stack's file cannot be read:\n\n{fenced(preview.after)}"
         return
@@ -87,7 +96,7 @@ def _who(preview: Preview) -> Iterable[str]:
         yield "The stack is new."
     old, new = before.settings if before else None, preview.after.settings
     if connections.pairs(old) == connections.pairs(new):
-        yield "Nobody gains or loses anybody."
+        yield "No client gains or loses access."
     if drawn := connections.picture(old, new):
         yield fenced(drawn, "mermaid")
     if told := connections.sentences(before, preview.after):

@@ -1,4 +1,4 @@
-"""Which host or client gains or loses whom between two configs of a stack, in sentences and as a Mermaid picture."""
+"""Which client gains or loses access to which host between two configs, in sentences and as a Mermaid picture."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -23,7 +23,7 @@ def pairs(settings: Settings | None) -> set[Pair]:
 
 
 def sentences(before: StackFile | None, after: StackFile) -> list[str]:
-    """Say what changes, a sentence each: first who gains or loses whom, then every other key."""
+    """Say what changes, a sentence each: first who gains or loses access, then every other key."""
     old, new = before.settings if before else None, after.settings
     told = [*_hosts(old, new), *_clients(old, new), *_admissions(old, new)]
     return [*told, *(_other_keys(before, after) if before else ())]
@@ -70,7 +70,7 @@ def _hosts(before: Settings | None, after: Settings) -> Iterator[str]:
         yield f"Host {code(name)} ({code(host.domain)}){kind} is new and admits {admitted}."
     for name in sorted(known.keys() - after.hosts.keys()):
         callers = _listed(before.admitted(name)) if before else ""
-        yield f"Host {code(name)} goes" + (f": {callers} can no longer call it." if callers else ".")
+        yield f"Host {code(name)} is removed" + (f": {callers} can no longer call it." if callers else ".")
 
 
 def _clients(before: Settings | None, after: Settings) -> Iterator[str]:
@@ -80,7 +80,7 @@ def _clients(before: Settings | None, after: Settings) -> Iterator[str]:
         yield f"Client {code(name)}{_partner(after.clients[name])} is new and may call {hosts}."
     for name in sorted(known.keys() - after.clients.keys()):
         hosts = _listed(before.hosts_of(name)) if before else ""
-        yield f"Client {code(name)} goes" + (f": it can no longer call {hosts}." if hosts else ".")
+        yield f"Client {code(name)} is removed" + (f": it can no longer call {hosts}." if hosts else ".")
 
 
 def _admissions(before: Settings | None, after: Settings) -> Iterator[str]:
@@ -102,7 +102,7 @@ def _other_keys(before: StackFile, after: StackFile) -> Iterator[str]:
         yield from _changed(key, old.get(key), new.get(key))
     for key in sorted({*before.secrets, *after.secrets}):
         if before.secrets.get(key) != after.secrets.get(key) and not key.startswith(gone):
-            yield f"The secret {code(key)} {'changes' if key in after.secrets else 'goes'}."
+            yield f"The secret {code(key)} {'changes' if key in after.secrets else 'is removed'}."
 
 
 def _come_or_gone(before: StackFile, after: StackFile, kind: str) -> set[str]:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from pipeline import engine, expiry, renewal, stacks
@@ -14,7 +15,7 @@ from settings import ConfigError
 from verification.stack import DeployedStack
 
 _PLAN_IS_STALE = (
-    "This is no longer what was planned. What the plan had, and was done before, stays done; nothing else was. "
+    "This is no longer what was planned. Steps completed before this error remain; nothing else was changed. "
     "Preview again, and deploy by the new plan"
 )
 
@@ -26,23 +27,35 @@ class Refused(Exception):  # noqa: N818 - it is no error of the program
         super().__init__("\n".join(reasons))
 
 
-def preview(stack: str, base: str, plan: Path) -> Preview:
+def preview(
+    stack: str, base: str, plan: Path, head: str = "", pack: Path | None = None, pack_config: Path | None = None
+) -> Preview:
     """Preview the stack as its file is now, and save the plan; compare the file with that of the revision `base`."""
-    run = engine.preview(stack, plan)
+    run = engine.preview(stack, plan, pack, pack_config)
     before, after = stacks.file_at(base, stack) if base else None, Path(path_of(stack)).read_text()
     planned = Plan.read(plan) if run.exit_code == 0 else None
-    return Preview(stack, None if before is None else _read(before), _read(after), run, planned)
+    return Preview(stack, None if before is None else _read(before), _read(after), run, planned, head)
 
 
-def expect_reviewed(plan: Plan, reviewed: frozenset[str]) -> None:
-    """Raise Refused if a plan does what no reviewer has seen, other than renewing certificates."""
+def expect_previewed(plan: Plan, previewed: frozenset[str]) -> None:
+    """Raise Refused if a plan does what no comment has told, other than renewing certificates."""
     more = renewal.unexplained(plan)
-    if unseen := [each for each in more if each.digest not in reviewed]:
-        raise Refused("the plan has what the reviewed preview did not have:", *_told(unseen))
+    if unseen := [each for each in more if each.digest not in previewed]:
+        raise Refused("the plan has what the preview in the pull request did not have:", *_told(unseen))
+
+
+def expect_no_later(stack: str) -> None:
+    """Raise Refused if the stack was last changed from a commit that follows the one that is checked out."""
+    last = engine.last_commit(stack)
+    if last and stacks.is_behind(last):
+        raise Refused(
+            f"{stack} was last changed from a later commit, {last}, which this would take back; deploy the latest"
+        )
 
 
 def update(stack: str, plan: Path, junit: Path | None) -> None:
-    """Deploy a stack by a plan, and verify it; raise Refused if that fails."""
+    """Deploy a stack by a plan, and verify it; raise Refused if that fails, or if a later commit is deployed."""
+    expect_no_later(stack)
     run = engine.up(stack, plan)
     if run.exit_code:
         remedy = [_PLAN_IS_STALE] if run.left_its_plan else []
@@ -62,8 +75,20 @@ def verify(stack: str, junit: Path | None) -> None:
 def renew(stack: str, junit: Path | None) -> None:
     """Renew the certificates that end soon, if nothing else is to be changed, and verify the stack.
 
-    Raise Refused if anything else is, or if a certificate ends soon that the stack cannot renew.
+    Raise Refused if anything else is, or if a certificate ends soon that the stack cannot renew: with all of it.
     """
+    problems: list[str] = []
+    for step in (partial(_renew, stack, junit), partial(_expect_no_ending, stack)):
+        try:
+            step()
+        except (Refused, ConfigError) as error:
+            problems.append(str(error))
+    if problems:
+        raise Refused(*dict.fromkeys(problems))
+
+
+def _renew(stack: str, junit: Path | None) -> None:
+    expect_no_later(stack)
     with tempfile.TemporaryDirectory() as folder:
         plan = Path(folder, "plan.json")
         run = engine.preview(stack, plan)
@@ -72,12 +97,15 @@ def renew(stack: str, junit: Path | None) -> None:
         planned = Plan.read(plan)
         if drift := renewal.unexplained(planned):
             raise Refused(
-                "more than a renewal is pending, so nothing is renewed; deploy it, or take it back:", *_told(drift)
+                "more than a renewal is pending, so nothing is renewed; deploy it or revert it:", *_told(drift)
             )
         if planned.operations:
             update(stack, plan, junit)
         else:
             verify(stack, junit)
+
+
+def _expect_no_ending(stack: str) -> None:
     deployed = DeployedStack.load(stack, read_only=True)
     if ending := expiry.ending(deployed.settings, deployed.outputs, expiry.now()):
         raise Refused("these certificates end soon, and no `pulumi up` renews them:", *ending)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from pipeline.redaction import in_safe_parts, redacted
 from settings import ConfigError
 
+_MISSING = "no `pulumi` on PATH"
 _COLOR = re.compile(r"<\{%.*?%\}>")
 _INTERRUPTION = re.compile(r"kyma-mtls:\S+: (?:changes from .* which interrupts .*|cannot change .*)")
 _LEFT_ITS_PLAN = re.compile(r"violates plan|not allowed by the plan|expected resource operations for")
@@ -42,14 +44,29 @@ class Run:
         return any(_LEFT_ITS_PLAN.search(error) for error in self.errors)
 
 
-def preview(stack: str, plan: Path) -> Run:
-    """Preview an update, and save its plan."""
-    return _run("preview", "--stack", stack, "--diff", "--save-plan", str(plan))
+def preview(stack: str, plan: Path, pack: Path | None = None, pack_config: Path | None = None) -> Run:
+    """Preview an update, judge it by a policy pack if one is given, and save its plan."""
+    policies = ["--policy-pack", str(pack)] if pack else []
+    policies += ["--policy-pack-config", str(pack_config)] if pack and pack_config else []
+    return _run("preview", "--stack", stack, "--diff", "--save-plan", str(plan), *policies)
 
 
 def up(stack: str, plan: Path) -> Run:
     """Update a stack by a plan, and by nothing else."""
     return _run("up", "--stack", stack, "--yes", "--skip-preview", "--plan", str(plan))
+
+
+def last_commit(stack: str) -> str | None:
+    """Return the commit from which the stack was changed last; None if it never was, or from no repository."""
+    command = ["pulumi", "stack", "history", "--stack", stack, "--json", "--page-size", "1", "--non-interactive"]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise ConfigError(_MISSING) from None
+    if done.returncode:
+        raise ConfigError(redacted(done.stderr).strip() or "`pulumi stack history` failed")
+    updates = json.loads(done.stdout)
+    return updates[0].get("environment", {}).get("git.head") if updates else None
 
 
 def _run(*arguments: str) -> Run:
@@ -60,7 +77,7 @@ def _run(*arguments: str) -> Run:
         try:
             exit_code, output = _shown_as_it_runs(command)
         except FileNotFoundError:
-            raise ConfigError("no `pulumi` on PATH") from None
+            raise ConfigError(_MISSING) from None
         errors = [*_errors(log)] if log.exists() else []
     if not exit_code:
         return Run(0, output)
@@ -73,19 +90,44 @@ def _shown_as_it_runs(command: Sequence[str]) -> tuple[int, str]:
     printed: list[str] = []
     environment = os.environ | {"PULUMI_DEBUG_COMMANDS": "true"}  # by which it knows --event-log
     options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT, "text": True}
-    handler = signal.signal(signal.SIGINT, lambda *_: None)  # the engine hears Ctrl-C, too, and ends in order
-    try:
-        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, **options) as running:
-            for part in in_safe_parts(running.stdout or ()):
-                print(part, end="", flush=True)
-                printed.append(part)
-    finally:
-        signal.signal(signal.SIGINT, handler)
+    options["start_new_session"] = True  # so that it hears of a signal once, whoever else gets it
+    with (
+        _interrupts() as started,
+        subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, **options) as running,
+    ):
+        started.append(running)
+        for part in in_safe_parts(running.stdout or ()):
+            print(part, end="", flush=True)
+            printed.append(part)
     return running.returncode, "".join(printed)
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[subprocess.Popen[str]]]:
+    """Hand the first SIGINT or SIGTERM to the engine that starts, as a SIGINT, by which it ends in order.
+
+    The second one is not handed on, since the engine would end at once.
+    """
+    started: list[subprocess.Popen[str]] = []
+
+    def interrupt(*_: object) -> None:
+        if started:
+            started.pop().send_signal(signal.SIGINT)
+
+    handlers = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield started
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _errors(log: Path) -> Iterator[str]:
     for line in log.read_text().splitlines():
-        event = json.loads(line).get("diagnosticEvent") or {}
-        if event.get("severity") == "error":
-            yield _COLOR.sub("", event["message"])
+        event = json.loads(line)
+        said, judged = (event.get(kind) or {} for kind in ("diagnosticEvent", "policyEvent"))
+        if said.get("severity") == "error":
+            yield _COLOR.sub("", said["message"])
+        if judged.get("enforcementLevel") == "mandatory":
+            resource = judged.get("resourceUrn", "").rpartition("::")[2]
+            yield _COLOR.sub("", f"policy {judged['policyName']}: {resource}: {judged['message']}")

@@ -18,6 +18,14 @@ _TIMEOUT_SECONDS = 30
 
 
 @dataclass(frozen=True)
+class PullRequest:
+    """A pull request that was merged, and the last commit of its branch."""
+
+    number: int
+    head: str
+
+
+@dataclass(frozen=True)
 class Repository:
     """A repository, OWNER/NAME, at a URL of the API; `login` is whose comments and issues may be edited."""
 
@@ -45,10 +53,10 @@ class Repository:
         """Return the comment that begins with this marker, if there is one."""
         return self._own(f"issues/{pull_request}/comments", marker)
 
-    def pull_request_of(self, commit: str) -> int | None:
-        """Return the number of the merged pull request that brought a commit, if one did."""
-        found = self._all(f"commits/{commit}/pulls")
-        return next((int(each["number"]) for each in found if each["merged_at"]), None)
+    def pull_request_of(self, commit: str) -> PullRequest | None:
+        """Return the merged pull request that brought a commit, if one did."""
+        merged = (each for each in self._all(f"commits/{commit}/pulls") if each["merged_at"])
+        return next((PullRequest(int(each["number"]), str(each["head"]["sha"])) for each in merged), None)
 
     def open_issue(self, marker: str, title: str, body: str) -> str:
         """Edit the open issue that begins with this marker, or open it; return its URL."""

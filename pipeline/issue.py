@@ -1,4 +1,4 @@
-"""The one issue of a stack whose certificates could not be renewed."""
+"""The one issue of a stack whose renewal of certificates fails."""
 
 import os
 from pathlib import Path
@@ -9,9 +9,9 @@ from pipeline.github import Repository
 
 def report(repository: Repository, stack: str, problems: Path | None) -> str:
     """Open the stack's issue, or edit the one that is open; return its URL."""
-    told = problems.read_text() if problems and problems.is_file() else "The run ended before the renewal began."
+    told = problems.read_text() if problems and problems.is_file() else "The run ended without saying why."
     body = f"{_marker(stack)}\n{fenced(told)}\n\n{_run()}The issue is closed by the first run that succeeds."
-    return repository.open_issue(_marker(stack), f"Stack {stack}: certificates are not renewed", body)
+    return repository.open_issue(_marker(stack), f"Stack {stack}: the renewal fails", body)
 
 
 def close(repository: Repository, stack: str) -> str:

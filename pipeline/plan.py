@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -11,6 +11,10 @@ from settings import ConfigError
 
 _REPLACES = {"replace", "create-replacement", "delete-replaced"}
 _CHANGES = ("create", "update", "delete")
+_STAYS = {"same", "read", "refresh", "remove-pending-replace"}
+_KNOWN = {*_REPLACES, *_CHANGES, *_STAYS}
+_MARK, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
+"""The key, and its value, by which the engine marks a secret."""
 _DIGITS = 12
 
 
@@ -19,12 +23,17 @@ class Operation:
     """What becomes of a resource.
 
     kind: create, update, replace or delete
-    changed: the inputs that are others than before
+    values: the inputs that are others than before, with their new values; None for one that goes
     """
 
     urn: str
     kind: str
-    changed: frozenset[str] = field(default=frozenset(), compare=False)
+    values: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def changed(self) -> Set[str]:
+        """The names of the inputs that are others than before."""
+        return self.values.keys()
 
     @property
     def type(self) -> str:
@@ -38,18 +47,26 @@ class Operation:
 
     @property
     def digest(self) -> str:
-        """A short hash, by which a comment can remember it."""
-        return hashlib.sha256(f"{self.kind} {self.urn}".encode()).hexdigest()[:_DIGITS]
+        """A short hash, by which a comment can remember it; the same whoever previews, since it knows no secrets."""
+        left_out = {"kubeconfig"} if self.is_provider else set()
+        values = {key: _public(value) for key, value in self.values.items() if key not in left_out}
+        text = json.dumps([self.kind, self.urn, values], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+
+    @property
+    def is_provider(self) -> bool:
+        """Whether it concerns a provider."""
+        return self.type.startswith("pulumi:providers:")
 
     @property
     def is_credential(self) -> bool:
         """Whether nothing but the credentials change by which a cluster is reached."""
-        return self.type.startswith("pulumi:providers:") and self.kind == "update" and self.changed <= {"kubeconfig"}
+        return self.is_provider and self.kind == "update" and self.changed <= {"kubeconfig"}
 
     @property
     def is_internal(self) -> bool:
         """Whether it concerns a default provider, of which the engine itself says nothing either."""
-        return self.type.startswith("pulumi:providers:") and self.name.startswith("default")
+        return self.is_provider and self.name.startswith("default")
 
     def __str__(self) -> str:
         return f"{self.kind} {self.type.rpartition(':')[2]} {self.name}"
@@ -93,15 +110,22 @@ class Plan:
 
 def _operation(urn: str, plan: dict[str, Any]) -> Operation:
     changes = (plan.get("goal") or {}).get("inputDiff") or {}
-    changed = {key for part in ("adds", "updates") for key in changes.get(part) or ()} | {
-        *(changes.get("deletes") or ())
-    }
-    return Operation(urn, _kind(plan), frozenset(changed))
+    gone: dict[str, Any] = dict.fromkeys(changes.get("deletes") or ())
+    return Operation(urn, _kind(urn, plan), gone | (changes.get("adds") or {}) | (changes.get("updates") or {}))
 
 
-def _kind(plan: dict[str, Any]) -> str:
-    """Return what the steps of a resource amount to; empty for none."""
+def _public(value: Any) -> Any:
+    """Return a value without the ciphertext of its secrets, which is another one in each run."""
+    if isinstance(value, dict):
+        return _MARK if value.get(_MARK) == _SECRET else {key: _public(each) for key, each in value.items()}
+    return [_public(each) for each in value] if isinstance(value, list) else value
+
+
+def _kind(urn: str, plan: dict[str, Any]) -> str:
+    """Return what the steps of a resource amount to; empty for none. Raise ConfigError for a step that is not known."""
     steps = set(plan.get("steps") or ())
+    if unknown := steps - _KNOWN:
+        raise ConfigError(f"{urn}: the pipeline does not know the step {min(unknown)}; deploy it by `pulumi up`")
     if steps & _REPLACES or {"create", "delete"} <= steps:
         return "replace"
     return next((kind for kind in _CHANGES if kind in steps), "")

@@ -14,6 +14,8 @@ def unexplained(plan: Plan) -> list[Operation]:
 
     A renewal replaces certificates whose inputs are the same, or whose CA is renewed, and updates the data of the
     Secrets and ConfigMaps that carry them. Gardener renews by itself: the carriers of its certificates follow.
+
+    Of a carrier's data, anything may change: in a plan, that of a Secret is encrypted as a whole.
     """
     renewed = {each.urn for each in plan.operations if _is_renewal(each)}
     sources = renewed | {urn for urn in plan.dependencies if _GARDENERS in urn}

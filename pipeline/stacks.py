@@ -54,6 +54,12 @@ def file_at(revision: str, stack: str) -> str | None:
     return done.stdout if done.returncode == 0 else None
 
 
+def is_behind(revision: str) -> bool:
+    """Tell whether a revision is a later one, which has in its history what is checked out."""
+    done = _git("rev-list", "--max-count=1", "--ancestry-path", "--end-of-options", f"HEAD..{revision}", "--")
+    return done.returncode == 0 and bool(done.stdout)
+
+
 def _changed(since: str) -> Collection[str] | None:
     # The two trees: where branches have diverged, what is merged is what runs.
     done = _git("diff", "--name-only", "--relative", "-z", "--end-of-options", since, "HEAD", "--")

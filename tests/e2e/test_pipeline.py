@@ -1,4 +1,4 @@
-"""The commands of the workflows, on a stack with secrets: reviewed, deployed by its plan, renewed."""
+"""The commands of the workflows, on a stack with secrets: previewed, deployed by its plan, renewed."""
 
 import json
 import os
@@ -19,8 +19,7 @@ import yaml
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from pulumi import automation
 
-from pipeline.comment import reviewed
-from pipeline.plan import Plan
+from pipeline.comment import previewed
 from tests.e2e.conftest import CLUSTERS, ROOT, Deployed, Lab, Project, run
 from tests.unit.pki import Holder, issue
 
@@ -28,6 +27,8 @@ STACK = "pipeline"
 LATER = timedelta(days=200)
 PARTNER = issue("Partner CA", end=LATER)
 GATEWAY = issue("gateway", PARTNER, hosts=("*.pipeline-gateway.target.test",), end=LATER)
+HEAD = "3d3c42e5aac5ba805825da76410c181273ba90b1"
+PEM_KEY = r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----"
 FILE = f"Pulumi.{STACK}.yaml"
 API_KEY = "kyma-mtls:hosts.api.external.credentials.client2.key"
 CONFIG: dict[str, Any] = {
@@ -41,7 +42,15 @@ CONFIG: dict[str, Any] = {
     "gatewayMode": "own",
     "gatewayDomain": "pipeline-gateway.target.test",
     "gatewayCertificate": GATEWAY.pem + PARTNER.pem,
+    "renewBeforeDays": 250,
 }
+ENDING = {
+    "clients.acme.certificateAuthority",
+    "hosts.api.external.certificateAuthority",
+    "hosts.api.external.credentials.client2.certificate",
+    "gatewayCertificate",
+}
+"""What ends within renewBeforeDays, always."""
 
 
 def credential() -> Holder:
@@ -68,8 +77,8 @@ class Checkout:
     def comment(self) -> str:
         return (self.folder / "comment.md").read_text()
 
-    def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command as a step of a workflow does."""
+    def run(self, command: str, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run a command as a step of a workflow does, and expect its exit code."""
         done = subprocess.run(
             [sys.executable, "-m", "pipeline", command, STACK, *arguments],
             cwd=self.project.directory,
@@ -79,19 +88,35 @@ class Checkout:
             text=True,
         )
         self.told += done.stdout + done.stderr
+        assert done.returncode == code, done.stdout + done.stderr
         return done
 
-    def preview(self) -> subprocess.CompletedProcess[str]:
+    def preview(self, code: int = 0) -> frozenset[str] | None:
+        """Preview; return the digests of the operations that the comment remembers, None if it failed."""
         comment = self.folder / "comment.md"
-        done = self.run("preview", "--base", "HEAD", "--plan", str(self.plan), "--comment", str(comment))
+        files = ("--plan", str(self.plan), "--comment", str(comment))
+        self.run("preview", "--base", "HEAD", "--head", HEAD, *files, code=code)
         self.told += comment.read_text()
-        return done
+        return previewed(comment.read_text(), HEAD)
 
-    def update(self) -> subprocess.CompletedProcess[str]:
-        return self.run("update", "--plan", str(self.plan), "--junit", str(self.folder / "verified.xml"))
+    def update(self, code: int = 0) -> subprocess.CompletedProcess[str]:
+        return self.run("update", "--plan", str(self.plan), "--junit", str(self.folder / "verified.xml"), code=code)
 
-    def renew(self) -> subprocess.CompletedProcess[str]:
-        return self.run("renew", "--problems", str(self.folder / "problems.txt"))
+    def renew(self) -> str:
+        """Renew, where partners' certificates end soon; return what is told."""
+        told = self.run("renew", "--problems", str(self.folder / "problems.txt"), code=1).stderr
+        assert (self.folder / "problems.txt").read_text() == told
+        assert set(re.findall(r"^kyma-mtls:(\S+): ends on ", told, re.MULTILINE)) == ENDING
+        return told
+
+    def pulumi(self, *arguments: str) -> str:
+        """Run a command of the engine on the stack; return what it prints."""
+        command = ("pulumi", "stack", *arguments, "--stack", STACK)
+        environment = os.environ | self.project.environment
+        done = subprocess.run(
+            command, cwd=self.project.directory, env=environment, check=True, stdout=subprocess.PIPE, text=True
+        )
+        return done.stdout
 
     def write(self, **config: Any) -> None:
         """Set keys in the stack's file, structures as YAML."""
@@ -117,8 +142,10 @@ class Checkout:
 
     def commit(self) -> None:
         identity = ("-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
-        run("git", "add", FILE, cwd=self.project.directory)
-        run("git", *identity, "commit", "--allow-empty", "-m", "change", cwd=self.project.directory)
+        self.git(*identity, "commit", "--allow-empty", "-m", "change")
+
+    def git(self, *arguments: str) -> str:
+        return run("git", *arguments, cwd=self.project.directory).stdout.strip()
 
     def expect_no_secret(self) -> None:
         """Nothing that the commands have told holds a private key, or a token of a kubeconfig."""
@@ -141,11 +168,12 @@ def first(project: Project, lab: Lab, tmp_path_factory: pytest.TempPathFactory) 
         with project.deployment(STACK) as deployed:
             deployed.stack.remove_all_config([f"kyma-mtls:{key}" for key in ("target", "clients", "hosts")])
             checkout = Checkout(project, deployed, tmp_path_factory.mktemp("run"), [])
+            for _ in ("an older commit", "the one that is deployed"):
+                checkout.commit()
             checkout.write(**CONFIG)
             checkout.set_secret("kyma-mtls:gatewayKey", GATEWAY.key_pem)
             checkout.write_hosts(credential())
-            previewed = checkout.preview()
-            assert previewed.returncode == 0, previewed.stdout + previewed.stderr
+            checkout.preview()
             yield checkout
     finally:
         shutil.rmtree(project.directory / ".git")
@@ -159,12 +187,23 @@ def opening(first: Checkout) -> str:
 
 
 @pytest.fixture(scope="module")
-def checkout(first: Checkout, opening: str) -> Checkout:  # noqa: ARG001 - which is read before
-    """The stack, deployed by the plan of its first preview; what is deployed is committed."""
-    updated = first.update()
-    assert updated.returncode == 0, updated.stdout + updated.stderr
+def verified(first: Checkout, opening: str) -> ET.Element:  # noqa: ARG001 - which is read before
+    """The stack, deployed by the plan of its first preview and committed: what the verification then says of it."""
+    first.update()
+    first.git("add", FILE)
     first.commit()
-    return first
+    exported = first.pulumi("export", "--show-secrets")
+    first.keys += [re.sub(r"\\+n", "\n", key) for key in re.findall(PEM_KEY, exported)]
+    return ET.parse(first.folder / "verified.xml").getroot()  # noqa: S314 - the verification wrote it
+
+
+@pytest.fixture
+def checkout(first: Checkout, verified: ET.Element) -> Iterator[Checkout]:  # noqa: ARG001 - which deploys it
+    """The stack as it is deployed and committed; what a test changes in its file is taken back."""
+    file = first.project.directory / FILE
+    text = file.read_text()
+    yield first
+    file.write_text(text)
 
 
 def test_comment_of_a_new_stack_tells_who_may_call_whom_and_shows_the_diff(first: Checkout, opening: str) -> None:
@@ -184,104 +223,82 @@ def test_comment_of_a_new_stack_tells_who_may_call_whom_and_shows_the_diff(first
     first.expect_no_secret()
 
 
-def test_update_by_the_plan_is_verified_and_leaves_nothing_to_do(lab: Lab, checkout: Checkout) -> None:
-    suites = ET.parse(checkout.folder / "verified.xml").getroot()  # noqa: S314 - the verification wrote it
-    assert int(suites.attrib["tests"]) > 0
-    assert (suites.attrib["failures"], suites.attrib["errors"]) == ("0", "0")
+def test_update_by_the_plan_is_verified(lab: Lab, checkout: Checkout, verified: ET.Element) -> None:
+    assert int(verified.attrib["tests"]) > 0
+    assert (verified.attrib["failures"], verified.attrib["errors"]) == ("0", "0")
     assert lab.status(STACK, "http://pipeline.target.test/headers") == "200"
-    checkout.deployed.stack.preview(expect_no_changes=True)
     checkout.expect_no_secret()
 
 
-def test_change_is_told_with_what_it_does_and_what_it_would_interrupt(checkout: Checkout) -> None:
-    checkout.write_hosts(clients=["client", "acme"], methods=["GET", "PUT"])
-    assert checkout.preview().returncode == 0
+def test_interruption_is_told(checkout: Checkout) -> None:
+    checkout.write(namespace="pipeline-b")
+    assert checkout.preview(code=1) is None
+    assert "the preview fails" in checkout.comment
+    assert "kyma-mtls:namespace: changes from pipeline to pipeline-b, which interrupts" in checkout.comment
+    checkout.expect_no_secret()
+
+
+def test_change_is_told_and_its_plan_is_refused_once_it_no_longer_fits(checkout: Checkout) -> None:
+    checkout.write_hosts(credential(), clients=["client", "acme"], methods=["GET", "PUT"])
+    told = checkout.preview()
     assert "- `httpbin` now admits `acme`.\n- `hosts.httpbin.methods` gains `PUT`.\n" in checkout.comment
     assert "== gains ==>" in checkout.comment
-    assert reviewed(checkout.comment) == frozenset(each.digest for each in Plan.read(checkout.plan).operations)
-    checkout.write(namespace="pipeline-b")
+    assert told
+    assert checkout.preview() == told, "the same change has the same digests, whenever it is previewed"
+    checkout.write_hosts(credential(), clients=["client", "acme"], methods=["GET", "PUT"])
     try:
-        assert checkout.preview().returncode == 1
-        assert "the preview fails" in checkout.comment
-        assert "kyma-mtls:namespace: changes from pipeline to pipeline-b, which interrupts" in checkout.comment
-        assert reviewed(checkout.comment) is None
+        refused = checkout.update(code=1).stderr
     finally:
-        checkout.write(namespace=STACK)
-        checkout.write_hosts()
+        checkout.git("checkout", FILE)
+        checkout.deployed.up()  # what the plan still allowed is done
+    assert "violates plan: properties changed: (values withheld)" in refused
+    assert "Preview again, and deploy by the new plan" in refused
     checkout.expect_no_secret()
 
 
-def test_plan_that_no_longer_fits_is_refused_and_shows_no_secret(checkout: Checkout) -> None:
-    checkout.write_hosts(credential())
-    assert checkout.preview().returncode == 0
-    checkout.write_hosts(credential())
-    refused = checkout.update()
-    assert refused.returncode == 1
-    assert "violates plan: properties changed: (values withheld)" in refused.stderr
-    assert "Preview again, and deploy by the new plan" in refused.stderr
-    checkout.expect_no_secret()
-    assert checkout.preview().returncode == 0
-    assert checkout.update().returncode == 0
-    checkout.commit()
+def test_older_commit_is_not_deployed(checkout: Checkout) -> None:
+    head = checkout.git("rev-parse", "HEAD")
+    checkout.git("reset", "--soft", "HEAD~2")
+    try:
+        assert f"{STACK} was last changed from a later commit, " in checkout.update(code=1).stderr
+    finally:
+        checkout.git("reset", "--soft", head)
 
 
-def test_renewal_renews_what_is_due_and_nothing_else(checkout: Checkout, lab: Lab, tmp_path: Path) -> None:
+def test_renewal_renews_what_is_due_and_names_what_only_a_partner_can_renew(checkout: Checkout, lab: Lab) -> None:
     secret = checkout.deployed.stack.outputs()["clients"].value["client"]["secret"]
 
     def shown() -> str:
         return str(lab.get("client", "secret", "istio-system", secret)["data"]["tls.crt"])
 
     before = shown()
-    assert checkout.renew().returncode == 0
-    assert shown() == before, "nothing is due"
-    age_certificates(checkout, tmp_path / "state.json")
+    age_certificates(checkout)
     checkout.write_hosts(methods=["GET", "PUT"])
-    refused = checkout.renew()
-    assert refused.returncode == 1
-    assert "more than a renewal is pending" in refused.stderr
-    assert (checkout.folder / "problems.txt").read_text() == refused.stderr
+    assert "more than a renewal is pending" in checkout.renew()
     assert shown() == before, "nothing is deployed beside a change that nobody deployed"
-    checkout.write_hosts()
-    renewed = checkout.renew()
-    assert renewed.returncode == 0, renewed.stdout + renewed.stderr
-    assert shown() != before
+    checkout.git("checkout", FILE)
+    assert "more than a renewal is pending" not in checkout.renew()
+    renewed = shown()
+    assert renewed != before
     assert expiry(checkout) > datetime.now(UTC) + timedelta(days=300)
-    checkout.deployed.stack.preview(expect_no_changes=True)
+    checkout.told = ""
+    checkout.renew()
+    assert re.search(r"^Resources:\n +\d+ unchanged$", checkout.told, re.MULTILINE)
+    assert shown() == renewed, "nothing is due"
     checkout.expect_no_secret()
 
 
-def test_renewal_names_a_certificate_that_only_its_partner_can_renew(checkout: Checkout) -> None:
-    checkout.write(renewBeforeDays=250)
-    try:
-        assert checkout.preview().returncode == 0
-        assert checkout.update().returncode == 0
-        refused = checkout.renew()
-        assert refused.returncode == 1
-        paths = set(re.findall(r"^kyma-mtls:(\S+): ends on ", refused.stderr, re.MULTILINE))
-        credentials = "hosts.api.external.credentials.client2.certificate"
-        authorities = {"clients.acme.certificateAuthority", "hosts.api.external.certificateAuthority"}
-        assert paths == {credentials, *authorities, "gatewayCertificate"}
-    finally:
-        checkout.write(renewBeforeDays=30)
-        checkout.deployed.up()
-
-
-def age_certificates(checkout: Checkout, file: Path) -> None:
+def age_certificates(checkout: Checkout) -> None:
     """Let the state say that every certificate of a host or a client ends tomorrow."""
-    project = checkout.project
-
-    def pulumi(*arguments: str) -> None:
-        command = ("pulumi", "stack", *arguments, "--stack", STACK, "--file", str(file))
-        subprocess.run(command, cwd=project.directory, env=os.environ | project.environment, check=True)
-
-    pulumi("export")
+    file = checkout.folder / "state.json"
+    checkout.pulumi("export", "--file", str(file))
     state = json.loads(file.read_text())
     for resource in state["deployment"]["resources"]:
         if resource["type"] == "tls:index/locallySignedCert:LocallySignedCert":
             tomorrow = datetime.now(UTC) + timedelta(days=1)
             resource["outputs"]["validityEndTime"] = tomorrow.isoformat(timespec="seconds").replace("+00:00", "Z")
     file.write_text(json.dumps(state))
-    pulumi("import")
+    checkout.pulumi("import", "--file", str(file))
 
 
 def expiry(checkout: Checkout) -> datetime:

@@ -2,18 +2,20 @@
 
 import base64
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from pipeline import comment
-from pipeline.comment import LONGEST, Preview, fenced, markdown, marker, reviewed
+from pipeline.comment import LONGEST, Preview, fenced, markdown, marker, previewed
 from pipeline.engine import Run
 from pipeline.plan import Operation, Plan
 from pipeline.redaction import in_safe_parts, redacted
 from tests.unit.pki import issue
 from tests.unit.test_pipeline_connections import file_of, hosts
 
+HEAD = "3d3c42e5aac5ba805825da76410c181273ba90b1"
 STACK = "urn:pulumi:prod::kyma-mtls::"
 ROUTE = Operation(f"{STACK}kyma-mtls:index:MtlsHost$kubernetes:core/v1:Service::target-orders", "delete")
 KEY = Operation(f"{STACK}tls:index/privateKey:PrivateKey::key", "replace")
@@ -27,7 +29,7 @@ REFUSAL = (
 def preview(output: str = "", *operations: Operation, errors: tuple[str, ...] = (), **files: Any) -> Preview:
     plan = None if errors else Plan(operations)
     given = {"before": file_of(), "after": file_of(**hosts(clients=["billing"])), **files}
-    return Preview("prod", given["before"], given["after"], Run(1 if errors else 0, output, errors), plan)
+    return Preview("prod", given["before"], given["after"], Run(1 if errors else 0, output, errors), plan, HEAD)
 
 
 def section(text: str, heading: str) -> str:
@@ -36,36 +38,44 @@ def section(text: str, heading: str) -> str:
     return found[1]
 
 
-def test_comment_opens_with_who_gains_or_loses_whom_and_ends_with_the_diff() -> None:
+def test_comment_opens_with_who_may_call_whom_and_ends_with_the_diff() -> None:
     text = markdown(preview("    ~ kubernetes:core/v1:ConfigMap: (update)\n", CHANGE))
     lines = text.splitlines()
     assert lines[0] == marker("prod")
-    assert lines[3] == "## `prod`: 1 to update"
+    assert lines[3] == "## `prod` at `3d3c42e`: 1 to update"
     order = [
-        text.index(part) for part in ("Who gains", "```mermaid", "- `orders` now admits", "What would be", "<details>")
+        text.index(part) for part in ("Who may", "```mermaid", "- `orders` now admits", "What would be", "<details>")
     ]
     assert order == sorted(order)
     assert "\n~     kubernetes:core/v1:ConfigMap: (update)\n" in text, "the sign begins the line, where it is coloured"
 
 
 def test_change_of_no_admission_says_so_first() -> None:
-    told = section(markdown(preview("", after=file_of(**hosts(methods=["PUT"])))), "Who gains or loses whom")
-    assert told.startswith("Nobody gains or loses anybody.\n\n- `hosts.orders.methods` gains `PUT`")
-    told = section(markdown(preview("", after=file_of())), "Who gains or loses whom")
-    assert told == "Nobody gains or loses anybody."
+    told = section(markdown(preview("", after=file_of(**hosts(methods=["PUT"])))), "Who may call whom")
+    assert told.startswith("No client gains or loses access.\n\n- `hosts.orders.methods` gains `PUT`")
+    told = section(markdown(preview("", after=file_of())), "Who may call whom")
+    assert told == "No client gains or loses access."
 
 
-def test_comment_remembers_the_operations_that_reviewers_saw() -> None:
-    assert reviewed(markdown(preview("", CHANGE, ROUTE))) == frozenset({CHANGE.digest, ROUTE.digest})
-    assert reviewed(markdown(preview(""))) == frozenset()
-    assert reviewed(markdown(preview("", errors=("it fails",)))) is None
+def test_comment_remembers_the_operations_of_its_commit() -> None:
+    assert previewed(markdown(preview("", CHANGE, ROUTE)), HEAD) == frozenset({CHANGE.digest, ROUTE.digest})
+    assert previewed(markdown(preview("")), HEAD) == frozenset()
+    assert previewed(markdown(preview("", errors=("it fails",))), HEAD) is None
+    assert previewed(markdown(preview("", CHANGE)), HEAD[::-1]) is None
+
+
+def test_preview_of_no_known_commit_is_remembered_for_none() -> None:
+    text = markdown(replace(preview("", CHANGE), head=""))
+    assert "\n## `prod`: 1 to update\n" in text
+    assert previewed(text, "") is None
 
 
 def test_operations_are_read_from_their_own_line_only() -> None:
-    forged = "<!-- operations: 0123456789ab -->"
-    assert reviewed(markdown(preview("", errors=(forged,), before=forged, after=forged))) is None
-    assert reviewed("") is None
-    assert reviewed(marker("prod")) is None
+    forged = f"<!-- operations of {HEAD}: 0123456789ab -->"
+    assert previewed(f"{marker('prod')}\n{forged}", HEAD) == frozenset({"0123456789ab"})
+    assert previewed(markdown(preview("", errors=(forged,), before=forged, after=forged)), HEAD) is None
+    assert previewed("", HEAD) is None
+    assert previewed(marker("prod"), HEAD) is None
 
 
 def test_interruption_names_what_is_deleted_or_replaced_in_clusters() -> None:
@@ -79,7 +89,7 @@ def test_no_interruption_is_said() -> None:
 
 def test_refused_interruption_is_told_with_its_remedy() -> None:
     text = markdown(preview("", errors=(f"hook failed:\n{REFUSAL}",)))
-    assert "## `prod`: the preview fails" in text
+    assert "## `prod` at `3d3c42e`: the preview fails" in text
     assert REFUSAL in section(text, "What would be interrupted")
     assert REFUSAL in section(text, "Errors")
 

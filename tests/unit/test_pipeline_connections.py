@@ -1,4 +1,4 @@
-"""Who gains or loses whom between two configs, in sentences and as a picture."""
+"""Who gains or loses access between two configs, in sentences and as a picture."""
 
 from typing import Any
 
@@ -56,7 +56,7 @@ def said(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
         (
             {"hosts": {"orders": ORDERS, "api": API}},
             {},
-            ["Host `api` goes: `billing` can no longer call it."],
+            ["Host `api` is removed: `billing` can no longer call it."],
         ),
         (
             {},
@@ -71,7 +71,7 @@ def said(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
         (
             hosts(clients=["warehouse", "billing"]),
             {"clients": {"warehouse": WAREHOUSE}},
-            ["Client `billing` goes: it can no longer call `orders`."],
+            ["Client `billing` is removed: it can no longer call `orders`."],
         ),
         ({}, hosts(methods=["GET", "POST"]), ["`hosts.orders.methods` gains `POST`."]),
         ({}, hosts(paths=["/orders/*"]), ["`hosts.orders.paths` gains `/orders/*` and loses `/*`."]),

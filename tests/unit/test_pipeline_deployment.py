@@ -1,7 +1,6 @@
 """Previews, updates and renewals, with programs that answer in the place of the engine and of the verification."""
 
 import json
-import shutil
 import signal
 import socket
 import ssl
@@ -21,7 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from pipeline import comment, deployment, expiry
 from pipeline.__main__ import main
 from pipeline.deployment import Refused
-from pipeline.github import Repository
+from pipeline.github import PullRequest, Repository
 from pipeline.plan import Plan
 from tests.unit.deployed import ACME, HTTPBIN, KYMA_GATEWAY, PARTNER, TARGET, WAREHOUSE, outputs_of, settings_of
 from tests.unit.pki import Holder, issue
@@ -34,6 +33,9 @@ from verification.tls import Endpoint
 PULUMI = """#!{python}
 import json, pathlib, sys
 folder = pathlib.Path({folder!r})
+if sys.argv[1:3] == ["stack", "history"]:
+    print((folder / "history.json").read_text())
+    sys.exit()
 said = json.loads((folder / "answers.json").read_text())[sys.argv[1]]
 with (folder / "calls").open("a") as calls:
     calls.write(" ".join(sys.argv[1:]) + "\\n")
@@ -41,10 +43,29 @@ value = lambda option: pathlib.Path(sys.argv[sys.argv.index(option) + 1])
 if "plan" in said:
     value("--save-plan").write_text(json.dumps({{"resourcePlans": said["plan"]}}))
 events = [{{"diagnosticEvent": {{"severity": "error", "message": each}}}} for each in said.get("errors", [])]
+events += [{{"policyEvent": each}} for each in said.get("judged", [])]
 value("--event-log").write_text("".join(json.dumps(each) + "\\n" for each in [{{"preludeEvent": {{}}}}, *events]))
 print(said.get("output", ""))
 sys.exit(said.get("exit", 0))
 """
+INTERRUPTED = """#!{python}
+import os, signal, sys, time
+
+def interrupted(*_):
+    signal.signal(signal.SIGINT, lambda *_: os._exit(3))  # a second one
+    for _ in range(3):
+        os.kill(os.getppid(), {number})
+        time.sleep(0.1)
+    print("error: update cancelled")
+    sys.exit(255)
+
+signal.signal(signal.SIGINT, interrupted)
+while True:  # till it is interrupted itself
+    os.kill(os.getppid(), {number})
+    time.sleep(0.1)
+"""
+"""An engine that signals nobody but the command, also before that knows it, and ends only by a SIGINT of its own."""
+HEAD = "3d3c42e5aac5ba805825da76410c181273ba90b1"
 LEAK = "urn violates plan: properties changed: ~~input[{&{{hunter2}}}!={x}]"
 
 
@@ -63,6 +84,11 @@ class Engine:
         self.answers[command] = said
         (self.folder / "answers.json").write_text(json.dumps(self.answers))
 
+    def deployed_from(self, commit: str | None) -> None:
+        """Let the stack have been changed from a commit before, or never."""
+        updates = [{"kind": "update", "environment": {"git.head": commit}}] if commit else []
+        (self.folder / "history.json").write_text(json.dumps(updates))
+
     @property
     def calls(self) -> list[str]:
         calls = self.folder / "calls"
@@ -76,6 +102,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     Path("Pulumi.prod.yaml").write_text(text_of(**BASE))
     made = Engine(tmp_path)
     made.answer("preview", plan={})
+    made.deployed_from(None)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     return made
 
@@ -112,13 +139,22 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 def test_preview_saves_the_plan_and_writes_the_comment(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
     engine.answer("preview", plan={SERVICE: resource("create")}, output="+ Service: (create)")
-    assert main(["preview", "prod", "--plan", "plan.json", "--comment", "comment.md"]) == 0
+    assert main(["preview", "prod", "--plan", "plan.json", "--comment", "comment.md", "--head", HEAD]) == 0
     (operation,) = Plan.read(Path("plan.json")).operations
-    assert comment.reviewed(Path("comment.md").read_text()) == frozenset({operation.digest})
+    assert comment.previewed(Path("comment.md").read_text(), HEAD) == frozenset({operation.digest})
     assert "+ Service: (create)" in capsys.readouterr().out
     assert (
         "preview --stack prod --diff --save-plan plan.json --non-interactive" in (engine.folder / "calls").read_text()
     )
+
+
+@pytest.mark.parametrize("head", ["main", HEAD[:7], f"{HEAD} -->"])
+def test_head_that_is_no_whole_sha_is_refused(engine: Engine, capsys: pytest.CaptureFixture[str], head: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["preview", "prod", "--plan", "plan.json", "--head", head])
+    assert ended.value.code == 2
+    assert "--head: " in capsys.readouterr().err
+    assert not engine.calls
 
 
 def test_failing_preview_writes_a_comment_too(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,21 +164,29 @@ def test_failing_preview_writes_a_comment_too(engine: Engine, capsys: pytest.Cap
     assert "no such context" in Path("comment.md").read_text()
 
 
+def test_preview_is_judged_by_the_policy_pack(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    judged = {"policyName": "gateway-tls", "resourceUrn": SERVICE, "message": "TLS 1.2 at least\n"}
+    levels = [{**judged, "enforcementLevel": level} for level in ("mandatory", "advisory")]
+    engine.answer("preview", exit=1, errors=["preview failed"], judged=levels)
+    options = ["--policy-pack", "pack", "--policy-pack-config", "config.json"]
+    assert main(["preview", "prod", "--plan", "plan.json", *options]) == 1
+    assert capsys.readouterr().err == "preview failed\npolicy gateway-tls: target-orders: TLS 1.2 at least\n"
+    assert " --policy-pack pack --policy-pack-config config.json " in (engine.folder / "calls").read_text()
+
+
 def test_error_before_the_engine_runs_is_taken_from_what_is_printed(engine: Engine) -> None:
     engine.answer("preview", exit=255, output="error: no stack named 'prod' found")
     run = deployment.preview("prod", "", Path("plan.json")).run
     assert run.errors == ("error: no stack named 'prod' found",)
 
 
-def test_interrupted_engine_ends_in_order(engine: Engine) -> None:
-    (engine.folder / "bin/pulumi").write_text(
-        f"#!{sys.executable}\nimport os, signal, sys, time\nos.kill(os.getppid(), signal.SIGINT)\n"
-        "time.sleep(0.2)\nprint('error: update cancelled')\nsys.exit(255)\n"
-    )
-    before = signal.getsignal(signal.SIGINT)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_engine_ends_in_order_when_the_command_is_signalled_alone(engine: Engine, number: signal.Signals) -> None:
+    (engine.folder / "bin/pulumi").write_text(INTERRUPTED.format(python=sys.executable, number=number.value))
+    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
     run = deployment.preview("prod", "", Path("plan.json")).run
     assert run.errors == ("error: update cancelled",)
-    assert signal.getsignal(signal.SIGINT) is before
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def test_missing_engine_is_told(
@@ -153,10 +197,57 @@ def test_missing_engine_is_told(
     assert capsys.readouterr().err == "no `pulumi` on PATH\n"
 
 
+def git(*arguments: str) -> str:
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
+    return subprocess.run(["git", *identity, *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def commit() -> str:
+    """Commit the stack's file; return the commit."""
+    git("init", "-q")
+    git("add", "Pulumi.prod.yaml")
+    git("commit", "--allow-empty", "-m", "change")
+    return git("rev-parse", "HEAD")
+
+
+@pytest.mark.parametrize("command", [["update", "prod", "--plan", "plan.json"], ["renew", "prod"]])
+def test_commit_before_the_deployed_one_is_refused(
+    engine: Engine,
+    verified: list[list[str]],
+    deployed: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+    command: list[str],
+) -> None:
+    deployed()
+    before, after = commit(), commit()
+    engine.deployed_from(after)
+    git("checkout", "-q", before)
+    assert main(command) == 1
+    assert capsys.readouterr().err.startswith(f"prod was last changed from a later commit, {after}, ")
+    assert not engine.calls
+    assert not verified
+
+
+def test_commit_that_is_not_before_the_deployed_one_is_deployed(engine: Engine, verified: list[list[str]]) -> None:
+    before, after = commit(), commit()
+    git("checkout", "-q", before)
+    git("commit", "--allow-empty", "-m", "beside")
+    beside = git("rev-parse", "HEAD")
+    git("checkout", "-q", after)
+    for known in (None, before, after, beside, "f" * 40):
+        engine.deployed_from(known)
+        assert main(["update", "prod", "--plan", "plan.json"]) == 0
+    assert len(verified) == 5
+
+
+def test_history_that_cannot_be_read_is_told(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    (engine.folder / "bin/pulumi").write_text("#!/bin/sh\necho 'error: no stack named prod' >&2\nexit 6\n")
+    assert main(["update", "prod", "--plan", "plan.json"]) == 2
+    assert capsys.readouterr().err == "error: no stack named prod\n"
+
+
 def test_file_of_the_base_is_compared(engine: Engine) -> None:
-    git = ("git", "-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
-    for command in (["init", "-q"], ["add", "Pulumi.prod.yaml"], ["commit", "-q", "-m", "begin"]):
-        subprocess.run([shutil.which("git") or "git", *git[1:], *command], check=True)
+    commit()
     hosts = {"orders": {**ORDERS, "clients": ["warehouse", "billing"]}}
     Path("Pulumi.prod.yaml").write_text(text_of(**{**BASE, "hosts": hosts}))
     assert main(["preview", "prod", "--plan", "plan.json", "--base", "HEAD", "--comment", "comment.md"]) == 0
@@ -212,8 +303,10 @@ def test_update_that_leaves_its_plan_is_told_with_the_remedy_and_without_values(
 
 
 def test_broken_promise_fails_the_update(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    done: subprocess.CompletedProcess[str] = subprocess.CompletedProcess([], 1)
-    monkeypatch.setattr("subprocess.run", lambda *_, **__: done)
+    run, failed = subprocess.run, subprocess.CompletedProcess([], 1, "", "")
+    monkeypatch.setattr(
+        "subprocess.run", lambda command, **options: failed if "verification" in command else run(command, **options)
+    )
     with pytest.raises(Refused, match="verification --read-only --stack prod` does not pass"):
         deployment.update("prod", Path("plan.json"), None)
     assert engine.calls == ["up"]
@@ -253,6 +346,18 @@ def test_drift_is_told_and_nothing_is_deployed(
     assert "more than a renewal is pending" in said
     assert "  delete Service target-orders\n" in said
     assert Path("problems.txt").read_text() == said
+
+
+def test_ending_certificate_is_told_beside_another_problem(
+    engine: Engine, verified: list[list[str]], deployed: Callable[..., None]
+) -> None:
+    deployed(caExpiry="2020-01-01T00:00:00Z")
+    engine.answer("preview", exit=255, errors=["cluster https://target does not answer"])
+    assert renew() == 1
+    assert not verified
+    told = Path("problems.txt").read_text()
+    assert "cluster https://target does not answer" in told
+    assert "kyma-mtls:generation: ends on 2020-01-01 00:00 UTC" in told
 
 
 def test_preview_that_fails_renews_nothing(engine: Engine, deployed: Callable[..., None]) -> None:
@@ -416,14 +521,14 @@ def test_kubeconfig_that_is_none_is_told_and_not_shown(
 
 
 class Remembered:
-    """A repository whose pull request 7 brought the commit, with a comment or none."""
+    """A repository where this pull request, or none, brought the commit; it has a comment, or none."""
 
-    def __init__(self, number: int | None, body: str | None) -> None:
-        self.number, self.body = number, body
+    def __init__(self, merged: PullRequest | None, body: str | None) -> None:
+        self.merged, self.body = merged, body
 
-    def pull_request_of(self, commit: str) -> int | None:
+    def pull_request_of(self, commit: str) -> PullRequest | None:
         assert commit == "abc"
-        return self.number
+        return self.merged
 
     def comment(self, pull_request: int, marker: str) -> dict[str, Any] | None:
         assert (pull_request, marker) == (7, comment.marker("prod"))
@@ -431,30 +536,41 @@ class Remembered:
 
 
 @pytest.mark.parametrize(
-    ("number", "is_commented", "kinds", "said"),
+    ("merged", "is_commented", "kinds", "said"),
     [
-        (7, True, ["create"], ""),
-        (7, True, ["create", "delete"], "the plan has what the reviewed preview did not have:\n  delete Service"),
-        (7, False, [], "nobody has reviewed a preview of prod: pull request 7 has none that succeeded"),
-        (None, True, [], "nobody has reviewed a preview of prod: a pull request of abc has none"),
+        (PullRequest(7, HEAD), True, ["create"], ""),
+        (
+            PullRequest(7, HEAD),
+            True,
+            ["create", "delete"],
+            "preview in the pull request did not have:\n  delete Service",
+        ),
+        (PullRequest(7, HEAD), False, [], f"no preview of prod succeeded in pull request 7 at its last commit, {HEAD}"),
+        (
+            PullRequest(7, "f" * 40),
+            True,
+            ["create"],
+            "no preview of prod succeeded in pull request 7 at its last commit",
+        ),
+        (None, True, [], "no merged pull request brought abc, so no preview of prod did"),
     ],
 )
 def test_plan_is_held_against_the_comment_of_the_merged_pull_request(
     engine: Engine,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    number: int | None,
+    merged: PullRequest | None,
     is_commented: bool,
     kinds: list[str],
     said: str,
 ) -> None:
     engine.answer("preview", plan={SECRET: resource("create"), LEAF: resource("create")})
-    assert main(["preview", "prod", "--plan", "reviewed.json", "--comment", "comment.md"]) == 0
+    assert main(["preview", "prod", "--plan", "told.json", "--comment", "comment.md", "--head", HEAD]) == 0
     body = Path("comment.md").read_text() if is_commented else None
-    monkeypatch.setattr(Repository, "of_this_run", lambda _: Remembered(number, body))
+    monkeypatch.setattr(Repository, "of_this_run", lambda _: Remembered(merged, body))
     now = {SECRET: resource("create")} | ({SERVICE: resource("delete")} if "delete" in kinds else {})
     Path("plan.json").write_text(json.dumps({"resourcePlans": now}))
-    assert main(["reviewed", "prod", "--plan", "plan.json", "--commit", "abc"]) == (1 if said else 0)
+    assert main(["previewed", "prod", "--plan", "plan.json", "--commit", "abc"]) == (1 if said else 0)
     printed = capsys.readouterr().err
     assert said in printed
     assert ("run the workflow by hand" in printed) == bool(said)

@@ -16,7 +16,7 @@ import pytest
 from pipeline import issue
 from pipeline.__main__ import main
 from pipeline.comment import marker
-from pipeline.github import BOT, Repository
+from pipeline.github import BOT, PullRequest, Repository
 from settings import ConfigError
 
 TOKEN = "a-token-for-tests"  # noqa: S105 - of no account
@@ -178,8 +178,9 @@ def test_server_that_does_not_answer_is_told() -> None:
 
 def test_merged_pull_request_of_a_commit_is_found(hub: Hub) -> None:
     assert repository(hub).pull_request_of(SHA) is None
-    hub.pulls = [{"number": 3, "merged_at": None}, {"number": 7, "merged_at": "2026-01-01T00:00:00Z"}]
-    assert repository(hub).pull_request_of(SHA) == 7
+    last = {"head": {"sha": SHA[::-1]}}
+    hub.pulls = [{"number": 3, "merged_at": None, **last}, {"number": 7, "merged_at": "2026-01-01T00:00:00Z", **last}]
+    assert repository(hub).pull_request_of(SHA) == PullRequest(7, SHA[::-1])
 
 
 def test_issue_is_opened_once_edited_and_closed_and_then_another_one(hub: Hub, tmp_path: Path) -> None:
@@ -190,7 +191,7 @@ def test_issue_is_opened_once_edited_and_closed_and_then_another_one(hub: Hub, t
     problems.write_text("```\nother problems\n")
     assert issue.report(there, "prod", problems) == "https://hub.test/issues/1"
     assert len(hub.issues) == 1
-    assert hub.issues[0]["title"] == "Stack prod: certificates are not renewed"
+    assert hub.issues[0]["title"] == "Stack prod: the renewal fails"
     assert "````\n```\nother problems\n````" in hub.issues[0]["body"]
     assert issue.close(there, "prod-eu") == "prod-eu has no open issue"
     assert hub.issues[0]["state"] == "open"
@@ -198,7 +199,7 @@ def test_issue_is_opened_once_edited_and_closed_and_then_another_one(hub: Hub, t
     assert hub.issues[0]["state"] == "closed"
     issue.report(there, "prod", None)
     assert [each["state"] for each in hub.issues] == ["closed", "open"]
-    assert "ended before the renewal began" in hub.issues[1]["body"]
+    assert "ended without saying why" in hub.issues[1]["body"]
 
 
 def test_issue_links_to_the_run(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:

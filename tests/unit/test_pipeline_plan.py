@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.deployment import Refused, expect_reviewed
+from pipeline.deployment import Refused, expect_previewed
 from pipeline.plan import Plan
 from pipeline.renewal import unexplained
 from settings import ConfigError
@@ -25,6 +25,11 @@ Resource = dict[str, Any]
 def resource(*steps: str, on: tuple[str, ...] = (), **changes: Any) -> Resource:
     """Return a resource of a plan: its steps, what it depends on, and its changed inputs."""
     return {"goal": {"inputDiff": changes, "dependencies": [*on]}, "steps": [*steps], "state": {}}
+
+
+def secret(text: str) -> Resource:
+    """Return a secret as the engine writes it, with a ciphertext that is another one each time."""
+    return {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": f"v1:{text}"}
 
 
 @pytest.fixture
@@ -68,6 +73,45 @@ def test_resource_that_stays_has_no_operation(plan_file: Path, steps: list[str])
     plan = plan_of(plan_file, {SERVICE: resource(*steps), CA: {"steps": steps, "state": {}}})
     assert plan.operations == ()
     assert plan.summary == "no changes"
+
+
+@pytest.mark.parametrize("step", ["import", "import-replacement", "read-replacement", "anything"])
+def test_step_that_is_not_known_is_refused(plan_file: Path, step: str) -> None:
+    with pytest.raises(ConfigError, match=f"target-orders: the pipeline does not know the step {step}; deploy it by"):
+        plan_of(plan_file, {SERVICE: resource("same", step)})
+
+
+def digest(file: Path, urn: str, **changes: Any) -> str:
+    (operation,) = plan_of(file, {urn: resource("update", **changes)}).operations
+    return operation.digest
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"updates": {"spec": {"clients": ["a", "b"]}}},
+        {"updates": {"spec": {"clients": ["a"]}, "metadata": {}}},
+        {"updates": {"metadata": {"clients": ["a"]}}},
+        {"updates": {"spec": {"clients": [secret("x")]}}},
+        {"deletes": ["spec"]},
+        {},
+    ],
+)
+def test_other_change_of_the_same_resource_has_another_digest(plan_file: Path, other: Resource) -> None:
+    seen = digest(plan_file, SERVICE, updates={"spec": {"clients": ["a"]}})
+    assert digest(plan_file, SERVICE, updates={"spec": {"clients": ["a"]}}) == seen
+    assert digest(plan_file, SERVICE, **other) != seen
+
+
+def test_digest_knows_neither_secrets_nor_the_credentials_of_a_cluster(plan_file: Path) -> None:
+    first, second = (
+        digest(plan_file, SECRET, updates={"data": secret(text), "metadata": [{"key": secret(text)}]}) for text in "ab"
+    )
+    assert first == second
+    other = digest(plan_file, PROVIDER, updates={"kubeconfig": "a", "clusterIdentifier": "c"})
+    assert digest(plan_file, PROVIDER, updates={"clusterIdentifier": "c"}) == other
+    assert digest(plan_file, PROVIDER, updates={"clusterIdentifier": "d"}) != other
+    assert digest(plan_file, SECRET, updates={"kubeconfig": "a"}) != digest(plan_file, SECRET)
 
 
 def test_default_providers_are_no_operations(plan_file: Path) -> None:
@@ -139,22 +183,22 @@ def test_anything_else_is_drift(plan_file: Path, urn: str, changed: Resource) ->
     assert urn in {operation.urn for operation in drift}
 
 
-def test_reviewed_plan_is_accepted_and_less_than_it(plan_file: Path) -> None:
+def test_previewed_plan_is_accepted_and_less_than_it(plan_file: Path) -> None:
     plan = plan_of(plan_file, {SERVICE: resource("delete"), SECRET: resource("create")})
-    expect_reviewed(plan, frozenset(each.digest for each in plan.operations))
-    expect_reviewed(plan_of(plan_file, {}), frozenset(each.digest for each in plan.operations))
+    expect_previewed(plan, frozenset(each.digest for each in plan.operations))
+    expect_previewed(plan_of(plan_file, {}), frozenset(each.digest for each in plan.operations))
 
 
-def test_renewal_and_other_credentials_need_no_review(plan_file: Path) -> None:
+def test_renewal_and_other_credentials_need_no_preview(plan_file: Path) -> None:
     changes = renewal() | {PROVIDER: resource("update", updates={"kubeconfig": {}})}
-    expect_reviewed(plan_of(plan_file, changes), frozenset())
+    expect_previewed(plan_of(plan_file, changes), frozenset())
 
 
-def test_operation_that_nobody_reviewed_is_refused_by_name(plan_file: Path) -> None:
+def test_operation_that_no_preview_told_is_refused_by_name(plan_file: Path) -> None:
     seen = plan_of(plan_file, {SERVICE: resource("update")})
     now = plan_of(plan_file, {SERVICE: resource("delete"), SECRET: resource("create")})
     with pytest.raises(Refused) as caught:
-        expect_reviewed(now, frozenset(each.digest for each in seen.operations))
+        expect_previewed(now, frozenset(each.digest for each in seen.operations))
     assert str(caught.value).splitlines()[1:] == [
         "  create Secret target-orders-credential",
         "  delete Service target-orders",

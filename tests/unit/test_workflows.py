@@ -72,7 +72,10 @@ def test_credentials_are_those_of_an_environment_and_far_from_forks(
     assert job["environment"] == (f"preview-{stack}" if workflow == "pull-request" else stack)
     if workflow == "pull-request":
         guard = load(GITHUB / f"workflows/{workflow}.yml")["jobs"][needed]["if"]
-        assert guard == "github.event.pull_request.head.repo.full_name == github.repository"
+        assert guard.split(" && ") == [
+            "github.event.pull_request.head.repo.full_name == github.repository",
+            "github.event.pull_request.user.login != 'dependabot[bot]'",
+        ]
     else:
         assert job["concurrency"]["group"] == f"stack-{stack}", "an update and a renewal of a stack never meet"
         assert job["concurrency"]["cancel-in-progress"] is False
@@ -92,9 +95,25 @@ def test_steps_are_commands_of_the_project_and_no_secret_is_an_argument(file: Pa
     text = file.read_text()
     runs = re.findall(r"run: ([^|\n].*)", text) + re.findall(r"(\.venv/bin/python -m pipeline.*)\)\"", text)
     for run in runs:
-        command = re.fullmatch(r"\.venv/bin/python -m pipeline (\w+)\b.*", run)
+        command = re.fullmatch(r"(?:exec )?\.venv/bin/python -m pipeline (\w+)\b.*", run)
         assert run.startswith("make ") or (command and command[1] in _COMMANDS), run
         assert "${{" not in run
+
+
+@pytest.mark.parametrize(("workflow", "command"), [("deploy", "update"), ("renew", "renew")])
+def test_step_that_changes_a_stack_gets_the_signals_and_ends_before_its_job(workflow: str, command: str) -> None:
+    job = load(GITHUB / f"workflows/{workflow}.yml")["jobs"][workflow]
+    (step,) = (each for each in job["steps"] if f" -m pipeline {command} " in each.get("run", ""))
+    assert step["run"].startswith("exec "), "the runner signals nobody but the shell"
+    assert step["timeout-minutes"] < job["timeout-minutes"] - 10, "a job that times out skips what follows a failure"
+
+
+def test_deployment_by_hand_shows_its_plan_unless_it_is_told_to_apply_it() -> None:
+    workflow = load(GITHUB / "workflows/deploy.yml")
+    assert workflow[True]["workflow_dispatch"]["inputs"]["apply"]["default"] is False
+    update = workflow["jobs"]["deploy"]["steps"][-1]
+    assert " -m pipeline update " in update["run"]
+    assert update["if"] == "github.event_name == 'push' || inputs.apply"
 
 
 def test_kubeconfig_comes_by_the_variable_that_the_command_reads() -> None:
