@@ -12,6 +12,7 @@ import pytest
 from pulumi import automation
 
 from tests.e2e.conftest import ROOT, Deployed, Lab, Project, eventually, refusal
+from tests.e2e.traffic import expect_status
 from tests.support.kubeconfigs import write_kubeconfig
 from tests.unit.config import PRODUCTION
 from verification.tls import Endpoint
@@ -69,7 +70,7 @@ def test_example_calls_a_host_once_it_is_declared_and_follows_the_producer(
             known = lab.get("client", "configmap", NAMESPACE, "kyma-mtls-directory")["data"]
             assert json.loads(known["hosts.json"])["httpbin"]["domain"] == domain
             endpoint = Endpoint(domain, json.loads(known["target.json"])["addresses"][0], known["ca.crt"])
-            assert endpoint.request("GET", "/headers", producer.credential("client")).status == 200
+            expect_status(endpoint, producer.credential("client"), 200)
         url = f"http://{domains[0]}/headers"
         eventually(lambda: lab.status(NAMESPACE, url, pod="caller") == "404", "the old name is gone")
 

@@ -30,7 +30,7 @@ from tests.e2e.conftest import (
     refusal,
     together,
 )
-from tests.e2e.traffic import Load, open_connection, status_or_none
+from tests.e2e.traffic import Load, expect_status, open_connection, status_or_none
 from tests.unit.pki import Holder, issue
 from verification.tls import ClientCredential
 
@@ -90,14 +90,9 @@ class Many(Deployed):
     lab: Lab = field(kw_only=True)
     before: dict[str, set[str]] = field(kw_only=True)
 
-    def status(self, host: str, credential: ClientCredential, path: str = "/headers", method: str = "GET") -> int:
-        """Return the HTTP status that a credential gets from a host of the target, from outside."""
-        return self.endpoint(host).request(method, path, credential).status
-
     def expect(self, host: str, credential: ClientCredential, status: int, *request: str) -> None:
         """Wait until a credential gets this status; the request is a path and a method."""
-        what = f"{host} answers {' '.join(request)} with {status}"
-        eventually(lambda: status_or_none(self.endpoint(host), credential, *request) == status, what)
+        expect_status(self.endpoint(host), credential, status, *request)
 
 
 def held(holder: Holder) -> ClientCredential:
@@ -305,7 +300,7 @@ def test_another_namespace_cannot_publish_or_take_over_a_host(many: Many) -> Non
         eventually(lambda: plain("open.target.test")[0] == 403, "the other namespace's route is there")
         assert plain("httpbin.target.test") == (403, "RBAC: access denied")
         assert plain("HTTPBIN.target.test:80") == (403, "RBAC: access denied")
-        assert many.status("httpbin", many.credential("client")) == 200, "not 418: the longer prefix is not bound"
+        many.expect("httpbin", many.credential("client"), 200)  # not 418: the longer prefix is not bound
     finally:
         many.lab.kubectl("target", "delete", "-f", manifest)
 
@@ -376,14 +371,14 @@ def test_revoking_and_removing_a_client_takes_effect_at_once_and_disturbs_nobody
         assert ask() == 200
         many.up(hosts={**HOSTS, "httpbin": others["httpbin"]})
         eventually(lambda: ask() != 200, "the open connection is refused, or ended")
-        assert many.status("httpbin", credential) == 403
+        many.expect("httpbin", credential, 403)
         names = {name for name in many.lab.objects("client2") if "httpbin" in name}
         assert not names, "its way to the host is gone as well"
-        assert many.status("orders", credential) == 200, "another host admits it still"
+        many.expect("orders", credential, 200)  # another host admits it still
         many.up(clients=fewer, hosts=others)
         assert many.lab.objects("client2") == many.before["client2"], "nothing of the stack is left in its cluster"
         many.up(clients=CLIENTS, hosts=HOSTS)
-        eventually(lambda: many.status("httpbin", many.credential("client2")) == 200, "admitted again")
+        many.expect("httpbin", many.credential("client2"), 200)
     assert not running.failures
 
 

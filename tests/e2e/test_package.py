@@ -14,6 +14,7 @@ from cryptography.x509.oid import NameOID
 from pulumi import automation
 
 from tests.e2e.conftest import INGRESS, MANIFESTS, ROOT, Lab, Project, eventually, expect_as_before, together
+from tests.e2e.traffic import expect_status
 from tests.support.package import install
 from verification.issuing import Authority, Wanted
 from verification.tls import VERSIONS, ClientCredential, Endpoint
@@ -90,10 +91,10 @@ def expect_guarded(lab: Lab, host: Endpoint, authority: Authority) -> None:
     """See the host let in the client alone: TLS refuses those without a certificate, the policy another identity."""
     secret = lab.get("client", "secret", "istio-system", f"client-credential-{NAMESPACE}.1")["data"]
     admitted = ClientCredential(secret["tls.crt"].encode(), secret["tls.key"].encode())
-    assert host.request("GET", "/headers", admitted).status == 200
-    assert host.request("POST", "/anything", admitted).status == 403, "GET alone is the default"
+    expect_status(host, admitted, 200)
+    expect_status(host, admitted, 403, "/anything", "POST")  # GET alone is the default
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "another")])
     another = authority.sign(Wanted(name, [x509.UniformResourceIdentifier("spiffe://platform/test/another")]))
-    assert host.request("GET", "/headers", another).status == 403, "it is not admitted"
+    expect_status(host, another, 403)
     for version in VERSIONS.values():
         assert host.alert(None, version) is not None, "no certificate is refused"

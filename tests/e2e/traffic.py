@@ -20,6 +20,12 @@ def status_or_none(
         return None
 
 
+def expect_status(endpoint: Endpoint, credential: ClientCredential, status: int, *request: str) -> None:
+    """Wait until a request, a path and a method, gets this status: while Envoy changes over, it may get no answer."""
+    what = f"{endpoint.domain} answers {' '.join(request)} with {status}"
+    eventually(lambda: status_or_none(endpoint, credential, *request) == status, what)
+
+
 @dataclass
 class Load:
     """Requests without pause, each by a new connection, from outside and from a caller's Pod."""
