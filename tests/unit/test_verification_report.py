@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 from xml.etree import ElementTree as ET
@@ -114,16 +114,20 @@ def test_promises_are_chosen_by_a_text() -> None:
 
 
 @pytest.fixture
-def ended(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Exit codes by which the process would have ended at once."""
+def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Exit codes by which the process would have ended at once; no signal is ignored, as under nohup."""
     codes: list[int] = []
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in signals}
 
     def end(code: int) -> None:
         codes.append(code)
         raise SystemExit(code)
 
     monkeypatch.setattr(os, "_exit", end)
-    return codes
+    yield codes
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
