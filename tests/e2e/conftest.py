@@ -135,6 +135,13 @@ class Lab:
             assert done.returncode == 0, done.stdout + done.stderr
             assert "warning" not in (done.stdout + done.stderr).lower(), done.stdout + done.stderr
 
+    def remove(self, cluster: str, manifest: str, namespace: str, *crds: str) -> None:
+        """Delete what a manifest made, its namespace included, and then the kinds that it needs."""
+        # kubectl waits for nothing once it meets a kind that is gone.
+        self.kubectl(cluster, "delete", "--ignore-not-found", "--wait=false", "-f", manifest, check=False)
+        self.remove_kinds(cluster, *crds)
+        self.kubectl(cluster, "wait", "--for=delete", "--timeout=120s", f"namespace/{namespace}")
+
     def remove_kinds(self, cluster: str, *crds: str) -> None:
         """Delete CustomResourceDefinitions, each a manifest, with all objects, whose controllers are not asked."""
         kinds = self.kubectl(cluster, "get", "--ignore-not-found", "-o", "name", *_files(crds)).split()

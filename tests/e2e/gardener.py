@@ -51,8 +51,7 @@ def shoot(lab: Lab, logs: Path) -> Iterator[x509.Certificate]:
             finally:
                 lab.kubectl("target", "-n", "issuers", "delete", "dnsentries,dnsproviders", "--all")
     finally:
-        lab.remove_kinds("target", *crds)
-        lab.kubectl("target", "delete", "--ignore-not-found", "-f", _MANIFEST, check=False)
+        lab.remove("target", _MANIFEST, "issuers", *crds)
 
 
 @contextmanager

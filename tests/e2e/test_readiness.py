@@ -57,8 +57,7 @@ def shoot(lab: Lab) -> Iterator[None]:
         lab.kubectl(SHOOT, "apply", "-f", str(MANIFESTS / "shoot.yaml"))
         yield
     finally:
-        lab.remove_kinds(SHOOT, *crds)
-        lab.kubectl(SHOOT, "delete", "--ignore-not-found", "-f", str(MANIFESTS / "shoot.yaml"), check=False)
+        lab.remove(SHOOT, str(MANIFESTS / "shoot.yaml"), "kyma-system", *crds)
 
 
 def say(lab: Lab, state: str, description: str) -> None:
