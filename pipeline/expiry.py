@@ -1,13 +1,13 @@
 """Certificates that end soon although everything was renewed that the stack renews."""
 
 import ssl
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 
 from outputs import GatewayOutput, Outputs
-from settings import PROJECT, Settings, certificates
+from settings import PROJECT, Settings, certificates, validity
 from settings.gateway import GatewayMode
 from verification.tls import Endpoint
 
@@ -44,27 +44,12 @@ def _issued(outputs: Outputs) -> Iterator[End]:
 
 
 def _brought(settings: Settings) -> Iterator[End]:
-    for name, client in settings.clients.items():
-        yield from _authority(f"clients.{name}.certificateAuthority", client.certificate_authority)
-    for name, host in settings.hosts.items():
-        if external := host.external:
-            place = f"hosts.{name}.external"
-            yield from _authority(f"{place}.certificateAuthority", external.certificate_authority)
-            for client_name, credential in external.credentials.items():
-                path = f"{place}.credentials.{client_name}.certificate"
-                yield path, min(_ends(credential.certificate)), _PARTNER_CREDENTIAL
-    if settings.gateway.certificate:
-        yield "gatewayCertificate", min(_ends(settings.gateway.certificate)), _OWN
-
-
-def _authority(path: str, pem: str) -> Iterator[End]:
-    """One valid CA is enough: an old one may stay beside the next."""
-    if pem:
-        yield path, max(_ends(pem)), _PARTNER_CA
-
-
-def _ends(pem: str) -> Iterable[datetime]:
-    return [each.not_valid_after_utc for each in certificates.read(pem)]
+    for path, pem, is_authorities in validity.given(settings):
+        ends = [each.not_valid_after_utc for each in certificates.read(pem)]
+        if is_authorities:
+            yield path, max(ends), _PARTNER_CA
+        else:
+            yield path, min(ends), _OWN if path == "gatewayCertificate" else _PARTNER_CREDENTIAL
 
 
 def _served(settings: Settings, gateway: GatewayOutput, limit: datetime) -> Iterator[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from settings.certificates import date_problems, read
 
@@ -17,26 +17,32 @@ if TYPE_CHECKING:
 Problems = Iterator[tuple[str, str]]
 
 
-def problems(settings: Settings) -> Problems:
-    """Tell which are not or no longer valid, each with its path."""
+class Given(NamedTuple):
+    """A certificate of the config, followed by those that signed it; of authorities, one valid CA is enough."""
+
+    path: str
+    pem: str
+    is_authorities: bool = False
+
+
+def given(settings: Settings) -> Iterator[Given]:
+    """Yield all certificates that the config has; an old CA may stay beside the next."""
     for name, client in settings.clients.items():
-        yield from _of_authorities(f"clients.{name}.certificateAuthority", client.certificate_authority)
+        if client.certificate_authority:
+            yield Given(f"clients.{name}.certificateAuthority", client.certificate_authority, True)
     for name, host in settings.hosts.items():
         if external := host.external:
             place = f"hosts.{name}.external"
-            yield from _of_authorities(f"{place}.certificateAuthority", external.certificate_authority)
+            yield Given(f"{place}.certificateAuthority", external.certificate_authority, True)
             for client_name, credential in external.credentials.items():
-                yield from _of_chain(f"{place}.credentials.{client_name}.certificate", credential.certificate)
-    yield from _of_chain("gatewayCertificate", settings.gateway.certificate)
+                yield Given(f"{place}.credentials.{client_name}.certificate", credential.certificate)
+    if settings.gateway.certificate:
+        yield Given("gatewayCertificate", settings.gateway.certificate)
 
 
-def _of_authorities(place: str, pem: str) -> Problems:
-    """One valid CA is enough: an old one may stay beside the next."""
-    told = [list(date_problems([each])) for each in read(pem)] if pem else []
-    if all(told):
-        yield from ((place, problem) for problem in chain(*told))
-
-
-def _of_chain(place: str, pem: str) -> Problems:
-    if pem:
-        yield from ((place, problem) for problem in date_problems(read(pem)))
+def problems(settings: Settings) -> Problems:
+    """Tell which are not or no longer valid, each with its path."""
+    for path, pem, is_authorities in given(settings):
+        told = [list(date_problems([each])) for each in read(pem)]
+        if not is_authorities or all(told):
+            yield from ((path, problem) for problem in chain(*told))

@@ -135,6 +135,20 @@ class Lab:
             assert done.returncode == 0, done.stdout + done.stderr
             assert "warning" not in (done.stdout + done.stderr).lower(), done.stdout + done.stderr
 
+    @contextmanager
+    def namespaces(self, *places: tuple[str, str]) -> Iterator[None]:
+        """Have namespaces of others in clusters, each with the workloads of its manifest, which are ready."""
+        try:
+            for cluster, name in places:
+                self.kubectl(cluster, "apply", "-f", str(MANIFESTS / f"{name}.yaml"))
+            for cluster, name in places:
+                self.kubectl(cluster, "-n", name, "rollout", "status", "deployment", "--timeout=120s")
+            yield
+        finally:
+            together(
+                lambda place: self.kubectl(place[0], "delete", "namespace", place[1], "--ignore-not-found"), places
+            )
+
     def remove(self, cluster: str, manifest: str, namespace: str, *crds: str) -> None:
         """Delete what a manifest made, its namespace included, and then the kinds that it needs."""
         # kubectl waits for nothing once it meets a kind that is gone.

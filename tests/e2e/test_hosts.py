@@ -119,15 +119,8 @@ def partner(directory: Path) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def services(lab: Lab) -> Iterator[None]:
     """The namespaces of others whom the stack serves and calls for."""
-    places = (("target", "shop"), ("client2", "logistics"))
-    try:
-        for cluster, name in places:
-            lab.kubectl(cluster, "apply", "-f", str(MANIFESTS / f"{name}.yaml"))
-        for cluster, name in places:
-            lab.kubectl(cluster, "-n", name, "rollout", "status", "deployment", "--timeout=120s")
+    with lab.namespaces(("target", "shop"), ("client2", "logistics")):
         yield
-    finally:
-        together(lambda place: lab.kubectl(place[0], "delete", "namespace", place[1], "--ignore-not-found"), places)
 
 
 @pytest.fixture(scope="module")
@@ -283,7 +276,7 @@ def test_target_alone_serves_a_partners_client_and_client_alone_calls_a_partners
         calling.stack.remove_config("kyma-mtls:target")
         together(Deployed.up, (serving, calling))
         endpoint = serving.endpoint("solo")
-        eventually(lambda: status_or_none(endpoint, held(ACME)) == 200, "the partner's client is served")
+        expect_status(endpoint, held(ACME), 200)
         assert endpoint.alert(many.credential("client"), ssl.TLSVersion.TLSv1_2), "another stack's client is not"
         seen = (0, "URI:spiffe://partner.example/us")
         url = "http://solo.internet.test/"

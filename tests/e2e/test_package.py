@@ -13,27 +13,20 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 from pulumi import automation
 
-from tests.e2e.conftest import INGRESS, MANIFESTS, ROOT, Lab, Project, eventually, expect_as_before, together
+from tests.e2e.conftest import INGRESS, ROOT, Lab, Project, eventually, expect_as_before
 from tests.e2e.traffic import expect_status
 from tests.support.package import install
 from verification.issuing import Authority, Wanted
 from verification.tls import VERSIONS, ClientCredential, Endpoint
 
 NAMESPACE, DOMAIN = "platform", "platform.target.test"
-PLACES = (("target", "shop"), ("client", "logistics"))
 
 
 @pytest.fixture(scope="module")
 def workloads(lab: Lab, before: dict[str, set[str]]) -> Iterator[None]:
     """The Service and the callers that the program connects; the clusters are as before once they are gone."""
-    try:
-        for cluster, name in PLACES:
-            lab.kubectl(cluster, "apply", "-f", str(MANIFESTS / f"{name}.yaml"))
-        for cluster, name in PLACES:
-            lab.kubectl(cluster, "-n", name, "rollout", "status", "deployment", "--timeout=120s")
+    with lab.namespaces(("target", "shop"), ("client", "logistics")):
         yield
-    finally:
-        together(lambda place: lab.kubectl(place[0], "delete", "namespace", place[1], "--ignore-not-found"), PLACES)
     expect_as_before(lab, before)
 
 
