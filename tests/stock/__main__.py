@@ -29,7 +29,7 @@ NEEDED = {"mke2fs": "e2fsprogs", "mmdebstrap": "mmdebstrap", "qemu-system-x86_64
 # What a server of today has, what README asks for, and what tests/machine needs where no .venv can be made.
 PACKAGES = (
     "apparmor ca-certificates dbus git kmod linux-image-amd64 make nftables perl procps python3 python3-pytest "
-    "python3-rich python3-venv systemd-sysv udev"
+    "python3-pytest-timeout python3-rich python3-venv systemd-sysv udev"
 )
 KERNEL_OPTIONS = "root=/dev/vda rw console=ttyS0 net.ifnames=0 mitigations=off"
 # Of a machine that is emulated, and of one that boots clusters: GiB of memory and disk, minutes until it has to be off.
