@@ -5,6 +5,7 @@ what is deleted goes by name. Hence, for every object of a stack:
 
 - it bears the label kyma-mtls/owner, whose value no two stacks share, and names the resource that made it;
 - it is created only where no such object is, or where the same resource left it behind in an update that was killed;
+- it has one field manager, so that an update may change what an earlier one that was killed had created;
 - it is deleted before it is replaced, so that no later deletion by name meets the new one;
 - it has to be in its cluster when the program ends, and still the stack's own, else `pulumi up` would call a deployment
   whole that is not. So have the fields that the stack sets by patches of what others made.
@@ -25,6 +26,8 @@ from .readiness import Reader, Ready, called
 
 OWNER = "kyma-mtls/owner"
 RESOURCE = "kyma-mtls/resource"
+# Without it the Kubernetes provider chooses another field manager for each creation.
+MANAGER = {"pulumi.com/patchFieldManager": "kyma-mtls"}
 
 _AT_ONCE = 8
 _Answer = TypeVar("_Answer")
@@ -81,7 +84,7 @@ class Lifecycle:
             self._objects.append((props["api_version"], props["kind"], args.resource))
             metadata = dict(props["metadata"])
             metadata["labels"] = {**metadata.get("labels", {}), OWNER: self.owner}
-            metadata["annotations"] = {**metadata.get("annotations", {}), RESOURCE: args.name}
+            metadata["annotations"] = {**metadata.get("annotations", {}), RESOURCE: args.name, **MANAGER}
             rule = pulumi.ResourceOptions(
                 delete_before_replace=True, hooks=pulumi.ResourceHookBinding(before_create=[check])
             )

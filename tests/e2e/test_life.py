@@ -1,5 +1,6 @@
 """The life of a stack's objects: no change, however it ends, loses what serves, or ends well and lacks something."""
 
+import os
 import re
 import subprocess
 import time
@@ -12,6 +13,7 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from pulumi import automation
 
+from components.lifecycle import OWNER
 from tests.e2e.conftest import CLUSTERS, Deployed, Lab, Project, configure, eventually, expect_as_before, refusal
 from tests.unit.pki import issue
 
@@ -79,6 +81,12 @@ CHANGES: dict[str, dict[str, Any]] = {
     "namespace": {"namespace": "life-b", "confirm": ["namespace=life-b", "namespace=life"]},
 }
 KILLED_AFTER_SECONDS = (3.5, 5.0, 7.0)
+SHARED = ("-n", "istio-system")
+KINDS = (
+    "namespaces,secrets,authorizationpolicies.security.istio.io,destinationrules.networking.istio.io,"
+    "telemetries.telemetry.istio.io"
+)
+"""Kinds of what a stack makes outside its own namespace."""
 
 
 @dataclass
@@ -118,6 +126,22 @@ class Life(Deployed):
                 raise
             self.up(refresh=True)
 
+    def remove_what_was_left(self) -> None:
+        """Delete what a killed update created and nobody knows of, since its change was taken back."""
+        known = self._objects()
+        owner = next(each["outputs"]["hex"] for each in self._resources() if each["urn"].endswith("::owner"))
+        for cluster in CLUSTERS:
+            labelled = self.lab.kubectl(cluster, *SHARED, "get", KINDS, "-l", f"{OWNER}={owner}", "-o", "name").split()
+            if left := {*labelled} - {*known[cluster, ""], *known[cluster, SHARED[1]]}:
+                self.lab.kubectl(cluster, *SHARED, "delete", *left)
+
+    def forget(self, name: str) -> None:
+        """Take a resource, NAME-…, and what depends on it out of the state: an update that is killed leaves them so."""
+        urn = next(each["urn"] for each in self._resources() if f"::{name}-" in each["urn"])
+        command = ["pulumi", "state", "delete", urn, "--stack", self.stack.name, "--target-dependents", "--yes"]
+        environment = os.environ | self.project.environment
+        subprocess.run(command, cwd=self.project.directory, env=environment, check=True, capture_output=True)
+
     def expect_whole(self, domain: str, namespace: str = "life") -> None:
         """Whatever the state has is there, and the host is served."""
         for (cluster, place), names in self._objects().items():
@@ -125,10 +149,13 @@ class Life(Deployed):
         url = f"http://{domain}/headers"
         eventually(lambda: self.lab.status(namespace, url) == "200", f"{domain} is served", 60)
 
-    def _objects(self) -> dict[tuple[str, str], list[str]]:
+    def _resources(self) -> list[dict[str, Any]]:
+        return list((self.stack.export_stack().deployment or {})["resources"])
+
+    def _objects(self) -> defaultdict[tuple[str, str], list[str]]:
         """Return what the state has, by cluster and namespace, each as KIND.GROUP/NAME."""
         found = defaultdict(list)
-        for resource in (self.stack.export_stack().deployment or {})["resources"]:
+        for resource in self._resources():
             is_object = resource["type"].startswith("kubernetes:") and not resource["type"].endswith("Patch")
             if not is_object or resource.get("external"):
                 continue
@@ -147,6 +174,8 @@ def life(lab: Lab, project: Project) -> Iterator[Life]:
     uids = {cluster: lab.kubectl(cluster, *uid) for cluster in CLUSTERS}
     lab.kubectl("target", "create", "service", "clusterip", "life", "--tcp=443")
     try:
+        slices = ("get", "endpointslices", "-l", "kubernetes.io/service-name=life", "-o", "name")
+        eventually(lambda: bool(lab.kubectl("target", *slices)), "the Service has its slice")
         stack, before = project.stack("life", **BASE), lab.inventory(*CLUSTERS)
         deployed = Life(stack, project=project, lab=lab, before=before, uids=uids)
         try:
@@ -177,6 +206,7 @@ def test_change_that_is_killed_repeated_and_taken_back_leaves_a_whole_stack(life
     life.up_again()
     life.expect_whole("life.target.test")
     life.stack.preview(expect_no_changes=True)
+    life.remove_what_was_left()
 
 
 def test_interruption_is_refused_before_anything_is_touched(life: Life) -> None:
@@ -230,6 +260,18 @@ def test_object_that_an_interrupted_update_left_is_told_by_the_verification(life
     assert "kubectl -n life delete secret left" in verified.stdout
     life.lab.kubectl("target", "-n", "life", "delete", "secret", "left")
     life.project.expect_verified(life.stack, "0 failed", "--only", "the stack's objects")
+
+
+def test_objects_that_a_killed_update_created_are_taken_on_and_changed_later(life: Life) -> None:
+    life.forget("target-httpbin-admission")
+    life.up()
+    life.set(hosts={"httpbin": {"domain": "life.target.test", "methods": ["PUT"]}})
+    life.up()
+    url = "http://life.target.test/headers"
+    eventually(lambda: life.lab.status("life", url) == "403", "what it left is changed")
+    life.set()
+    life.up()
+    life.expect_whole("life.target.test")
 
 
 def test_renamed_client_is_refused_until_the_old_name_is_gone(life: Life) -> None:

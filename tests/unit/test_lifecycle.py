@@ -7,7 +7,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 import pytest
 
-from components.lifecycle import OWNER, RESOURCE, Foreign, Lifecycle
+from components.lifecycle import MANAGER, OWNER, RESOURCE, Foreign, Lifecycle
 from tests.unit.conftest import Deploy, Outputs, Recorder
 from tests.unit.fakes import FakeCluster, fake_cluster
 
@@ -83,10 +83,10 @@ def test_every_object_names_its_owner_and_its_resource(deploy: Deploy) -> None:
     stack = parts(deploy, fake_cluster())
     for kind, name in (("Namespace", "namespace"), ("Gateway", "gateway")):
         metadata = stack.one(kind, name)["metadata"]
-        assert (metadata["labels"], metadata["annotations"]) == ({OWNER: "0a1b"}, {RESOURCE: name})
+        assert (metadata["labels"], metadata["annotations"]) == ({OWNER: "0a1b"}, {RESOURCE: name, **MANAGER})
     metadata = stack.one("Secret", "secret")["metadata"]
     assert metadata["labels"] == {"a": "b", OWNER: "0a1b"}
-    assert metadata["annotations"] == {"c": "d", RESOURCE: "secret"}
+    assert metadata["annotations"] == {"c": "d", RESOURCE: "secret", **MANAGER}
 
 
 def test_every_object_is_deleted_before_it_is_replaced_and_checked_before_it_is_created(deploy: Deploy) -> None:
