@@ -41,6 +41,13 @@ INGRESS = "10.77.0.11"
 COMMAND_SECONDS = 300
 """The most that a command may take; whatever it waits for has come by then, or never will."""
 
+OF_EVERY_NAMESPACE = {
+    ("ConfigMap", "kube-root-ca.crt"),
+    ("ConfigMap", "istio-ca-root-cert"),
+    ("ServiceAccount", "default"),
+}
+"""What controllers put into a namespace some time after it was made."""
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -149,6 +156,16 @@ class Lab:
                 lambda place: self.kubectl(place[0], "delete", "namespace", place[1], "--ignore-not-found"), places
             )
 
+    def add_kinds(self, cluster: str, *crds: str) -> None:
+        """Create CustomResourceDefinitions, each a manifest, and wait until the cluster serves them."""
+        applied = self.kubectl(cluster, "apply", "--server-side", *_files(crds)).splitlines()
+        wait = ("wait", "--for=condition=Established", "--timeout=10s", *_files(crds))
+
+        def served() -> bool:  # kubectl fails on a kind that has no conditions yet
+            return self.kubectl(cluster, *wait, check=False).count("condition met") == len(applied)
+
+        eventually(served, f"cluster {cluster} serves {', '.join(applied)}")
+
     def remove(self, cluster: str, manifest: str, namespace: str, *crds: str) -> None:
         """Delete what a manifest made, its namespace included, and then the kinds that it needs."""
         # kubectl waits for nothing once it meets a kind that is gone.
@@ -171,13 +188,14 @@ class Lab:
             self.kubectl(cluster, "wait", "--for=delete", "--timeout=60s", *kinds)
 
     def objects(self, cluster: str) -> set[str]:
-        """Every object of a cluster as `Kind namespace name`, without those that come and go by themselves."""
+        """Every object of a cluster as `Kind namespace name`, without those that come and go in their own time."""
         kinds = set(self.kubectl(cluster, "api-resources", "--verbs=list", "-o", "name").split())
         passing = {"events", "events.events.k8s.io", "leases.coordination.k8s.io", "componentstatuses"}
         passing |= {"apiservices.apiregistration.k8s.io"}  # they follow CustomResourceDefinitions in their own time
         columns = "custom-columns=:.kind,:.metadata.namespace,:.metadata.name"
         listing = self.kubectl(cluster, "get", ",".join(sorted(kinds - passing)), "-A", "--no-headers", "-o", columns)
-        return {" ".join(line.split()) for line in listing.splitlines()}
+        listed = [line.split() for line in listing.splitlines()]
+        return {" ".join(each) for each in listed if (each[0], each[-1]) not in OF_EVERY_NAMESPACE}
 
     def inventory(self, *clusters: str) -> dict[str, set[str]]:
         """Return the objects of each cluster."""

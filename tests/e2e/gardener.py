@@ -37,9 +37,7 @@ def shoot(lab: Lab, logs: Path) -> Iterator[x509.Certificate]:
         assert shutil.which(program), f"{program} is in an optional part: run `python -m lab build gardener`"
     crds = [str(shutil.which(f"crd-{plural}.yaml")) for plural in _PLURALS]
     try:
-        for crd in crds:
-            lab.kubectl("target", "apply", "--server-side", "-f", crd)
-            lab.kubectl("target", "wait", "--for=condition=Established", "--timeout=60s", "-f", crd)
+        lab.add_kinds("target", *crds)
         lab.kubectl("target", "apply", "-f", _MANIFEST)
         ca = issue("Gardener's CA", end=timedelta(days=3650))
         pair, metadata = {"tls.crt": ca.pem, "tls.key": ca.key_pem}, {"name": "ca", "namespace": "issuers"}

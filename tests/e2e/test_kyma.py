@@ -38,15 +38,17 @@ class Kyma:
         """Switch Kyma's own gateway, and wait until that is done."""
         wanted = json.dumps({"spec": {"enableKymaGateway": enabled}})
         self.lab.kubectl("target", "patch", MODULE, "default", "--type=merge", "-p", wanted)
-        eventually(lambda: self.has_gateway() == enabled, f"Kyma's own gateway is there: {enabled}")
+        eventually(lambda: self.gateway() == (enabled, "Ready"), f"Kyma's own gateway is there: {enabled}")
 
     def has_gateway(self) -> bool:
         """Whether the documented gateway is the module's, and serves."""
+        return self.gateway() == (True, "Ready")
+
+    def gateway(self) -> tuple[bool, str]:
+        """Whether the documented gateway is the module's, and the module's state."""
         gateway = ("get", "-n", "kyma-system", "gateway.networking.istio.io", "-o", "yaml")
-        return (
-            "kyma-project.io/module: api-gateway" in self.lab.kubectl("target", *gateway)
-            and self.module().get("status", {}).get("state") == "Ready"
-        )
+        is_modules = "kyma-project.io/module: api-gateway" in self.lab.kubectl("target", *gateway)
+        return is_modules, self.module().get("status", {}).get("state", "")
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +68,7 @@ def kyma(lab: Lab) -> Iterator[Kyma]:
 
 
 def add_modules(lab: Lab, cluster: str) -> None:
-    lab.kubectl(cluster, "apply", "--server-side", "-f", CRDS)
-    lab.kubectl(cluster, "wait", "--for=condition=Established", "--timeout=60s", "-f", CRDS)
+    lab.add_kinds(cluster, CRDS)
     lab.kubectl(cluster, "create", "namespace", "kyma-system")
     lab.kubectl(cluster, "apply", "--server-side", "-f", str(MANIFESTS / f"kyma_{cluster}.yaml"))
 

@@ -4,6 +4,7 @@ by a revision tag, DNS of another name. A stack is deployed through all of that.
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ def gateways(lab: Lab) -> Iterator[None]:
         for cluster, (manifest, _, _) in GATEWAYS.items():
             config = ("--kubeconfig", lab.kubeconfig(cluster))
             run("istioctl", *config, "tag", "set", TAG, "--revision", "default", "--overwrite")
+            eventually(partial(injects, lab, cluster), "Pods get sidecars by the tag")
             lab.kubectl(cluster, "apply", "-f", str(MANIFESTS / f"{manifest}.yaml"))
         status = json.dumps({"status": {"loadBalancer": {"ingress": [{"ip": address} for address in ADDRESSES]}}})
         patch = ("patch", "service", "edge", "--subresource=status", "--type=merge", "-p", status)
@@ -44,6 +46,18 @@ def gateways(lab: Lab) -> Iterator[None]:
         for cluster, (manifest, _, _) in GATEWAYS.items():
             lab.kubectl(cluster, "delete", "--ignore-not-found", "-f", str(MANIFESTS / f"{manifest}.yaml"))
             run("istioctl", "--kubeconfig", lab.kubeconfig(cluster), "tag", "remove", TAG, "-y", check=False)
+            eventually(partial(is_unknown, lab, cluster), "the tag's endpoints are gone")
+
+
+def injects(lab: Lab, cluster: str) -> bool:
+    """Return whether a Pod with the tag's label would get a sidecar."""
+    pod = ("run", "injected", "--image=none", f"--labels=sidecar.istio.io/inject=true,istio.io/rev={TAG}")
+    return "istio-proxy" in lab.kubectl(cluster, *pod, "--dry-run=server", "-o", "yaml")
+
+
+def is_unknown(lab: Lab, cluster: str) -> bool:
+    """Return whether no endpoints of the tag's Service are left."""
+    return TAG not in lab.kubectl(cluster, "-n", "istio-system", "get", "endpoints,endpointslices", "-o", "name")
 
 
 @pytest.fixture(scope="module")

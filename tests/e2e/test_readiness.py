@@ -51,9 +51,7 @@ def shoot(lab: Lab) -> Iterator[None]:
     """A cluster as Kyma and Gardener have it, without their controllers, which the test plays."""
     crds = [str(MANIFESTS / "kyma_crds.yaml"), *(str(shutil.which(f"crd-{kind}.yaml")) for kind in GARDENERS)]
     try:
-        for crd in crds:
-            lab.kubectl(SHOOT, "apply", "--server-side", "-f", crd)
-            lab.kubectl(SHOOT, "wait", "--for=condition=Established", "--timeout=60s", "-f", crd)
+        lab.add_kinds(SHOOT, *crds)
         lab.kubectl(SHOOT, "apply", "-f", str(MANIFESTS / "shoot.yaml"))
         yield
     finally:

@@ -4,6 +4,7 @@ import json
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -99,7 +100,7 @@ def test_planned_rotation_fails_no_request_even_if_a_cluster_is_out_of_reach_hal
     running, old = load(lab, deployed), presented(DOMAIN)
     with running.running():
         with frozen(lab):
-            for _ in range(3):  # the engine may give up before it comes to the target
+            for _ in range(10):  # the engine may give up before it comes to the target
                 assert "is frozen" in refusal(lambda: deployed.up(generation="2", trustedGenerations=["1"]))
                 if has_changed_over(lab):
                     break
@@ -112,8 +113,8 @@ def test_planned_rotation_fails_no_request_even_if_a_cluster_is_out_of_reach_hal
     running = load(lab, deployed)
     with running.running():
         deployed.up(trustedGenerations=[])
+        eventually(lambda: running.sent > 20, "the load is one")
     assert not running.failures, "the old CA is gone, and nobody needs it"
-    assert running.sent > 20
     expect_generations(lab, deployed, "2")
     deployed.stack.preview(expect_no_changes=True)
 
@@ -127,4 +128,5 @@ def test_leaked_generation_is_ended_on_open_connections_too(lab: Lab, project: P
         expect_generations(lab, deployed, "3")
         project.expect_working(deployed.stack)
         eventually(lambda: statuses[-1] == 0, "the open connection ends under steady traffic", DRAINED_SECONDS)
-    assert deployed.endpoint("httpbin").alert(leaked, ssl.TLSVersion.TLSv1_3), "nor does a new one begin"
+    refused = partial(deployed.endpoint("httpbin").alert, leaked, ssl.TLSVersion.TLSv1_3)
+    eventually(lambda: bool(refused()), "nor does a new one begin")
