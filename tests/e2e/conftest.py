@@ -360,13 +360,14 @@ class Project:
         together(lambda stack: self.expect_verified(stack, " 0 failed", "--read-only"), stacks)
 
     def start_up(self, stack: Stack) -> subprocess.Popen[bytes]:
-        """Start `pulumi up` as a process of its own, to be killed."""
+        """Start `pulumi up` as a process with a session of its own, to be killed."""
         return subprocess.Popen(
             ["pulumi", "up", "--stack", stack.name, "--yes", "--skip-preview"],
             cwd=self.directory,
             env=os.environ | self.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
 
     def state(self, stack: Stack) -> str:

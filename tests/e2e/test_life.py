@@ -2,10 +2,12 @@
 
 import os
 import re
+import signal
 import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,6 +91,14 @@ KINDS = (
 """Kinds of what a stack makes outside its own namespace."""
 
 
+def end_session(leader: int) -> None:
+    """Kill all processes of a session."""
+    for process in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        with suppress(ProcessLookupError):
+            if os.getsid(process) == leader:
+                os.kill(process, signal.SIGKILL)
+
+
 @dataclass
 class Life(Deployed):
     """A live stack of the demo, and each cluster's objects from before."""
@@ -114,7 +124,8 @@ class Life(Deployed):
         except subprocess.TimeoutExpired:
             process.kill()
         process.wait()
-        time.sleep(1)  # until the cluster has done what was under way: the plugins live on for a while
+        time.sleep(1)  # until the cluster has done what was under way: the plugins live on
+        end_session(process.pid)
         self.stack.cancel()
 
     def up_again(self) -> None:
