@@ -253,6 +253,10 @@ class Stack(automation.Stack):
         shown = self._run_pulumi_cmd_sync(["stack", "output", "--json"]).stdout
         return {name: automation.OutputValue(value, secret=False) for name, value in json.loads(shown).items()}
 
+    def forget(self, urn: str) -> None:
+        """Take a resource, and what depends on it, out of the state."""
+        self._run_pulumi_cmd_sync(["state", "delete", urn, "--target-dependents", "--yes"])
+
     def info(self, show_secrets: bool = True) -> automation.UpdateSummary:  # noqa: ARG002 - inherited
         """Return an empty summary: no test looks at it."""
         return automation.UpdateSummary("", datetime.now(UTC), "", {}, {}, "")

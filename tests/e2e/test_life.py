@@ -149,9 +149,7 @@ class Life(Deployed):
     def forget(self, name: str) -> None:
         """Take a resource, NAME-…, and what depends on it out of the state: an update that is killed leaves them so."""
         urn = next(each["urn"] for each in self._resources() if f"::{name}-" in each["urn"])
-        command = ["pulumi", "state", "delete", urn, "--stack", self.stack.name, "--target-dependents", "--yes"]
-        environment = os.environ | self.project.environment
-        subprocess.run(command, cwd=self.project.directory, env=environment, check=True, capture_output=True)
+        self.stack.forget(urn)
 
     def expect_whole(self, domain: str, namespace: str = "life") -> None:
         """Whatever the state has is there, and the host is served."""
