@@ -65,9 +65,9 @@ def deploy(settings: Settings, found: Clusters, owner: pulumi.Output[str], lifec
         for path, cluster in found.all.items()
     }
 
-    def options(path: str, key: str = "namespace", *, vacated: Collection[str] = ()) -> pulumi.ResourceOptions:
+    def options(path: str, key: str = "namespace", *, to_be_released: Collection[str] = ()) -> pulumi.ResourceOptions:
         """Return options that deploy into the cluster of this config path, under the rule for the life of objects."""
-        rule = lifecycles[path].options(key, vacated=vacated)
+        rule = lifecycles[path].options(key, to_be_released=to_be_released)
         return pulumi.ResourceOptions.merge(rule, pulumi.ResourceOptions(provider=providers[path]))
 
     authority = AuthorityArgs(
@@ -89,7 +89,7 @@ def deploy(settings: Settings, found: Clusters, owner: pulumi.Output[str], lifec
         given_back = gateway_hooks.register(found.target)
         if site := offer.site:
             key = "gatewayTakeOver" if settings.gateway.take_over else "namespace"
-            opts = options("target", key, vacated=site.occupied)
+            opts = options("target", key, to_be_released=site.to_be_released)
             deployed = kyma_gateway.deploy(
                 settings.gateway, site, offer.gateway, serving, authority, owner, found.target, given_back, opts
             )

@@ -9,21 +9,21 @@ from typing import Any
 
 from clusters.cluster import Cluster
 from clusters.control_plane import Mesh
+from components.istio_gateway import IstioGateway
 from components.lifecycle import OWNER
-from components.offer import GatewayOffer
 
 _TELEMETRIES = "/apis/telemetry.istio.io/v1/telemetries"
 _SETTINGS = (("accessLogFile",), ("enableEnvoyAccessLogService",), ("defaultProviders", "accessLogging"))
 
 
-def is_chosen(cluster: Cluster, gateway: GatewayOffer, mesh: Mesh) -> bool:
+def is_chosen(cluster: Cluster, gateway: IstioGateway, mesh: Mesh) -> bool:
     """Tell whether the mesh config says so, or a Telemetry that no stack made."""
     return any(mesh.get(*path) for path in _SETTINGS) or any(
         _governs(telemetry, gateway, mesh.root_namespace) for telemetry in cluster.items(_TELEMETRIES)
     )
 
 
-def _governs(telemetry: Mapping[str, Any], gateway: GatewayOffer, root_namespace: str) -> bool:
+def _governs(telemetry: Mapping[str, Any], gateway: IstioGateway, root_namespace: str) -> bool:
     metadata, spec = telemetry["metadata"], telemetry.get("spec", {})
     if OWNER in metadata.get("labels", {}) or not spec.get("accessLogging"):
         return False

@@ -6,11 +6,11 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from clusters import access_log, claims, control_plane, dns, gateway_site, gateways, services
+from clusters import access_log, claims, control_plane, dns, gateways, kyma_gateway_facts, services
 from clusters.cluster import Cluster, connect
-from clusters.offer import GatewaySite, Offer
+from clusters.facts import ClusterFacts, KymaGatewayFacts
 from clusters.side_by_side import both, side_by_side
-from components.offer import DOCUMENTED_EGRESS, Destination, GatewayOffer, injection
+from components.istio_gateway import DOCUMENTED_EGRESS, Destination, IstioGateway, injection
 from settings import NetworkPolicy, Platform, Settings, TargetCluster
 
 _ISTIO = ("networking.istio.io", "has no Istio; install it (on Kyma: add the Istio module)")
@@ -31,7 +31,7 @@ class Clusters:
 
     target: Cluster | None = None
     clients: Mapping[str, Cluster] = field(default_factory=dict)
-    offers: Mapping[str, Offer] = field(default_factory=dict)
+    offers: Mapping[str, ClusterFacts] = field(default_factory=dict)
 
     @property
     def all(self) -> dict[str, Cluster]:
@@ -55,7 +55,7 @@ def check(settings: Settings, owner: str | None = None) -> Clusters:
     connected = {cluster.access.path: cluster for cluster in side_by_side(partial(connect, each) for each in access)}
     _check_apart(connected.values())
     found = Clusters(connected.get("target"), {name: connected[f"clients.{name}"] for name in settings.own_clients})
-    asked: dict[str, Callable[[], Offer]] = {}
+    asked: dict[str, Callable[[], ClusterFacts]] = {}
     if found.target and settings.target:
         asked["target"] = partial(_check_target, settings, settings.target, found.target, owner)
     for name, cluster in found.clients.items():
@@ -71,22 +71,22 @@ def _check_apart(clusters: Iterable[Cluster]) -> None:
         seen[cluster.uid] = cluster
 
 
-def _check_target(settings: Settings, wanted: TargetCluster, cluster: Cluster, owner: str | None) -> Offer:
+def _check_target(settings: Settings, wanted: TargetCluster, cluster: Cluster, owner: str | None) -> ClusterFacts:
     is_kyma = settings.platform == Platform.KYMA
     cluster.check_apis(_ISTIO, *([_API_GATEWAY] if is_kyma else []))
     injectors = control_plane.injectors(cluster)
     domains = {name: host.domain for name, host in settings.served.items()}
 
-    def gateway() -> tuple[GatewayOffer, GatewaySite | None, tuple[str, ...]]:
+    def gateway() -> tuple[IstioGateway, KymaGatewayFacts | None, tuple[str, ...]]:
         found = gateways.find(cluster, wanted.ingress_gateway, "target.ingressGateway")
 
         def policies() -> None:
             _check_servers(cluster, found, wanted.gateway_passthrough)
             _check_forwarding(settings, cluster, partial(control_plane.mesh, cluster, injectors, found.revision))
 
-        def names() -> tuple[GatewaySite | None, tuple[str, ...]]:
+        def names() -> tuple[KymaGatewayFacts | None, tuple[str, ...]]:
             return both(
-                lambda: gateway_site.find(settings, cluster, found.address, owner),
+                lambda: kyma_gateway_facts.find(settings, cluster, found.address, owner),
                 lambda: claims.of_target(cluster, found, domains, owner, kyma=is_kyma),
             )
 
@@ -102,10 +102,10 @@ def _check_target(settings: Settings, wanted: TargetCluster, cluster: Cluster, o
 
     (found, site, shared), (_, broken) = both(gateway, lambda: both(injector, behind))
     warnings = (*shared, *chain(*broken))
-    return Offer(found, injection(wanted.revision), site=site, warnings=warnings)
+    return ClusterFacts(found, injection(wanted.revision), site=site, warnings=warnings)
 
 
-def _check_client(settings: Settings, name: str, cluster: Cluster, owner: str | None) -> Offer:
+def _check_client(settings: Settings, name: str, cluster: Cluster, owner: str | None) -> ClusterFacts:
     client, is_kyma, path = settings.clients[name], settings.platform == Platform.KYMA, cluster.access.path
     is_closed = client.network_policy != NetworkPolicy.NONE
     cluster.check_apis(_ISTIO)
@@ -114,7 +114,7 @@ def _check_client(settings: Settings, name: str, cluster: Cluster, owner: str | 
     injectors = control_plane.injectors(cluster)
     domains = {host: each.domain for host, each in settings.hosts_of(name).items()}
 
-    def gateway() -> tuple[GatewayOffer, tuple[str, ...]]:
+    def gateway() -> tuple[IstioGateway, tuple[str, ...]]:
         to_come = DOCUMENTED_EGRESS if is_kyma else None
         found = gateways.find(cluster, client.egress_gateway, f"{path}.egressGateway", to_come=to_come)
         callers = {settings.namespace, *client.caller_namespaces}
@@ -135,7 +135,7 @@ def _check_client(settings: Settings, name: str, cluster: Cluster, owner: str | 
 
     (found, shared), ways_out = both(gateway, lambda: side_by_side([resolvers, istiods]))
     logs_elsewhere = access_log.is_chosen(cluster, found, control_plane.mesh(cluster, injectors, found.revision))
-    return Offer(found, injection(client.revision), tuple(chain(*ways_out)), logs_elsewhere, warnings=shared)
+    return ClusterFacts(found, injection(client.revision), tuple(chain(*ways_out)), logs_elsewhere, warnings=shared)
 
 
 def _check_istio_module(cluster: Cluster) -> None:
@@ -144,7 +144,7 @@ def _check_istio_module(cluster: Cluster) -> None:
         raise cluster.problem(_KYMA_ISTIO)
 
 
-def _check_servers(cluster: Cluster, gateway: GatewayOffer, passthrough: bool) -> None:
+def _check_servers(cluster: Cluster, gateway: IstioGateway, passthrough: bool) -> None:
     raw = dict(_raw_servers(cluster, gateway.labels))
     policy = f"without looking at a host, through {gateway.service}; a policy of this stack would end that"
     if impossible := sorted(name for name, with_certificate in raw.items() if with_certificate):

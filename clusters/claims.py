@@ -14,8 +14,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from clusters.cluster import Cluster
 from clusters.routes import MESH, Route, routes
+from components.istio_gateway import IstioGateway
 from components.lifecycle import OWNER
-from components.offer import GatewayOffer
 from settings import ConfigError
 
 _HTTPS = 443
@@ -31,14 +31,14 @@ Claims = Iterator[tuple[str, Route]]
 
 
 def of_target(
-    cluster: Cluster, gateway: GatewayOffer, domains: Mapping[str, str], owner: str | None, *, kyma: bool
+    cluster: Cluster, gateway: IstioGateway, domains: Mapping[str, str], owner: str | None, *, kyma: bool
 ) -> tuple[str, ...]:
     """Check the domains of hosts, by name, in the cluster that is to serve them; see `_judge`."""
     return _judge(cluster, domains, owner, _at_ingress(cluster, gateway, kyma=kyma)) if domains else ()
 
 
 def of_client(
-    cluster: Cluster, gateway: GatewayOffer, domains: Mapping[str, str], owner: str | None, callers: Collection[str]
+    cluster: Cluster, gateway: IstioGateway, domains: Mapping[str, str], owner: str | None, callers: Collection[str]
 ) -> tuple[str, ...]:
     """Check the domains of hosts, by name, in a cluster that calls them from these namespaces; see `_judge`."""
     seen_by = {gateway.namespace, *callers}
@@ -84,7 +84,7 @@ def is_named_for(host: str, kind: str, name: str) -> bool:
     return name in (pattern.format(host) for pattern in _NAMES[kind])
 
 
-def _at_ingress(cluster: Cluster, gateway: GatewayOffer, *, kyma: bool) -> Claims:
+def _at_ingress(cluster: Cluster, gateway: IstioGateway, *, kyma: bool) -> Claims:
     rules = {rule.place: rule for rule in routes(cluster, "APIRule")}
     for rule in rules.values():
         yield from ((host, rule) for host in rule.hosts)
@@ -96,7 +96,7 @@ def _at_ingress(cluster: Cluster, gateway: GatewayOffer, *, kyma: bool) -> Claim
             yield from ((host, maker) for host in route.hosts)
 
 
-def _at_egress(cluster: Cluster, gateway: GatewayOffer, seen_by: Collection[str]) -> Claims:
+def _at_egress(cluster: Cluster, gateway: IstioGateway, seen_by: Collection[str]) -> Claims:
     serving = _serving(cluster, gateway)
     yield from _served(serving)
     for kind in ("ServiceEntry", "VirtualService"):
@@ -105,7 +105,7 @@ def _at_egress(cluster: Cluster, gateway: GatewayOffer, seen_by: Collection[str]
                 yield from ((host, route) for host in route.hosts)
 
 
-def _serving(cluster: Cluster, gateway: GatewayOffer) -> dict[str, Route]:
+def _serving(cluster: Cluster, gateway: IstioGateway) -> dict[str, Route]:
     """Return the Gateways that open the port of the stack's hosts on a gateway."""
     found = [route for route in routes(cluster, "Gateway") if route.selects(gateway.labels)]
     return {route.place: route for route in found if route.served(_HTTPS)}

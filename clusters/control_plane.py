@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from clusters.cluster import Cluster
-from components.offer import DEFAULT_REVISION, REVISION, Destination, Pods, injection
+from components.istio_gateway import DEFAULT_REVISION, REVISION, Destination, Pods, injection
 
 _WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 _INJECTOR = "sidecar-injector.istio.io"

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from clusters.cluster import Cluster
-from components.offer import Destination, Pods
+from components.istio_gateway import Destination, Pods
 
 _KUBE_SYSTEM = "/api/v1/namespaces/kube-system/services"
 _OPENSHIFT = "/api/v1/namespaces/openshift-dns/services/dns-default"

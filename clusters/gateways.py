@@ -5,12 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 from clusters.cluster import Cluster
-from components.offer import DEFAULT_REVISION, REVISION, GatewayOffer, OfferError
+from components.istio_gateway import DEFAULT_REVISION, REVISION, GatewayError, IstioGateway
 
 _WORKLOADS = ("deployments", "daemonsets")
 
 
-def find(cluster: Cluster, name: str, key: str, *, to_come: GatewayOffer | None = None) -> GatewayOffer:
+def find(cluster: Cluster, name: str, key: str, *, to_come: IstioGateway | None = None) -> IstioGateway:
     """Read the gateway behind a Service, NAMESPACE/NAME; raise ConfigError, naming the key, if it cannot be used.
 
     to_come: the gateway that the stack will have made, if there is none yet
@@ -23,8 +23,8 @@ def find(cluster: Cluster, name: str, key: str, *, to_come: GatewayOffer | None 
         raise cluster.problem(f"has no Service {name}", key)
     pods = _templates(cluster, namespace, found["spec"].get("selector") or {})
     try:
-        offer = GatewayOffer.read(found, pods)
-    except OfferError as lack:
+        offer = IstioGateway.read(found, pods)
+    except GatewayError as lack:
         raise cluster.problem(str(lack), key) from None
     return offer if REVISION in offer.labels else replace(offer, revision=_revision_of(cluster, namespace))
 

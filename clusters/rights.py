@@ -13,7 +13,7 @@ import pulumi
 
 from clusters.check import Clusters
 from clusters.cluster import Cluster
-from clusters.offer import GatewaySite, Offer
+from clusters.facts import ClusterFacts, KymaGatewayFacts
 from clusters.side_by_side import side_by_side
 from settings import Client, ConfigError, NetworkPolicy, Platform, Settings
 from settings.clusters import EGRESS_GATEWAY
@@ -70,7 +70,7 @@ def check(settings: Settings, found: Clusters) -> None:
         pulumi.log.warn(f"{problem}; `pulumi up` will be refused")
 
 
-def needed(settings: Settings, path: str, offer: Offer) -> list[Right]:
+def needed(settings: Settings, path: str, offer: ClusterFacts) -> list[Right]:
     """Return what the user of the cluster at a path of the config needs."""
     rights = (
         _of_target(settings, offer)
@@ -80,7 +80,7 @@ def needed(settings: Settings, path: str, offer: Offer) -> list[Right]:
     return list(dict.fromkeys(rights))
 
 
-def _of_target(settings: Settings, offer: Offer) -> Rights:
+def _of_target(settings: Settings, offer: ClusterFacts) -> Rights:
     own, beside = settings.namespace, offer.gateway.namespace
     yield from _make("", "", "namespaces")
     if settings.served:
@@ -99,7 +99,7 @@ def _of_target(settings: Settings, offer: Offer) -> Rights:
         yield from _of_gateway(settings, beside, offer.site)
 
 
-def _of_gateway(settings: Settings, beside: str, site: GatewaySite) -> Rights:
+def _of_gateway(settings: Settings, beside: str, site: KymaGatewayFacts) -> Rights:
     wanted = settings.gateway
     own = settings.namespace
     system, installer = ("kyma-system", "kyma-installer") if wanted.take_over else (own, own)
@@ -122,7 +122,7 @@ def _of_gateway(settings: Settings, beside: str, site: GatewaySite) -> Rights:
         yield from (Right(verb, _KYMA, "apigateways") for verb in _SET)
 
 
-def _of_client(settings: Settings, client: Client, path: str, offer: Offer) -> Rights:
+def _of_client(settings: Settings, client: Client, path: str, offer: ClusterFacts) -> Rights:
     own, beside = settings.namespace, offer.gateway.namespace
     yield from _make("", "", "namespaces")
     yield from _make(beside, "", "secrets")

@@ -28,7 +28,7 @@ _NAMES = (
 _PATIENCE = 70
 
 
-def occupied(target: Cluster, left: str) -> tuple[str, ...]:
+def to_be_released(target: Cluster, left: str) -> tuple[str, ...]:
     """Return what the operator will give up, each KIND NAMESPACE/NAME; with the Secret if that is left behind."""
     names = [called(*where[1:]) for where in _NAMES if _is_operators(target.find(*where))]
     if left:

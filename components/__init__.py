@@ -13,8 +13,8 @@ In each cluster that calls:
   Identities in the mesh;
 - EgressRoute routes those callers, and nobody else, to one host, by mutual TLS from the egress gateway.
 
-A GatewayOffer says how a cluster's gateway is set up: DOCUMENTED_INGRESS or DOCUMENTED_EGRESS where istioctl or Kyma
-made it; GatewayOffer.read reads any other one, and OfferError says what it lacks. A Destination (of Pods, or of
+A IstioGateway says how a cluster's gateway is set up: DOCUMENTED_INGRESS or DOCUMENTED_EGRESS where istioctl or Kyma
+made it; IstioGateway.read reads any other one, and GatewayError says what it lacks. A Destination (of Pods, or of
 addresses) is where a NetworkPolicy lets Pods out to; `injection` gives the label that asks for sidecars.
 
 These names are what the package promises. Whatever else is in its modules may change in every version.
@@ -34,13 +34,13 @@ __all__ = [
     "EgressClientArgs",
     "EgressRoute",
     "EgressRouteArgs",
-    "GatewayOffer",
+    "GatewayError",
     "Identities",
+    "IstioGateway",
     "MtlsHost",
     "MtlsHostArgs",
     "MtlsTarget",
     "MtlsTargetArgs",
-    "OfferError",
     "Pods",
     "ServiceRef",
     "injection",
@@ -51,11 +51,27 @@ if TYPE_CHECKING:
     from .certificates import AuthorityArgs, Certificates, Credential
     from .egress_client import EgressClient, EgressClientArgs
     from .egress_route import EgressRoute, EgressRouteArgs
+    from .istio_gateway import (
+        DOCUMENTED_EGRESS,
+        DOCUMENTED_INGRESS,
+        Destination,
+        GatewayError,
+        IstioGateway,
+        Pods,
+        injection,
+    )
     from .mtls_host import MtlsHost, MtlsHostArgs, ServiceRef
     from .mtls_target import MtlsTarget, MtlsTargetArgs
-    from .offer import DOCUMENTED_EGRESS, DOCUMENTED_INGRESS, Destination, GatewayOffer, OfferError, Pods, injection
 else:
-    _MODULES = ("offer", "certificates", "authorization", "mtls_target", "mtls_host", "egress_client", "egress_route")
+    _MODULES = (
+        "istio_gateway",
+        "certificates",
+        "authorization",
+        "mtls_target",
+        "mtls_host",
+        "egress_client",
+        "egress_route",
+    )
 
     def __getattr__(name: str) -> Any:
         """Import a promised name when it is asked for: the types of `offer` need no Pulumi, which takes a second."""

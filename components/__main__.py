@@ -1,4 +1,4 @@
-"""Reads how a gateway of Istio is set up, and prints it for a program's config, as GatewayOffer takes it."""
+"""Reads how a gateway of Istio is set up, and prints it for a program's config, as IstioGateway takes it."""
 
 import argparse
 import json
@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from .offer import GatewayOffer, OfferError
+from .istio_gateway import GatewayError, IstioGateway
 
-_COMMAND = "kyma-mtls-offer"
+_COMMAND = "kyma-mtls-gateway"
 _WORKLOADS = {"Deployment", "DaemonSet"}
 _INPUT = "kubectl -n NAMESPACE get services,deployments,daemonsets,pods -o json"
 
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print the gateway behind a Service; exit with 1 and one line if there is none, or if it cannot be used."""
     parser = argparse.ArgumentParser(
         prog=_COMMAND,
-        description="Print how an Istio gateway is set up, as JSON that a program gives to GatewayOffer(**…).",
+        description="Print how an Istio gateway is set up, as JSON that a program gives to IstioGateway(**…).",
         epilog=f"It reads the cluster's objects from stdin: {_INPUT} | {_COMMAND} NAMESPACE/SERVICE",
     )
     parser.add_argument("service", metavar="NAMESPACE/SERVICE", help="the gateway's Service")
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"stdin has no objects; pipe in the output of: {_INPUT}")
     try:
         offer = _offer(_items(sys.stdin.read()), wanted)
-    except OfferError as lack:
+    except GatewayError as lack:
         sys.exit(f"{_COMMAND}: stdin {lack}")
     print(json.dumps(asdict(offer)))
 
@@ -36,17 +36,17 @@ def _items(text: str) -> list[dict[str, Any]]:
     try:
         items = json.loads(text)["items"]
     except (ValueError, KeyError, TypeError):
-        raise OfferError(f"has no list of objects; pipe in the output of: {_INPUT}") from None
+        raise GatewayError(f"has no list of objects; pipe in the output of: {_INPUT}") from None
     return list(items)
 
 
-def _offer(items: Sequence[Mapping[str, Any]], wanted: str) -> GatewayOffer:
+def _offer(items: Sequence[Mapping[str, Any]], wanted: str) -> IstioGateway:
     namespace, _, name = wanted.partition("/")
     there = [item for item in items if item["metadata"].get("namespace") == namespace]
     for item in there:
         if item["kind"] == "Service" and item["metadata"]["name"] == name:
-            return GatewayOffer.read(item, _pods(there, item["spec"].get("selector") or {}))
-    raise OfferError(f"has no Service {wanted}")
+            return IstioGateway.read(item, _pods(there, item["spec"].get("selector") or {}))
+    raise GatewayError(f"has no Service {wanted}")
 
 
 def _pods(items: Sequence[Mapping[str, Any]], selector: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:

@@ -14,8 +14,8 @@ import pulumi
 
 from . import rules
 from .arguments import check_each
-from .kubernetes import beside, istio
-from .offer import GatewayOffer
+from .istio_gateway import IstioGateway
+from .kubernetes import in_gateway_namespace, istio
 
 _STATUS_PORT = "15021"
 _CLIENT_CERTIFICATE = "request.headers[x-forwarded-client-cert]"
@@ -44,7 +44,7 @@ class Identities:
 def deny_others(
     resource: str,
     name: pulumi.Input[str],
-    gateway: GatewayOffer,
+    gateway: IstioGateway,
     domain: str,
     admitted: Identities,
     opts: pulumi.ResourceOptions,
@@ -66,7 +66,7 @@ def deny_others(
     if paths:
         rules.append(_of_peers({**hosts, "notPaths": list(paths)}))
     spec = {"selector": {"matchLabels": dict(gateway.selector)}, "action": "DENY", "rules": rules}
-    metadata = beside(gateway, pulumi.Output.concat(name, "-", mark))
+    metadata = in_gateway_namespace(gateway, pulumi.Output.concat(name, "-", mark))
     return istio(f"{resource}-{mark}", "AuthorizationPolicy", metadata, spec, opts)
 
 

@@ -15,8 +15,8 @@ from .arguments import check_each, check_platform
 from .authorization import Identities
 from .certificates import Credential, joined
 from .demo import CURL, DemoCaller
-from .kubernetes import beside, credential_secret, injected_namespace, istio
-from .offer import DOCUMENTED_EGRESS, Destination, GatewayOffer, injection
+from .istio_gateway import DOCUMENTED_EGRESS, Destination, IstioGateway, injection
+from .kubernetes import credential_secret, in_gateway_namespace, injected_namespace, istio
 from .readiness import Ready
 
 
@@ -44,7 +44,7 @@ class EgressClientArgs:
     namespace: pulumi.Input[str]
     makes_namespace: bool = True
     injection: Mapping[str, str] = field(default_factory=injection)
-    gateway: GatewayOffer = DOCUMENTED_EGRESS
+    gateway: IstioGateway = DOCUMENTED_EGRESS
     logs_requests: bool = False
     demo_image: str = ""
     callers: Sequence[str] = ()
@@ -78,7 +78,7 @@ class EgressClient(pulumi.ComponentResource):
 
     namespace: pulumi.Output[str]
     secret: pulumi.Output[str]
-    gateway: GatewayOffer
+    gateway: IstioGateway
     callers: Identities
 
     def __init__(self, name: str, args: EgressClientArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -104,7 +104,9 @@ class EgressClient(pulumi.ComponentResource):
         client, generations = self._args.client, self._args.generations
         return credential_secret(
             f"{self._name}-credential.{generations}",
-            beside(self._args.gateway, pulumi.Output.concat("client-credential-", self.namespace, ".", generations)),
+            in_gateway_namespace(
+                self._args.gateway, pulumi.Output.concat("client-credential-", self.namespace, ".", generations)
+            ),
             {"ca.crt": joined(self._args.ca_certificates), "tls.crt": client.certificate, "tls.key": client.key},
             self._opts,
         ).metadata.name
@@ -132,7 +134,7 @@ class EgressClient(pulumi.ComponentResource):
 
     def _access_log(self) -> None:
         gateway = self._args.gateway
-        metadata = beside(gateway, pulumi.Output.concat("egress-access-log-", self.namespace))
+        metadata = in_gateway_namespace(gateway, pulumi.Output.concat("egress-access-log-", self.namespace))
         selector = {"matchLabels": dict(gateway.selector)}
         spec = {"selector": selector, "accessLogging": [{"providers": [{"name": "envoy"}]}]}
         istio(f"{self._name}-access-log", "Telemetry", metadata, spec, self._opts)

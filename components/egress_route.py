@@ -14,8 +14,8 @@ import pulumi
 from . import rules
 from .arguments import check, check_each, check_port
 from .authorization import Identities, deny_others
-from .kubernetes import beside, istio
-from .offer import GatewayOffer
+from .istio_gateway import IstioGateway
+from .kubernetes import in_gateway_namespace, istio
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class EgressRouteArgs:
     domain: str
     port: int = 443
     namespace: pulumi.Input[str]
-    gateway: GatewayOffer
+    gateway: IstioGateway
     secret: pulumi.Output[str]
     callers: Identities
     caller_namespaces: Sequence[str] = ()
@@ -107,7 +107,7 @@ class EgressRoute(pulumi.ComponentResource):
             "exportTo": ["*"],
             "subsets": [{"name": self._subset, "trafficPolicy": policy}],
         }
-        metadata = beside(self._args.gateway, self._named("egressgateway-for"))
+        metadata = in_gateway_namespace(self._args.gateway, self._named("egressgateway-for"))
         istio(f"{self._name}-to-gateway", "DestinationRule", metadata, spec, self._opts)
 
     def _destination_rule_to_target(self, callers: pulumi.Resource) -> pulumi.Resource:
@@ -127,7 +127,7 @@ class EgressRoute(pulumi.ComponentResource):
         return istio(
             f"{self._name}-originate-mtls",
             "DestinationRule",
-            beside(self._args.gateway, self._named("originate-mtls-for")),
+            in_gateway_namespace(self._args.gateway, self._named("originate-mtls-for")),
             spec,
             pulumi.ResourceOptions.merge(self._opts, pulumi.ResourceOptions(depends_on=[callers])),
         )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from .offer import DOCUMENTED_EGRESS
+from .istio_gateway import DOCUMENTED_EGRESS
 from .readiness import READY, Reader, Verdict, failing, waiting
 
 # Kyma tries again after 1, 2, 4, … s, at the sixth time 63 s after the first one.

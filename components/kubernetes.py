@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from .offer import GatewayOffer
+from .istio_gateway import IstioGateway
 
 _GROUPS = {
     "AuthorizationPolicy": "security.istio.io",
@@ -31,7 +31,7 @@ def injected_namespace(
     return k8s.core.v1.Namespace(resource, metadata={"name": name, "labels": dict(injection)}, opts=opts)
 
 
-def beside(gateway: GatewayOffer, name: pulumi.Input[str]) -> dict[str, Any]:
+def in_gateway_namespace(gateway: IstioGateway, name: pulumi.Input[str]) -> dict[str, Any]:
     """Return the metadata of an object in a gateway's namespace, where the gateway looks for what is its own."""
     return {"name": name, "namespace": gateway.namespace}
 

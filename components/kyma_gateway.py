@@ -19,9 +19,9 @@ from .gateway_certificate import (
     Wanted,
     certificate_source,
 )
-from .kubernetes import beside, credential_secret, demo_domain, in_base64, ip_stack, istio
+from .istio_gateway import IstioGateway
+from .kubernetes import credential_secret, demo_domain, in_base64, in_gateway_namespace, ip_stack, istio
 from .lifecycle import OWNER
-from .offer import GatewayOffer
 from .readiness import Judge, Ready
 
 _OVERRIDES = {"installer": "overrides", "kyma-project.io/installation": ""}
@@ -62,7 +62,7 @@ class KymaGatewayArgs:
     """
 
     domain: str
-    ingress: GatewayOffer
+    ingress: IstioGateway
     namespace: pulumi.Input[str]
     take_over: TakeOver | None
     certificate: CertificateArgs
@@ -153,7 +153,7 @@ class KymaGateway(pulumi.ComponentResource):
         return {"name": name, "namespace": self._system}
 
     def _beside_ingress(self, name: str) -> dict[str, Any]:
-        return beside(self._args.ingress, pulumi.Output.concat(name, self._suffix))
+        return in_gateway_namespace(self._args.ingress, pulumi.Output.concat(name, self._suffix))
 
     def _gateway(self) -> pulumi.Output[str]:
         https = {
@@ -176,7 +176,7 @@ class KymaGateway(pulumi.ComponentResource):
 
     def _propagate(self, issued: Issued) -> None:
         ca = {"cacert": issued.ca_certificate}
-        credential_secret(f"{self._name}-ca", beside(self._args.ingress, self.ca_secret), ca, self._opts)
+        credential_secret(f"{self._name}-ca", in_gateway_namespace(self._args.ingress, self.ca_secret), ca, self._opts)
         # Its readers only verify with it: the key stays out.
         ingress = self._place("ingress-tls-cert")
         credential_secret(f"{self._name}-ingress", ingress, {"tls.crt": issued.certificate}, self._opts)

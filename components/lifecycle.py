@@ -40,7 +40,7 @@ class ClusterReader(Reader, Protocol):
         """Return the metadata of an object; None if there is none."""
 
 
-class Foreign(Exception):  # noqa: N818 - the engine shows the text alone
+class NotOwned(Exception):  # noqa: N818 - the engine shows the text alone
     """An object that the stack would create is somebody else's."""
 
 
@@ -63,13 +63,14 @@ class Lifecycle:
     def __post_init__(self) -> None:
         self._threads = ThreadPoolExecutor(_AT_ONCE)
 
-    def options(self, key: str, *, vacated: Collection[str] = ()) -> pulumi.ResourceOptions:
+    def options(self, key: str, *, to_be_released: Collection[str] = ()) -> pulumi.ResourceOptions:
         """Return options for a component, which put every object below it under the rule.
 
         key: of the config, by which other names are chosen
-        vacated: objects, each KIND NAMESPACE/NAME, that somebody else has at preview and will have given up by then
+        to_be_released: objects, each KIND NAMESPACE/NAME, that Kyma's operator still has during a preview, and deletes
+            before the update creates its own
         """
-        check = self._hook(key, vacated)
+        check = self._hook(key, to_be_released)
 
         def apply(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
             if isinstance(args.resource, Ready):
@@ -102,7 +103,7 @@ class Lifecycle:
         return [line for lines in await asyncio.gather(*objects, *patches) for line in lines]
 
     def check(self, wanted: Mapping[str, Any], key: str) -> None:
-        """Raise Foreign if the cluster has an object with these inputs' kind and name that is not the stack's own."""
+        """Raise NotOwned if the cluster has an object with these inputs' kind and name that is not the stack's own."""
         metadata = wanted["metadata"]
         kind, name, namespace = wanted["kind"], metadata.get("name"), metadata.get("namespace", "")
         if not isinstance(name, str) or not isinstance(namespace, str):
@@ -120,13 +121,13 @@ class Lifecycle:
         else:
             return
         what = f"cluster {self.cluster.host} has {called(kind, namespace, name)} already"
-        raise Foreign(f"kyma-mtls:{key}: {what}, and {whose}")
+        raise NotOwned(f"kyma-mtls:{key}: {what}, and {whose}")
 
-    def _hook(self, key: str, vacated: Collection[str]) -> pulumi.ResourceHook:
+    def _hook(self, key: str, to_be_released: Collection[str]) -> pulumi.ResourceHook:
         async def is_free(args: pulumi.ResourceHookArgs) -> None:
             wanted = args.new_inputs or {}
             name, namespace = wanted["metadata"].get("name"), wanted["metadata"].get("namespace", "")
-            if not (pulumi.runtime.is_dry_run() and called(wanted["kind"], namespace, name) in vacated):
+            if not (pulumi.runtime.is_dry_run() and called(wanted["kind"], namespace, name) in to_be_released):
                 await self._aside(self.check, wanted, key)
 
         name = f"{self.name}-{key}-has-no-other"

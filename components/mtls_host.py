@@ -16,8 +16,8 @@ from .arguments import check, check_each, check_platform, check_some
 from .authorization import Identities, deny_others
 from .certificates import Credential, joined
 from .demo import HTTPBIN, HTTPBIN_PORT
-from .kubernetes import beside, credential_secret, istio
-from .offer import DOCUMENTED_INGRESS, GatewayOffer
+from .istio_gateway import DOCUMENTED_INGRESS, IstioGateway
+from .kubernetes import credential_secret, in_gateway_namespace, istio
 from .readiness import Ready
 
 _ANY_PATH = "/*"
@@ -55,7 +55,7 @@ class MtlsHostArgs:
     host: str
     domain: str
     namespace: pulumi.Input[str]
-    gateway: GatewayOffer = DOCUMENTED_INGRESS
+    gateway: IstioGateway = DOCUMENTED_INGRESS
     service: ServiceRef | None
     methods: Sequence[str] = ("GET",)
     paths: Sequence[str] = (_ANY_PATH,)
@@ -87,7 +87,9 @@ class MtlsHost(pulumi.ComponentResource):
         self._name, self._args, self._opts = name, args, pulumi.ResourceOptions(parent=self)
         self.secret = credential_secret(
             f"{name}-certs.{args.generations}",
-            beside(args.gateway, pulumi.Output.concat(self._named("kyma-mtls-certs"), ".", args.generations)),
+            in_gateway_namespace(
+                args.gateway, pulumi.Output.concat(self._named("kyma-mtls-certs"), ".", args.generations)
+            ),
             {"cacert": joined(args.ca_certificates), "cert": args.server.certificate, "key": args.server.key},
             self._opts,
         ).metadata.name

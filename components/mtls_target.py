@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import pulumi
 
 from .demo import DemoServer
+from .istio_gateway import injection
 from .kubernetes import injected_namespace
-from .offer import injection
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from .certificates import SigningRequest, client_names
-from .kubernetes import beside, credential_secret
-from .offer import GatewayOffer
+from .istio_gateway import IstioGateway
+from .kubernetes import credential_secret, in_gateway_namespace
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class PartnerCredentialArgs:
     host: str
     client: str
     namespace: pulumi.Output[str]
-    gateway: GatewayOffer
+    gateway: IstioGateway
     identity: str
     client_domain: str
     key_algorithm: str
@@ -60,7 +60,9 @@ class PartnerCredential(pulumi.ComponentResource):
         if args.certificate:
             self.secret = credential_secret(
                 f"{name}-credential",
-                beside(args.gateway, pulumi.Output.concat("client-credential-", args.namespace, "-", args.host)),
+                in_gateway_namespace(
+                    args.gateway, pulumi.Output.concat("client-credential-", args.namespace, "-", args.host)
+                ),
                 {"ca.crt": pulumi.Output.from_input(args.ca_certificate), "tls.crt": certificate, "tls.key": key},
                 children,
             ).metadata.name

@@ -6,7 +6,7 @@ from typing import Any
 
 import pulumi
 
-from clusters.offer import Offer
+from clusters.facts import ClusterFacts
 from components.certificates import Certificates, Credential
 from components.demo import CURL
 from components.egress_client import EgressClient, EgressClientArgs
@@ -28,7 +28,7 @@ def deploy(
     namespace: pulumi.Input[str],
     certificates: Certificates,
     identities: Mapping[str, str],
-    offers: Mapping[str, Offer],
+    offers: Mapping[str, ClusterFacts],
     opts: Mapping[str, pulumi.ResourceOptions],
 ) -> Deployed:
     """Deploy each client that has a cluster, with `opts` by its name, and a route to each host that admits it.
@@ -71,7 +71,7 @@ def _cluster(
     namespace: pulumi.Input[str],
     certificates: Certificates,
     credential: Credential,
-    offer: Offer,
+    offer: ClusterFacts,
     opts: pulumi.ResourceOptions,
 ) -> EgressClient:
     client = settings.clients[name]

@@ -9,21 +9,21 @@ import pulumi
 
 from clusters import vacancy
 from clusters.cluster import Cluster
-from clusters.offer import GatewaySite
+from clusters.facts import KymaGatewayFacts
 from components.certificates import AuthorityArgs
 from components.gardener import Gardener
 from components.gateway_certificate import CertificateArgs, GardenerArgs, OwnArgs
+from components.istio_gateway import IstioGateway
 from components.kyma_gateway import KymaGateway, KymaGatewayArgs, TakeOver
 from components.mtls_target import MtlsTarget
-from components.offer import GatewayOffer
 from settings import ConfigError, own_certificate
 from settings.gateway import GatewayMode, GatewaySettings
 
 
 def deploy(
     wanted: GatewaySettings,
-    site: GatewaySite,
-    ingress: GatewayOffer,
+    site: KymaGatewayFacts,
+    ingress: IstioGateway,
     target: MtlsTarget,
     authority: AuthorityArgs,
     owner: pulumi.Input[str],

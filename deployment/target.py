@@ -5,11 +5,11 @@ from typing import Any
 
 import pulumi
 
-from clusters.offer import Offer
+from clusters.facts import ClusterFacts
 from components.certificates import Certificates
+from components.istio_gateway import IstioGateway
 from components.mtls_host import MtlsHost, MtlsHostArgs, ServiceRef
 from components.mtls_target import MtlsTarget, MtlsTargetArgs
-from components.offer import GatewayOffer
 from settings import Host, Settings
 
 
@@ -18,7 +18,7 @@ def deploy(
     namespace: pulumi.Input[str],
     certificates: Certificates,
     identities: Mapping[str, str],
-    offer: Offer,
+    offer: ClusterFacts,
     opts: pulumi.ResourceOptions,
 ) -> tuple[MtlsTarget, dict[str, Any]]:
     """Deploy the target and each of its hosts; return the target, and what the stack's outputs say of each host."""
@@ -32,7 +32,7 @@ def deploy(
     return target, outputs
 
 
-def output(target: MtlsTarget, ingress: GatewayOffer) -> dict[str, Any]:
+def output(target: MtlsTarget, ingress: IstioGateway) -> dict[str, Any]:
     """Return what the stack's outputs say of the target."""
     return {
         "namespace": target.namespace,
@@ -60,7 +60,7 @@ def _deploy_host(
     name: str,
     host: Host,
     target: MtlsTarget,
-    gateway: GatewayOffer,
+    gateway: IstioGateway,
     certificates: Certificates,
     identities: Mapping[str, str],
 ) -> dict[str, Any]:

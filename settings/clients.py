@@ -10,7 +10,7 @@ from components import rules
 from settings import certificates
 from settings.clusters import EGRESS_GATEWAY, Context, GatewayPassthrough, Kubeconfig, Revision
 from settings.section import PROJECT, Section
-from settings.values import OptionalDomain, OptionalServiceName, ServiceName, each_once, ended, refuse
+from settings.values import OptionalDomain, OptionalServiceName, ServiceName, each_once, refuse, with_final_newline
 
 _OURS = f"spiffe://{PROJECT}/"
 
@@ -33,7 +33,7 @@ def _callers(value: tuple[str, ...]) -> tuple[str, ...]:
 def _certificate_authority(value: str) -> str:
     if value:
         refuse(*(("", problem) for problem in certificates.authority_problems(value)))
-    return ended(value)
+    return with_final_newline(value)
 
 
 def _identity(value: str) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from components.offer import DOCUMENTED_EGRESS, DOCUMENTED_INGRESS
+from components.istio_gateway import DOCUMENTED_EGRESS, DOCUMENTED_INGRESS
 from settings.section import Section
 from settings.values import OptionalLabel, ServiceName
 

@@ -9,7 +9,7 @@ from components import rules
 from settings import certificates
 from settings.clients import CertificateAuthority
 from settings.section import Section, encrypted_in
-from settings.values import Domain, Label, Name, Port, each_once, ended, refuse
+from settings.values import Domain, Label, Name, Port, each_once, refuse, with_final_newline
 
 _OWNED_BY_THE_CLUSTER = re.compile(r"istio-system|kube-.*")
 
@@ -52,7 +52,7 @@ class Service(Section):
 class ExternalCredential(Section):
     """What a client shows to a partner's host."""
 
-    certificate: Annotated[str, AfterValidator(ended)] = Field(
+    certificate: Annotated[str, AfterValidator(with_final_newline)] = Field(
         description="Shows this PEM certificate, followed by those that signed it, to the partner's host. Without "
         "key, it is the partner's answer to the signing request"
     )

@@ -87,7 +87,7 @@ Days = Annotated[int, Field(ge=1, le=36500)]
 Port = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_not_a_boolean)]
 
 
-def ended(pem: str) -> str:
+def with_final_newline(pem: str) -> str:
     """End a PEM text with a line break, which `pulumi config set` takes off, so that another can follow it."""
     return f"{pem.rstrip()}\n" if pem else pem
 

@@ -2,7 +2,7 @@
 
 What belongs to the way between them goes into `namespace`, which is made in both
 clusters, and beside their gateways. Gateways that neither istioctl nor Kyma made are described by the command
-kyma-mtls-offer.
+kyma-mtls-gateway.
 """
 
 import pulumi
@@ -16,7 +16,7 @@ from kyma_mtls import (
     EgressClientArgs,
     EgressRoute,
     EgressRouteArgs,
-    GatewayOffer,
+    IstioGateway,
     MtlsHost,
     MtlsHostArgs,
     MtlsTarget,
@@ -45,10 +45,10 @@ def cluster(name: str) -> pulumi.ResourceOptions:
     return pulumi.ResourceOptions(provider=provider)
 
 
-def gateway(key: str, documented: GatewayOffer) -> GatewayOffer:
+def gateway(key: str, documented: IstioGateway) -> IstioGateway:
     """Return the gateway that the config describes."""
     described = config.get_object(key)
-    return GatewayOffer(**described) if described else documented
+    return IstioGateway(**described) if described else documented
 
 
 certificates = Certificates("certificates", AuthorityArgs())

@@ -34,7 +34,7 @@ def workloads(lab: Lab, before: dict[str, set[str]]) -> Iterator[None]:
 def described(lab: Lab, installed: Path, cluster: str, service: str) -> str:
     """Return what the package's command says of a gateway in istio-system."""
     objects = lab.kubectl(cluster, "-n", "istio-system", "get", "services,deployments,daemonsets,pods", "-o", "json")
-    command = [sys.executable, str(installed / "bin/kyma-mtls-offer"), f"istio-system/{service}"]
+    command = [sys.executable, str(installed / "bin/kyma-mtls-gateway"), f"istio-system/{service}"]
     environment = os.environ | {"PYTHONPATH": str(installed)}
     done = subprocess.run(command, env=environment, input=objects, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -23,7 +23,7 @@ from components import DOCUMENTED_EGRESS
 from components.__main__ import main
 from tests.support.package import ROOT, install
 from tests.unit.conftest import Deploy, Recorder
-from tests.unit.offers import EGRESS_LABELS, HELM_EGRESS, HELM_INGRESS, service, workload
+from tests.unit.facts import EGRESS_LABELS, HELM_EGRESS, HELM_INGRESS, service, workload
 
 EXAMPLE = ROOT / "examples/platform/__main__.py"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -86,8 +86,8 @@ def test_every_module_and_promised_name_imports_without_the_repository(installed
 
 
 def test_import_is_cheap_until_a_component_is_asked_for() -> None:
-    modules = "sys, components, components.offer, components.rules"
-    script = f"import {modules}; components.GatewayOffer; print('pulumi' in sys.modules)"
+    modules = "sys, components, components.istio_gateway, components.rules"
+    script = f"import {modules}; components.IstioGateway; print('pulumi' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "False", "settings and clusters import the rules, and what a cluster offers"
 
@@ -241,16 +241,16 @@ def test_command_refuses_in_one_line(text: str, message: str, monkeypatch: pytes
     with pytest.raises(SystemExit) as caught:
         main(["egress/way-out"])
     said = str(caught.value)
-    assert said.startswith(f"kyma-mtls-offer: stdin {message}"), said
+    assert said.startswith(f"kyma-mtls-gateway: stdin {message}"), said
     assert "\n" not in said
 
 
 def test_installed_command_reads_a_gateway(installed: Path) -> None:
-    command = str(installed / "bin/kyma-mtls-offer")
+    command = str(installed / "bin/kyma-mtls-gateway")
     done = python(installed, command, "egress/way-out", stdin=listed(SERVICE, DEPLOYMENT))
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["service"] == "way-out"
     done = python(installed, command, "egress/way-out", stdin=listed())
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "kyma-mtls-offer: stdin has no Service egress/way-out\n"
+    assert done.stderr == "kyma-mtls-gateway: stdin has no Service egress/way-out\n"
     assert python(installed, command, "--help").returncode == 0

@@ -1,0 +1,128 @@
+"""What Kyma's operator leaves behind, and when it has."""
+
+from typing import Any
+
+import pytest
+
+from clusters import vacancy
+from components.lifecycle import OWNER
+from components.readiness import READY, failing, waiting
+from tests.unit.fakes import fake_cluster
+
+GATEWAY = "/apis/networking.istio.io/v1/namespaces/kyma-system/gateways/kyma-gateway"
+CERTIFICATES = "/apis/cert.gardener.cloud/v1alpha1/certificates"
+CERTIFICATE = "/apis/cert.gardener.cloud/v1alpha1/namespaces/istio-system/certificates/kyma-tls-cert"
+DNS_ENTRY = "/apis/dns.gardener.cloud/v1alpha1/namespaces/kyma-system/dnsentries/kyma-gateway"
+SECRET = "/api/v1/namespaces/istio-system/secrets/kyma-gateway-certs"  # noqa: S105 - a path
+MODULE = {"kyma-project.io/module": "api-gateway"}
+ISSUED = {"cert.gardener.cloud/certificate": "true", "cert.gardener.cloud/hash": "5ec"}
+
+
+def labelled(labels: dict[str, str], **found: Any) -> dict[str, Any]:
+    return {"metadata": {"labels": labels, "uid": "u1", "namespace": "istio-system"}, **found}
+
+
+OPERATORS = labelled(MODULE)
+OURS = labelled({**MODULE, OWNER: "0a1b"})
+CERTIFIED = labelled({**MODULE, "cert.gardener.cloud/hash": "5ec"}, spec={"secretName": "kyma-gateway-certs"})
+ON_SHOOT = {GATEWAY: OPERATORS, DNS_ENTRY: OPERATORS, CERTIFICATE: CERTIFIED, SECRET: labelled(ISSUED | MODULE)}
+SHOOTS_NAMES = (
+    "Gateway kyma-system/kyma-gateway",
+    "DNSEntry kyma-system/kyma-gateway",
+    "Certificate istio-system/kyma-tls-cert",
+    "Secret istio-system/kyma-gateway-certs",
+)
+
+
+@pytest.mark.parametrize(
+    ("found", "names"),
+    [
+        ({}, ()),
+        (ON_SHOOT, SHOOTS_NAMES),
+        ({**ON_SHOOT, SECRET: labelled(ISSUED)}, SHOOTS_NAMES),
+        ({GATEWAY: OPERATORS, SECRET: OPERATORS}, (SHOOTS_NAMES[0], SHOOTS_NAMES[3])),
+        (dict.fromkeys(ON_SHOOT, OURS), ()),
+        ({path: labelled({}) for path in ON_SHOOT}, ()),
+        ({**ON_SHOOT, SECRET: labelled({"a": "user's"})}, SHOOTS_NAMES[:3]),
+    ],
+    ids=["nothing", "shoot", "without-secret-labels", "no-shoot", "ours", "users", "users-secret"],
+)
+def test_only_what_is_the_operators_becomes_free(found: dict[str, Any], names: tuple[str, ...]) -> None:
+    cluster = fake_cluster(found)
+    assert vacancy.to_be_released(cluster, vacancy.leftover(cluster)) == names
+
+
+@pytest.mark.parametrize(
+    ("found", "uid"),
+    [
+        (ON_SHOOT, "u1"),
+        ({SECRET: labelled(ISSUED | MODULE)}, "u1"),
+        ({}, ""),
+        ({SECRET: labelled(ISSUED)}, ""),
+        ({**ON_SHOOT, SECRET: labelled({**ISSUED, "cert.gardener.cloud/hash": "0th"})}, ""),
+        ({**ON_SHOOT, CERTIFICATE: labelled(CERTIFIED["metadata"]["labels"], spec={"secretName": "other"})}, ""),
+        ({**ON_SHOOT, SECRET: labelled(MODULE)}, ""),
+        ({**ON_SHOOT, SECRET: labelled({**ISSUED, **MODULE, OWNER: "0a1b"})}, ""),
+        ({SECRET: labelled(ISSUED | MODULE), CERTIFICATES: {"items": [CERTIFIED]}}, ""),
+    ],
+    ids=[
+        "of-the-certificate",
+        "of-the-certificate-that-is-gone",
+        "nothing",
+        "of-no-certificate",
+        "of-another-certificate",
+        "certificate-writes-elsewhere",
+        "operators-own",
+        "a-stacks",
+        "another-certificate-writes-it",
+    ],
+)
+def test_only_the_secret_that_gardener_wrote_for_the_operator_is_left_behind(found: dict[str, Any], uid: str) -> None:
+    assert vacancy.leftover(fake_cluster(found)) == uid
+
+
+def module(*finalizers: str, **status: Any) -> dict[str, Any]:
+    return {"metadata": {"finalizers": list(finalizers)}, "status": status}
+
+
+def test_operator_keeps_its_gateway_by_a_finalizer_and_says_why() -> None:
+    judge = vacancy.given_up(fake_cluster(), "")
+    kept = "gateways.operator.kyma-project.io/kyma-gateway"
+    assert judge(fake_cluster(), module(kept)) == waiting("Kyma's operator has not given up kyma-gateway yet")
+    condition = {"status": "False", "message": "Kyma Gateway deletion blocked: cart"}
+    blocked = module(kept, state="Warning", description="See the logs", conditions=[condition])
+    assert judge(fake_cluster(), blocked) == failing("Warning: Kyma Gateway deletion blocked: cart", 70)
+
+
+def test_gateway_is_given_up_when_all_of_it_is_gone_and_its_secret_goes_last() -> None:
+    deleting = labelled(MODULE, status={"state": "Deleting", "message": "record of the zone"})
+    cluster = fake_cluster(ON_SHOOT | {DNS_ENTRY: deleting})
+    judge = vacancy.given_up(cluster, "u1")
+    cluster.found.pop(GATEWAY)
+    cluster.found.pop(CERTIFICATE)
+    standing = (
+        "what Kyma's operator made is still there: DNSEntry kyma-system/kyma-gateway (Deleting: record of the zone)"
+    )
+    assert judge(cluster, module()) == waiting(standing)
+    assert not cluster.deleted
+    cluster.found.pop(DNS_ENTRY)
+    assert judge(cluster, module()) == READY
+    assert cluster.deleted == [(SECRET, "u1")]
+
+
+def test_no_other_secret_is_removed() -> None:
+    for found, left in (({}, "u1"), ({SECRET: labelled(ISSUED)}, "u2"), ({SECRET: OURS}, "")):
+        cluster = fake_cluster(found)
+        assert vacancy.given_up(cluster, left)(cluster, module()) == READY
+        assert not cluster.deleted
+
+
+def test_operators_own_secret_is_waited_for() -> None:
+    cluster = fake_cluster({SECRET: OPERATORS})
+    verdict = vacancy.given_up(cluster, "")(cluster, module())
+    assert verdict == waiting("what Kyma's operator made is still there: Secret istio-system/kyma-gateway-certs")
+
+
+def test_gateway_of_a_stack_is_not_waited_for() -> None:
+    cluster = fake_cluster(dict.fromkeys(ON_SHOOT, OURS))
+    assert vacancy.given_up(cluster, "")(cluster, module()) == READY

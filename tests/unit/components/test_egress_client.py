@@ -1,0 +1,262 @@
+"""What a client cluster is given, whatever hosts it calls."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.certificates import Credential
+from components.egress_client import EgressClient, EgressClientArgs
+from tests.unit.conftest import Deploy, Recorder
+from tests.unit.facts import DNS, HELM_EGRESS, ISTIO_INJECTION, ISTIOCTL_EGRESS, ISTIODS
+
+Client = Callable[..., Recorder]
+
+
+@pytest.fixture
+def client(deploy: Deploy, credential: Callable[[], Credential]) -> Client:
+    """Deploys the component with some arguments changed; the result is its outputs."""
+
+    def run(**changed: Any) -> Recorder:
+        def program() -> dict[str, Any]:
+            values: dict[str, Any] = {
+                "platform": "istio",
+                "namespace": "mtls",
+                "injection": ISTIO_INJECTION,
+                "gateway": ISTIOCTL_EGRESS,
+                "logs_requests": True,
+                "demo_image": "curl:1",
+                "callers": (),
+                "client": credential(),
+                "generations": "2.1",
+                "ca_certificates": pulumi.Output.from_input("CA"),
+                "closed": True,
+                "closed_namespaces": (),
+                "ways_out": (DNS, ISTIODS),
+            }
+            deployed = EgressClient("client", EgressClientArgs(**(values | changed)))
+            return {
+                "namespace": deployed.namespace,
+                "secret": deployed.secret,
+                "principals": list(deployed.callers.principals),
+                "namespaces": list(deployed.callers.namespaces),
+            }
+
+        return deploy(program)
+
+    return run
+
+
+def policies(stack: Recorder) -> dict[str, str]:
+    """Name of each NetworkPolicy by its namespace."""
+    made = [r.inputs["metadata"] for r in stack.resources if r.typ.endswith(":NetworkPolicy")]
+    return {metadata["namespace"]: metadata["name"] for metadata in made}
+
+
+def test_secret_has_the_keys_that_the_egress_gateway_reads(client: Client) -> None:
+    stack = client()
+    metadata = stack.one("Secret", "client-credential.2.1")["metadata"]
+    assert metadata == {"name": "client-credential-mtls.2.1", "namespace": "istio-system"}
+    pem = {"ca.crt": "CA", "tls.crt": "CERTIFICATE", "tls.key": "KEY"}
+    assert stack.pem("Secret", "client-credential.2.1") == pem
+    assert (stack.result["namespace"], stack.result["secret"]) == ("mtls", "client-credential-mtls.2.1")
+
+
+@pytest.mark.parametrize(
+    ("given", "joined"),
+    [("CA\n", "CA\n"), (["CA\n", pulumi.Output.from_input("ACME\n"), "CA\n"], "CA\nACME\n")],
+    ids=["text", "list"],
+)
+def test_cas_are_a_text_or_several(client: Client, given: object, joined: str) -> None:
+    assert client(ca_certificates=given).pem("Secret", "client-credential.2.1")["ca.crt"] == joined
+
+
+@pytest.mark.parametrize(
+    ("changed", "principals", "namespaces"),
+    [
+        ({}, ["*/ns/mtls/sa/curl"], []),
+        (
+            {"demo_image": "", "callers": ("logistics/dispatcher", "invoices")},
+            ["*/ns/logistics/sa/dispatcher"],
+            ["invoices"],
+        ),
+    ],
+    ids=["demo", "declared"],
+)
+def test_callers_are_identities_in_any_trust_domain(
+    client: Client, changed: dict[str, Any], principals: list[str], namespaces: list[str]
+) -> None:
+    stack = client(**changed)
+    assert stack.result["principals"] == principals
+    assert stack.result["namespaces"] == namespaces
+    assert ("Deployment" in stack.kinds()) == ("callers" not in changed), "the demo calls where nobody is declared"
+
+
+def test_demo_has_no_privilege_and_may_reach_the_egress_gateway(client: Client) -> None:
+    template = client().one("Deployment", "client-curl")["spec"]["template"]
+    assert template["metadata"]["labels"]["networking.kyma-project.io/to-egressgateway"] == "allowed"
+    pod = template["spec"]
+    assert pod["serviceAccountName"] == "curl", "the egress gateway knows it by this"
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["containers"][0]["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+@pytest.mark.parametrize(
+    ("closed", "namespaces", "expected"),
+    [
+        (True, (), {"mtls": "network-policy-allow-egress-traffic"}),
+        (
+            True,
+            ("logistics", "invoices"),
+            {
+                "mtls": "network-policy-allow-egress-traffic",
+                "logistics": "network-policy-allow-egress-traffic-mtls",
+                "invoices": "network-policy-allow-egress-traffic-mtls",
+            },
+        ),
+        (False, (), {}),
+    ],
+    ids=["own", "callers", "none"],
+)
+def test_policies_close_the_namespaces_they_are_asked_for(
+    client: Client, closed: bool, namespaces: tuple[str, ...], expected: dict[str, str]
+) -> None:
+    assert policies(client(closed=closed, closed_namespaces=namespaces)) == expected
+
+
+MINE = {"makes_namespace": False, "demo_image": ""}
+NO_PODS = {"demo_image": "", "callers": ("logistics",)}
+
+
+@pytest.mark.parametrize(
+    ("changed", "closed"),
+    [({}, {"mtls"}), (NO_PODS, {"mtls"}), (MINE, set()), (MINE | {"closed": True}, {"mtls"})],
+    ids=["made", "made-without-pods", "there", "there-and-closed"],
+)
+def test_only_a_namespace_that_is_made_is_closed_by_default(
+    client: Client, changed: dict[str, Any], closed: set[str]
+) -> None:
+    assert set(policies(client(**({"closed": None} | changed)))) == closed
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{}, MINE | {"closed": True}, NO_PODS | {"closed_namespaces": ["logistics"]}, MINE | {"closed_namespaces": ["a"]}],
+    ids=["demo", "there", "callers", "callers-alone"],
+)
+def test_pods_without_a_way_to_their_dns_are_not_closed(client: Client, changed: dict[str, Any]) -> None:
+    with pytest.raises(pulumi.RunError, match=r"^ways_out: empty; closed Pods need their DNS and istiod$"):
+        client(**({"closed": None, "ways_out": ()} | changed))
+
+
+@pytest.mark.parametrize(
+    "changed", [MINE, NO_PODS, {"closed": False}, MINE | {"closed": False}], ids=["there", "no-pods", "open", "both"]
+)
+def test_ways_out_are_needed_for_closed_pods_only(client: Client, changed: dict[str, Any]) -> None:
+    stack = client(**({"closed": None, "ways_out": ()} | changed))
+    assert set(policies(stack)) == ({"mtls"} if changed == NO_PODS else set())
+
+
+def in_namespace(name: str, **labels: str) -> dict[str, Any]:
+    """Return a NetworkPolicy's peer that selects Pods of a namespace."""
+    return {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}},
+        "podSelector": {"matchLabels": labels},
+    }
+
+
+def test_policy_lets_out_to_the_egress_gateway_and_where_sidecars_have_to_get_only(client: Client) -> None:
+    stack = client(closed_namespaces=("logistics",))
+    spec = stack.one("NetworkPolicy", "client-network-policy")["spec"]
+    assert spec["podSelector"] == {}
+    assert spec["policyTypes"] == ["Egress"]
+    assert spec["egress"] == [
+        {
+            "to": [in_namespace("istio-system", app="istio-egressgateway", istio="egressgateway")],
+            "ports": [{"port": 8443, "protocol": "TCP"}],
+        },
+        {
+            "to": [{"ipBlock": {"cidr": "10.0.0.10/32"}}],
+            "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}],
+        },
+        {
+            "to": [in_namespace("istio-system", app="istiod", istio="pilot")],
+            "ports": [{"port": 15012, "protocol": "TCP"}],
+        },
+    ]
+    assert stack.one("NetworkPolicy", "client-network-policy-logistics")["spec"] == spec
+
+
+def test_everything_belongs_to_the_egress_gateway_that_is_there(client: Client) -> None:
+    stack = client(gateway=HELM_EGRESS)
+    gateway = stack.one("NetworkPolicy", "client-network-policy")["spec"]["egress"][0]
+    assert gateway["to"] == [in_namespace("egress", app="way-out", istio="way-out")]
+    assert gateway["ports"] == [{"port": "https", "protocol": "TCP"}]
+    assert stack.one("Secret", "client-credential.2.1")["metadata"]["namespace"] == "egress"
+    telemetry = stack.one("Telemetry", "client-access-log")
+    assert telemetry["metadata"]["namespace"] == "egress"
+    assert telemetry["spec"]["selector"] == {"matchLabels": HELM_EGRESS.selector}
+
+
+def test_namespace_that_is_there_is_used_as_it_is(client: Client) -> None:
+    stack = client(makes_namespace=False)
+    assert "Namespace" not in stack.kinds(), "its deletion would take all that others have there"
+    assert stack.result["namespace"] == "mtls"
+    assert stack.one("Secret", "client-credential.2.1")["metadata"]["name"] == "client-credential-mtls.2.1"
+
+
+def test_revision_injects_the_sidecars(client: Client) -> None:
+    stack = client(injection={"istio.io/rev": "canary"})
+    assert stack.one("Namespace", "client-namespace")["metadata"]["labels"] == {"istio.io/rev": "canary"}
+    template = stack.one("Deployment", "client-curl")["spec"]["template"]
+    assert template["metadata"]["labels"]["istio.io/rev"] == "canary"
+
+
+def test_kyma_is_asked_for_the_egress_gateway_without_owning_its_resource(client: Client) -> None:
+    stack = client(platform="kyma")
+    assert stack.one("IstioPatch", "client-istio")["spec"] == {"components": {"egressGateway": {"enabled": True}}}
+    assert "Istio" not in stack.kinds(), "deleting the Istio CR uninstalls Istio"
+    assert "IstioPatch" not in client(platform="kyma", gateway=HELM_EGRESS).kinds(), "the user's own is there"
+
+
+def test_istio_has_its_egress_gateway_as_installed(client: Client) -> None:
+    assert "IstioPatch" not in client().kinds()
+
+
+def test_the_stacks_namespace_keeps_stacks_apart_in_a_shared_one(client: Client) -> None:
+    shared = [made for made in client().objects() if made["metadata"].get("namespace") == "istio-system"]
+    assert {made["metadata"]["name"] for made in shared} == {"client-credential-mtls.2.1", "egress-access-log-mtls"}
+
+
+def test_access_log_is_that_of_the_egress_gateway_alone(client: Client) -> None:
+    spec = client().one("Telemetry", "client-access-log")["spec"]
+    assert spec["selector"] == {"matchLabels": ISTIOCTL_EGRESS.selector}
+    assert spec["accessLogging"] == [{"providers": [{"name": "envoy"}]}]
+
+
+def test_access_log_stays_as_others_have_chosen(client: Client) -> None:
+    assert "Telemetry" not in client(logs_requests=False).kinds()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"callers": ["*"]}, "callers '*': not a caller"),
+        ({"callers": ["logistics/*"]}, "callers 'logistics/*': not a caller"),
+        ({"callers": [""]}, "callers '': not a caller"),
+        ({"callers": ["istio-system/x"]}, "callers 'istio-system/x': istio-system is Istio's own namespace"),
+        ({"callers": "logistics"}, "callers: not a list, but str"),
+        ({"closed_namespaces": ["*"]}, "closed_namespaces '*': not a DNS label"),
+        ({"closed_namespaces": "logistics"}, "closed_namespaces: not a list, but str"),
+    ],
+)
+def test_argument_that_would_admit_others_is_refused(client: Client, changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(pulumi.RunError, match=re.escape(message)):
+        client(**changed)
+
+
+def test_unknown_platform_is_refused(client: Client) -> None:
+    with pytest.raises(pulumi.RunError, match="platform 'Kyma': use one of kyma, istio"):
+        client(platform="Kyma")

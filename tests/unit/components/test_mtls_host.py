@@ -1,0 +1,227 @@
+"""What a host of the target cluster is given."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.certificates import Credential
+from components.mtls_host import MtlsHost, MtlsHostArgs, ServiceRef
+from tests.unit.conftest import Deploy, Recorder
+from tests.unit.facts import HELM_INGRESS, ISTIOCTL_INGRESS
+
+DOMAIN = "orders.example.com"
+WAREHOUSE = "spiffe://kyma-mtls/test/client/warehouse"
+ORDERS = ServiceRef("shop", "orders", 8080)
+
+Host = Callable[..., Recorder]
+
+
+@pytest.fixture
+def host(deploy: Deploy, credential: Callable[[], Credential]) -> Host:
+    """Deploys the component with some arguments changed."""
+
+    def run(**changed: Any) -> Recorder:
+        def program() -> dict[str, Any]:
+            values: dict[str, Any] = {
+                "platform": "istio",
+                "host": "orders",
+                "domain": DOMAIN,
+                "namespace": pulumi.Output.from_input("mtls"),
+                "gateway": ISTIOCTL_INGRESS,
+                "service": None,
+                "methods": ("GET",),
+                "paths": ("/*",),
+                "server": credential(),
+                "generations": "2.1",
+                "ca_certificates": ["CA\n"],
+                "admitted": [WAREHOUSE],
+                "passthrough": False,
+            }
+            deployed = MtlsHost("target-orders", MtlsHostArgs(**(values | changed)))
+            return {"secret": deployed.secret, "gateway": deployed.gateway}
+
+        return deploy(program)
+
+    return run
+
+
+def test_gateway_demands_a_client_certificate(host: Host) -> None:
+    gateway = host().one("Gateway", "target-orders-gateway")
+    assert gateway["metadata"] == {"name": "kyma-mtls-gateway-orders", "namespace": "mtls"}
+    (server,) = gateway["spec"]["servers"]
+    assert server["tls"] == {"mode": "MUTUAL", "credentialName": "kyma-mtls-certs-mtls-orders.2.1"}
+    assert server["port"] == {"number": 443, "name": "mtls", "protocol": "HTTPS"}
+    assert server["hosts"] == [f"./{DOMAIN}"], "any namespace could bind routes of its own"
+
+
+@pytest.mark.parametrize("platform", ["kyma", "istio"])
+def test_gateway_serves_only_once_its_policy_is_there(host: Host, platform: str) -> None:
+    stack = host(platform=platform)
+    admission = f"AuthorizationPolicy {stack.marked('target-orders-admission')}"
+    assert stack.comes_after("Gateway target-orders-gateway", admission), (
+        "until then every certificate of the CA would do"
+    )
+
+
+def test_secret_has_the_keys_that_the_gateway_reads(host: Host) -> None:
+    stack = host()
+    metadata = stack.one("Secret", "target-orders-certs.2.1")["metadata"]
+    assert metadata == {"name": "kyma-mtls-certs-mtls-orders.2.1", "namespace": "istio-system"}
+    pem = {"cacert": "CA\n", "cert": "CERTIFICATE", "key": "KEY"}
+    assert stack.pem("Secret", "target-orders-certs.2.1") == pem
+    assert stack.result == {"secret": metadata["name"], "gateway": "mtls/kyma-mtls-gateway-orders"}
+
+
+def test_secret_has_every_ca_of_the_admitted_once(host: Host) -> None:
+    stack = host(ca_certificates=["CA\n", "ACME\n", "CA\n"])
+    assert stack.pem("Secret", "target-orders-certs.2.1")["cacert"] == "CA\nACME\n"
+
+
+@pytest.mark.parametrize("given", ["CA\n", pulumi.Output.from_input("CA\n")], ids=["text", "output"])
+def test_a_single_ca_is_taken_without_a_list(host: Host, given: pulumi.Input[str]) -> None:
+    assert host(ca_certificates=given).pem("Secret", "target-orders-certs.2.1")["cacert"] == "CA\n"
+
+
+def test_policy_admits_by_spiffe_id_and_by_dns_name(host: Host) -> None:
+    policy = host(admitted=[WAREHOUSE, "dns:acme.example"]).policy("target-orders-admission")
+    assert policy["metadata"]["namespace"] == "istio-system"
+    assert re.fullmatch("admission-mtls-orders-[0-9a-f]{8}", policy["metadata"]["name"])
+    assert policy["spec"]["selector"] == {"matchLabels": ISTIOCTL_INGRESS.selector}
+    admission = policy["spec"]["rules"][0]
+    assert admission["from"] == [{"source": {"notPrincipals": ["kyma-mtls/test/client/warehouse"]}}]
+    assert admission["when"][0]["notValues"] == ["*;DNS=acme.example"]
+
+
+def test_host_that_admits_nobody_denies_everybody(host: Host) -> None:
+    admission = host(admitted=[]).policy("target-orders-admission")["spec"]["rules"][0]
+    assert admission == {"to": [{"operation": {"hosts": [DOMAIN, f"{DOMAIN}:*"], "notPorts": ["15021"]}}]}
+
+
+@pytest.mark.parametrize(
+    ("platform", "paths", "by_policy"),
+    [
+        ("istio", ("/health", "/orders/*"), ["notMethods", "notPaths"]),
+        ("istio", ("/*", "/health"), ["notMethods"]),
+        ("kyma", ("/health",), []),
+    ],
+)
+def test_methods_and_paths_are_the_policys_where_no_api_rule_has_them(
+    host: Host, platform: str, paths: tuple[str, ...], by_policy: list[str]
+) -> None:
+    _, *others = host(platform=platform, paths=paths).policy("target-orders-admission")["spec"]["rules"]
+    denied = [key for rule in others for key in rule["to"][0]["operation"] if key not in ("hosts", "notPorts")]
+    assert denied == by_policy
+
+
+def test_istio_routes_by_a_virtual_service_for_the_ingress_gateway_alone(host: Host) -> None:
+    stack = host()
+    route = stack.one("VirtualService", "target-orders-route")
+    assert route["metadata"] == {"name": "orders", "namespace": "mtls"}
+    assert route["spec"]["gateways"] == ["mtls/kyma-mtls-gateway-orders"]
+    assert route["spec"]["exportTo"] == [".", "istio-system"]
+    (http,) = route["spec"]["http"]
+    destination = {"host": "httpbin.mtls.svc.cluster.local", "port": {"number": 8000}}
+    assert http == {"route": [{"destination": destination}]}
+    assert "APIRule" not in stack.kinds()
+
+
+def test_demo_is_served_by_the_ingress_gateway_only_and_for_its_host_only(host: Host) -> None:
+    policy = host().one("AuthorizationPolicy", "target-orders-authorization")
+    assert policy["metadata"] == {"name": "orders", "namespace": "mtls"}
+    assert policy["spec"]["selector"] == {"matchLabels": {"app": "httpbin"}}
+    (rule,) = policy["spec"]["rules"]
+    assert rule["from"] == [{"source": {"principals": ["*/ns/istio-system/sa/istio-ingressgateway-service-account"]}}]
+    assert rule["to"] == [{"operation": {"hosts": [DOMAIN, f"{DOMAIN}:*"]}}]
+
+
+def test_everything_belongs_to_the_ingress_gateway_that_is_there(host: Host) -> None:
+    stack = host(gateway=HELM_INGRESS)
+    assert stack.one("Gateway", "target-orders-gateway")["spec"]["selector"] == HELM_INGRESS.selector
+    admission = stack.policy("target-orders-admission")
+    assert admission["spec"]["selector"] == {"matchLabels": HELM_INGRESS.selector}
+    assert admission["metadata"]["namespace"] == "ingress"
+    assert stack.one("Secret", "target-orders-certs.2.1")["metadata"]["namespace"] == "ingress"
+    assert stack.one("VirtualService", "target-orders-route")["spec"]["exportTo"] == [".", "ingress"]
+    (rule,) = stack.one("AuthorizationPolicy", "target-orders-authorization")["spec"]["rules"]
+    assert rule["from"] == [{"source": {"principals": ["*/ns/ingress/sa/edge"]}}]
+
+
+@pytest.mark.parametrize("platform", ["kyma", "istio"])
+def test_existing_service_is_routed_to_and_its_namespace_left_alone(host: Host, platform: str) -> None:
+    stack = host(platform=platform, service=ORDERS)
+    namespaces = {made["metadata"].get("namespace") for made in stack.objects()}
+    assert namespaces == {"mtls", "istio-system"}, "what serves there is not the stack's"
+    if platform == "kyma":
+        service = stack.one("APIRule", "target-orders-route")["spec"]["service"]
+        assert service == {"name": "orders", "namespace": "shop", "port": 8080}
+    else:
+        (http,) = stack.one("VirtualService", "target-orders-route")["spec"]["http"]
+        assert http["route"] == [{"destination": {"host": "orders.shop.svc.cluster.local", "port": {"number": 8080}}}]
+        assert stack.policy("target-orders-admission")
+        assert "AuthorizationPolicy target-orders-authorization" not in stack.names(), "it would select in mtls"
+
+
+def test_kyma_routes_by_an_api_rule_of_the_current_version(host: Host) -> None:
+    stack = host(platform="kyma", methods=("GET", "POST"), paths=("/health", "/orders/*"))
+    rule = stack.one("APIRule", "target-orders-route")
+    assert rule["apiVersion"] == "gateway.kyma-project.io/v2", "older versions are served but no longer reconciled"
+    assert stack.comes_after("Stash target-orders-route-ready", "APIRule target-orders-route"), "it is waited for"
+    assert rule["spec"]["gateway"] == "mtls/kyma-mtls-gateway-orders"
+    assert rule["spec"]["hosts"] == [DOMAIN]
+    assert rule["spec"]["rules"] == [
+        {"path": "/health", "methods": ["GET", "POST"], "noAuth": True},
+        {"path": "/orders/{**}", "methods": ["GET", "POST"], "noAuth": True},
+    ]
+    assert "VirtualService" not in stack.kinds(), "the API Gateway module makes it"
+    assert "AuthorizationPolicy target-orders-authorization" not in stack.names(), "the module makes this, too"
+
+
+def test_api_rule_has_all_paths_as_kyma_writes_it(host: Host) -> None:
+    (rule,) = host(platform="kyma").one("APIRule", "target-orders-route")["spec"]["rules"]
+    assert rule["path"] == "/*"
+
+
+def test_unknown_platform_is_refused(host: Host) -> None:
+    with pytest.raises(pulumi.RunError, match="platform 'Kyma': use one of kyma, istio"):
+        host(platform="Kyma")
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        *("warehouse", "kyma-mtls/test/client/warehouse", "*", ""),
+        *("spiffe://", "spiffe://*", "spiffe://a/*", "dns:", "dns:*", "dns:*.acme.example"),
+    ],
+)
+def test_identity_that_would_admit_nobody_or_many_is_refused(host: Host, identity: str) -> None:
+    with pytest.raises(pulumi.RunError, match=re.escape(f"admitted {identity!r}: not ")):
+        host(admitted=[WAREHOUSE, identity])
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"domain": "*.example.com"}, "domain '*.example.com': not a domain name"),
+        ({"domain": "orders"}, "domain 'orders': not a domain name"),
+        ({"domain": "Orders.example.com"}, "domain 'Orders.example.com': not a domain name"),
+        ({"domain": pulumi.Output.from_input(DOMAIN)}, "domain: not a plain text, but Output"),
+        ({"methods": ()}, "methods: empty; name what is let through"),
+        ({"methods": ["*"]}, "methods '*': not one of GET, HEAD"),
+        ({"methods": ["get"]}, "methods 'get': not one of GET, HEAD"),
+        ({"methods": "GET"}, "methods: not a list, but str"),
+        ({"paths": ()}, "paths: empty; name what is let through"),
+        ({"paths": ["*"]}, "paths '*': not a path"),
+        ({"paths": "/*"}, "paths: not a list, but str"),
+        ({"admitted": WAREHOUSE}, "admitted: not a list, but str"),
+        ({"admitted": [None]}, "admitted: not a plain text, but NoneType"),
+    ],
+)
+@pytest.mark.parametrize("platform", ["kyma", "istio"])
+def test_argument_that_would_let_more_through_is_refused(
+    host: Host, platform: str, changed: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(pulumi.RunError, match=re.escape(message)):
+        host(platform=platform, **changed)

@@ -1,0 +1,48 @@
+"""What the hosts of the target cluster have in common."""
+
+from collections.abc import Mapping
+
+from components.mtls_target import MtlsTarget, MtlsTargetArgs
+from tests.unit.conftest import Deploy, Recorder
+from tests.unit.facts import ISTIO_INJECTION
+
+
+def target(deploy: Deploy, image: str = "httpbin:1", injection: Mapping[str, str] = ISTIO_INJECTION) -> Recorder:
+    """Deploy it; the result is its namespace."""
+    return deploy(lambda: MtlsTarget("target", MtlsTargetArgs("mtls", injection, image)).namespace)
+
+
+def test_target_makes_its_namespace(deploy: Deploy) -> None:
+    stack = target(deploy)
+    metadata = stack.one("Namespace", "target-namespace")["metadata"]
+    assert metadata == {"name": "mtls", "labels": {"istio-injection": "enabled"}}
+    assert stack.result == "mtls"
+
+
+def test_revision_injects_the_sidecars_and_another_one_replaces_the_pods(deploy: Deploy) -> None:
+    by_default, by_revision = target(deploy), target(deploy, injection={"istio.io/rev": "canary"})
+    assert by_revision.one("Namespace", "target-namespace")["metadata"]["labels"] == {"istio.io/rev": "canary"}
+    templates = [each.one("Deployment", "target-httpbin")["spec"]["template"] for each in (by_default, by_revision)]
+    labels = [template["metadata"]["labels"] for template in templates]
+    assert labels[1] == labels[0] | {"istio.io/rev": "canary"}, "running Pods keep the sidecar that they have"
+
+
+def test_demo_serves_without_privilege_where_the_ingress_gateway_may_reach_it(deploy: Deploy) -> None:
+    stack = target(deploy)
+    (port,) = stack.one("Service", "target-httpbin")["spec"]["ports"]
+    assert (port["port"], port["targetPort"]) == (8000, 8080)
+    template = stack.one("Deployment", "target-httpbin")["spec"]["template"]
+    assert template["metadata"]["labels"]["networking.kyma-project.io/from-ingressgateway"] == "allowed"
+    pod = template["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["containers"][0]["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def test_nothing_but_a_namespace_is_made_for_services_that_exist(deploy: Deploy) -> None:
+    stack = target(deploy, image="")
+    assert [made["kind"] for made in stack.objects()] == ["Namespace"]

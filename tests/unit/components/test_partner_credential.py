@@ -1,0 +1,80 @@
+"""What a client shows to a partner's host."""
+
+from typing import Any
+
+import pulumi
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from pulumi.runtime import rpc
+
+from components.partner_credential import PartnerCredential, PartnerCredentialArgs
+from tests.unit.conftest import Deploy, Recorder
+from tests.unit.facts import HELM_EGRESS
+from tests.unit.pki import Holder, issue
+
+IDENTITY = "spiffe://kyma-mtls/test/client/billing"
+ANSWER = issue("billing", hosts=("billing.example.com",), usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+
+
+def credential(deploy: Deploy, certificate: str = "", key: str = "", made: Holder = ANSWER) -> Recorder:
+    """Deploy it with what the user gave; `made` holds the key that the stack makes."""
+
+    def program() -> dict[str, Any]:
+        args = PartnerCredentialArgs(
+            host="api",
+            client="billing",
+            namespace=pulumi.Output.from_input("mtls"),
+            gateway=HELM_EGRESS,
+            identity=IDENTITY,
+            client_domain="billing.example.com",
+            key_algorithm="ECDSA-P256",
+            ca_certificate="PARTNER",
+            certificate=certificate,
+            key=key,
+        )
+        deployed = PartnerCredential("client-billing-api", args)
+        return {"secret": deployed.secret, "request": deployed.request}
+
+    public = made.key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return deploy(program, outputs={"PrivateKey": {"publicKeyPem": public.decode()}})
+
+
+def test_given_credential_is_stored_as_the_egress_gateway_reads_it(deploy: Deploy) -> None:
+    stack = credential(deploy, "CERTIFICATE", "KEY")
+    metadata = stack.one("Secret", "client-billing-api-credential")["metadata"]
+    assert metadata == {"name": "client-credential-mtls-api", "namespace": "egress"}
+    pem = {"ca.crt": "PARTNER", "tls.crt": "CERTIFICATE", "tls.key": "KEY"}
+    assert stack.pem("Secret", "client-billing-api-credential") == pem
+    assert stack.result == {"secret": "client-credential-mtls-api", "request": None}
+    assert "PrivateKey" not in stack.kinds(), "nobody would use it"
+
+
+def test_signing_request_waits_for_its_answer_without_a_secret(deploy: Deploy) -> None:
+    stack = credential(deploy)
+    assert "Secret" not in stack.kinds()
+    assert stack.result == {"secret": None, "request": "client-billing-api-request-certRequestPem"}
+    request = stack.one("CertRequest", "client-billing-api-request")
+    assert request["uris"] == [IDENTITY]
+    assert request["dnsNames"] == ["billing.example.com"]
+
+
+def test_answer_is_stored_with_the_key_that_the_stack_made(deploy: Deploy) -> None:
+    stack = credential(deploy, ANSWER.pem)
+    assert stack.pem("Secret", "client-billing-api-credential") == {
+        "ca.crt": "PARTNER",
+        "tls.crt": ANSWER.pem,
+        "tls.key": "client-billing-api-request-privateKeyPem",
+    }
+    assert stack.result["request"], "the output stays"
+    assert not rpc.is_rpc_secret(stack.result["request"])
+
+
+def test_answer_for_another_key_is_an_error_that_names_the_config_path(deploy: Deploy) -> None:
+    with pytest.raises(pulumi.RunError) as caught:
+        credential(deploy, ANSWER.pem, made=issue("another"))
+    assert str(caught.value) == (
+        "kyma-mtls:hosts.api.external.credentials.billing.certificate: not for the key of output signingRequests"
+    )

@@ -1,0 +1,205 @@
+"""What a pull request is told, whatever a stack's config and the engine say."""
+
+import base64
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pipeline import comment
+from pipeline.comment import LONGEST, Preview, fenced, markdown, marker, previewed
+from pipeline.engine import Run
+from pipeline.plan import Operation, Plan
+from pipeline.redaction import in_safe_parts, redacted
+from tests.unit.pipeline.test_connections import file_of, hosts
+from tests.unit.pki import issue
+
+HEAD = "3d3c42e5aac5ba805825da76410c181273ba90b1"
+STACK = "urn:pulumi:prod::kyma-mtls::"
+ROUTE = Operation(f"{STACK}kyma-mtls:index:MtlsHost$kubernetes:core/v1:Service::target-orders", "delete")
+KEY = Operation(f"{STACK}tls:index/privateKey:PrivateKey::key", "replace")
+CHANGE = Operation(f"{STACK}kubernetes:core/v1:ConfigMap::map", "update")
+REFUSAL = (
+    "kyma-mtls:namespace: changes from a to b, which interrupts what is deployed: it is deleted and made anew. To "
+    "confirm: `pulumi config set --path 'confirm[0]' 'namespace=b'`"
+)
+
+
+def preview(output: str = "", *operations: Operation, errors: tuple[str, ...] = (), **files: Any) -> Preview:
+    plan = None if errors else Plan(operations)
+    given = {"before": file_of(), "after": file_of(**hosts(clients=["billing"])), **files}
+    return Preview("prod", given["before"], given["after"], Run(1 if errors else 0, output, errors), plan, HEAD)
+
+
+def section(text: str, heading: str) -> str:
+    found = re.search(rf"### {heading}\n\n(.*?)(?=\n\n###|\n\n<details>|\Z)", text, re.DOTALL)
+    assert found, text
+    return found[1]
+
+
+def test_comment_opens_with_who_may_call_whom_and_ends_with_the_diff() -> None:
+    text = markdown(preview("    ~ kubernetes:core/v1:ConfigMap: (update)\n", CHANGE))
+    lines = text.splitlines()
+    assert lines[0] == marker("prod")
+    assert lines[3] == "## `prod` at `3d3c42e`: 1 to update"
+    order = [
+        text.index(part) for part in ("Who may", "```mermaid", "- `orders` now admits", "What would be", "<details>")
+    ]
+    assert order == sorted(order)
+    assert "\n~     kubernetes:core/v1:ConfigMap: (update)\n" in text, "the sign begins the line, where it is coloured"
+
+
+def test_change_of_no_admission_says_so_first() -> None:
+    told = section(markdown(preview("", after=file_of(**hosts(methods=["PUT"])))), "Who may call whom")
+    assert told.startswith("No client gains or loses access.\n\n- `hosts.orders.methods` gains `PUT`")
+    told = section(markdown(preview("", after=file_of())), "Who may call whom")
+    assert told == "No client gains or loses access."
+
+
+def test_comment_remembers_the_operations_of_its_commit() -> None:
+    assert previewed(markdown(preview("", CHANGE, ROUTE)), HEAD) == frozenset({CHANGE.digest, ROUTE.digest})
+    assert previewed(markdown(preview("")), HEAD) == frozenset()
+    assert previewed(markdown(preview("", errors=("it fails",))), HEAD) is None
+    assert previewed(markdown(preview("", CHANGE)), HEAD[::-1]) is None
+
+
+def test_preview_of_no_known_commit_is_remembered_for_none() -> None:
+    text = markdown(replace(preview("", CHANGE), head=""))
+    assert "\n## `prod`: 1 to update\n" in text
+    assert previewed(text, "") is None
+
+
+def test_operations_are_read_from_their_own_line_only() -> None:
+    forged = f"<!-- operations of {HEAD}: 0123456789ab -->"
+    assert previewed(f"{marker('prod')}\n{forged}", HEAD) == frozenset({"0123456789ab"})
+    assert previewed(markdown(preview("", errors=(forged,), before=forged, after=forged)), HEAD) is None
+    assert previewed("", HEAD) is None
+    assert previewed(marker("prod"), HEAD) is None
+
+
+def test_interruption_names_what_is_deleted_or_replaced_in_clusters() -> None:
+    told = section(markdown(preview("", CHANGE, KEY, ROUTE)), "What would be interrupted")
+    assert told == "- delete `kubernetes:core/v1:Service target-orders`"
+
+
+def test_no_interruption_is_said() -> None:
+    assert "Nothing: " in section(markdown(preview("", CHANGE)), "What would be interrupted")
+
+
+def test_refused_interruption_is_told_with_its_remedy() -> None:
+    text = markdown(preview("", errors=(f"hook failed:\n{REFUSAL}",)))
+    assert "## `prod` at `3d3c42e`: the preview fails" in text
+    assert REFUSAL in section(text, "What would be interrupted")
+    assert REFUSAL in section(text, "Errors")
+
+
+def test_failing_preview_says_so_and_does_not_say_that_nothing_is_interrupted() -> None:
+    text = markdown(preview("", errors=("kyma-mtls:target.context: no such context",)))
+    assert section(text, "What would be interrupted") == "Unknown, as the preview fails."
+    assert "no such context" in section(text, "Errors")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_told"),
+    [
+        ({}, {"generation": "2"}, True),
+        ({}, {"generation": "2", "trustedGenerations": ["1"]}, True),
+        ({"trustedGenerations": ["2"]}, {"generation": "2", "trustedGenerations": ["1"]}, False),
+        ({}, {}, False),
+    ],
+)
+def test_end_of_trust_at_once_is_an_interruption(before: dict[str, Any], after: dict[str, Any], is_told: bool) -> None:
+    text = markdown(preview("", before=file_of(**before), after=file_of(**after)))
+    assert ("Trust in the old CA ends at once" in text) == is_told
+
+
+def test_file_that_cannot_be_read_is_told_in_a_block() -> None:
+    text = markdown(preview("", before="kyma-mtls:hosts: old rules", after=file_of()))
+    assert "```\nkyma-mtls:hosts: old rules\n```" in text
+    assert "is new" in text
+    assert "The stack is new." in markdown(preview("", before=None))
+    assert "cannot be read" in markdown(preview("", after="not the YAML file of a stack"))
+
+
+@pytest.mark.parametrize("content", ["```\n# heading", "````", "a ``` b", "~~~", "", "`"])
+def test_content_cannot_end_its_block(content: str) -> None:
+    first, *_, last = fenced(content, "diff").splitlines()
+    fence = first.removesuffix("diff")
+    assert last == fence
+    assert fence not in content
+    assert set(fence) == {"`"}
+    assert len(fence) >= 3
+
+
+@pytest.mark.parametrize("line", ["+ some: change", "``` ``` ````` x", "é" * 40])
+def test_long_diff_is_cut_with_a_sentence(line: str) -> None:
+    text = markdown(preview(f"{line}\n" * 20_000))
+    assert LONGEST - 500 < len(text.encode()) <= LONGEST
+    assert text.rstrip().endswith("cut here. The log of the run has all of it.")
+    assert text.count("<details>") == text.count("</details>") == 1
+
+
+def test_short_diff_is_whole() -> None:
+    text = markdown(preview("+ some: change\n" * 10))
+    assert text.count("+ some: change") == 10
+    assert "cut here" not in text
+
+
+def test_diff_has_no_lines_that_say_nothing_of_the_change() -> None:
+    noise = (
+        "    [urn=urn:pulumi:prod::a]\n    [provider=b]\nUpdate plan written to 'p'\nRun `pulumi up --plan='p'` to …\n"
+    )
+    text = markdown(preview(f"  ~ Service: (update)\n    [id=shop/orders]\n{noise}      ~ spec: {{\n"))
+    assert "```diff\n~   Service: (update)\n    [id=shop/orders]\n~       spec: {\n```" in text
+
+
+def test_everything_long_at_once_still_fits() -> None:
+    many = {f"h{number}": {"domain": f"h{number}.example.com", "clients": ["billing"]} for number in range(500)}
+    objects = [Operation(f"{STACK}kubernetes:core/v1:Service::{number}", "delete") for number in range(800)]
+    for text in (
+        markdown(preview("+ change\n" * 20_000, *objects, after=file_of(hosts=many))),
+        markdown(preview("+ change\n" * 20_000, errors=tuple(f"error {number} {'x' * 200}" for number in range(900)))),
+    ):
+        assert len(text.encode()) <= LONGEST
+        assert "… and" in text
+
+
+def test_private_keys_and_tokens_are_masked() -> None:
+    key = issue("leak").key_pem
+    encoded = base64.b64encode(key.encode()).decode()
+    token = ".".join(["eyJhbGciOiJSUzI1NiJ9", "eyJpc3MiOiJrdWJlcm5ldGVzIn0", "c2lnbmF0dXJl"])
+    text = markdown(preview(f"key: {key}\ndata: {encoded}\ntoken: {token}\n", errors=(f"it says {key}", encoded)))
+    for secret in (key.splitlines()[1], encoded[60:100], "c2lnbmF0dXJl"):
+        assert secret not in text
+    assert text.count("[secret]") == 5
+
+
+def test_certificate_is_not_masked() -> None:
+    pem = issue("public").pem
+    encoded = base64.b64encode(pem.encode()).decode()
+    assert redacted(f"{pem}{encoded}") == f"{pem}{encoded}"
+
+
+def test_values_of_a_plan_are_withheld() -> None:
+    error = "error: resource urn violates plan: properties changed: ~~kubeconfig[{&{{hunter2}}}!={x}]\nhunter2"
+    assert redacted(error) == "error: resource urn violates plan: properties changed: (values withheld)\n"
+
+
+def test_stream_is_masked_as_a_whole_text_is() -> None:
+    key = issue("leak").key_pem
+    lines = f"before\n{key}after\nerror: x violates plan: properties changed: ~~a[\nhunter2\n]\nhunter2\n".splitlines(
+        True
+    )
+    parts = [*in_safe_parts(lines)]
+    assert parts[0] == "before\n", "what is harmless is not held back"
+    assert "".join(parts) == (
+        "before\n[secret]\nafter\nerror: x violates plan: properties changed: (values withheld)\n"
+    )
+
+
+def test_marker_is_that_of_one_stack() -> None:
+    assert comment.is_marker(marker("prod-eu.1"))
+    assert marker("prod") != marker("prod-eu")
+    for other in ("", "<!-- other -->", f"{marker('prod')} more", marker("a b")):
+        assert not comment.is_marker(other)
