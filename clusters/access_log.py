@@ -10,7 +10,7 @@ from typing import Any
 from clusters.cluster import Cluster
 from clusters.control_plane import Mesh
 from components.istio_gateway import IstioGateway
-from components.lifecycle import OWNER
+from components.ownership import OWNER_LABEL
 
 _TELEMETRIES = "/apis/telemetry.istio.io/v1/telemetries"
 _SETTINGS = (("accessLogFile",), ("enableEnvoyAccessLogService",), ("defaultProviders", "accessLogging"))
@@ -25,7 +25,7 @@ def is_chosen(cluster: Cluster, gateway: IstioGateway, mesh: Mesh) -> bool:
 
 def _governs(telemetry: Mapping[str, Any], gateway: IstioGateway, root_namespace: str) -> bool:
     metadata, spec = telemetry["metadata"], telemetry.get("spec", {})
-    if OWNER in metadata.get("labels", {}) or not spec.get("accessLogging"):
+    if OWNER_LABEL in metadata.get("labels", {}) or not spec.get("accessLogging"):
         return False
     if spec.get("targetRef") or spec.get("targetRefs"):
         return False

@@ -133,9 +133,9 @@ def _check_client(settings: Settings, name: str, cluster: Cluster, owner: str | 
     def resolvers() -> tuple[Destination, ...]:
         return dns.find(cluster, client.dns, f"{path}.dns") if is_closed else ()
 
-    (found, shared), ways_out = both(gateway, lambda: side_by_side([resolvers, istiods]))
+    (found, shared), allowed = both(gateway, lambda: side_by_side([resolvers, istiods]))
     logs_elsewhere = access_log.is_chosen(cluster, found, control_plane.mesh(cluster, injectors, found.revision))
-    return ClusterFacts(found, injection(client.revision), tuple(chain(*ways_out)), logs_elsewhere, warnings=shared)
+    return ClusterFacts(found, injection(client.revision), tuple(chain(*allowed)), logs_elsewhere, warnings=shared)
 
 
 def _check_istio_module(cluster: Cluster) -> None:

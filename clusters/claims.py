@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from clusters.cluster import Cluster
 from clusters.routes import MESH, Route, routes
 from components.istio_gateway import IstioGateway
-from components.lifecycle import OWNER
+from components.ownership import OWNER_LABEL
 from settings import ConfigError
 
 _HTTPS = 443
@@ -117,7 +117,7 @@ def _served(serving: Mapping[str, Route]) -> Claims:
 
 
 def _is_own(route: Route, owner: str | None) -> bool:
-    return owner is not None and route.labels.get(OWNER) == owner
+    return owner is not None and route.labels.get(OWNER_LABEL) == owner
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -125,4 +125,4 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _called(route: Route) -> str:
-    return f"{route} of another stack" if OWNER in route.labels else str(route)
+    return f"{route} of another stack" if OWNER_LABEL in route.labels else str(route)

@@ -30,7 +30,7 @@ class ClusterFacts:
 
     gateway: the ingress gateway of the target, the egress gateway of a client
     injection: labels of a namespace whose Pods get a sidecar
-    ways_out: what Pods have to reach beside the egress gateway: DNS and istiod; none where no policy asks for them
+    allowed_destinations: what Pods must reach beside the egress gateway: DNS and istiod; none without a NetworkPolicy
     logs_elsewhere: whether others have said where the gateway's access log goes
     site: where the Kyma gateway goes, if there is to be one
     warnings: lines about what others did to hosts that the stack has deployed
@@ -38,7 +38,7 @@ class ClusterFacts:
 
     gateway: IstioGateway
     injection: Mapping[str, str]
-    ways_out: tuple[Destination, ...] = ()
+    allowed_destinations: tuple[Destination, ...] = ()
     logs_elsewhere: bool = False
     site: KymaGatewayFacts | None = None
     warnings: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from clusters.cluster import Cluster
 from clusters.facts import KymaGatewayFacts
 from clusters.gateway_hooks import API_GATEWAY, MODULE
 from clusters.routes import routes
-from components.lifecycle import OWNER
+from components.ownership import OWNER_LABEL
 from settings import Platform, Settings
 from settings.gateway import GatewayMode
 
@@ -83,7 +83,7 @@ def _has_to_give_up(target: Cluster, owner: str | None) -> bool:
     module = target.read(API_GATEWAY)
     if not module:
         return False
-    if holder := module["metadata"].get("labels", {}).get(OWNER):
+    if holder := module["metadata"].get("labels", {}).get(OWNER_LABEL):
         if holder != owner:
             remedy = "set this to false here, or release it there first"
             raise target.problem(
@@ -115,4 +115,4 @@ def _served(gateway: Any) -> list[str]:
 
 
 def _is_a_stacks(found: Any) -> bool:
-    return OWNER in found["metadata"].get("labels", {})
+    return OWNER_LABEL in found["metadata"].get("labels", {})

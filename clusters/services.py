@@ -9,7 +9,7 @@ from typing import Any
 
 from clusters.cluster import Cluster
 from clusters.routes import routes
-from components.lifecycle import OWNER
+from components.ownership import OWNER_LABEL
 from settings import ConfigError, Host, Service
 
 _SIDECAR = "istio-proxy"
@@ -37,7 +37,7 @@ def _is_routed(cluster: Cluster, domain: str, wanted: Service, owner: str) -> bo
         "VirtualService": {"http": [{"route": [{"destination": destination}]}]},
     }
     return any(
-        route.labels.get(OWNER) == owner and domain in route.hosts and spec.items() <= route.spec.items()
+        route.labels.get(OWNER_LABEL) == owner and domain in route.hosts and spec.items() <= route.spec.items()
         for kind, spec in leading.items()
         for route in routes(cluster, kind)
     )

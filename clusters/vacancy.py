@@ -10,7 +10,8 @@ from typing import Any
 
 from clusters.cluster import Cluster
 from clusters.gateway_hooks import MODULE
-from components.lifecycle import OWNER
+from components.judges import KYMA_PATIENCE
+from components.ownership import OWNER_LABEL
 from components.readiness import READY, Judge, Reader, Verdict, called, failing, waiting
 
 _FINALIZER = "gateways.operator.kyma-project.io/kyma-gateway"
@@ -24,8 +25,6 @@ _NAMES = (
     _CERTIFICATE,
     _SECRET,
 )
-# The operator tries again after 1, 2, 4, … s, at the sixth time 63 s after the first one.
-_PATIENCE = 70
 
 
 def to_be_released(target: Cluster, left: str) -> tuple[str, ...]:
@@ -40,7 +39,7 @@ def leftover(target: Cluster) -> str:
     """Return the uid of the Secret that Gardener wrote for the operator's Certificate; empty if there is none."""
     secret = target.find(*_SECRET)
     labels = _labels(secret)
-    if not secret or OWNER in labels or labels.get(_ISSUED) != "true":
+    if not secret or OWNER_LABEL in labels or labels.get(_ISSUED) != "true":
         return ""
     certificate = target.find(*_CERTIFICATE)
     if _is_operators(certificate):
@@ -71,7 +70,7 @@ def _blocked(status: dict[str, Any]) -> Verdict:
     if status.get("state") not in {"Error", "Warning"}:
         return waiting("Kyma's operator has not given up kyma-gateway yet")
     reasons = [each["message"] for each in status.get("conditions") or [] if each["status"] == "False"]
-    return failing(f"{status['state']}: {'; '.join(reasons) or status.get('description')}", _PATIENCE)
+    return failing(f"{status['state']}: {'; '.join(reasons) or status.get('description')}", KYMA_PATIENCE)
 
 
 def _standing(target: Cluster, left: str) -> Iterator[str]:
@@ -98,4 +97,4 @@ def _labels(found: Any) -> dict[str, str]:
 
 def _is_operators(found: Any) -> bool:
     labels = _labels(found)
-    return OWNER not in labels and MODULE in labels.items()
+    return OWNER_LABEL not in labels and MODULE in labels.items()

@@ -1,7 +1,7 @@
 """The client clusters and their routes, as the settings ask for them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pulumi
@@ -43,7 +43,7 @@ def deploy(
             continue
         credential = certificates.client(name, identities[name], client.domain)
         offer = offers[f"clients.{name}"]
-        cluster = _cluster(settings, name, namespace, certificates, credential, offer, opts[name])
+        cluster = _cluster(settings, name, namespace, credential, offer, opts[name])
         deployed.clients[name] |= {
             "namespace": cluster.namespace,
             "callers": list(client.callers or [pulumi.Output.concat(cluster.namespace, "/", CURL)]),
@@ -69,7 +69,6 @@ def _cluster(
     settings: Settings,
     name: str,
     namespace: pulumi.Input[str],
-    certificates: Certificates,
     credential: Credential,
     offer: ClusterFacts,
     opts: pulumi.ResourceOptions,
@@ -80,16 +79,14 @@ def _cluster(
         platform=settings.platform,
         namespace=namespace,
         injection=offer.injection,
-        gateway=offer.gateway,
+        gateway=replace(offer.gateway, passthrough=client.gateway_passthrough),
         logs_requests=not offer.logs_elsewhere,
         demo_image=settings.client_image if client.demo else "",
         callers=client.callers or (),
         client=credential,
-        generations=certificates.generations,
-        ca_certificates=certificates.trusted,
         closed=client.network_policy != NetworkPolicy.NONE,
         closed_namespaces=_foreign_namespaces(settings, client) if closes_callers else (),
-        ways_out=offer.ways_out,
+        allowed_destinations=offer.allowed_destinations,
     )
     return EgressClient(f"client-{name}", args, opts)
 
@@ -124,7 +121,6 @@ def _route(settings: Settings, cluster: EgressClient, client: str, host: str, se
         secret=secret,
         callers=cluster.callers,
         caller_namespaces=_foreign_namespaces(settings, settings.clients[client]),
-        passthrough=settings.clients[client].gateway_passthrough,
     )
     EgressRoute(_named(client, host), args, pulumi.ResourceOptions(parent=cluster))
 

@@ -11,10 +11,10 @@ from clusters import vacancy
 from clusters.cluster import Cluster
 from clusters.facts import KymaGatewayFacts
 from components.certificates import AuthorityArgs
-from components.gardener import Gardener
-from components.gateway_certificate import CertificateArgs, GardenerArgs, OwnArgs
 from components.istio_gateway import IstioGateway
 from components.kyma_gateway import KymaGateway, KymaGatewayArgs, TakeOver
+from components.kyma_gateway.certificate import CertificateArgs, GardenerArgs, OwnArgs
+from components.kyma_gateway.gardener import Gardener
 from components.mtls_target import MtlsTarget
 from settings import ConfigError, own_certificate
 from settings.gateway import GatewayMode, GatewaySettings

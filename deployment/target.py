@@ -1,6 +1,7 @@
 """The target cluster and its hosts, as the settings ask for them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pulumi
@@ -25,8 +26,10 @@ def deploy(
     needs_demo = any(host.demo for host in settings.served.values())
     args = MtlsTargetArgs(namespace, offer.injection, settings.target_image if needs_demo else "")
     target = MtlsTarget("target", args, opts)
+    passthrough = settings.target is not None and settings.target.gateway_passthrough
+    gateway = replace(offer.gateway, passthrough=passthrough)
     outputs = {
-        name: _deploy_host(settings, name, host, target, offer.gateway, certificates, identities)
+        name: _deploy_host(settings, name, host, target, gateway, certificates, identities)
         for name, host in settings.served.items()
     }
     return target, outputs
@@ -76,10 +79,8 @@ def _deploy_host(
         methods=host.methods,
         paths=host.paths,
         server=server,
-        generations=certificates.generations,
         ca_certificates=_authorities(settings, admitted, certificates),
         admitted=list(admitted.values()),
-        passthrough=settings.target is not None and settings.target.gateway_passthrough,
     )
     deployed = MtlsHost(f"target-{name}", args, pulumi.ResourceOptions(parent=target))
     return {
