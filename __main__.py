@@ -17,7 +17,7 @@ from components.lifecycle import Lifecycle
 from components.placement import Placement
 from deployment import clients, kyma_gateway, placement, target
 from deployment.identities import identities
-from settings import ConfigError, Settings
+from settings import ConfigError, Settings, read_config, validity
 
 # The exit code by which a program tells the engine that its error has been shown.
 _USER_WAS_TOLD = 32
@@ -29,8 +29,8 @@ atexit.register(provider_files.remove)
 async def main() -> None:
     """Judge the config and the clusters as they are, deploy, and see that nothing has been lost."""
     try:
-        settings = Settings.from_config(pulumi.runtime.get_config_env(), pulumi.runtime.is_config_secret)
-        for line in settings.warnings:
+        settings = read_config(pulumi.runtime.get_config_env(), pulumi.runtime.is_config_secret)
+        for line in validity.warnings(settings):
             pulumi.log.warn(line)
         owner = random.RandomId("owner", byte_length=8).hex
         found = clusters.check(settings, await owner.future())
