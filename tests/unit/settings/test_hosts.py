@@ -63,8 +63,8 @@ def test_a_host_serves_get_of_everything_by_default() -> None:
         ("127.1", "an IP address"),
         ("orders.example.123", "an IP address"),
         ("127.0x1", "an IP address"),
-        ("orders.shop.svc", "only one cluster knows"),
-        ("orders.shop.svc.cluster.local", "only one cluster knows"),
+        ("orders.shop.svc", "a name within a cluster"),
+        ("orders.shop.svc.cluster.local", "a name within a cluster"),
         (None, "valid string"),
     ],
 )
