@@ -12,9 +12,9 @@ import clusters
 from clusters import Site, provider_files, rights
 from components.ownership import Owner
 from components.placement import Placement
-from deployment import client_site, drift, interruptions, target_site
+from deployment import client_site, interruptions, target_site
 from deployment.exports import Exports
-from deployment.managed_site import ManagedSite
+from deployment.managed_site import ManagedSite, find_drift
 from deployment.stack import Stack
 from settings import ConfigError, Settings
 
@@ -41,7 +41,7 @@ async def main() -> None:
         for line in site.facts.warnings:
             pulumi.log.warn(line)
     managed = deploy(settings, sites, owner)
-    if lines := await drift.find(site.lifecycle for site in managed):
+    if lines := await find_drift(managed):
         pulumi.log.error("\n".join(lines))
         sys.exit(_ERROR_WAS_SHOWN)
 

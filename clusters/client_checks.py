@@ -1,5 +1,7 @@
 """Checks of a client's cluster: the one that calls out."""
 
+from dataclasses import replace
+
 from clusters import access_log, claims, control_plane, dns, gateways
 from clusters.cluster import Cluster
 from clusters.facts import ClusterFacts
@@ -24,9 +26,10 @@ def check_client(settings: Settings, name: str, cluster: Cluster, owner: Owner) 
     destinations: list[Destination] = []
     with problems:
         to_come = DOCUMENTED_EGRESS if is_kyma else None
-        gateway = gateways.find(cluster, client.egress_gateway, f"{path}.egressGateway", to_come=to_come)
+        found = gateways.find(cluster, client.egress_gateway, f"{path}.egressGateway", to_come=to_come)
+        gateway = replace(found, passthrough=client.gateway_passthrough)
         with problems:
-            check_raw_servers(cluster, gateway, accepted=client.gateway_passthrough)
+            check_raw_servers(cluster, gateway)
         with problems:
             domains = {host: each.domain for host, each in settings.hosts_of(name).items()}
             seen_by = {gateway.namespace, settings.namespace, *client.caller_namespaces}

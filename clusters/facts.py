@@ -30,8 +30,7 @@ class ClusterFacts:
 
     gateway: the ingress gateway of the target, or the egress gateway of a client
     injection: labels of a namespace that make Istio inject sidecars into its Pods
-    allowed_destinations: what a NetworkPolicy allows Pods to reach beside the egress gateway: DNS and istiod; none if
-        the client has no NetworkPolicy
+    allowed_destinations: what Pods must reach beside the egress gateway: DNS and istiod; none without a NetworkPolicy
     access_log_configured: whether the mesh config, or a Telemetry that no stack made, configures the gateway's access
         log
     kyma_gateway: for the Kyma gateway; None if the stack has none

@@ -16,10 +16,10 @@ _RAW_MODES = {"PASSTHROUGH", "AUTO_PASSTHROUGH"}
 _MUTUAL_MODES = {"MUTUAL", "ISTIO_MUTUAL", "OPTIONAL_MUTUAL"}
 
 
-def check_raw_servers(cluster: Cluster, gateway: IstioGateway, *, accepted: bool) -> None:
+def check_raw_servers(cluster: Cluster, gateway: IstioGateway) -> None:
     """Raise ConfigError if Gateways have raw servers on the Pods of a gateway.
 
-    accepted: whether the config accepts those that ask for no client certificate
+    With `gateway.passthrough`, which the config sets, only those that ask for a client certificate are refused.
     """
     raw = {route.place: servers for route, servers in _raw_servers(cluster, gateway)}
     # With a client certificate Istio sees a principal, which no condition of a policy can tell from an admitted one.
@@ -29,7 +29,7 @@ def check_raw_servers(cluster: Cluster, gateway: IstioGateway, *, accepted: bool
         raise cluster.problem(
             f"serves TCP with client certificates by Gateway {', '.join(impossible)}, {policy}; move them elsewhere"
         )
-    if raw and not accepted:
+    if raw and not gateway.passthrough:
         names = ", ".join(sorted(map(str, raw)))
         raise cluster.problem(
             f"passes TLS or TCP by Gateway {names}, {policy}; set this to true, or move them to another one",

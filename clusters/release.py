@@ -11,6 +11,7 @@ from typing import Any
 
 from clusters.cluster import Cluster
 from clusters.gateway_hooks import MODULE
+from components.judges import KYMA_PATIENCE
 from components.ownership import is_owned
 from components.readiness import READY, Judge, Reader, Verdict, called, failing, waiting
 
@@ -26,8 +27,6 @@ _OBJECTS = (
     _CERTIFICATE,
     _SECRET,
 )
-# controller-runtime retries after 1, 2, 4, … s: the sixth time 63 s after the first failure.
-_PATIENCE_SECONDS = 70
 
 
 def to_be_released(target: Cluster, leftover: str) -> tuple[str, ...]:
@@ -84,7 +83,7 @@ def _not_released(status: dict[str, Any]) -> Verdict:
     if status.get("state") not in {"Error", "Warning"}:
         return waiting("Kyma's operator has not given up kyma-gateway yet")
     reasons = [each["message"] for each in status.get("conditions") or [] if each["status"] == "False"]
-    return failing(f"{status['state']}: {'; '.join(reasons) or status.get('description')}", _PATIENCE_SECONDS)
+    return failing(f"{status['state']}: {'; '.join(reasons) or status.get('description')}", KYMA_PATIENCE)
 
 
 def _remaining(target: Cluster, leftover: str) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Checks of the target: the cluster that serves."""
 
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 
@@ -26,9 +27,10 @@ def check_target(settings: Settings, cluster: Cluster, owner: Owner) -> ClusterF
     problems = Problems()
     warnings: list[str] = []
     with problems:
-        gateway = gateways.find(cluster, wanted.ingress_gateway, "target.ingressGateway")
+        found = gateways.find(cluster, wanted.ingress_gateway, "target.ingressGateway")
+        gateway = replace(found, passthrough=wanted.gateway_passthrough)
         with problems:
-            check_raw_servers(cluster, gateway, accepted=wanted.gateway_passthrough)
+            check_raw_servers(cluster, gateway)
         with problems:
             check_forwarding(settings, cluster, injectors, gateway.revision)
         with problems:

@@ -6,14 +6,13 @@ from typing import Any
 import pulumi
 
 from . import rules
-
-_PLATFORMS = ("kyma", "istio")
+from .choices import Platform
 
 
 def check_platform(platform: str) -> None:
     """Raise RunError unless there is such a platform."""
-    if platform not in _PLATFORMS:
-        raise pulumi.RunError(f"platform {platform!r}: use one of {', '.join(_PLATFORMS)}")
+    if platform not in list(Platform):
+        raise pulumi.RunError(f"platform {platform!r}: use one of {', '.join(Platform)}")
 
 
 def check(argument: str, value: Any, rule: Callable[[str], str]) -> None:

@@ -15,7 +15,7 @@ import pulumi
 from . import rules
 from .arguments import check_each
 from .istio_gateway import IstioGateway
-from .kubernetes import in_gateway_namespace, istio
+from .objects import in_gateway_namespace, istio
 
 _STATUS_PORT = "15021"
 _CLIENT_CERTIFICATE = "request.headers[x-forwarded-client-cert]"
@@ -41,31 +41,43 @@ class Identities:
         check_each("dns_names", self.dns_names, rules.dns_name)
 
 
-def deny_others(
+@dataclass(frozen=True)
+class Admission:
+    """Which requests a gateway admits to a domain.
+
+    domain: the host name that is asked for, at any port
+    admitted: the peers
+    methods: HTTP methods; empty for all
+    paths: exact, or ending in /*; empty for all
+    """
+
+    domain: str
+    admitted: Identities
+    methods: Sequence[str] = ()
+    paths: Sequence[str] = ()
+
+
+def admission_policy(
     resource: str,
     name: pulumi.Input[str],
     gateway: IstioGateway,
-    domain: str,
-    admitted: Identities,
+    admission: Admission,
     opts: pulumi.ResourceOptions,
-    *,
-    passthrough: bool = False,
-    methods: Sequence[str] = (),
-    paths: Sequence[str] = (),
 ) -> pulumi.Resource:
-    """Deny requests for a domain at a gateway unless the peer is admitted, and method and path are named.
+    """Return a policy by which a gateway denies all requests for a domain but those that are admitted.
 
-    Another domain is another policy, so that the old domain is not served without one while it changes.
+    Names of resource and object end in a hash of the domain: while a domain changes, the old one keeps its policy.
     """
-    mark = hashlib.sha256(domain.encode()).hexdigest()[:8]
-    # All ports but that of the gateway's own health check: named, since Istio warns of a DENY that means TCP, too.
-    hosts = {"hosts": [domain, f"{domain}:*"], "notPorts": [_STATUS_PORT]}
-    rules = [_unless_admitted(hosts, admitted, passthrough)]
-    if methods:
-        rules.append(_of_peers({**hosts, "notMethods": list(methods)}))
-    if paths:
-        rules.append(_of_peers({**hosts, "notPaths": list(paths)}))
-    spec = {"selector": {"matchLabels": dict(gateway.selector)}, "action": "DENY", "rules": rules}
+    mark = hashlib.sha256(admission.domain.encode()).hexdigest()[:8]
+    # All ports but that of the gateway's own health check. Named ports keep the DENY to HTTP: Istio warns of one that
+    # would mean TCP, too.
+    hosts = {"hosts": [admission.domain, f"{admission.domain}:*"], "notPorts": [_STATUS_PORT]}
+    denied = [_unless_admitted(hosts, admission.admitted, gateway.passthrough)]
+    if admission.methods:
+        denied.append(_of_peers({**hosts, "notMethods": list(admission.methods)}))
+    if admission.paths:
+        denied.append(_of_peers({**hosts, "notPaths": list(admission.paths)}))
+    spec = {"selector": {"matchLabels": dict(gateway.selector)}, "action": "DENY", "rules": denied}
     metadata = in_gateway_namespace(gateway, pulumi.Output.concat(name, "-", mark))
     return istio(f"{resource}-{mark}", "AuthorizationPolicy", metadata, spec, opts)
 

@@ -15,6 +15,8 @@ from typing import Required, TypedDict
 import pulumi
 import pulumi_tls as tls
 
+from .choices import KeyAlgorithm
+
 ORGANIZATION = "kyma-mtls"
 
 
@@ -24,13 +26,6 @@ class _Algorithm(TypedDict, total=False):
     rsa_bits: int
 
 
-_ALGORITHMS: dict[str, _Algorithm] = {
-    "ECDSA-P256": {"algorithm": "ECDSA", "ecdsa_curve": "P256"},
-    "ECDSA-P384": {"algorithm": "ECDSA", "ecdsa_curve": "P384"},
-    "RSA-2048": {"algorithm": "RSA", "rsa_bits": 2048},
-    "RSA-3072": {"algorithm": "RSA", "rsa_bits": 3072},
-    "RSA-4096": {"algorithm": "RSA", "rsa_bits": 4096},
-}
 _KEPT = pulumi.ResourceOptions(ignore_changes=["algorithm", "ecdsaCurve", "rsaBits"])
 
 
@@ -61,7 +56,7 @@ class AuthorityArgs:
     trusted_generations: their CAs are made and trusted, too, and sign nothing
     """
 
-    key_algorithm: str = "ECDSA-P256"
+    key_algorithm: str = KeyAlgorithm.ECDSA_P256
     validity_hours: int = 365 * 24
     ca_validity_hours: int = 5 * 365 * 24
     early_renewal_hours: int = 30 * 24
@@ -70,10 +65,11 @@ class AuthorityArgs:
 
 
 @dataclass(frozen=True)
-class Credential:
+class CertifiedKey:
     """A certificate and its private key, both PEM; the key is a Pulumi secret.
 
-    `expiry` is RFC 3339, in whole seconds; `subject` is RFC 4514, as Envoy writes it into X-Forwarded-Client-Cert.
+    expiry: end of the certificate, RFC 3339 in whole seconds
+    subject: of the certificate, RFC 4514, as Envoy writes it into X-Forwarded-Client-Cert
     """
 
     certificate: pulumi.Output[str]
@@ -82,20 +78,35 @@ class Credential:
     subject: str
 
 
+@dataclass(frozen=True)
+class Credential(CertifiedKey):
+    """A certified key of a server or client, and the CAs of the stack that it travels with.
+
+    generations: of these CAs, joined by dots, first the one that signed this certificate. They are part of the name of
+        the Secret that holds the credential: other generations make a new Secret, which ends open connections
+    trusted: PEM of these CAs in one text, in the same order
+    """
+
+    generations: str
+    trusted: pulumi.Output[str]
+
+
 class Authority:
     """The CAs of all generations, made with `opts`.
 
-    `credential` is of the one that signs; `trusted` has the certificates of all, that one first, in one PEM text.
+    ca: of the generation that signs
+    trusted: PEM of the CAs of all generations in one text, first the one that signs
     """
 
-    credential: Credential
+    ca: CertifiedKey
     trusted: pulumi.Output[str]
 
     def __init__(self, name: str, subject: Subject, args: AuthorityArgs, opts: pulumi.ResourceOptions) -> None:
         self._args, self._opts = args, opts
-        self.credential = self._make(name, args.generation, subject)
-        others = [self._make(name, generation, subject) for generation in args.trusted_generations]
-        self.trusted = joined([ca.certificate for ca in (self.credential, *others)])
+        self.ca = self._make(name, args.generation, subject)
+        further = [self._make(name, generation, subject) for generation in args.trusted_generations]
+        self.trusted = joined([ca.certificate for ca in (self.ca, *further)])
+        self._generations = ".".join((args.generation, *args.trusted_generations))
 
     def sign(self, resource: str, subject: Subject, names: Names, use: str) -> Credential:
         """Return a new key and its certificate, of the extended key usage server_auth or client_auth."""
@@ -112,17 +123,18 @@ class Authority:
         certificate = tls.LocallySignedCert(
             resource,
             cert_request_pem=request.cert_request_pem,
-            ca_cert_pem=self.credential.certificate,
-            ca_private_key_pem=self.credential.key,
+            ca_cert_pem=self.ca.certificate,
+            ca_private_key_pem=self.ca.key,
             set_subject_key_id=True,
             allowed_uses=["digital_signature", use],
             validity_period_hours=self._args.validity_hours,
             early_renewal_hours=self._args.early_renewal_hours,
             opts=self._opts,
         )
-        return _credential(certificate, key, subject)
+        issued = _certified(certificate, key, subject)
+        return Credential(**vars(issued), generations=self._generations, trusted=self.trusted)
 
-    def _make(self, name: str, generation: str, subject: Subject) -> Credential:
+    def _make(self, name: str, generation: str, subject: Subject) -> CertifiedKey:
         resource, args = f"{name}-ca.{generation}", self._args
         # A new key would be another CA, which nobody trusts yet.
         key = _private_key(resource, args.key_algorithm, pulumi.ResourceOptions.merge(self._opts, _KEPT))
@@ -138,27 +150,25 @@ class Authority:
             early_renewal_hours=args.validity_hours + args.early_renewal_hours,
             opts=self._opts,
         )
-        return _credential(certificate, key, called)
+        return _certified(certificate, key, called)
 
 
 class Certificates(pulumi.ComponentResource):
-    """Makes the CA (`ca`), and signs credentials of servers and clients with it.
+    """Makes the CAs of all generations, and signs the credentials of servers and clients.
 
-    `trusted` has the certificates of all generations' CAs, that of `ca` first, in one PEM text; `generations` is the
-    list of their names.
+    ca: of the generation that signs
+    trusted: PEM of the CAs of all generations in one text, first the one that signs
     """
 
-    ca: Credential
+    ca: CertifiedKey
     trusted: pulumi.Output[str]
-    generations: str
 
     def __init__(self, name: str, args: AuthorityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("kyma-mtls:index:Certificates", name, None, opts)
         self._name = name
         subject: Subject = {"common_name": f"kyma-mtls {pulumi.get_stack()}", "organization": ORGANIZATION}
         self._authority = Authority(name, subject, args, pulumi.ResourceOptions(parent=self))
-        self.ca, self.trusted = self._authority.credential, self._authority.trusted
-        self.generations = ".".join((args.generation, *args.trusted_generations))
+        self.ca, self.trusted = self._authority.ca, self._authority.trusted
         self.register_outputs({"caCertificate": self.trusted})
 
     def server(self, host: str, domain: str) -> Credential:
@@ -222,14 +232,21 @@ def _join(pems: Sequence[str | None]) -> str:
 def _private_key(resource: str, algorithm: str, opts: pulumi.ResourceOptions) -> tls.PrivateKey:
     secret = ["privateKeyPem", "privateKeyPemPkcs8", "privateKeyOpenssh"]
     options = pulumi.ResourceOptions(additional_secret_outputs=secret)
-    return tls.PrivateKey(resource, **_ALGORITHMS[algorithm], opts=pulumi.ResourceOptions.merge(opts, options))
+    return tls.PrivateKey(resource, **_described(algorithm), opts=pulumi.ResourceOptions.merge(opts, options))
 
 
-def _credential(
+def _described(algorithm: str) -> _Algorithm:
+    known = KeyAlgorithm(algorithm)
+    if known.type == "RSA":
+        return {"algorithm": known.type, "rsa_bits": known.bits}
+    return {"algorithm": known.type, "ecdsa_curve": f"P{known.bits}"}
+
+
+def _certified(
     certificate: tls.SelfSignedCert | tls.LocallySignedCert, key: tls.PrivateKey, subject: Subject
-) -> Credential:
+) -> CertifiedKey:
     names = [f"CN={subject['common_name']}"] if "common_name" in subject else []
     rfc4514 = ",".join([*names, f"O={subject['organization']}"])
     # The provider tells nanoseconds, of which the certificate knows nothing.
     expiry = certificate.validity_end_time.apply(lambda time: re.sub(r"\.\d+(?=Z|[+-]\d\d:)", "", time))
-    return Credential(certificate.cert_pem, key.private_key_pem, expiry, rfc4514)
+    return CertifiedKey(certificate.cert_pem, key.private_key_pem, expiry, rfc4514)

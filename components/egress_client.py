@@ -14,9 +14,9 @@ from . import judges, rules
 from .arguments import check_each, check_platform
 from .authorization import Identities
 from .certificates import Credential, joined
-from .demo import CURL, DemoCaller
+from .demo import CURL, DemoArgs, DemoCaller
 from .istio_gateway import DOCUMENTED_EGRESS, Destination, IstioGateway, injection
-from .kubernetes import credential_secret, in_gateway_namespace, injected_namespace, istio
+from .objects import credential_secret, in_gateway_namespace, injected_namespace, istio
 from .readiness import Ready
 
 
@@ -33,11 +33,11 @@ class EgressClientArgs:
     demo_image: has curl and sleep; empty if the callers are the user's own
     callers: NAMESPACE/SERVICEACCOUNT, or NAMESPACE for all of it
     client: the egress gateway's credential for hosts of the stack
-    generations: of its CA and of those that are trusted; others are another Secret, which ends open connections
-    ca_certificates: PEM of the CAs one of which must have signed the certificates of those hosts, one text or several
+    ca_certificates: PEM of the CAs one of which must have signed the certificates of those hosts, one text or several;
+        None for those of the client's credential
     closed: whether `namespace` may be left through the egress gateway only; by default, if it is made here
     closed_namespaces: namespaces of callers for which the same holds
-    ways_out: where Pods of those namespaces may go beside the egress gateway: they need their DNS and istiod
+    allowed_destinations: what Pods of closed namespaces may reach beside the egress gateway: they need DNS and istiod
     """
 
     platform: str = "kyma"
@@ -49,19 +49,18 @@ class EgressClientArgs:
     demo_image: str = ""
     callers: Sequence[str] = ()
     client: Credential
-    generations: str
-    ca_certificates: pulumi.Input[str] | Sequence[pulumi.Input[str]]
+    ca_certificates: pulumi.Input[str] | Sequence[pulumi.Input[str]] | None = None
     closed: bool | None = None
     closed_namespaces: Sequence[str] = ()
-    ways_out: Sequence[Destination] = ()
+    allowed_destinations: Sequence[Destination] = ()
 
     def __post_init__(self) -> None:
         check_platform(self.platform)
         check_each("callers", self.callers, rules.caller)
         check_each("closed_namespaces", self.closed_namespaces, rules.label)
         has_pods = not self.makes_namespace or self.demo_image
-        if not self.ways_out and (self.closed_namespaces or (self.closes_namespace and has_pods)):
-            raise pulumi.RunError("ways_out: empty; closed Pods need their DNS and istiod")
+        if not self.allowed_destinations and (self.closed_namespaces or (self.closes_namespace and has_pods)):
+            raise pulumi.RunError("allowed_destinations: empty; closed Pods need their DNS and istiod")
 
     @property
     def closes_namespace(self) -> bool:
@@ -96,18 +95,18 @@ class EgressClient(pulumi.ComponentResource):
         if args.logs_requests:
             self._access_log()
         if args.demo_image:
-            DemoCaller(f"{name}-curl", self.namespace, args.injection, args.demo_image, self._opts)
+            DemoCaller(f"{name}-curl", DemoArgs(self.namespace, args.injection, args.demo_image), self._opts)
         self._network_policies()
         self.register_outputs({"namespace": self.namespace, "secret": self.secret})
 
     def _credential(self) -> pulumi.Output[str]:
-        client, generations = self._args.client, self._args.generations
+        client, trusted = self._args.client, self._args.ca_certificates
+        name = pulumi.Output.concat("client-credential-", self.namespace, ".", client.generations)
+        ca_certificates = joined(client.trusted if trusted is None else trusted)
         return credential_secret(
-            f"{self._name}-credential.{generations}",
-            in_gateway_namespace(
-                self._args.gateway, pulumi.Output.concat("client-credential-", self.namespace, ".", generations)
-            ),
-            {"ca.crt": joined(self._args.ca_certificates), "tls.crt": client.certificate, "tls.key": client.key},
+            f"{self._name}-credential.{client.generations}",
+            in_gateway_namespace(self._args.gateway, name),
+            {"ca.crt": ca_certificates, "tls.crt": client.certificate, "tls.key": client.key},
             self._opts,
         ).metadata.name
 
@@ -140,7 +139,7 @@ class EgressClient(pulumi.ComponentResource):
         istio(f"{self._name}-access-log", "Telemetry", metadata, spec, self._opts)
 
     def _network_policies(self) -> None:
-        spec = _only_to([self._args.gateway.destination, *self._args.ways_out])
+        spec = _only_to([self._args.gateway.destination, *self._args.allowed_destinations])
         name = "network-policy-allow-egress-traffic"
         if self._args.closes_namespace:
             k8s.networking.v1.NetworkPolicy(

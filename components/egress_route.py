@@ -13,9 +13,9 @@ import pulumi
 
 from . import rules
 from .arguments import check, check_each, check_port
-from .authorization import Identities, deny_others
+from .authorization import Admission, Identities, admission_policy
 from .istio_gateway import IstioGateway
-from .kubernetes import in_gateway_namespace, istio
+from .objects import in_gateway_namespace, istio
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,6 @@ class EgressRouteArgs:
     secret: name of the Secret beside it with its credential and the server's CA
     callers: identities in the mesh
     caller_namespaces: that the callers are in, the stack's own aside
-    passthrough: whether the egress gateway has servers that it does not terminate, which no policy may touch
     """
 
     host: str
@@ -40,7 +39,6 @@ class EgressRouteArgs:
     secret: pulumi.Output[str]
     callers: Identities
     caller_namespaces: Sequence[str] = ()
-    passthrough: bool = False
 
     def __post_init__(self) -> None:
         check("domain", self.domain, rules.host_name)
@@ -57,15 +55,8 @@ class EgressRoute(pulumi.ComponentResource):
         self._gateway = f"istio-egressgateway-{args.host}"
         self._subset = pulumi.Output.concat(args.namespace, "-", args.host)
         self._seen_by = [".", args.gateway.namespace, *args.caller_namespaces]
-        callers = deny_others(
-            f"{name}-callers",
-            self._named("callers"),
-            args.gateway,
-            args.domain,
-            args.callers,
-            self._opts,
-            passthrough=args.passthrough,
-        )
+        admission = Admission(args.domain, args.callers)
+        callers = admission_policy(f"{name}-callers", self._named("callers"), args.gateway, admission, self._opts)
         originate = self._destination_rule_to_target(callers)
         self._service_entry()
         self._egress_gateway()

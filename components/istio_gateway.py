@@ -46,6 +46,8 @@ class IstioGateway:
     revision: revision or tag of the Istio that the gateway belongs to
     addresses: of its load balancer, IP addresses or host names
     ip_families: of the Service: IPv4, IPv6 or both
+    passthrough: whether Gateways may pass TLS or TCP undecrypted through it: policies for a host then spare connections
+        in which Istio sees no principal
     """
 
     namespace: str
@@ -57,6 +59,7 @@ class IstioGateway:
     revision: str = "default"
     addresses: tuple[str, ...] = ()
     ip_families: tuple[str, ...] = ()
+    passthrough: bool = False
 
     @classmethod
     def read(cls, service: Mapping[str, Any], pods: Iterable[Mapping[str, Any]]) -> "IstioGateway":

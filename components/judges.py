@@ -7,7 +7,7 @@ from .istio_gateway import DOCUMENTED_EGRESS
 from .readiness import READY, Reader, Verdict, failing, waiting
 
 # Kyma tries again after 1, 2, 4, … s, at the sixth time 63 s after the first one.
-_KYMA_PATIENCE = 70
+KYMA_PATIENCE = 70
 # It looks at a change within a second; times are in seconds, too.
 _KYMA_SECONDS = 3
 # The Istio module tries again after a minute.
@@ -42,7 +42,7 @@ def api_rule(_: Reader, found: dict[str, Any]) -> Verdict:
         case "Ready":
             return READY
         case "Error" | "Warning":
-            return failing(_words(status, "description"), _KYMA_PATIENCE)
+            return failing(_words(status, "description"), KYMA_PATIENCE)
     return waiting(_words(status, "description"))
 
 
@@ -72,7 +72,7 @@ def certificate(_: Reader, found: dict[str, Any]) -> Verdict:
         case "Error":
             return failing(_words(status), 0 if backoff.startswith(_A_DAY) else _GARDENER_PATIENCE)
         case "Waiting":
-            return waiting(_words(status), told=True)
+            return waiting(_words(status), warns=True)
     return waiting(_words(status))
 
 
@@ -132,7 +132,7 @@ def _complaints(pod: Mapping[str, Any]) -> Iterator[Verdict]:
     for condition in status.get("conditions", []):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             # More nodes may be on their way.
-            yield waiting(f"Pod {name}: {condition.get('reason')}: {condition.get('message')}", told=True)
+            yield waiting(f"Pod {name}: {condition.get('reason')}: {condition.get('message')}", warns=True)
 
 
 def _is_observed(found: Mapping[str, Any]) -> bool:

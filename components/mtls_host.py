@@ -13,11 +13,11 @@ import pulumi_kubernetes as k8s
 
 from . import judges, rules
 from .arguments import check, check_each, check_platform, check_some
-from .authorization import Identities, deny_others
+from .authorization import Admission, Identities, admission_policy
 from .certificates import Credential, joined
 from .demo import HTTPBIN, HTTPBIN_PORT
 from .istio_gateway import DOCUMENTED_INGRESS, IstioGateway
-from .kubernetes import credential_secret, in_gateway_namespace, istio
+from .objects import credential_secret, in_gateway_namespace, istio
 from .readiness import Ready
 
 _ANY_PATH = "/*"
@@ -45,10 +45,9 @@ class MtlsHostArgs:
     methods: HTTP methods that are let through
     paths: exact, or ending in /*
     server: the gateway's credential
-    generations: of its CA and of those that are trusted; others are another Secret, which ends open connections
-    ca_certificates: PEM of the CAs whose client certificates are looked at, one text or several
+    ca_certificates: PEM of the CAs whose client certificates are accepted, one text or several; None for those of the
+        server's credential
     admitted: identities of those who may call: SPIFFE IDs, or dns:NAME
-    passthrough: whether the ingress gateway has servers that it does not terminate, which no policy may touch
     """
 
     platform: str = "kyma"
@@ -60,10 +59,8 @@ class MtlsHostArgs:
     methods: Sequence[str] = ("GET",)
     paths: Sequence[str] = (_ANY_PATH,)
     server: Credential
-    generations: str
-    ca_certificates: pulumi.Input[str] | Sequence[pulumi.Input[str]]
+    ca_certificates: pulumi.Input[str] | Sequence[pulumi.Input[str]] | None = None
     admitted: Sequence[str]
-    passthrough: bool = False
 
     def __post_init__(self) -> None:
         check_platform(self.platform)
@@ -85,14 +82,7 @@ class MtlsHost(pulumi.ComponentResource):
     def __init__(self, name: str, args: MtlsHostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("kyma-mtls:index:MtlsHost", name, None, opts)
         self._name, self._args, self._opts = name, args, pulumi.ResourceOptions(parent=self)
-        self.secret = credential_secret(
-            f"{name}-certs.{args.generations}",
-            in_gateway_namespace(
-                args.gateway, pulumi.Output.concat(self._named("kyma-mtls-certs"), ".", args.generations)
-            ),
-            {"cacert": joined(args.ca_certificates), "cert": args.server.certificate, "key": args.server.key},
-            self._opts,
-        ).metadata.name
+        self.secret = self._credential()
         admission = self._admission()
         self.gateway = self._gateway(admission)
         if args.platform == "kyma":
@@ -103,6 +93,17 @@ class MtlsHost(pulumi.ComponentResource):
                 self._workload_policy()
         self.register_outputs({"gateway": self.gateway})
 
+    def _credential(self) -> pulumi.Output[str]:
+        server, trusted = self._args.server, self._args.ca_certificates
+        name = pulumi.Output.concat(self._named("kyma-mtls-certs"), ".", server.generations)
+        cacert = joined(server.trusted if trusted is None else trusted)
+        return credential_secret(
+            f"{self._name}-certs.{server.generations}",
+            in_gateway_namespace(self._args.gateway, name),
+            {"cacert": cacert, "cert": server.certificate, "key": server.key},
+            self._opts,
+        ).metadata.name
+
     def _admission(self) -> pulumi.Resource:
         """On platform kyma, the APIRule says which methods and paths there are."""
         spiffe = [
@@ -110,17 +111,14 @@ class MtlsHost(pulumi.ComponentResource):
         ]
         dns = [identity.removeprefix("dns:") for identity in self._args.admitted if identity.startswith("dns:")]
         by_policy = self._args.platform != "kyma"
-        return deny_others(
-            f"{self._name}-admission",
-            self._named("admission"),
-            self._args.gateway,
+        admission = Admission(
             self._args.domain,
             Identities(principals=spiffe, dns_names=dns),
-            self._opts,
-            passthrough=self._args.passthrough,
             methods=self._args.methods if by_policy else (),
             paths=self._args.paths if by_policy and _ANY_PATH not in self._args.paths else (),
         )
+        name = self._named("admission")
+        return admission_policy(f"{self._name}-admission", name, self._args.gateway, admission, self._opts)
 
     def _gateway(self, admission: pulumi.Resource) -> pulumi.Output[str]:
         spec = {

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from .demo import DemoServer
+from .demo import DemoArgs, DemoServer
 from .istio_gateway import injection
-from .kubernetes import injected_namespace
+from .objects import injected_namespace
 
 
 @dataclass(frozen=True)
@@ -41,5 +41,5 @@ class MtlsTarget(pulumi.ComponentResource):
         namespace = injected_namespace(f"{name}-namespace", args.namespace, args.injection, children)
         self.namespace = namespace.metadata.name
         if args.demo_image:
-            DemoServer(f"{name}-httpbin", self.namespace, args.injection, args.demo_image, children)
+            DemoServer(f"{name}-httpbin", DemoArgs(self.namespace, args.injection, args.demo_image), children)
         self.register_outputs({"namespace": self.namespace})

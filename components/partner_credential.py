@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import serialization
 
 from .certificates import SigningRequest, client_names
 from .istio_gateway import IstioGateway
-from .kubernetes import credential_secret, in_gateway_namespace
+from .objects import credential_secret, in_gateway_namespace
 
 
 @dataclass(frozen=True)

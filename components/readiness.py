@@ -11,11 +11,13 @@ is kept in the state, as a resource of its own. Hence:
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pulumi
+
+from .threads import RunInThread
 
 _PAUSE_SECONDS = 1.0
 _UNANSWERED_SECONDS = 60
@@ -23,7 +25,7 @@ _LIMIT_SECONDS = 600
 
 
 class Reader(Protocol):
-    """What judges ask of a cluster."""
+    """Finds objects of a cluster, for judges."""
 
     @property
     def host(self) -> str:
@@ -36,38 +38,46 @@ class Reader(Protocol):
         """Return the objects of the list at this path, those that bear these labels; none if there is no such kind."""
 
 
+class ClusterReader(Reader, Protocol):
+    """Finds objects, and the metadata of objects, of a cluster."""
+
+    def metadata(self, api_version: str, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
+        """Return the metadata of an object; None if there is none."""
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """What became of an object so far.
+    """The state of an object, after its controller's words.
 
-    says: the controller's own words
-    patience: for how many seconds it may say so, if it is a complaint; has to say so, if it is ready
-    told: whether it is something to warn of
-    answered: whether the cluster had the object, and could be asked about it
+    says: these words
+    patience: of a complaint, for how many seconds it may stand before the wait fails; of readiness, for how many
+        seconds it must stand before the object counts as ready
+    warns: whether the user gets a warning
+    answered: whether the cluster answered, and had the object
     """
 
     ready: bool = False
     says: str = ""
     patience: float = 0
-    told: bool = False
+    warns: bool = False
     answered: bool = True
 
 
 READY = Verdict(ready=True)
 
 
-def waiting(says: str, *, told: bool = False) -> Verdict:
-    """Return that it takes its time."""
-    return Verdict(says=says, patience=math.inf, told=told)
+def waiting(says: str, *, warns: bool = False) -> Verdict:
+    """Return the verdict "in progress": no complaint."""
+    return Verdict(says=says, patience=math.inf, warns=warns)
 
 
 def failing(says: str, patience: float) -> Verdict:
-    """Return that something is wrong, which is given so many seconds to become right."""
-    return Verdict(says=says, patience=patience, told=True)
+    """Return a complaint, which fails the wait if it stands for `patience` seconds."""
+    return Verdict(says=says, patience=patience, warns=True)
 
 
 def _unanswered(says: str) -> Verdict:
-    return Verdict(says=says, patience=_UNANSWERED_SECONDS, told=True, answered=False)
+    return Verdict(says=says, patience=_UNANSWERED_SECONDS, warns=True, answered=False)
 
 
 # What the cluster and the object as it has it, which is asked for again and again, say.
@@ -114,17 +124,16 @@ class Wait:
     resource: pulumi.Resource | None = None
     _said: dict[tuple[bool, str], float] = field(default_factory=dict, init=False)
 
-    async def until_ready(
-        self, cluster: Reader, version: dict[str, Any], aside: Callable[..., Awaitable[Verdict]]
-    ) -> None:
-        """Return once the object is ready; raise NotReady if it stays otherwise.
+    async def until_ready(self, cluster: Reader, version: dict[str, Any], run_in_thread: RunInThread) -> None:
+        """Return once the object is ready; raise NotReady once a complaint, or the wait, has lasted too long.
 
-        aside: runs a function where it does not keep the event loop
+        version: of the object, as Ready keeps it
+        run_in_thread: runs the judge
         """
         what = called(version["kind"], version.get("namespace", ""), version["name"])
         began = time.monotonic()
         while True:
-            verdict = await aside(self._look, cluster, version)
+            verdict = await run_in_thread(self._look, cluster, version)
             now = time.monotonic()
             waited = now - self._heard(what, verdict, now)
             if verdict.ready and waited >= verdict.patience:
@@ -147,7 +156,7 @@ class Wait:
             self._said = {said: since for said, since in self._said.items() if said[0]}
         said = (verdict.answered, verdict.says)
         is_new = said not in self._said
-        if is_new and verdict.told:
+        if is_new and verdict.warns:
             pulumi.log.warn(f"{what}: {verdict.says}", self.resource)
         elif is_new and not verdict.ready:
             pulumi.log.info(f"waiting for {what}: {verdict.says}", self.resource, ephemeral=True)

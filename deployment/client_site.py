@@ -51,11 +51,9 @@ def _args(stack: Stack, client: Client, credential: Credential, facts: ClusterFa
         demo_image=stack.settings.client_image if client.demo else "",
         callers=client.callers or (),
         client=credential,
-        generations=stack.certificates.generations,
-        ca_certificates=stack.certificates.trusted,
         closed=client.network_policy != NetworkPolicy.NONE,
         closed_namespaces=_caller_namespaces(stack, client) if closes_callers else (),
-        ways_out=facts.allowed_destinations,
+        allowed_destinations=facts.allowed_destinations,
     )
 
 
@@ -112,7 +110,6 @@ class _Route:
             secret=secret,
             callers=self.cluster.callers,
             caller_namespaces=_caller_namespaces(self.stack, client),
-            passthrough=client.gateway_passthrough,
         )
 
 

@@ -11,9 +11,9 @@ from clusters import gateway_hooks, release
 from clusters.cluster import Cluster
 from clusters.facts import KymaGatewayFacts
 from components.certificates import AuthorityArgs
-from components.gardener import Gardener
-from components.gateway_certificate import CertificateArgs, GardenerArgs, OwnArgs
 from components.kyma_gateway import KymaGateway, KymaGatewayArgs, TakeOver
+from components.kyma_gateway.certificate import CertificateArgs, GardenerArgs, OwnArgs
+from components.kyma_gateway.gardener import Gardener
 from components.namespaced_name import NamespacedName
 from components.readiness import Judge, Reader, Verdict
 from deployment.managed_site import ManagedSite

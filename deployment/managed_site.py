@@ -1,6 +1,6 @@
-"""A site that the stack deploys into."""
+"""Sites that the stack deploys into, and drift: objects and fields that their clusters no longer have."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,6 +11,12 @@ from clusters import Cluster, Site
 from clusters.facts import ClusterFacts
 from components.lifecycle import Lifecycle
 from components.placement import Placement
+from settings import ConfigError
+
+_REMEDY = (
+    "`pulumi up --refresh` makes deleted objects anew, and sets changed fields again; before a destroy, `pulumi "
+    "refresh` removes them from the state"
+)
 
 
 @dataclass(frozen=True)
@@ -53,3 +59,18 @@ class ManagedSite:
         """
         rule = self.lifecycle.options(key, to_be_released=to_be_released)
         return pulumi.ResourceOptions.merge(rule, pulumi.ResourceOptions(provider=self.provider))
+
+
+async def find_drift(sites: Iterable[ManagedSite]) -> list[str]:
+    """Return a line for each object, or field, that the state has and a cluster lacks; the last line has the remedy.
+
+    A cluster that does not answer has a line that says so; these lines come first.
+    """
+    missing: list[str] = []
+    unanswered: list[str] = []
+    for site in sites:
+        try:
+            missing += await site.lifecycle.missing()
+        except ConfigError as error:
+            unanswered.append(str(error))
+    return [*unanswered, *missing, *([_REMEDY] if missing else [])]

@@ -46,10 +46,8 @@ def _deploy_host(stack: Stack, name: str, target: MtlsTarget, gateway: IstioGate
         methods=host.methods,
         paths=host.paths,
         server=server,
-        generations=stack.certificates.generations,
         ca_certificates=_authorities(stack, admitted),
         admitted=list(admitted.values()),
-        passthrough=settings.target is not None and settings.target.gateway_passthrough,
     )
     deployed = MtlsHost(f"target-{name}", args, pulumi.ResourceOptions(parent=target))
     return HostOutput.exported(

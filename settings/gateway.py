@@ -8,10 +8,11 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic.alias_generators import to_camel
 
+from components.choices import KeyAlgorithm
 from components.rules import LABEL, host_name
 from settings import own_certificate
 from settings.section import Section, encrypted_in
-from settings.values import KeyAlgorithm, each_once, listed, may_be_shown, refuse
+from settings.values import each_once, listed, may_be_shown, refuse
 
 CIPHER_PROFILES = {
     "modern": (
@@ -184,7 +185,7 @@ class GatewaySettings(Section):
         if self.mode == GatewayMode.OWN:
             yield from self._own_conflicts()
         elif self.mode != GatewayMode.NONE:
-            yield from self._cipher_conflicts(self.key_algorithm.partition("-")[0])
+            yield from self._cipher_conflicts(self.key_algorithm.type)
 
     def _own_conflicts(self) -> Iterator[tuple[str, str]]:
         given = {"gatewayDomain": self.domain, "gatewayCertificate": self.certificate, "gatewayKey": self.key}

@@ -4,13 +4,13 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from components.choices import KeyAlgorithm, Platform
 from components.rules import LABEL
 from settings import agreement, validity
 from settings.clients import Client
@@ -19,7 +19,7 @@ from settings.gateway import GatewaySettings
 from settings.hosts import Host
 from settings.problems import ConfigError, line, lines
 from settings.section import PROJECT, Entry, Reading, Section, is_list, keys, within
-from settings.values import TEXT_OR_NUMBER, Days, KeyAlgorithm, Name, each_once, nearest, refuse
+from settings.values import TEXT_OR_NUMBER, Days, Name, each_once, nearest, refuse
 
 _OWNED_BY_OTHERS = re.compile(r"default|istio-system|kyma-system|kyma-installer|kube-.*")
 _LONGEST_NAMESPACE = 30
@@ -29,13 +29,6 @@ _BY_NAME = ("clients", "hosts")
 _TOGETHER = (("caValidityDays", "validityDays", "renewBeforeDays"), ("generation", "trustedGenerations"))
 _LONGEST_GENERATION = 20
 _MOST_TRUSTED = 3
-
-
-class Platform(StrEnum):
-    """What runs on all clusters."""
-
-    KYMA = "kyma"
-    ISTIO = "istio"
 
 
 def _namespace(value: str) -> str:

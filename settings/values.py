@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -15,16 +14,6 @@ _COMMON_NAME_LENGTH = 64
 _NAME_LENGTH = 30
 _LONGEST_SHOWN = 100
 _SERVICE = rf"{LABEL}/{LABEL}"
-
-
-class KeyAlgorithm(StrEnum):
-    """Algorithm and size of a private key."""
-
-    ECDSA_P256 = "ECDSA-P256"
-    ECDSA_P384 = "ECDSA-P384"
-    RSA_2048 = "RSA-2048"
-    RSA_3072 = "RSA-3072"
-    RSA_4096 = "RSA-4096"
 
 
 def _domain(value: str) -> str:

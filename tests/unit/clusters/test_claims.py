@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from clusters import claims
-from components.lifecycle import OWNER
+from components.ownership import OWNER_LABEL
 from settings import ConfigError
 from tests.unit.facts import ISTIOCTL_EGRESS, ISTIOCTL_INGRESS
 from tests.unit.fakes import FakeCluster, fake_cluster
@@ -26,7 +26,7 @@ Item = tuple[str, dict[str, Any]]
 
 def item(kind: str, name: str = "edge", owner: str = "", labels: dict[str, str] | None = None, **spec: Any) -> Item:
     """Return an object in namespace shop."""
-    marks = (labels or {}) | ({OWNER: owner} if owner else {})
+    marks = (labels or {}) | ({OWNER_LABEL: owner} if owner else {})
     return kind, {"metadata": {"namespace": "shop", "name": name, "labels": marks}, "spec": spec}
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import clusters
 from clusters import Clusters
-from components.lifecycle import OWNER
+from components.ownership import OWNER_LABEL
 from settings import ClusterAccess, ConfigError
 from tests.support.kubeconfigs import write_kubeconfig
 from tests.unit.config import read
@@ -295,8 +295,8 @@ def test_clusters_tell_what_they_offer(check: Check) -> None:
     client = offers["clients.caller"]
     assert client.gateway == ISTIOCTL_EGRESS
     assert client.injection == {"istio-injection": "enabled"}
-    assert [each.addresses for each in client.ways_out] == [("10.0.0.10/32",), (), ()]
-    assert client.ways_out[-1] == ISTIODS
+    assert [each.addresses for each in client.allowed_destinations] == [("10.0.0.10/32",), (), ()]
+    assert client.allowed_destinations[-1] == ISTIODS
     assert not client.logs_elsewhere
 
 
@@ -308,7 +308,9 @@ def test_offer_follows_the_config(check: Check) -> None:
     wanted = {"revision": "canary", "networkPolicy": "none"}
     offer = check(whole("uid-1"), client, client=wanted).offers["clients.caller"]
     assert offer.injection == {"istio.io/rev": "canary"}
-    assert offer.ways_out == (), "no policy asks for them: a cluster without DNS is none of the stack's business"
+    assert offer.allowed_destinations == (), (
+        "no policy asks for them: a cluster without DNS is none of the stack's business"
+    )
     assert offer.logs_elsewhere
 
 
@@ -321,7 +323,7 @@ def test_all_that_one_cluster_lacks_is_told_at_once(check: Check) -> None:
 
 def claiming(kind: str, owner: str = "", name: str = "httpbin", **spec: Any) -> dict[str, Any]:
     """Return a list with an object that has the host of the smallest config."""
-    labels = {OWNER: owner} if owner else {}
+    labels = {OWNER_LABEL: owner} if owner else {}
     spec = {"hosts": ["httpbin.example.com"], **spec}
     return {kind: {"items": [{"metadata": {"namespace": "shop", "name": name, "labels": labels}, "spec": spec}]}}
 

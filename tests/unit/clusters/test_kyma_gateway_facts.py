@@ -8,7 +8,7 @@ import pytest
 from clusters import kyma_gateway_facts
 from clusters.facts import KymaGatewayFacts
 from clusters.gateway_hooks import API_GATEWAY
-from components.lifecycle import OWNER
+from components.ownership import OWNER_LABEL
 from settings import ConfigError
 from tests.unit.config import read
 from tests.unit.fakes import fake_cluster
@@ -22,7 +22,7 @@ KYMA_SYSTEM = "/api/v1/namespaces/kyma-system"
 
 OURS = "0a1b"
 NOBODYS: dict[str, Any] = {"metadata": {}}
-A_STACKS: dict[str, Any] = {"metadata": {"labels": {OWNER: OURS}}}
+A_STACKS: dict[str, Any] = {"metadata": {"labels": {OWNER_LABEL: OURS}}}
 MODULES: dict[str, Any] = {"metadata": {"labels": {"kyma-project.io/module": "api-gateway"}}}
 ENABLED = {"metadata": {}, "spec": {"enableKymaGateway": True}}
 CART = {"metadata": {"namespace": "shop", "name": "cart"}, "spec": {"gateway": "kyma-system/kyma-gateway"}}

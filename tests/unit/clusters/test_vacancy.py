@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from clusters import vacancy
-from components.lifecycle import OWNER
+from components.ownership import OWNER_LABEL
 from components.readiness import READY, failing, waiting
 from tests.unit.fakes import fake_cluster
 
@@ -23,7 +23,7 @@ def labelled(labels: dict[str, str], **found: Any) -> dict[str, Any]:
 
 
 OPERATORS = labelled(MODULE)
-OURS = labelled({**MODULE, OWNER: "0a1b"})
+OURS = labelled({**MODULE, OWNER_LABEL: "0a1b"})
 CERTIFIED = labelled({**MODULE, "cert.gardener.cloud/hash": "5ec"}, spec={"secretName": "kyma-gateway-certs"})
 ON_SHOOT = {GATEWAY: OPERATORS, DNS_ENTRY: OPERATORS, CERTIFICATE: CERTIFIED, SECRET: labelled(ISSUED | MODULE)}
 SHOOTS_NAMES = (
@@ -62,7 +62,7 @@ def test_only_what_is_the_operators_becomes_free(found: dict[str, Any], names: t
         ({**ON_SHOOT, SECRET: labelled({**ISSUED, "cert.gardener.cloud/hash": "0th"})}, ""),
         ({**ON_SHOOT, CERTIFICATE: labelled(CERTIFIED["metadata"]["labels"], spec={"secretName": "other"})}, ""),
         ({**ON_SHOOT, SECRET: labelled(MODULE)}, ""),
-        ({**ON_SHOOT, SECRET: labelled({**ISSUED, **MODULE, OWNER: "0a1b"})}, ""),
+        ({**ON_SHOOT, SECRET: labelled({**ISSUED, **MODULE, OWNER_LABEL: "0a1b"})}, ""),
         ({SECRET: labelled(ISSUED | MODULE), CERTIFICATES: {"items": [CERTIFIED]}}, ""),
     ],
     ids=[

@@ -35,10 +35,7 @@ def host(deploy: Deploy, credential: Callable[[], Credential]) -> Host:
                 "methods": ("GET",),
                 "paths": ("/*",),
                 "server": credential(),
-                "generations": "2.1",
-                "ca_certificates": ["CA\n"],
                 "admitted": [WAREHOUSE],
-                "passthrough": False,
             }
             deployed = MtlsHost("target-orders", MtlsHostArgs(**(values | changed)))
             return {"secret": deployed.secret, "gateway": deployed.gateway}

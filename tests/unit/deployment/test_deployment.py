@@ -16,7 +16,8 @@ import clusters
 from clusters import Clusters, claims, kyma_gateway_facts, rights
 from clusters.facts import ClusterFacts
 from clusters.gateway_hooks import API_GATEWAY
-from components.lifecycle import OWNER, RESOURCE, Lifecycle
+from components.lifecycle import Lifecycle
+from components.ownership import OWNER_LABEL, RESOURCE_ANNOTATION
 from deployment import kyma_gateway, placement
 from deployment.identities import identities
 from mtls_policies import POLICIES
@@ -224,9 +225,10 @@ def test_everything_is_put_into_the_cluster_that_the_config_names_under_its_rule
     ):
         assert f"::{cluster}-{uid}::" in made.requests[key].provider, "another cluster is another provider"
         assert list(made.requests[key].hooks.before_create) == [f"{cluster}-namespace-has-no-other"]
-    assert all(each["metadata"]["labels"][OWNER] == "owner-hex" for each in made.objects())
-    marked = [(o["metadata"]["annotations"][RESOURCE], o["kind"], o["metadata"]["name"]) for o in made.objects()]
-    assert all(made.one(kind, resource)["metadata"]["name"] == name for resource, kind, name in marked)
+    assert all(each["metadata"]["labels"][OWNER_LABEL] == "owner-hex" for each in made.objects())
+    for each in made.objects():
+        kind, metadata = each["kind"], each["metadata"]
+        assert made.one(kind, metadata["annotations"][RESOURCE_ANNOTATION])["metadata"]["name"] == metadata["name"]
 
 
 @pytest.mark.parametrize("platform", ["kyma", "istio"])

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from components.choices import KeyAlgorithm
 from settings import NetworkPolicy, Platform, Settings
-from settings.values import KeyAlgorithm
 from tests.unit.config import SMALLEST, check_refusal, engine_config, read, refusal
 from tests.unit.pki import issue
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 import clusters
 from clusters import Cluster
-from components.lifecycle import OWNER
+from components.ownership import OWNER_LABEL
 from settings import ClusterAccess, ConfigError, Settings
 from tests.unit.deployed import outputs_of
 from tests.unit.fakes import FakeCluster, fake_cluster, kube_system
@@ -69,7 +69,7 @@ def listed(resource: str, *objects: str) -> dict[str, Any]:
     for each in objects:
         namespace, _, name = each.rpartition("/")
         items.append({"metadata": {"name": name, **({"namespace": namespace} if namespace else {})}})
-    return {f"{resource}?{urlencode({'labelSelector': f'{OWNER}=0a1b'})}": {"items": items}}
+    return {f"{resource}?{urlencode({'labelSelector': f'{OWNER_LABEL}=0a1b'})}": {"items": items}}
 
 
 def namespaces(*names: str) -> dict[str, Any]:

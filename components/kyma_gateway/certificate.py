@@ -10,9 +10,10 @@ from typing import Any, Protocol
 import pulumi
 import pulumi_kubernetes as k8s
 
-from .certificates import Authority, AuthorityArgs, Names
+from ..certificates import Authority, AuthorityArgs, Names
+from ..choices import KeyAlgorithm
+from ..objects import credential_secret
 from .gardener import Gardener
-from .kubernetes import credential_secret
 
 _COMMON_NAME_LENGTH = 64
 
@@ -98,7 +99,8 @@ class _Own:
         self._key = pulumi.Output.secret(args.key)
 
     def issue(self, resource: str, wanted: Wanted, opts: pulumi.ResourceOptions) -> Issued:
-        return _stored(resource, wanted, self._certificate, self._ca_certificate, self._key, opts)
+        _store(resource, wanted, self._certificate, self._key, opts)
+        return Issued(self._certificate, self._ca_certificate, self._key)
 
 
 class _SelfSigned:
@@ -107,7 +109,8 @@ class _SelfSigned:
 
     def issue(self, resource: str, wanted: Wanted, opts: pulumi.ResourceOptions) -> Issued:
         server = self._authority.sign(resource, {"organization": "Kyma"}, Names([wanted.host]), "server_auth")
-        return _stored(resource, wanted, server.certificate, self._authority.trusted, server.key, opts)
+        _store(resource, wanted, server.certificate, server.key, opts)
+        return Issued(server.certificate, server.trusted, server.key)
 
 
 class _Gardener:
@@ -131,7 +134,7 @@ class _Gardener:
         return Issued(entry("tls.crt"), entry("ca.crt"), None)
 
     def _terms(self) -> dict[str, object]:
-        algorithm, _, size = self._args.key_algorithm.partition("-")
+        algorithm = KeyAlgorithm(self._args.key_algorithm)
         namespace, _, name = self._args.issuer.rpartition("/")
         issuer = {"name": name} | ({"namespace": namespace} if namespace else {})
         # Any other way to write a duration is rewritten to this one by Gardener, and its owner would change.
@@ -139,7 +142,7 @@ class _Gardener:
         return {
             **validity,
             "renewBefore": f"{self._args.renew_before_hours}h0m0s",
-            "privateKey": {"algorithm": algorithm, "size": int(size.removeprefix("P"))},
+            "privateKey": {"algorithm": algorithm.type, "size": algorithm.bits},
             **({"issuerRef": issuer} if name else {}),
         }
 
@@ -148,13 +151,11 @@ def _named(host: str) -> dict[str, object]:
     return {"commonName": host} if len(host) <= _COMMON_NAME_LENGTH else {"dnsNames": [host]}
 
 
-def _stored(
+def _store(
     resource: str,
     wanted: Wanted,
     certificate: pulumi.Output[str],
-    ca_certificate: pulumi.Output[str],
     key: pulumi.Output[str],
     opts: pulumi.ResourceOptions,
-) -> Issued:
+) -> None:
     credential_secret(resource, wanted.secret, {"tls.crt": certificate, "tls.key": key}, opts)
-    return Issued(certificate, ca_certificate, key)
