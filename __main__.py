@@ -41,7 +41,7 @@ async def main() -> None:
         for line in site.facts.warnings:
             pulumi.log.warn(line)
     managed = deploy(settings, sites, owner)
-    if lines := await find_drift(managed):
+    if lines := await find_drift(site.lifecycle for site in managed):
         pulumi.log.error("\n".join(lines))
         sys.exit(_ERROR_WAS_SHOWN)
 

@@ -92,12 +92,21 @@ class Ready(pulumi.Stash):
     """Is made, or updated, once an object is ready; what depends on it comes after that.
 
     The rule for the life of objects (Lifecycle) knows the cluster that is asked.
+
+    finish: runs once the object is ready, before this resource is made; it may run again
     """
 
     def __init__(
-        self, name: str, waited: Any, judge: Judge, opts: pulumi.ResourceOptions, *, limit: float = _LIMIT_SECONDS
+        self,
+        name: str,
+        waited: Any,
+        judge: Judge,
+        opts: pulumi.ResourceOptions,
+        *,
+        limit: float = _LIMIT_SECONDS,
+        finish: Callable[[], None] | None = None,
     ) -> None:
-        self.wait = Wait(judge, limit, waited)
+        self.wait = Wait(judge, limit, waited, finish)
         # Whoever changes the object gives it another generation; whoever makes it anew, another uid.
         version = pulumi.Output.all(waited.urn, waited.metadata).apply(_version)
         super().__init__(f"{name}-ready", input=version, opts=opts)
@@ -117,11 +126,13 @@ class Wait:
 
     limit: in seconds, for objects of which nothing is known
     resource: that progress is shown with
+    finish: a last step, which runs after each verdict that the object is ready
     """
 
     judge: Judge
     limit: float
     resource: pulumi.Resource | None = None
+    finish: Callable[[], None] | None = None
     _said: dict[tuple[bool, str], float] = field(default_factory=dict, init=False)
 
     async def until_ready(self, cluster: Reader, version: dict[str, Any], run_in_thread: RunInThread) -> None:
@@ -146,9 +157,12 @@ class Wait:
         try:
             named = (version["apiVersion"], version["kind"], version.get("namespace", ""), version["name"])
             found = cluster.find(*named)
-            return self.judge(cluster, found) if found else _unanswered("it is gone")
+            verdict = self.judge(cluster, found) if found else _unanswered("it is gone")
+            if verdict.ready and self.finish:
+                self.finish()
         except Exception as error:  # an API server may be away for a while
             return _unanswered(str(error))
+        return verdict
 
     def _heard(self, what: str, verdict: Verdict, now: float) -> float:
         """Tell what is new; return when it was said first. An answer ends what was said for want of one."""

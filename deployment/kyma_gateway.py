@@ -15,7 +15,6 @@ from components.kyma_gateway import KymaGateway, KymaGatewayArgs, TakeOver
 from components.kyma_gateway.certificate import CertificateArgs, GardenerArgs, OwnArgs
 from components.kyma_gateway.gardener import Gardener
 from components.namespaced_name import NamespacedName
-from components.readiness import Judge, Reader, Verdict
 from deployment.managed_site import ManagedSite
 from deployment.stack import Stack
 from outputs import GatewayOutput
@@ -60,21 +59,14 @@ def deploy(stack: Stack, site: ManagedSite, namespace: pulumi.Input[str]) -> dic
 def _take_over(
     stack: Stack, target: Cluster, facts: KymaGatewayFacts, give_back: pulumi.ResourceHookBinding
 ) -> TakeOver:
-    released = _after_release(target, facts.leftover_secret)
-    return TakeOver(facts.own_namespaces, facts.operator, stack.owner, released, give_back)
-
-
-def _after_release(target: Cluster, leftover: str) -> Judge:
-    """Return the judge of the release, followed by the removal of the Secret that the release leaves behind."""
-    is_over = release.judge_of_release(target, leftover)
-
-    def judge(cluster: Reader, module: dict[str, Any]) -> Verdict:
-        verdict = is_over(cluster, module)
-        if verdict.ready:
-            release.remove_leftover_secret(target, leftover)
-        return verdict
-
-    return judge
+    return TakeOver(
+        namespaces=facts.own_namespaces,
+        operator=facts.operator,
+        owner=stack.owner,
+        is_released=release.judge_of_release(target, facts.leftover_secret),
+        restore=give_back,
+        clean_up=partial(release.remove_leftover_secret, target, facts.leftover_secret),
+    )
 
 
 def _certificate(wanted: GatewaySettings, authority: AuthorityArgs, cluster: Cluster) -> CertificateArgs:

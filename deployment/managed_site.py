@@ -61,16 +61,16 @@ class ManagedSite:
         return pulumi.ResourceOptions.merge(rule, pulumi.ResourceOptions(provider=self.provider))
 
 
-async def find_drift(sites: Iterable[ManagedSite]) -> list[str]:
+async def find_drift(lifecycles: Iterable[Lifecycle]) -> list[str]:
     """Return a line for each object, or field, that the state has and a cluster lacks; the last line has the remedy.
 
     A cluster that does not answer has a line that says so; these lines come first.
     """
     missing: list[str] = []
     unanswered: list[str] = []
-    for site in sites:
+    for lifecycle in lifecycles:
         try:
-            missing += await site.lifecycle.missing()
+            missing += await lifecycle.missing()
         except ConfigError as error:
             unanswered.append(str(error))
     return [*unanswered, *missing, *([_REMEDY] if missing else [])]

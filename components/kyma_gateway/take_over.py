@@ -3,7 +3,7 @@
 The module's operator removes its gateway once `enableKymaGateway` of its APIGateway is false.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -22,6 +22,7 @@ class TakeOver:
     owner: the stack's mark, which the APIGateway gets as its label
     is_released: judges whether the operator has released its gateway
     restore: hook that gives the gateway back to the operator when the stack goes
+    clean_up: removes the object that the release leaves behind
     """
 
     namespaces: Sequence[str]
@@ -29,6 +30,7 @@ class TakeOver:
     owner: pulumi.Input[str]
     is_released: Judge
     restore: pulumi.ResourceHookBinding
+    clean_up: Callable[[], None] | None = None
 
 
 def make_namespace(name: str, namespace: str, take_over: TakeOver, opts: pulumi.ResourceOptions) -> pulumi.Input[str]:
@@ -49,7 +51,7 @@ def release(name: str, take_over: TakeOver, opts: pulumi.ResourceOptions) -> lis
         {"enableKymaGateway": False},
         pulumi.ResourceOptions.merge(opts, after_mark),
     )
-    return [switch, Ready(f"{name}-operator", switch, take_over.is_released, opts)]
+    return [switch, Ready(f"{name}-operator", switch, take_over.is_released, opts, finish=take_over.clean_up)]
 
 
 def _patch_module(
