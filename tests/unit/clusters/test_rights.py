@@ -135,7 +135,7 @@ def granted(role: str) -> Iterator[Right]:
                         yield Right(verb, group, resource, document["metadata"].get("namespace", ""))
 
 
-@pytest.mark.parametrize(("role", "site"), zip(("target", "client"), two_sites(), strict=True))
+@pytest.mark.parametrize(("role", "site"), list(zip(("target", "client"), two_sites(), strict=True)))
 def test_manifests_grant_the_rights_that_a_stack_needs_and_no_more(role: str, site: Site) -> None:
     needed = {
         right if right.namespace == "istio-system" else replace(right, namespace="")
