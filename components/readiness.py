@@ -94,14 +94,22 @@ class Ready(pulumi.Stash):
     waited: the object's resource
     judge: returns the verdict on it
     limit: seconds until the wait fails without a complaint; 600 by default
+    finish: a last step, which runs once the object is ready and before this resource is made; it may run again
 
     Lifecycle, the rule for the life of objects, knows the object's cluster.
     """
 
     def __init__(
-        self, name: str, waited: Any, judge: Judge, opts: pulumi.ResourceOptions, *, limit: float = _LIMIT_SECONDS
+        self,
+        name: str,
+        waited: Any,
+        judge: Judge,
+        opts: pulumi.ResourceOptions,
+        *,
+        limit: float = _LIMIT_SECONDS,
+        finish: Callable[[], None] | None = None,
     ) -> None:
-        self.wait = Wait(judge, limit, waited)
+        self.wait = Wait(judge, limit, waited, finish)
         # A change gives the object a new generation; a replacement, a new uid.
         version = pulumi.Output.all(waited.urn, waited.metadata).apply(_version)
         super().__init__(f"{name}-ready", input=version, opts=opts)
@@ -121,11 +129,13 @@ class Wait:
 
     limit: seconds until the wait fails without a complaint
     resource: with which the engine shows progress
+    finish: a last step, which runs after each verdict that the object is ready
     """
 
     judge: Judge
     limit: float
     resource: pulumi.Resource | None = None
+    finish: Callable[[], None] | None = None
     _said: dict[tuple[bool, str], float] = field(default_factory=dict, init=False)
 
     async def until_ready(self, cluster: Reader, version: dict[str, Any], run_in_thread: RunInThread) -> None:
@@ -151,9 +161,12 @@ class Wait:
     def _look(self, cluster: Reader, version: dict[str, Any]) -> Verdict:
         try:
             found = cluster.find(version["apiVersion"], version["kind"], version.get("namespace", ""), version["name"])
-            return self.judge(cluster, found) if found else _unanswered("it is gone")
+            verdict = self.judge(cluster, found) if found else _unanswered("it is gone")
+            if verdict.ready and self.finish:
+                self.finish()
         except Exception as error:  # an API server may be away for a while
             return _unanswered(str(error))
+        return verdict
 
     def _heard(self, named: str, verdict: Verdict, now: float) -> float:
         """Log new words of the controller; return when it said them first.

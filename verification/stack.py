@@ -72,12 +72,12 @@ class DeployedStack:
     def connect(self, names: Collection[str], *, target: bool = False) -> Self:
         """Connect to the clusters of these clients, and to the target if so asked and if there is one.
 
-        That is done side by side; raise ConfigError with the problems of all.
+        Connect in parallel; raise ConfigError with the problems of all.
         """
         access = [self.settings.client_access(name) for name in names]
         if target and self.settings.target_access:
             access.insert(0, self.settings.target_access)
-        answers = clusters.side_by_side(partial(clusters.connect, each) for each in access)
+        answers = clusters.parallel(partial(clusters.connect, each) for each in access)
         reached = {each.path: cluster for each, cluster in zip(access, answers, strict=True)}
         connected = {name: self._client_cluster(name, reached[f"clients.{name}"].api) for name in names}
         attackers = {path: self._attacker(path, cluster.api) for path, cluster in reached.items()}

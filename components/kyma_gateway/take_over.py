@@ -4,7 +4,7 @@ The module's operator removes its gateway once `enableKymaGateway` of its APIGat
 https://kyma-project.io/external-content/api-gateway/docs/user/istio-gateways/kyma-gateway.html
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -23,6 +23,7 @@ class TakeOver:
     owner: the stack's mark, which the APIGateway gets as its label
     is_released: judges whether the operator has released its gateway
     restore: hook that gives the gateway back to the operator when the stack goes
+    clean_up: removes the object that the release leaves behind
     """
 
     namespaces: Sequence[str]
@@ -30,6 +31,7 @@ class TakeOver:
     owner: pulumi.Input[str]
     is_released: Judge
     restore: pulumi.ResourceHookBinding
+    clean_up: Callable[[], None] | None = None
 
 
 def make_namespace(name: str, namespace: str, take_over: TakeOver, opts: pulumi.ResourceOptions) -> pulumi.Input[str]:
@@ -50,7 +52,7 @@ def release(name: str, take_over: TakeOver, opts: pulumi.ResourceOptions) -> lis
         {"enableKymaGateway": False},
         pulumi.ResourceOptions.merge(opts, after_mark),
     )
-    return [switch, Ready(f"{name}-operator", switch, take_over.is_released, opts)]
+    return [switch, Ready(f"{name}-operator", switch, take_over.is_released, opts, finish=take_over.clean_up)]
 
 
 def _patch_module(

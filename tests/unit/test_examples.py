@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import clusters
+from components.ownership import Owner
 from lab.part import pinned_versions
 from outputs import reference as outputs
 from settings import ConfigError, read_config, reference, validity
@@ -42,7 +43,7 @@ def test_production_stack_lacks_nothing_but_its_clusters(tmp_path: Path, monkeyp
     kubeconfig = write_kubeconfig(tmp_path / "config", "https://another")
     monkeypatch.setenv("KUBECONFIG", kubeconfig)
     with pytest.raises(ConfigError) as caught:
-        clusters.check(read_config(engine_config(production())))
+        clusters.check_sites(read_config(engine_config(production())), Owner(None))
     contexts = {"target": "prod-eu", "clients.warehouse": "warehouse-eu", "clients.billing": "billing-eu"}
     assert str(caught.value).splitlines() == [
         f"kyma-mtls:{path}.context: {kubeconfig} has no context {context!r}; it has only"

@@ -65,6 +65,20 @@ def test_ready_object_is_not_waited_for(clock: Clock) -> None:
     assert (clock.now, clock.told) == (0, [])
 
 
+def test_last_step_runs_once_the_object_is_ready_and_again_if_it_fails(clock: Clock) -> None:
+    steps: list[float] = []
+
+    def finish() -> None:
+        steps.append(clock.now)
+        if len(steps) == 1:
+            raise ConnectionError("cluster https://target does not answer")
+
+    judge = saying([waiting("Processing"), READY])
+    asyncio.run(Wait(judge, 600, finish=finish).until_ready(fake_cluster(THERE), VERSION, at_once))
+    assert steps == [1, 2]
+    assert clock.told == ["1 s: Secret mtls/certs: cluster https://target does not answer"]
+
+
 def test_complaint_is_told_once_and_at_once(clock: Clock) -> None:
     wait(saying([waiting("Processing"), *3 * [failing("Error: why", 60)], waiting("Processing"), READY]))
     assert clock.told == ["1 s: Secret mtls/certs: Error: why"]

@@ -24,7 +24,7 @@ from pulumi import automation
 from rich.console import Console
 
 import clusters
-from outputs import Place
+from components.namespaced_name import NamespacedName
 from settings import ConfigError, read_config
 from settings.clusters import EGRESS_GATEWAY
 from tests.unit.deployed import (
@@ -63,7 +63,7 @@ from verification.tls import ClientCredential, Endpoint
 
 UPSTREAM = {"x-envoy-upstream-service-time": "1"}
 
-PLACE = Place(*EGRESS_GATEWAY.split("/"))
+PLACE = NamespacedName.parse(EGRESS_GATEWAY)
 FIRST = ("no client certificate is refused", "a certificate of another CA is refused")
 METHOD = "a method that is not allowed is refused"
 PATH = "a path that is not allowed is refused"
