@@ -79,7 +79,7 @@ def test_last_step_runs_once_the_object_is_ready_and_again_if_it_fails(clock: Cl
     assert clock.told == ["1 s: Secret mtls/certs: cluster https://target does not answer"]
 
 
-def test_complaint_is_told_once_and_at_once(clock: Clock) -> None:
+def test_complaint_is_a_warning_once_and_at_once(clock: Clock) -> None:
     wait(saying([waiting("Processing"), *3 * [failing("Error: why", 60)], waiting("Processing"), READY]))
     assert clock.told == ["1 s: Secret mtls/certs: Error: why"]
     assert clock.now == 5
@@ -93,7 +93,7 @@ def test_complaint_that_stays_ends_the_wait_in_its_own_words(clock: Clock) -> No
     assert clock.now == 61
 
 
-def test_complaint_that_changes_to_and_fro_ends_the_wait_too(clock: Clock) -> None:
+def test_complaint_that_alternates_ends_the_wait(clock: Clock) -> None:
     verdicts = [failing("Error: one", 60), failing("Error: other", 60), waiting("Processing")]
     with pytest.raises(NotReady):
         wait(saying(40 * verdicts))
@@ -112,7 +112,7 @@ def test_silence_ends_the_wait_at_its_limit(clock: Clock) -> None:
     assert clock.told == []
 
 
-def test_ready_that_may_be_of_before_has_to_stay_so(clock: Clock) -> None:
+def test_readiness_that_may_be_outdated_must_stay(clock: Clock) -> None:
     unsure = Verdict(ready=True, says="Ready", patience=3)
     wait(saying([unsure]))
     assert clock.now == 3
@@ -134,7 +134,7 @@ def test_object_without_a_namespace_is_waited_for(clock: Clock) -> None:
     assert clock.now == 0
 
 
-def test_api_server_may_be_away_for_a_while(clock: Clock) -> None:
+def test_wait_survives_an_api_server_that_is_away(clock: Clock) -> None:
     calls = iter(range(30))
 
     def judge(_cluster: object, _found: object) -> Verdict:
@@ -146,7 +146,7 @@ def test_api_server_may_be_away_for_a_while(clock: Clock) -> None:
     assert clock.told == ["0 s: Secret mtls/certs: cluster https://target does not answer"]
 
 
-def test_hiccups_of_an_api_server_do_not_add_up(clock: Clock) -> None:
+def test_failures_to_answer_do_not_add_up(clock: Clock) -> None:
     def judge(_cluster: object, _found: object) -> Verdict:
         if clock.now in {10, 90}:
             raise ConnectionError("cluster https://target does not answer")
@@ -156,7 +156,7 @@ def test_hiccups_of_an_api_server_do_not_add_up(clock: Clock) -> None:
     assert clock.now == 100
 
 
-def test_object_that_is_back_is_not_gone_since_it_was_gone_before(clock: Clock) -> None:
+def test_object_that_is_back_resets_the_time_it_was_gone(clock: Clock) -> None:
     there: dict[str, Any] = {"metadata": {}}
     wait(
         lambda *_: READY if clock.now == 100 else waiting(""),
@@ -165,7 +165,7 @@ def test_object_that_is_back_is_not_gone_since_it_was_gone_before(clock: Clock) 
     assert clock.told == ["0 s: Secret mtls/certs: it is gone", "81 s: Secret mtls/certs: it is gone"]
 
 
-def test_complaints_add_up_over_hiccups(clock: Clock) -> None:
+def test_complaints_add_up_over_failures_to_answer(clock: Clock) -> None:
     def judge(_cluster: object, _found: object) -> Verdict:
         if clock.now == 30:
             raise ConnectionError("cluster https://target does not answer")
@@ -186,7 +186,7 @@ class Waiting(pulumi.ComponentResource):
         k8s.core.v1.Secret("second", metadata={"name": "later", "namespace": ready.id}, opts=below)
 
 
-def test_what_becomes_ready_is_kept_in_the_state_and_waits_where_the_object_is(deploy: Deploy) -> None:
+def test_ready_is_kept_in_the_state_and_waits_in_the_objects_cluster(deploy: Deploy) -> None:
     made = {"Secret": {"metadata": {"name": "certs", "namespace": "mtls", "uid": "1", "generation": 3}}}
     stack = deploy(
         lambda: Waiting(Lifecycle("clients.a", "0a1b", fake_cluster(THERE)).options("namespace")), outputs=made
