@@ -27,7 +27,7 @@ class _Algorithm(TypedDict, total=False):
     rsa_bits: int
 
 
-# A change of the algorithm keeps a key that was made by another one.
+# A change of the algorithm keeps the keys that exist.
 _KEPT = pulumi.ResourceOptions(ignore_changes=["algorithm", "ecdsaCurve", "rsaBits"])
 
 
@@ -86,7 +86,7 @@ class Credential(CertifiedKey):
     """A certified key of a server or client, and the CAs of the stack that it travels with.
 
     generations: of these CAs, joined by dots, first the one that signed this certificate. They are part of the name of
-        the Secret that holds the credential: other generations make a new Secret, which ends open connections
+        the Secret that holds the credential: a change of them makes a new Secret, which ends open connections
     trusted: PEM of these CAs in one text, in the same order
     """
 

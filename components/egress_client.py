@@ -40,7 +40,8 @@ class EgressClientArgs:
     closed: whether a NetworkPolicy restricts Pods of `namespace` to the egress gateway and allowed_destinations; None
         (default) for a namespace that the component makes
     closed_namespaces: namespaces of callers whose Pods are restricted likewise; none by default
-    allowed_destinations: what restricted Pods may reach beside the egress gateway: they need DNS and istiod
+    allowed_destinations: destinations of restricted Pods in addition to the egress gateway: they need DNS
+        and istiod
     """
 
     platform: str = "kyma"

@@ -72,7 +72,7 @@ def parts(
         lifecycle = Lifecycle("target", owner, cluster)
         hook = pulumi.ResourceHook("waits", lambda _: None)
         own: dict[str, Any] = {key: [hook] for key in HOOKS}
-        hooks = pulumi.ResourceHookBinding(**own, on_error=[pulumi.ErrorHook("tells", lambda _: False)])
+        hooks = pulumi.ResourceHookBinding(**own, on_error=[pulumi.ErrorHook("reports", lambda _: False)])
         Parts(hooks if hooked else None, lifecycle.options("namespace", to_be_released=to_be_released))
         return pulumi.Output.from_input(lifecycle.missing())
 

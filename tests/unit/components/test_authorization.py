@@ -1,4 +1,4 @@
-"""Who a shared gateway admits to a host."""
+"""Admission of peers to a host of a shared gateway."""
 
 import re
 from dataclasses import replace
@@ -30,7 +30,7 @@ def policy(deploy: Deploy, admitted: Identities, gateway: IstioGateway = HELM_IN
 def test_policy_denies_at_the_gateway_and_in_its_namespace(deploy: Deploy) -> None:
     made = policy(deploy, Identities([WAREHOUSE]))
     assert made["metadata"]["namespace"] == "ingress", "it selects in its own namespace"
-    assert made["spec"]["action"] == "DENY", "an ALLOW for one host would end the others"
+    assert made["spec"]["action"] == "DENY", "an ALLOW for one host would deny its further hosts"
     assert made["spec"]["selector"] == {"matchLabels": HELM_INGRESS.selector}
 
 
@@ -42,7 +42,7 @@ def test_policies_of_two_domains_are_two_resources_and_two_objects(deploy: Deplo
 
     stack = deploy(program)  # which refuses a second resource of the same name
     names = {made["metadata"]["name"] for made in stack.objects()}
-    assert len(names) == 2, "the old domain would be served to everybody while it changes"
+    assert len(names) == 2, "the old domain would be open to all peers while it changes"
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_identities_accept_single_peers(deploy: Deploy, principal: str) -> None:
 @pytest.mark.parametrize("admitted", [Identities(), Identities([WAREHOUSE]), Identities(dns_names=["a.example"])])
 def test_policy_spares_connections_of_a_passthrough_gateway(deploy: Deploy, admitted: Identities) -> None:
     (rule,) = policy(deploy, admitted, replace(HELM_INGRESS, passthrough=True))["spec"]["rules"]
-    assert rule["from"][0]["source"]["principals"] == ["*"], "a host is not seen there: none would be let through"
+    assert rule["from"][0]["source"]["principals"] == ["*"], "Istio sees no host there: all connections would be denied"
 
 
 def test_policy_denies_further_methods_and_paths_by_a_rule_each(deploy: Deploy) -> None:

@@ -1,4 +1,4 @@
-"""What the certificates say, before any is made."""
+"""Requests for keys and certificates, as the TLS provider gets them."""
 
 import pulumi
 import pytest
@@ -93,10 +93,12 @@ def test_expiry_has_the_whole_seconds_of_the_certificate(deploy: Deploy, zone: s
 def test_resources_have_their_generation_in_their_names(deploy: Deploy) -> None:
     trust = certificates(deploy, trusted=("1", "3"))
     made = {name for name in trust.names() if not name.startswith("Certificates")}
-    assert {name.rpartition(".")[2] for name in made} == {"1", "2", "3"}, "another generation is made beside it"
+    assert {name.rpartition(".")[2] for name in made} == {"1", "2", "3"}, (
+        "a new generation is made before the old one goes"
+    )
     signed = {f"{kind} trust-{role}.2" for kind in _OF_A_LEAF for role in ("host-orders", "client-warehouse")}
     cas = {f"{kind} trust-ca.{generation}" for kind in _OF_A_CA for generation in ("1", "2", "3")}
-    assert made == signed | cas, "the other CAs sign nothing"
+    assert made == signed | cas, "trusted CAs sign nothing"
 
 
 def test_credential_trusts_the_cas_of_all_generations_the_signing_one_first(deploy: Deploy) -> None:
@@ -141,7 +143,7 @@ def test_signing_request_has_the_clients_names_and_keeps_its_key(deploy: Deploy)
     key = recorder.request("PrivateKey", "request")
     assert not key.HasField("replacement_trigger"), "the partner signed this key"
     assert "privateKeyPem" in key.additionalSecretOutputs
-    assert set(key.ignoreChanges) == {"algorithm", "ecdsaCurve", "rsaBits"}, "another algorithm is for later keys"
+    assert set(key.ignoreChanges) == {"algorithm", "ecdsaCurve", "rsaBits"}, "a new algorithm is for later keys"
     assert recorder.one("PrivateKey", "request")["rsaBits"] == 3072
     assert "SelfSignedCert" not in recorder.kinds()
 

@@ -84,4 +84,4 @@ def test_cluster_is_asked_for_the_objects_of_the_program_only(deploy: Deploy) ->
     cluster = fake_cluster(WHOLE)
     parts(deploy, cluster)
     kinds = {"/api/v1", "/apis/networking.istio.io/v1", f"/apis/{OPERATOR}"}
-    assert set(cluster.asked) - kinds == set(WHOLE), "what else is there, only the verification lists"
+    assert set(cluster.asked) - kinds == set(WHOLE), "only the verification lists further objects"

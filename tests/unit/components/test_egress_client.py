@@ -1,4 +1,4 @@
-"""What a client cluster is given, whatever hosts it calls."""
+"""The objects of a client cluster that all of its hosts share."""
 
 import re
 from collections.abc import Callable
@@ -89,7 +89,9 @@ def test_callers_are_identities_in_any_trust_domain(
     stack = client(**changed)
     assert stack.result["principals"] == principals
     assert stack.result["namespaces"] == namespaces
-    assert ("Deployment" in stack.kinds()) == ("callers" not in changed), "the demo calls where nobody is declared"
+    assert ("Deployment" in stack.kinds()) == ("callers" not in changed), (
+        "the demo is the caller where none is declared"
+    )
 
 
 def test_demo_has_no_privilege_and_may_reach_the_egress_gateway(client: Client) -> None:
@@ -202,7 +204,7 @@ def test_objects_follow_the_given_egress_gateway(client: Client) -> None:
 
 def test_existing_namespace_is_left_alone(client: Client) -> None:
     stack = client(makes_namespace=False)
-    assert "Namespace" not in stack.kinds(), "its deletion would take all that others have there"
+    assert "Namespace" not in stack.kinds(), "its deletion would delete all objects in it"
     assert stack.result["namespace"] == "mtls"
     assert stack.one("Secret", "client-credential.2.1")["metadata"]["name"] == "client-credential-mtls.2.1"
 

@@ -130,7 +130,7 @@ def test_route_comes_after_admission_and_encryption(route: Route) -> None:
     stack = route()
     originate = "DestinationRule route-originate-mtls"
     callers = f"AuthorizationPolicy {stack.marked('route-callers')}"
-    assert stack.comes_after(originate, callers), "others could use the credential"
+    assert stack.comes_after(originate, callers), "further workloads could use the credential"
     assert stack.comes_after("VirtualService route-route", originate), "requests would leave without a certificate"
 
 

@@ -1,4 +1,4 @@
-"""What is made of the states that controllers write."""
+"""Verdicts on the states that controllers write."""
 
 import math
 from typing import Any
@@ -13,7 +13,7 @@ EGRESS_GATEWAY = "/apis/apps/v1/namespaces/istio-system/deployments/istio-egress
 REPLICA_SETS = "/apis/apps/v1/namespaces/mtls/replicasets?labelSelector=app%3Dhttpbin"
 PODS = "/api/v1/namespaces/mtls/pods?labelSelector=app%3Dhttpbin"
 NO_CLUSTER = fake_cluster()
-OCCUPIED = "Validation errors: Attribute 'spec.hosts[0]': Host is to_be_released by another Virtual Service"
+OCCUPIED = "Validation errors: Attribute 'spec.hosts[0]': Host is occupied by another Virtual Service"
 
 
 def asked(state: str = "", *, generation: int = 1, observed: int = 1, **status: Any) -> dict[str, Any]:
@@ -172,7 +172,7 @@ def test_istio_cr_is_ready_when_its_egress_gateway_is() -> None:
 
     missing = waiting("there is no Deployment istio-system/istio-egressgateway yet")
     for state in ("", "Ready", "Processing"):
-        assert verdict(asked(state), None) == missing, "Ready is what was before"
+        assert verdict(asked(state), None) == missing, "the state may be from before the change"
     assert verdict(asked("Error", description="no image"), None) == failing("Error: no image", 90)
     assert verdict(asked("Processing"), deployment(available=0)) == waiting("0 of 1 Pods are available")
     for state in ("Ready", "Warning", "Error"):

@@ -30,14 +30,14 @@ def test_objects_are_deleted_before_replacement_and_checked_before_creation(depl
     stack = parts(deploy, fake_cluster())
     for kind, name in (("Namespace", "namespace"), ("Secret", "secret"), ("Gateway", "gateway")):
         request = stack.request(kind, name)
-        assert request.deleteBeforeReplace, "what is deleted goes by name"
+        assert request.deleteBeforeReplace, "deletion goes by name"
         assert list(request.hooks.before_create) == ["target-namespace-has-no-other"]
 
 
 def test_patches_are_left_alone(deploy: Deploy) -> None:
     stack = parts(deploy, fake_cluster())
     assert stack.one("IstioPatch", "patch")["metadata"] == {"name": "default", "namespace": "kyma"}, (
-        "the object is somebody else's"
+        "the object is Kyma's"
     )
     request = stack.request("IstioPatch", "patch")
     assert not request.deleteBeforeReplace
@@ -49,7 +49,7 @@ def test_hooks_of_an_object_come_before_the_rules_own(deploy: Deploy) -> None:
     hooks = parts(deploy, fake_cluster(), hooked=True).request("Secret", "secret").hooks
     assert list(hooks.before_create) == ["waits", "target-namespace-has-no-other"]
     assert all(list(getattr(hooks, key)) == ["waits"] for key in HOOKS if key != "before_create")
-    assert list(hooks.on_error) == ["tells"]
+    assert list(hooks.on_error) == ["reports"]
 
 
 @pytest.mark.parametrize(("preview", "to_be_released"), [(True, ()), (False, ("Secret istio-system/certs",))])
@@ -122,11 +122,11 @@ def test_object_is_created_where_none_is_or_its_resource_left_it(found: dict[str
         ({NAMESPACE: NOBODYS}, wanted("Namespace", name="mtls"), "has Namespace mtls already, and no stack made it"),
     ],
     ids=[
-        "anothers",
-        "nobodys",
-        "another-resources",
-        "another-resources-of-another-stack",
-        "anothers-at-the-first-preview",
+        "other-stack",
+        "no-stack",
+        "other-resource",
+        "other-resource-and-stack",
+        "other-stack-at-the-first-preview",
         "namespace",
     ],
 )

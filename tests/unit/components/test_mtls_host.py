@@ -1,4 +1,4 @@
-"""What a host of the target cluster is given."""
+"""The objects of a host of the target cluster."""
 
 import re
 from collections.abc import Callable
@@ -108,8 +108,8 @@ def test_host_that_admits_nobody_denies_everybody(host: Host) -> None:
 def test_policy_restricts_methods_and_paths_on_platform_istio(
     host: Host, platform: str, paths: tuple[str, ...], by_policy: list[str]
 ) -> None:
-    _, *others = host(platform=platform, paths=paths).policy("target-orders-admission")["spec"]["rules"]
-    denied = [key for rule in others for key in rule["to"][0]["operation"] if key not in ("hosts", "notPorts")]
+    _, *further = host(platform=platform, paths=paths).policy("target-orders-admission")["spec"]["rules"]
+    denied = [key for rule in further for key in rule["to"][0]["operation"] if key not in ("hosts", "notPorts")]
     assert denied == by_policy
 
 
@@ -150,7 +150,7 @@ def test_objects_follow_the_given_ingress_gateway(host: Host) -> None:
 def test_existing_service_is_routed_to_without_objects_in_its_namespace(host: Host, platform: str) -> None:
     stack = host(platform=platform, service=ORDERS)
     namespaces = {made["metadata"].get("namespace") for made in stack.objects()}
-    assert namespaces == {"mtls", "istio-system"}, "what serves there is not the stack's"
+    assert namespaces == {"mtls", "istio-system"}, "objects in its namespace are not the stack's"
     if platform == "kyma":
         service = stack.one("APIRule", "target-orders-route")["spec"]["service"]
         assert service == {"name": "orders", "namespace": "shop", "port": 8080}

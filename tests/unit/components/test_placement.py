@@ -90,7 +90,7 @@ def test_changes_that_no_confirmation_allows_are_listed_with_the_unconfirmed(
     with pytest.raises(Interruption) as caught:
         check_confirmed(old, new, ["platform=istio", "target=uid-4", "gatewayTakeOver=false", "gatewayMode=gardener"])
     lines = str(caught.value).splitlines()
-    assert len(lines) == len(beginnings), f"each is told once: {lines}"
+    assert len(lines) == len(beginnings), f"a line for each: {lines}"
     assert all(line.startswith(beginning) for line, beginning in zip(lines, beginnings, strict=True)), lines
 
 

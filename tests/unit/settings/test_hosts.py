@@ -232,7 +232,7 @@ def test_private_key_that_is_not_encrypted_is_refused() -> None:
     (line,) = refusal(is_encrypted, **credential(BILLING.pem, BILLING.key_pem))
     place = f"{CREDENTIALS}.billing.key"
     assert line == f"kyma-mtls:{place}: not encrypted; `pulumi config set --path --secret '{place}'`"
-    assert read(is_encrypted, **credential(BILLING.pem)), "what is no secret need not be encrypted"
+    assert read(is_encrypted, **credential(BILLING.pem)), "a certificate is no secret"
 
 
 def test_credential_is_of_a_client_that_the_host_admits() -> None:

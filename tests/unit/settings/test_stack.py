@@ -1,4 +1,4 @@
-"""The settings of a stack: defaults, names, and what hosts and clients say of each other."""
+"""The settings of a stack: defaults, names, and the relations of hosts and clients."""
 
 import pytest
 
@@ -13,7 +13,7 @@ ACME = {"certificateAuthority": CA.pem, "identity": "spiffe://acme.example/clien
 
 def test_settings_need_two_clusters_and_a_domain_only() -> None:
     settings = read()
-    assert settings.platform == Platform.KYMA, "Kyma is what the project is for"
+    assert settings.platform == Platform.KYMA, "the project is for Kyma"
     assert settings.key_algorithm == KeyAlgorithm.ECDSA_P256
     assert settings.clients["caller"].network_policy == NetworkPolicy.OWN, "secure unless said otherwise"
     assert settings.clients["caller"].demo

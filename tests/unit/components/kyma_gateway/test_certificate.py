@@ -26,7 +26,7 @@ def test_key_is_a_secret_in_the_state_wherever_it_goes(gateway: Gateway) -> None
         ("ConfigMap", "gateway-net-global-overrides"),
         ("ConfigMap", "gateway-my-certificate-overrides"),
     ):
-        assert rpc.is_rpc_secret(stack.one(kind, name)["data"]), f"previews would show what is in {kind} {name}"
+        assert rpc.is_rpc_secret(stack.one(kind, name)["data"]), f"previews would show the data of {kind} {name}"
 
 
 def test_self_signed_certificates_are_for_the_wildcard_and_the_proxy(gateway: Gateway) -> None:
