@@ -16,7 +16,7 @@ from deployment import client_site, interruptions, target_site
 from deployment.exports import Exports
 from deployment.managed_site import ManagedSite, find_drift
 from deployment.stack import Stack
-from settings import ConfigError, Settings
+from settings import ConfigError, Settings, read_config, validity
 
 # The exit code of a program whose error has been shown: the engine shows no traceback.
 _ERROR_WAS_SHOWN = 32
@@ -28,8 +28,8 @@ atexit.register(provider_files.remove)
 async def main() -> None:
     """Check the config and the clusters, deploy the stack, and report drift."""
     try:
-        settings = Settings.from_config(pulumi.runtime.get_config_env(), pulumi.runtime.is_config_secret)
-        for line in settings.warnings:
+        settings = read_config(pulumi.runtime.get_config_env(), pulumi.runtime.is_config_secret)
+        for line in validity.warnings(settings):
             pulumi.log.warn(line)
         owner = random.RandomId("owner", byte_length=8).hex
         sites = clusters.check_sites(settings, Owner(await owner.future()))

@@ -22,12 +22,12 @@ _GROUPS = {
 def injected_namespace(
     resource: str, name: pulumi.Input[str], injection: Mapping[str, str], opts: pulumi.ResourceOptions
 ) -> k8s.core.v1.Namespace:
-    """Return a namespace whose Pods get a sidecar, since it has the labels `injection`."""
+    """Return a namespace with the labels `injection`, by which its Pods get a sidecar."""
     return k8s.core.v1.Namespace(resource, metadata={"name": name, "labels": dict(injection)}, opts=opts)
 
 
 def in_gateway_namespace(gateway: IstioGateway, name: pulumi.Input[str]) -> dict[str, Any]:
-    """Return the metadata of an object in a gateway's namespace, where the gateway looks for what is its own."""
+    """Return the metadata of an object in a gateway's namespace, where Istio looks for its Secrets and policies."""
     return {"name": name, "namespace": gateway.namespace}
 
 
@@ -38,7 +38,7 @@ def istio(
     spec: Mapping[str, Any],
     opts: pulumi.ResourceOptions,
 ) -> k8s.apiextensions.CustomResource:
-    """Return an object of one of Istio's own kinds."""
+    """Return an object of one of Istio's kinds, at version v1."""
     return k8s.apiextensions.CustomResource(
         resource, api_version=f"{_GROUPS[kind]}/v1", kind=kind, metadata=metadata, spec=spec, opts=opts
     )
@@ -50,7 +50,7 @@ def credential_secret(
     data: Mapping[str, pulumi.Output[str]],
     opts: pulumi.ResourceOptions,
 ) -> k8s.core.v1.Secret:
-    """Return a Secret of PEM texts."""
+    """Return a Secret that holds PEM texts by their keys."""
     return k8s.core.v1.Secret(
         resource,
         metadata=metadata,
@@ -60,6 +60,6 @@ def credential_secret(
 
 
 def in_base64(text: pulumi.Output[str]) -> pulumi.Output[str]:
-    """Return a text as a Secret's data has it."""
-    # There is none when `pulumi destroy --run-program` meets a stack that was never finished.
+    """Return a text as the data of a Secret holds it."""
+    # In `pulumi destroy --run-program` of a stack whose first update failed, the text may be None.
     return text.apply(lambda plain: base64.b64encode((plain or "").encode()).decode())

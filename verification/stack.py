@@ -10,7 +10,7 @@ from pulumi import automation
 
 import clusters
 from outputs import Outputs
-from settings import ConfigError, Settings
+from settings import ConfigError, Settings, read_config
 from verification.attacker import Attacker
 from verification.checks import Failed
 from verification.client_cluster import ClientCluster
@@ -58,7 +58,7 @@ class DeployedStack:
             raise ConfigError(_last_line(error)) from None
         except (FileNotFoundError, automation.InvalidVersionError) as error:
             raise ConfigError(f"no usable `pulumi` on PATH: {error}") from None
-        settings = Settings.from_config(config)
+        settings = read_config(config)
         deployed = read_outputs(selected, outputs, settings)
         return cls(
             selected,

@@ -1,7 +1,8 @@
 """The way to the Kubernetes API through Kyma's apiserver-proxy, with a certificate and a DNS entry of its own.
 
-Follows "Apiserver-proxy" of Kyma's "Ingress and Egress traffic". Kyma no longer publishes the proxy itself: the Service
-selects Pods by the proxy's label.
+Follows "Apiserver-proxy" of Kyma 1's "Ingress and Egress traffic"
+(https://github.com/kyma-project/kyma/blob/fb87b74ee2fe06a8d2b549fe2ba748fa42fada99/docs/security/03-04-ingress-egress-traffic.md).
+Kyma no longer publishes the proxy itself: the Service selects Pods by the proxy's label.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from .certificate import CertificateSource, Wanted
 from .gardener import DnsTargets, Gardener
 from .places import Places
 
-# Pulumi's own readiness of a Service waits for Pods, too.
+# The provider's own wait for a Service waits for its Pods, too.
 _HAS_ADDRESS = {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress[0]}"}
 
 

@@ -1,6 +1,7 @@
 """The take-over: the stack's gateway replaces the one that Kyma's API Gateway module makes.
 
-The module's operator removes its gateway once `enableKymaGateway` of its APIGateway is false.
+The module's operator removes its gateway once `enableKymaGateway` of its APIGateway is false:
+https://kyma-project.io/external-content/api-gateway/docs/user/istio-gateways/kyma-gateway.html
 """
 
 from collections.abc import Callable, Mapping, Sequence

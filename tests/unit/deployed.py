@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from outputs import VERSION, ClientOutput, GatewayOutput, HostOutput, Outputs, TargetOutput
-from settings import Settings
+from settings import Settings, read_config
 from tests.unit.pki import issue
 from verification.outputs import read_outputs
 from verification.stack import DeployedStack
@@ -32,7 +32,7 @@ KYMA_GATEWAY = GatewayOutput.exported(
 def settings_of(**config: object) -> Settings:
     """Return structured settings as the engine passes them."""
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
-    return Settings.from_config({f"kyma-mtls:{key}": text for key, text in texts.items()})
+    return read_config({f"kyma-mtls:{key}": text for key, text in texts.items()})
 
 
 def outputs_of(settings: Settings) -> dict[str, Any]:

@@ -145,7 +145,9 @@ def test_only_a_namespace_that_is_made_is_closed_by_default(
     ids=["demo", "there", "callers", "callers-alone"],
 )
 def test_pods_without_a_way_to_their_dns_are_not_closed(client: Client, changed: dict[str, Any]) -> None:
-    with pytest.raises(pulumi.RunError, match=r"^allowed_destinations: empty; closed Pods need their DNS and istiod$"):
+    with pytest.raises(
+        pulumi.RunError, match=r"^allowed_destinations: empty; Pods of closed namespaces need DNS and istiod$"
+    ):
         client(**({"closed": None, "allowed_destinations": ()} | changed))
 
 

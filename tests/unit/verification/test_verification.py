@@ -25,7 +25,7 @@ from rich.console import Console
 
 import clusters
 from components.namespaced_name import NamespacedName
-from settings import ConfigError, Settings
+from settings import ConfigError, read_config
 from settings.clusters import EGRESS_GATEWAY
 from tests.unit.deployed import (
     ACME,
@@ -380,7 +380,7 @@ def test_the_selected_stack_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "kyma-mtls:clients": json.dumps({"warehouse": WAREHOUSE}),
         "kyma-mtls:hosts": json.dumps({"api": PARTNER}),
     }
-    settings = Settings.from_config(config)
+    settings = read_config(config)
     workspace = FakeWorkspace(config, outputs_of(settings))
     monkeypatch.setattr(automation, "LocalWorkspace", lambda **_: workspace)
     loaded = DeployedStack.load(None)
