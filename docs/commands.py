@@ -26,7 +26,7 @@ def of_command(command: str, makefile: str, files: Sequence[str], *, has_keys: b
     has_keys: whether its config keys are those of this project
     """
     for match in _MAKE.finditer(command):
-        targets = set(re.findall(r"^([\w./-]+):(?!=)", makefile, re.M))
+        targets = set(" ".join(re.findall(r"^([\w./ -]+):(?!=)", makefile, re.M)).split())
         unknown = [word for word in match[1].split() if "=" not in word and word not in targets]
         yield from (f"make has no target {word}" for word in unknown)
     for match in _MODULE.finditer(command):
@@ -48,7 +48,7 @@ def of_path(word: str, files: Sequence[str]) -> Iterator[str]:
     is_python = word.endswith(".py")
     if "/" not in word and not is_python:
         return
-    if not is_python and word.split("/")[0] not in {file.split("/")[0] for file in files if "/" in file}:
+    if not is_python and not any(file.startswith(word.partition("/")[0] + "/") for file in files):
         return
     pattern = word.rstrip("/")
     if not any(fnmatch(file, each) for file in files for each in (pattern, f"{pattern}/*", f"*/{pattern}")):

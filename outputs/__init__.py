@@ -1,7 +1,7 @@
 """The contract of a stack's outputs, which other projects read by a StackReference.
 
-The table of docs/outputs.md and outputs.schema.json come from these models: `make reference`. An output or field, once promised in
-a version, keeps its name, type and meaning; new ones may be added. None is secret.
+The table of docs/outputs.md and outputs.schema.json come from these models: `make reference`. An output or field, once
+promised in a version, keeps its name, type and meaning; new ones may be added. None is secret.
 """
 
 from outputs.models import VERSION, ClientOutput, GatewayOutput, HostOutput, Outputs, Place, TargetOutput
