@@ -1,7 +1,7 @@
 """Check every Markdown page of the repository: `python -m docs.check`.
 
 Prints FILE:LINE: PROBLEM for each link and anchor inside the repository that leads nowhere, each command, config key
-and file that does not exist, and each generated part that is not what the models say; then exits with 1.
+and file that does not exist, and each generated part that differs from the models; then exits with 1.
 """
 
 import subprocess
@@ -30,7 +30,7 @@ def problems(root: Path) -> Iterator[str]:
 
 
 def outdated(generated: Mapping[Path, str], root: Path) -> Iterator[str]:
-    """Yield a line for each file that is not what it is generated to be, with the first line that differs."""
+    """Yield a line for each file that differs from its generated text, with the first line that does."""
     for path, wanted in generated.items():
         there, lines = path.read_text().splitlines(), wanted.splitlines()
         if there != lines:

@@ -81,7 +81,7 @@ def _of_arguments(command: str, parser: argparse.ArgumentParser, words: Sequence
 
 
 def _is_key(key: str) -> bool:
-    """Return whether the models know a key, whatever names and places in lists are in it."""
+    """Return whether the models have a key; names and places in lists are arbitrary."""
     parts = re.sub(r"\[\d+\]", "", key.removeprefix("kyma-mtls:")).split(".")
     return any(
         all(known.isupper() or known == part for known, part in zip(path, parts, strict=False))

@@ -22,7 +22,7 @@ class Text(NamedTuple):
 
 @dataclass(frozen=True)
 class Page:
-    """What the checks look at.
+    """The parts of a page that are checked.
 
     links: targets of links and images
     anchors: names that GitHub gives to the headings
