@@ -9,7 +9,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from settings.reference import keys
+from settings.reference import PROJECT_DIRECTORY, keys
 
 _START = r"(?:^|&&|\|\||[;|(]|\bexec|\b[A-Z_]+=\S*)\s*(?:[\w./]*/)?"
 _MAKE = re.compile(rf"{_START}make((?: [\w./=-]+)+)")
@@ -62,9 +62,15 @@ def _of_module(name: str, words: Sequence[str]) -> Iterator[str]:
         spec = None
     if spec is None:
         yield f"there is no module {name}"
-    elif spec.origin and Path(spec.origin).is_relative_to(Path.cwd()) and ".venv" not in spec.origin:
+    elif _is_ours(spec.origin):
         module = importlib.import_module(f"{name}.__main__" if spec.submodule_search_locations else name)
         yield from _of_arguments(f"python -m {name}", getattr(module, "_parser", argparse.ArgumentParser)(), words)
+
+
+def _is_ours(origin: str | None) -> bool:
+    """Return whether a module's file is of the repository, not of its virtual environment."""
+    path = Path(origin or "")
+    return path.is_relative_to(PROJECT_DIRECTORY) and ".venv" not in path.parts
 
 
 def _of_arguments(command: str, parser: argparse.ArgumentParser, words: Sequence[str]) -> Iterator[str]:
