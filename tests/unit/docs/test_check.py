@@ -104,3 +104,8 @@ def test_problems_are_printed_and_fail(
 def test_anchors_are_those_of_github() -> None:
     text = "# The preview says …\n\n## What `pulumi up` does\n\n## A_b-c, d's [e](f)!\n\nSetext\n======\n"
     assert page.read(text).anchors == {"the-preview-says-", "what-pulumi-up-does", "a_b-c-ds-e", "setext"}
+
+
+def test_readme_fits_on_a_few_screens() -> None:
+    readme = Path(__file__).parents[3] / "README.md"
+    assert len(readme.read_text().splitlines()) <= 200, "details belong into docs/"
