@@ -9,7 +9,7 @@ from typing import Any
 
 from kubernetes.client import ApiClient, ApiException, CoreV1Api
 
-from outputs import Place
+from components.namespaced_name import NamespacedName
 from verification import pods
 from verification.checks import Failed
 from verification.pods import REQUEST_SECONDS, Executed
@@ -26,7 +26,7 @@ class ClientCluster:
 
     api: ApiClient
     namespace: str
-    gateway: Place
+    gateway: NamespacedName
     secret: str
 
     def credential(self) -> ClientCredential:

@@ -9,7 +9,8 @@ from uuid import uuid4
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from outputs import Place, TargetOutput
+from components.namespaced_name import NamespacedName
+from outputs import TargetOutput
 from settings import Platform
 from verification import sidecars
 from verification.checks import Check, Failed, skipped
@@ -64,7 +65,7 @@ def look_policy(stack: DeployedStack) -> str:
     return f"target cluster: {policies}; istioctl x authz check"
 
 
-def gateway_of(stack: DeployedStack) -> Place:
+def gateway_of(stack: DeployedStack) -> NamespacedName:
     """Return the ingress gateway's Service."""
     return (stack.outputs.target or TargetOutput()).gateway
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from clusters import Cluster
-from components.lifecycle import OWNER
+from components.ownership import OWNER_LABEL
 from settings import ConfigError
 from verification.checks import Check, Failed, Skipped
 from verification.stack import DeployedStack, called
@@ -22,7 +22,7 @@ def objects_are_those_of_the_state(state: State, cluster: Cluster) -> str:
     for api_version, kind in state.kinds:
         described = Object.of(api_version, kind, "", "")
         try:
-            labelled = cluster.labelled(api_version, kind, {OWNER: state.owner})
+            labelled = cluster.labelled(api_version, kind, {OWNER_LABEL: state.owner})
         except ConfigError as error:
             refused[described.group, kind] = str(error)
             continue
@@ -42,7 +42,7 @@ def checks(stack: DeployedStack) -> Iterator[Check]:
     for path, cluster in stack.reached.items():
         where = called(path)
         promise = f"the {where} has the stack's objects, each of them and no other"
-        look = f"{where}: kubectl get {kinds} -A -l {OWNER}={stack.state.owner}"
+        look = f"{where}: kubectl get {kinds} -A -l {OWNER_LABEL}={stack.state.owner}"
         run = partial(objects_are_those_of_the_state, stack.state, cluster)
         yield Check("clusters", promise, "the objects of the stack's state, and no other with its label", run, look)
 

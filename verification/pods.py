@@ -11,7 +11,7 @@ from kubernetes.client import ApiClient, ApiException, CoreV1Api
 from kubernetes.stream import stream
 from kubernetes.stream.ws_client import WSClient
 
-from outputs import Place
+from components.namespaced_name import NamespacedName
 from verification.checks import Failed, Skipped
 
 REQUEST_SECONDS = 10
@@ -42,7 +42,7 @@ def labels_of(labels: Mapping[str, str]) -> str:
     return ",".join(f"{name}={value}" for name, value in labels.items())
 
 
-def selected(api: ApiClient, service: Place) -> list[Any]:
+def selected(api: ApiClient, service: NamespacedName) -> list[Any]:
     """Return the running Pods behind a Service; raise Failed if there is no such Service, or none of them."""
     core = CoreV1Api(api)
     try:

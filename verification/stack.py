@@ -10,7 +10,7 @@ from pulumi import automation
 
 import clusters
 from outputs import Outputs
-from settings import ConfigError, Settings
+from settings import ConfigError, Settings, read_config
 from verification.attacker import Attacker
 from verification.checks import Failed
 from verification.client_cluster import ClientCluster
@@ -58,7 +58,7 @@ class DeployedStack:
             raise ConfigError(_last_line(error)) from None
         except (FileNotFoundError, automation.InvalidVersionError) as error:
             raise ConfigError(f"no usable `pulumi` on PATH: {error}") from None
-        settings = Settings.from_config(config)
+        settings = read_config(config)
         deployed = read_outputs(selected, outputs, settings)
         return cls(
             selected,
@@ -72,12 +72,12 @@ class DeployedStack:
     def connect(self, names: Collection[str], *, target: bool = False) -> Self:
         """Connect to the clusters of these clients, and to the target if so asked and if there is one.
 
-        That is done side by side; raise ConfigError with the problems of all.
+        Connect in parallel; raise ConfigError with the problems of all.
         """
         access = [self.settings.client_access(name) for name in names]
         if target and self.settings.target_access:
             access.insert(0, self.settings.target_access)
-        answers = clusters.side_by_side(partial(clusters.connect, each) for each in access)
+        answers = clusters.parallel(partial(clusters.connect, each) for each in access)
         reached = {each.path: cluster for each, cluster in zip(access, answers, strict=True)}
         connected = {name: self._client_cluster(name, reached[f"clients.{name}"].api) for name in names}
         attackers = {path: self._attacker(path, cluster.api) for path, cluster in reached.items()}

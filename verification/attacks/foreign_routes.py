@@ -13,7 +13,7 @@ from uuid import uuid4
 from kubernetes.client import CoreV1Api
 
 from components.demo import HTTPBIN, HTTPBIN_PORT
-from outputs import Place
+from components.namespaced_name import NamespacedName
 from verification.answers import Answer
 from verification.attacker import Attacker
 from verification.attacks.workload import QUICKLY
@@ -148,12 +148,16 @@ def _virtual_service(name: str, hosts: list[str], gateways: list[str], http: lis
 
 def _destination(stack: DeployedStack, host: str, attacker: Attacker) -> dict[str, Any]:
     service = stack.settings.hosts[host].service
-    place = Place(service.namespace, service.name) if service else Place(attacker.stack_namespace, HTTPBIN)
+    place = (
+        NamespacedName(service.namespace, service.name)
+        if service
+        else NamespacedName(attacker.stack_namespace, HTTPBIN)
+    )
     port = service.port if service else HTTPBIN_PORT
     return {"host": f"{place.name}.{place.namespace}.svc.cluster.local", "port": {"number": port}}
 
 
-def _ingress(stack: DeployedStack) -> Place:
+def _ingress(stack: DeployedStack) -> NamespacedName:
     if not stack.outputs.target:
         raise Failed("output target is gone")
     return stack.outputs.target.gateway

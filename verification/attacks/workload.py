@@ -7,7 +7,7 @@ from typing import Any
 from kubernetes.client import CoreV1Api
 
 from components.demo import HTTPBIN
-from outputs import Place
+from components.namespaced_name import NamespacedName
 from settings import Platform
 from verification import pods
 from verification.answers import Answer
@@ -77,7 +77,9 @@ def _judge(done: Executed, where: str) -> str:
 def _addresses(stack: DeployedStack, host: str) -> list[str]:
     """Return where a host's workload listens: its Service, and its Pods."""
     attacker, served = stack.attackers["target"], stack.settings.hosts[host].service
-    place = Place(served.namespace, served.name) if served else Place(attacker.stack_namespace, HTTPBIN)
+    place = (
+        NamespacedName(served.namespace, served.name) if served else NamespacedName(attacker.stack_namespace, HTTPBIN)
+    )
     service: Any = CoreV1Api(attacker.api).read_namespaced_service(
         place.name, place.namespace, _request_timeout=REQUEST_SECONDS
     )

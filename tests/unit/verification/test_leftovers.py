@@ -12,8 +12,8 @@ from rich.console import Console
 
 import clusters
 from clusters import Cluster
-from components.lifecycle import OWNER
-from settings import ClusterAccess, ConfigError, Settings
+from components.ownership import OWNER_LABEL
+from settings import ClusterAccess, ConfigError, read_config
 from tests.unit.deployed import outputs_of
 from tests.unit.fakes import FakeCluster, fake_cluster, kube_system
 from verification import __main__ as command
@@ -69,7 +69,7 @@ def listed(resource: str, *objects: str) -> dict[str, Any]:
     for each in objects:
         namespace, _, name = each.rpartition("/")
         items.append({"metadata": {"name": name, **({"namespace": namespace} if namespace else {})}})
-    return {f"{resource}?{urlencode({'labelSelector': f'{OWNER}=0a1b'})}": {"items": items}}
+    return {f"{resource}?{urlencode({'labelSelector': f'{OWNER_LABEL}=0a1b'})}": {"items": items}}
 
 
 def namespaces(*names: str) -> dict[str, Any]:
@@ -231,7 +231,7 @@ def stack_of() -> DeployedStack:
         "clients": {"ware-house": {"kubeconfig": "a.yaml"}, "billing": {"kubeconfig": "b.yaml"}},
         "hosts": {"httpbin": {"domain": "httpbin.example.com", "clients": ["ware-house"]}},
     }
-    settings = Settings.from_config({f"kyma-mtls:{key}": json.dumps(value) for key, value in config.items()})
+    settings = read_config({f"kyma-mtls:{key}": json.dumps(value) for key, value in config.items()})
     return DeployedStack("test", settings, read_outputs("test", outputs_of(settings), settings), state=STATE)
 
 

@@ -24,8 +24,8 @@ from pulumi import automation
 from rich.console import Console
 
 import clusters
-from outputs import Place
-from settings import ConfigError, Settings
+from components.namespaced_name import NamespacedName
+from settings import ConfigError, read_config
 from settings.clusters import EGRESS_GATEWAY
 from tests.unit.deployed import (
     ACME,
@@ -63,7 +63,7 @@ from verification.tls import ClientCredential, Endpoint
 
 UPSTREAM = {"x-envoy-upstream-service-time": "1"}
 
-PLACE = Place(*EGRESS_GATEWAY.split("/"))
+PLACE = NamespacedName.parse(EGRESS_GATEWAY)
 FIRST = ("no client certificate is refused", "a certificate of another CA is refused")
 METHOD = "a method that is not allowed is refused"
 PATH = "a path that is not allowed is refused"
@@ -380,7 +380,7 @@ def test_the_selected_stack_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "kyma-mtls:clients": json.dumps({"warehouse": WAREHOUSE}),
         "kyma-mtls:hosts": json.dumps({"api": PARTNER}),
     }
-    settings = Settings.from_config(config)
+    settings = read_config(config)
     workspace = FakeWorkspace(config, outputs_of(settings))
     monkeypatch.setattr(automation, "LocalWorkspace", lambda **_: workspace)
     loaded = DeployedStack.load(None)
