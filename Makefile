@@ -24,10 +24,11 @@ down: .venv ## end the lab and forget what was deployed into it
 
 test: lint unit e2e ## every check and test; restarts the lab and ends it
 
-lint: .venv ## ruff, mypy, and actionlint and zizmor for the workflows
+lint: .venv ## ruff, mypy, the pages' links and commands, and actionlint and zizmor for the workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m docs.check
 	actionlint="$$($(BIN)/python -m lab tool actionlint)"
 	"$$actionlint" -shellcheck= -pyflakes=
 	$(BIN)/zizmor --quiet --offline --pedantic .github
@@ -42,7 +43,7 @@ e2e: .venv ## end-to-end tests, in the lab
 stock: .venv ## try the lab in a stock Debian, in QEMU; SUITE=trixie for Debian 13
 	$(BIN)/python -m tests.stock $(if $(SUITE),--suite $(SUITE))
 
-reference: .venv ## write the JSON schemas and README's tables from the models
+reference: .venv ## write the JSON schemas and the tables in docs/ from the models
 	$(BIN)/python -m settings.reference
 	$(BIN)/python -m outputs.reference
 

@@ -171,7 +171,7 @@ def _tell_lost(lost: list[Node], kept: list[Node], console: Console) -> None:
         _warn(
             console,
             f"What was deployed into {names} is gone. The stacks' state is kept: `pulumi preview` names the "
-            'change to confirm, see "Changes that interrupt" in README.md',
+            'change to confirm, see "Changes that interrupt" in docs/operations.md',
         )
         return
     aside = pulumi_state().with_name(f"pulumi-{time.strftime('%Y%m%d-%H%M%S')}")

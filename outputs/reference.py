@@ -1,17 +1,19 @@
-"""What users read of the outputs, written from the models: `make reference`.
+"""Write from the models what users read of the outputs: `python -m outputs.reference`.
 
-A JSON schema for programs that read them, and the table of README.md.
+A JSON schema for programs that read them, and the table of docs/outputs.md.
 """
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from outputs.models import Outputs
-from settings.reference import PROJECT_DIRECTORY, README_FILE, put_table
+from settings.reference import PROJECT_DIRECTORY, put_table
 from settings.section import PROJECT
 
 SCHEMA_FILE = PROJECT_DIRECTORY / "outputs.schema.json"
+PAGE = PROJECT_DIRECTORY / "docs/outputs.md"
 MARKER = "outputs"
 
 _PLACEHOLDERS = {"hosts": ("HOST",), "clients": ("CLIENT",), "signingRequests": ("HOST", "CLIENT")}
@@ -33,6 +35,11 @@ def table() -> str:
     """List every output and its fields, in Markdown."""
     head = "| output | type | secret | since | meaning |\n|---|---|---|---|---|\n"
     return head + "".join(f"| {' | '.join(row)} |\n" for row in _rows("", schema()))
+
+
+def generated() -> dict[Path, str]:
+    """Return the text of each file that is written from the models."""
+    return {SCHEMA_FILE: schema_text(), PAGE: put_table(PAGE.read_text(), MARKER, table())}
 
 
 def _plain(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
@@ -70,9 +77,9 @@ def _type(node: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Write both."""
-    SCHEMA_FILE.write_text(schema_text())
-    README_FILE.write_text(put_table(README_FILE.read_text(), MARKER, table()))
+    """Write the schema and the table."""
+    for path, text in generated().items():
+        path.write_text(text)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""What users read of the config keys, written from the models: `python -m settings.reference`.
+"""Write from the models what users read of the config keys: `python -m settings.reference`.
 
-A JSON schema for editors of Pulumi.STACK.yaml, and the table of README.md.
+A JSON schema for editors of Pulumi.STACK.yaml, and the table of docs/config.md.
 """
 
 import json
@@ -14,12 +14,13 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from settings.section import PROJECT, is_by_name, is_list, keys, within
+from settings.section import PROJECT, is_by_name, is_list, within
+from settings.section import keys as keys_of
 from settings.stack import Settings
 
 PROJECT_DIRECTORY = Path(__file__).parents[1]
 SCHEMA_FILE = PROJECT_DIRECTORY / "Pulumi.stack.schema.json"
-README_FILE = PROJECT_DIRECTORY / "README.md"
+PAGE = PROJECT_DIRECTORY / "docs/config.md"
 
 MARKER = "config"
 
@@ -63,8 +64,18 @@ def table() -> str:
     return head + "".join(f"| {' | '.join(row)} |\n" for row in _rows("", Settings.keys()))
 
 
+def keys() -> list[str]:
+    """List every key, with NAME and CLIENT in the place of names."""
+    return [row[0].strip("`") for row in _rows("", Settings.keys())]
+
+
+def generated() -> dict[Path, str]:
+    """Return the text of each file that is written from the models."""
+    return {SCHEMA_FILE: schema_text(), PAGE: put_table(PAGE.read_text(), MARKER, table())}
+
+
 def put_table(text: str, marker: str, content: str) -> str:
-    """Put a table into README's text, between the lines that mark its begin and end."""
+    """Put a table into a page's text, between the lines that mark its begin and end."""
     between = re.compile(rf"(?<=<!-- {marker}: begin -->\n).*?(?=<!-- {marker}: end -->)", re.DOTALL)
     return between.sub(lambda _: content, text)
 
@@ -114,7 +125,7 @@ def _rows(place: str, fields: dict[str, FieldInfo]) -> Iterator[tuple[str, str, 
         section = within(field.annotation)
         if section:
             name = f".{_placeholder(key)}" if is_by_name(field.annotation) else ""
-            yield from _rows(f"{place}{key}{name}.", dict(keys(section)))
+            yield from _rows(f"{place}{key}{name}.", dict(keys_of(section)))
 
 
 def _placeholder(key: str) -> str:
@@ -147,9 +158,9 @@ def _default(field: FieldInfo) -> str:
 
 
 def main() -> None:
-    """Write both."""
-    SCHEMA_FILE.write_text(schema_text())
-    README_FILE.write_text(put_table(README_FILE.read_text(), MARKER, table()))
+    """Write the schema and the table."""
+    for path, text in generated().items():
+        path.write_text(text)
 
 
 if __name__ == "__main__":

@@ -181,7 +181,7 @@ def test_verification_may_do_what_it_does_and_changes_nothing() -> None:
     assert changing <= needed
 
 
-def test_manifests_are_in_the_readme() -> None:
-    readme = (RBAC.parent / "README.md").read_text()
+def test_manifests_are_in_the_page_of_rights() -> None:
+    page = (RBAC.parent / "docs/rights.md").read_text()
     assert {path.name for path in RBAC.iterdir()} == {"client.yaml", "target.yaml", "verification.yaml"}
-    assert all(f"](rbac/{path.name})" in readme for path in RBAC.iterdir())
+    assert all(f"](../rbac/{path.name})" in page for path in RBAC.iterdir())

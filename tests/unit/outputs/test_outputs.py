@@ -6,7 +6,6 @@ import jsonschema
 import pytest
 
 from outputs import VERSION, ClientOutput, GatewayOutput, Outputs, reference
-from settings.reference import README_FILE, put_table
 from tests.contract import check_outputs
 from tests.unit.deployed import ACME, BILLING, HTTPBIN, KYMA_GATEWAY, PARTNER, TARGET, outputs_of, settings_of
 
@@ -21,9 +20,8 @@ def whole() -> dict[str, Any]:
 def test_reference_files_are_up_to_date() -> None:
     remedy = "run `make reference`"
     assert reference.SCHEMA_FILE.read_text() == reference.schema_text(), remedy
-    readme = README_FILE.read_text()
-    assert reference.table() in readme, remedy
-    assert put_table(readme, reference.MARKER, reference.table()) == readme, remedy
+    assert reference.table() in reference.PAGE.read_text(), remedy
+    assert {path: path.read_text() for path in reference.generated()} == reference.generated(), remedy
 
 
 def test_outputs_have_a_meaning_and_a_version_each() -> None:

@@ -1,0 +1,1 @@
+"""The pages, and the program that checks them: `python -m docs.check`."""
