@@ -5,7 +5,7 @@ from typing import Any
 
 from settings import Settings
 from tests.unit.pki import issue
-from verification.outputs import read_outputs
+from verification.deployed_outputs import read_outputs
 from verification.stack import DeployedStack
 
 AUTHORITY = issue("acme CA")
