@@ -1,4 +1,4 @@
-"""Take the steps of the workflows in .github/: previews in pull requests, deployments, renewals."""
+"""Run the steps of the workflows in .github/: previews in pull requests, deployments, renewals."""
 
 import argparse
 import json
@@ -18,25 +18,25 @@ from settings import ConfigError
 
 _EXIT_CODES = """\
 exit codes:
-  0    it is done
-  1    the engine, the verification or a rule of this command says no; the lines say why
-  2    it cannot be tried: a wrong argument, environment, file or answer
+  0    success
+  1    the engine, the verification or a rule of this command refuses; stderr says why
+  2    invalid input: an argument, the environment, a file, or an answer of a server
   130  ended by Ctrl-C
 """
 
 
 def list_stacks(asked: argparse.Namespace) -> None:
-    """Print, as JSON, the stacks that are deployed from here: all, those that a change concerns, or one."""
-    found = stacks.concerned(asked.since) if asked.since else stacks.deployed()
+    """Print, as JSON, the stacks that the pipeline deploys: all, those that a change affects, or one."""
+    found = stacks.affected(asked.since) if asked.since else stacks.deployed()
     if asked.only and asked.only not in found:
         raise ConfigError(
-            f"{asked.only}: not one of the stacks that are deployed from here: {', '.join(found) or 'none'}"
+            f"{asked.only}: the pipeline does not deploy this stack; it deploys {', '.join(found) or 'none'}"
         )
     print(json.dumps([asked.only] if asked.only else found))
 
 
 def write_kubeconfig(_: argparse.Namespace) -> None:
-    """Write the variable KUBECONFIG_CONTENT to a file for the job's next steps."""
+    """Write the variable KUBECONFIG_CONTENT to a file for the next steps of the job."""
     kubeconfig.write()
 
 
@@ -51,7 +51,7 @@ def preview(asked: argparse.Namespace) -> None:
 
 
 def put_comment(asked: argparse.Namespace) -> None:
-    """Create a stack's comment in a pull request, or edit it."""
+    """Create or edit a stack's comment on a pull request."""
     body = asked.file.read_text()
     marker = body.partition("\n")[0]
     if not comment.is_marker(marker):
@@ -60,18 +60,20 @@ def put_comment(asked: argparse.Namespace) -> None:
 
 
 def expect_previewed(asked: argparse.Namespace) -> None:
-    """Fail if a plan has more than what the comment in the merged pull request told of its last commit."""
+    """Fail if a plan has operations that the comment on the merged pull request did not show for its last commit."""
     repository = Repository.of_this_run(asked.login)
     merged = repository.pull_request_of(asked.commit)
     if not merged:
-        raise Refused(f"no merged pull request brought {asked.commit}, so no preview of {asked.stack} did", _BY_HAND)
+        raise Refused(
+            f"no merged pull request has commit {asked.commit}, so reviewers saw no preview of {asked.stack}", _BY_HAND
+        )
     found = repository.comment(merged.number, comment.marker(asked.stack))
     seen = comment.previewed(found["body"], merged.head) if found else None
     if seen is None:
-        what = (
-            f"no preview of {asked.stack} succeeded in pull request {merged.number} at its last commit, {merged.head}"
+        raise Refused(
+            f"no preview of {asked.stack} succeeded in pull request {merged.number} at its last commit, {merged.head}",
+            _BY_HAND,
         )
-        raise Refused(what, _BY_HAND)
     try:
         deployment.expect_previewed(Plan.read(asked.plan), seen)
     except Refused as error:
@@ -79,12 +81,12 @@ def expect_previewed(asked: argparse.Namespace) -> None:
 
 
 def update(asked: argparse.Namespace) -> None:
-    """Deploy a stack by a plan and by nothing else, and verify it, read-only."""
+    """Deploy exactly the plan of a stack, and verify the stack, read-only."""
     deployment.update(asked.stack, asked.plan, asked.junit)
 
 
 def renew(asked: argparse.Namespace) -> None:
-    """Renew the certificates that end soon, and verify the stack; deploy nothing if more than that is pending."""
+    """Renew the certificates that end soon, and verify the stack; deploy nothing if any other change is pending."""
     try:
         deployment.renew(asked.stack, asked.junit)
     except (Refused, ConfigError) as error:
@@ -94,13 +96,13 @@ def renew(asked: argparse.Namespace) -> None:
 
 
 def put_issue(asked: argparse.Namespace) -> None:
-    """Open the stack's issue, or edit it, with the problems of a renewal; with --solved, close it."""
+    """Open or edit the stack's issue about a failed renewal; with --solved, close it."""
     repository = Repository.of_this_run(asked.login)
     print(close(repository, asked.stack) if asked.solved else report(repository, asked.stack, asked.problems))
 
 
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_BY_HAND = "to deploy what is planned now, run the workflow by hand"
+_BY_HAND = "to deploy the current plan, run the workflow Deploy by hand with `apply`"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -128,7 +130,7 @@ def _stack(name: str) -> str:
 
 def _sha(text: str) -> str:
     if not _SHA.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not the whole SHA of a commit")
+        raise argparse.ArgumentTypeError(f"{text!r} is not the full SHA of a commit")
     return text
 
 
@@ -168,22 +170,25 @@ _COMMANDS: dict[str, tuple[Any, ...]] = {
     "issue": (put_issue, "stack", "--problems", "--solved", "--login"),
 }
 _ARGUMENTS: dict[str, dict[str, Any]] = {
-    "stack": {"metavar": "STACK", "type": _stack, "help": "its file is Pulumi.STACK.yaml"},
-    "file": {"metavar": "FILE", "type": Path, "help": "what preview --comment wrote"},
-    "--since": {"metavar": "REVISION", "help": "only those whose file or whose code is another than in this revision"},
-    "--only": {"metavar": "STACK", "help": "this one, which has to be among them"},
+    "stack": {"metavar": "STACK", "type": _stack, "help": "the name of a stack; its file is Pulumi.STACK.yaml"},
+    "file": {"metavar": "FILE", "type": Path, "help": "a comment that preview --comment wrote"},
+    "--since": {"metavar": "REVISION", "help": "only stacks whose file or program differs from this revision"},
+    "--only": {"metavar": "STACK", "help": "only this stack; fail if the pipeline does not deploy it"},
     "--base": {"metavar": "REVISION", "default": "", "help": "compare the stack's file with that of this revision"},
     "--head": {"metavar": "SHA", "type": _sha, "help": "the last commit of the pull request's branch"},
-    "--plan": {"metavar": "FILE", "type": Path, "required": True, "help": "the plan that a preview saves"},
-    "--comment": {"metavar": "FILE", "type": Path, "help": "write the comment here, Markdown"},
-    "--policy-pack": {"metavar": "FILE", "type": Path, "help": "judge the preview by this policy pack, too"},
+    "--plan": {"metavar": "FILE", "type": Path, "required": True, "help": "the file with the plan that preview saves"},
+    "--comment": {"metavar": "FILE", "type": Path, "help": "write the comment to this file, as Markdown"},
+    "--policy-pack": {"metavar": "FILE", "type": Path, "help": "also judge the preview by this policy pack"},
     "--policy-pack-config": {"metavar": "FILE", "type": Path, "help": "the config of the policy pack, JSON"},
     "--pull-request": {"metavar": "NUMBER", "type": int, "required": True, "help": "the pull request to comment on"},
     "--commit": {"metavar": "SHA", "required": True, "help": "the commit that was pushed"},
-    "--junit": {"metavar": "FILE", "type": Path, "help": "write what was verified as JUnit XML, too"},
-    "--problems": {"metavar": "FILE", "type": Path, "help": "where renew writes what it could not do"},
+    "--junit": {"metavar": "FILE", "type": Path, "help": "also write the verdicts as JUnit XML to this file"},
+    "--problems": {"metavar": "FILE", "type": Path, "help": "the file to which renew writes its problems"},
     "--solved": {"action": "store_true", "help": "close the issue"},
-    "--login": {"default": BOT, "help": "whose comments and issues are trusted and edited (default: %(default)s)"},
+    "--login": {
+        "default": BOT,
+        "help": "the account whose comments and issues are trusted and edited (default: %(default)s)",
+    },
 }
 
 

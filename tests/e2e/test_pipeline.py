@@ -252,7 +252,7 @@ def test_change_is_told_and_its_plan_is_refused_once_it_no_longer_fits(checkout:
         checkout.git("checkout", FILE)
         checkout.deployed.up()  # what the plan still allowed is done
     assert "violates plan: properties changed: (values withheld)" in refused
-    assert "Preview again, and deploy by the new plan" in refused
+    assert "Preview again, and deploy the new plan" in refused
     checkout.expect_no_secret()
 
 

@@ -69,7 +69,7 @@ def test_workflow_has_no_permissions_and_no_dangerous_trigger(file: Path) -> Non
 @pytest.mark.parametrize(
     ("workflow", "name", "job"), [*jobs()], ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_credentials_are_those_of_an_environment_and_far_from_forks(
+def test_credentials_come_from_an_environment_and_stay_out_of_forks(
     workflow: str, name: str, job: dict[str, Any]
 ) -> None:
     assert job["permissions"]["contents"] == "read"
@@ -85,7 +85,9 @@ def test_credentials_are_those_of_an_environment_and_far_from_forks(
             "github.event.pull_request.user.login != 'dependabot[bot]'",
         ]
     else:
-        assert job["concurrency"]["group"] == f"stack-{stack}", "an update and a renewal of a stack never run at the same time"
+        assert job["concurrency"]["group"] == f"stack-{stack}", (
+            "an update and a renewal of a stack never run at the same time"
+        )
         assert job["concurrency"]["cancel-in-progress"] is False
     assert name in {"preview", "deploy", "renew"}
 
@@ -113,7 +115,9 @@ def test_step_that_changes_a_stack_gets_the_signals_and_ends_before_its_job(work
     job = load(GITHUB / f"workflows/{workflow}.yml")["jobs"][workflow]
     (step,) = (each for each in job["steps"] if f" -m pipeline {command} " in each.get("run", ""))
     assert step["run"].startswith("exec "), "the runner signals the shell only"
-    assert step["timeout-minutes"] < job["timeout-minutes"] - 10, "a job that times out skips the steps that report a failure"
+    assert step["timeout-minutes"] < job["timeout-minutes"] - 10, (
+        "a job that times out skips the steps that report a failure"
+    )
 
 
 def test_deployment_by_hand_shows_its_plan_and_applies_it_only_on_request() -> None:
@@ -124,7 +128,7 @@ def test_deployment_by_hand_shows_its_plan_and_applies_it_only_on_request() -> N
     assert update["if"] == "github.event_name == 'push' || inputs.apply"
 
 
-def test_kubeconfig_comes_by_the_variable_that_the_command_reads() -> None:
+def test_kubeconfig_is_passed_in_the_variable_that_the_command_reads() -> None:
     texts = [file.read_text() for file in WORKFLOWS]
     given = [line.strip() for text in texts for line in text.splitlines() if "secrets.KUBECONFIG" in line]
     assert given == [f"{kubeconfig.VARIABLE}: ${{{{ secrets.KUBECONFIG }}}}"] * 3

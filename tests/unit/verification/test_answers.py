@@ -25,7 +25,7 @@ def test_every_hop_with_a_subject_is_read() -> None:
 @pytest.mark.parametrize(
     "body", ["<html>", "", "[]", "{}", "null", '{"headers": []}', '{"headers": {"X-Forwarded-Client-Cert": 7}}']
 )
-def test_answer_that_is_not_httpbins_is_a_failure(body: str) -> None:
+def test_answer_that_is_not_httpbins_fails_the_check(body: str) -> None:
     with pytest.raises(Failed, match="not what httpbin answers"):
         Answer(200, {}, body).check_shows(SUBJECT, IDENTITY)
 
@@ -45,12 +45,12 @@ def test_answer_that_is_not_httpbins_is_a_failure(body: str) -> None:
         (Answer(200, {}, shown(CLIENT_HOP, 'Subject="CN=proxy";URI=spiffe://proxy', MESH_HOP)), "Subject CN=proxy"),
     ],
 )
-def test_subject_and_identity_have_to_be_those_of_the_nearest_client_hop(answer: Answer, message: str) -> None:
+def test_subject_and_identity_must_be_those_of_the_nearest_client_hop(answer: Answer, message: str) -> None:
     with pytest.raises(Failed, match=message):
         answer.check_shows(SUBJECT, IDENTITY)
 
 
-def test_subject_and_identity_are_told() -> None:
+def test_subject_and_identity_are_returned() -> None:
     assert OK.check_shows(SUBJECT, IDENTITY) == f"200, Subject {SUBJECT}, URI {IDENTITY}"
 
 
@@ -72,7 +72,7 @@ def test_subject_and_identity_are_told() -> None:
         (Answer(504, UPSTREAM, "upstream request timeout"), "got 504 upstream request timeout"),
     ],
 )
-def test_answer_of_envoy_is_told_from_a_services(answer: Answer, refusal: str) -> None:
+def test_answer_of_envoy_is_distinguished_from_answer_of_service(answer: Answer, refusal: str) -> None:
     if refusal:
         with pytest.raises(Failed, match=refusal):
             answer.check_is_services()
@@ -80,7 +80,7 @@ def test_answer_of_envoy_is_told_from_a_services(answer: Answer, refusal: str) -
         assert answer.check_is_services() == f"{answer.status} of the service"
 
 
-def test_what_curl_prints_is_read() -> None:
+def test_output_of_curl_is_read() -> None:
     answer = Answer.printed(
         "HTTP/1.1 404 Not Found\r\nX-Envoy-Upstream-Service-Time: 1\r\nA: b:c\r\n\r\none\r\n\r\ntwo"
     )

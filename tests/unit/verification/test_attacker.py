@@ -12,7 +12,7 @@ from verification.checks import Failed, Skipped
 from verification.manifests import LABEL
 
 
-def test_nothing_is_created_before_it_is_needed(api: FakeApi) -> None:
+def test_attacker_creates_nothing_before_it_is_used(api: FakeApi) -> None:
     assert attacker_of().remove() == []
     assert api.done == []
 
@@ -50,7 +50,7 @@ def test_pods_of_attackers_are_unprivileged_and_bounded(api: FakeApi) -> None:
     assert spec["containers"][0]["resources"]["limits"]
 
 
-def test_nothing_is_created_after_the_end(api: FakeApi) -> None:
+def test_attacker_creates_nothing_after_its_removal(api: FakeApi) -> None:
     attacker = attacker_of()
     attacker.remove()
     for attempt in (
@@ -63,7 +63,7 @@ def test_nothing_is_created_after_the_end(api: FakeApi) -> None:
     assert api.done == []
 
 
-def test_objects_are_there_for_a_while_only(api: FakeApi) -> None:
+def test_objects_are_deleted_at_the_end_of_their_context(api: FakeApi) -> None:
     attacker = attacker_of()
     with attacker.deployed(ROUTE):
         assert api.objects["virtualservices temporary/route"]["spec"] == ROUTE["spec"]
@@ -76,7 +76,7 @@ def test_objects_are_there_for_a_while_only(api: FakeApi) -> None:
 
 @pytest.mark.parametrize("status", [400, 403, 422])
 @pytest.mark.parametrize("kind", ["Namespace", "Pod", "virtualservices"])
-def test_refusal_by_rights_or_a_webhook_is_a_reason_and_no_failure(api: FakeApi, kind: str, status: int) -> None:
+def test_refusal_by_rights_or_webhook_skips_the_check(api: FakeApi, kind: str, status: int) -> None:
     error = ApiException(status, "Refused")
     error.body = '{"kind":"Status","message":"user \\"a\\" cannot create it","reason":"Forbidden"}'
     api.refused[kind] = error
@@ -86,7 +86,7 @@ def test_refusal_by_rights_or_a_webhook_is_a_reason_and_no_failure(api: FakeApi,
         attacker_of().deployed(ROUTE).__enter__()
 
 
-def test_every_object_is_deleted_though_one_cannot_be(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_objects_are_deleted_although_one_deletion_fails(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     create, delete = api.create, api.delete
 
     def lose(kind: str, namespace: str, body: Any) -> None:
@@ -108,20 +108,20 @@ def test_every_object_is_deleted_though_one_cannot_be(api: FakeApi, monkeypatch:
     assert not [name for name in api.objects if name.startswith("virtualservices")]
 
 
-def test_another_refusal_is_a_failure(api: FakeApi) -> None:
+def test_server_error_fails_the_check(api: FakeApi) -> None:
     api.refused["Namespace"] = ApiException(500, "broken")
     with pytest.raises(ApiException):
         attacker_of().curl_with_sidecar()
 
 
-def test_pod_that_does_not_start_is_a_reason_and_no_failure(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attackers_pod_that_does_not_start_skips_the_check(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_READY_SECONDS", 0)
     api.is_ready = False
     with pytest.raises(Skipped, match="the attacker's Pod temporary/with-sidecar does not start: ImagePullBackOff"):
         attacker_of().curl_with_sidecar()
 
 
-def test_pod_that_asked_for_a_sidecar_and_got_none_fails_the_check(api: FakeApi) -> None:
+def test_attackers_pod_without_its_requested_sidecar_fails_the_check(api: FakeApi) -> None:
     api.containers = ("curl",)
     attacker = attacker_of()
     with pytest.raises(Failed, match="has no sidecar, though its label requests one"):

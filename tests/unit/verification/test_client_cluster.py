@@ -20,7 +20,7 @@ from verification.tls import ClientCredential
         ({"tls.crt": "eA=="}, "Secret istio-system/credential has no tls.key"),
     ],
 )
-def test_secret_without_a_credential_is_a_failure(
+def test_secret_without_a_credential_fails_the_check(
     monkeypatch: pytest.MonkeyPatch, data: Mapping[str, str] | None, message: str
 ) -> None:
     cluster = fake_core(monkeypatch, read_namespaced_secret=lambda *_: SimpleNamespace(data=data))
@@ -28,7 +28,7 @@ def test_secret_without_a_credential_is_a_failure(
         cluster.credential()
 
 
-def test_missing_secret_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_secret_fails_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*_: object) -> None:
         raise ApiException(404, "Not Found")
 
@@ -55,7 +55,7 @@ def test_log_of_every_egress_gateway_is_searched(monkeypatch: pytest.MonkeyPatch
         cluster.wait_for_log("GET /c", datetime(2020, 1, 1, tzinfo=UTC))
 
 
-def test_log_is_the_proxys_whatever_else_runs_in_its_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_is_that_of_the_proxy_container(monkeypatch: pytest.MonkeyPatch) -> None:
     containers: list[str] = []
 
     def read(*_: object, container: str, **__: object) -> str:
@@ -73,7 +73,7 @@ def test_log_is_the_proxys_whatever_else_runs_in_its_pod(monkeypatch: pytest.Mon
     assert containers == ["istio-proxy"]
 
 
-def test_pod_that_is_not_ready_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_without_a_ready_pod_fails_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = fake_core(monkeypatch, list_namespaced_pod=lambda *_: SimpleNamespace(items=[]))
     with pytest.raises(Failed, match="no curl Pod is ready in namespace mtls"):
         cluster.curl("http://httpbin.example.com")

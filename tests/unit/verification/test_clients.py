@@ -36,7 +36,7 @@ from verification.stack import DeployedStack
         (Executed(0, "", ""), "{marker}", "FAILED: curl printed no HTTP answer"),
     ],
 )
-def test_plain_http_has_to_leave_through_the_egress_gateway(done: Executed, log: str, expected: str) -> None:
+def test_plain_http_must_leave_through_the_egress_gateway(done: Executed, log: str, expected: str) -> None:
     assert outcome(demo_stack(), FakeCluster([done], log), way_out("httpbin")).startswith(expected)
 
 
@@ -47,7 +47,7 @@ def test_plain_http_has_to_leave_through_the_egress_gateway(done: Executed, log:
         ("another", "; not seen in the egress gateway's log, which the stack does not configure"),
     ],
 )
-def test_log_that_is_not_the_stacks_may_be_silent(log: str, expected: str) -> None:
+def test_log_that_the_stack_does_not_configure_may_lack_the_request(log: str, expected: str) -> None:
     stack = demo_stack()
     client = stack.outputs.clients["warehouse"].model_copy(update={"access_log": False})
     outputs = stack.outputs.model_copy(update={"clients": {"warehouse": client}})
@@ -76,7 +76,7 @@ def test_log_that_is_not_the_stacks_may_be_silent(log: str, expected: str) -> No
         (printed(Answer(403, UPSTREAM, RBAC)), "{marker}", f"FAILED: got 403: {RBAC}"),
     ],
 )
-def test_users_service_may_answer_as_it_likes(done: Executed, log: str, expected: str) -> None:
+def test_answer_of_users_service_may_have_any_status(done: Executed, log: str, expected: str) -> None:
     cluster = FakeCluster([done], log)
     stack = demo_stack(hosts={"orders": {**ORDERS, "methods": ["HEAD"], "paths": ["/health"]}})
     assert outcome(stack, cluster, way_out("orders")).startswith(expected)
@@ -101,11 +101,13 @@ def test_users_service_may_answer_as_it_likes(done: Executed, log: str, expected
         (Executed(7, "0.000000", "refused"), Answer(503, UPSTREAM, ""), "FAILED: got 503"),
     ],
 )
-def test_no_handshake_may_come_about_past_the_egress_gateway(direct: Executed, through: Answer, expected: str) -> None:
+def test_tls_handshake_past_the_egress_gateway_fails_the_check(
+    direct: Executed, through: Answer, expected: str
+) -> None:
     assert outcome(demo_stack(), FakeCluster([direct, printed(through)]), DIRECT).startswith(expected)
 
 
-def test_direct_way_is_tried_with_a_host_of_the_target_rather_than_with_a_partners() -> None:
+def test_direct_connection_is_tried_with_a_host_of_the_target_if_there_is_one() -> None:
     signer = issue("partner CA")
     client = issue("warehouse", signer, hosts=("warehouse.test",), usage=ExtendedKeyUsageOID.CLIENT_AUTH)
     external = {"certificateAuthority": CA, "port": 8443, "credentials": {"warehouse": {"certificate": client.pem}}}

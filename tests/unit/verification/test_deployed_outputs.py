@@ -46,7 +46,7 @@ from verification.deployed_outputs import read_outputs
         ),
     ],
 )
-def test_outputs_that_are_not_those_of_the_config_cannot_be_judged(
+def test_outputs_that_differ_from_the_config_are_refused(
     change: Callable[[dict[str, Any]], object], message: str
 ) -> None:
     settings = settings_of(target=TARGET, clients={"warehouse": WAREHOUSE}, hosts={"httpbin": HTTPBIN})

@@ -154,11 +154,11 @@ def tried(stack: DeployedStack) -> list[str]:
         ),
     ],
 )
-def test_stack_is_tried_by_its_own_promises(config: dict[str, object], expected: list[str]) -> None:
+def test_stack_is_tried_by_the_promises_of_its_config(config: dict[str, object], expected: list[str]) -> None:
     assert tried(stack_of(**config)) == expected
 
 
-def test_partners_host_is_called_once_its_answer_is_there() -> None:
+def test_partners_host_is_called_once_the_partner_has_signed() -> None:
     signer = issue("partner CA")
     client = issue("warehouse", signer, hosts=("warehouse.test",), usage=ExtendedKeyUsageOID.CLIENT_AUTH)
     external = {"certificateAuthority": CA, "credentials": {"warehouse": {"certificate": client.pem}}}
@@ -175,7 +175,7 @@ def test_kyma_gateway_is_tried_if_there_is_one() -> None:
 @pytest.mark.parametrize(
     "config", [{"hosts": {"httpbin": {**HTTPBIN, "paths": ["/a", "/*"]}}}, {"clients": {"acme": ACME}}]
 )
-def test_paths_are_tried_where_some_are_refused_and_a_client_is_there(config: dict[str, Any]) -> None:
+def test_paths_are_not_tried_without_a_refused_path_or_a_client(config: dict[str, Any]) -> None:
     config = {"hosts": {"httpbin": {**HTTPBIN, "paths": ["/a"]}}, **config}
     assert not [line for line in tried(demo_stack(**config)) if PATH in line]
 

@@ -50,7 +50,7 @@ def test_host_is_judged_by_its_answer(
         ({**ORDERS, "methods": ["POST"]}, DENIED, "istio", "GET /kyma-mtls-verification-"),
     ],
 )
-def test_path_that_is_not_allowed_has_to_be_refused(
+def test_path_that_is_not_allowed_must_be_refused(
     monkeypatch: pytest.MonkeyPatch, host: dict[str, object], answer: Answer, platform: str, expected: str
 ) -> None:
     monkeypatch.setattr(Endpoint, "request", lambda *_, **__: answer)
@@ -75,7 +75,7 @@ def test_path_that_is_not_allowed_has_to_be_refused(
         ({"hosts": {"httpbin": {**HTTPBIN, "clients": []}}}, "CN=verification.invalid", []),
     ],
 )
-def test_foreign_certificate_says_what_an_admitted_clients_does(
+def test_foreign_certificate_copies_an_admitted_clients(
     monkeypatch: pytest.MonkeyPatch, config: dict[str, object], subject: str, names: list[x509.GeneralName]
 ) -> None:
     seen: list[ClientCredential] = []
@@ -97,7 +97,7 @@ def test_foreign_certificate_says_what_an_admitted_clients_does(
     assert found == names
 
 
-def test_output_that_is_no_subject_is_a_failure() -> None:
+def test_output_without_a_valid_subject_fails_the_check() -> None:
     stack = demo_stack()
     client = stack.outputs.clients["warehouse"].model_copy(update={"subject": "nobody"})
     outputs = stack.outputs.model_copy(update={"clients": {"warehouse": client}})

@@ -55,12 +55,12 @@ def test_request_by_http2_is_answered() -> None:
     assert request == [(":method", "GET"), (":scheme", "https"), (":authority", "a.test"), (":path", "/headers")]
 
 
-def test_stream_that_is_reset_is_no_answer() -> None:
+def test_reset_stream_is_no_answer() -> None:
     seen, _ = asked_by_http2(lambda state, stream: state.reset_stream(stream, 7))
     assert seen == "HTTP/2 ended by StreamReset, error 7"
 
 
-def test_gateway_without_http2_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gateway_without_http2_fails_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
     class Connection:
         def selected_alpn_protocol(self) -> None:
             return None

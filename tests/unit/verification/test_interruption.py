@@ -33,7 +33,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_first_signal_leaves_time_to_clean_up_and_the_second_does_not(
+def test_first_signal_starts_cleanup_and_second_ends_the_process(
     ended: list[int], number: signal.Signals, code: int
 ) -> None:
     told: list[str] = []
@@ -46,7 +46,7 @@ def test_first_signal_leaves_time_to_clean_up_and_the_second_does_not(
     assert (told, ended) == (["left"], [code])
 
 
-def test_sighup_stays_ignored_where_it_was() -> None:
+def test_sighup_stays_ignored_under_nohup() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with interruptible(lambda: None):
@@ -67,7 +67,7 @@ def test_ctrl_c_before_the_first_check_is_no_traceback(
     assert capsys.readouterr().out == "ended by SIGINT\n"
 
 
-def test_signal_while_cleaning_ends_at_once(ended: list[int]) -> None:
+def test_signal_during_cleanup_ends_the_process(ended: list[int]) -> None:
     before = signal.getsignal(signal.SIGINT)
     with interruptible(lambda: None) as begin_cleaning:
         begin_cleaning()
@@ -77,7 +77,7 @@ def test_signal_while_cleaning_ends_at_once(ended: list[int]) -> None:
     assert signal.getsignal(signal.SIGINT) == before
 
 
-def test_handlers_of_others_are_given_back() -> None:
+def test_earlier_signal_handlers_are_restored() -> None:
     before = signal.getsignal(signal.SIGINT)
     with interruptible(lambda: None):
         assert signal.getsignal(signal.SIGINT) != before
@@ -97,7 +97,7 @@ class FakeAttacker:
 
 
 @pytest.mark.parametrize("interrupt", [True, False])
-def test_what_was_put_into_clusters_is_removed_however_it_ends(
+def test_attackers_are_removed_at_any_end_of_the_run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ended: list[int], interrupt: bool
 ) -> None:
     attackers = {

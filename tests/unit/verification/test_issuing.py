@@ -14,13 +14,13 @@ from verification.checks import Failed
 from verification.issuing import Authority, Wanted, foreign_credential
 
 
-def test_foreign_credential_differs_from_the_clients_in_its_ca_only() -> None:
+def test_foreign_credential_signs_itself() -> None:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "client.example.com")])
     certificate = x509.load_pem_x509_certificate(foreign_credential(subject).certificate)
     assert certificate.subject == certificate.issuer == subject
 
 
-def test_cas_key_is_read_once_and_found_by_the_certificate() -> None:
+def test_key_of_ca_is_read_once_and_found_by_its_certificate() -> None:
     exports: list[str] = []
 
     def export() -> str:
@@ -35,6 +35,6 @@ def test_cas_key_is_read_once_and_found_by_the_certificate() -> None:
     assert "PRIVATE KEY" not in repr(authority) + repr(signed)
 
 
-def test_state_without_the_cas_key_is_a_failure() -> None:
+def test_state_without_the_key_of_the_ca_fails_the_check() -> None:
     with pytest.raises(Failed, match="the state has no private key of output caCertificate"):
         Authority(CA, lambda: state_with(issue("other").key_pem)).sign(Wanted(x509.Name([])))

@@ -64,12 +64,12 @@ def refusing(found: Mapping[str, Any]) -> Cluster:
     return RefusingCluster(cluster.access, cluster.api, found=cluster.found)
 
 
-def test_cluster_with_the_states_objects_alone_passes() -> None:
+def test_cluster_with_exactly_the_states_objects_passes() -> None:
     cluster = cluster_of({**namespaces("mtls"), **secrets("istio-system/certs")})
     assert leftovers.objects_are_those_of_the_state(STATE, cluster) == "2 objects, exactly those of the state"
 
 
-def test_object_that_is_gone_is_told_with_its_remedy() -> None:
+def test_missing_object_is_reported_with_its_remedy() -> None:
     with pytest.raises(Failed) as caught:
         leftovers.objects_are_those_of_the_state(STATE, cluster_of(namespaces("mtls")))
     assert str(caught.value) == (
@@ -77,19 +77,19 @@ def test_object_that_is_gone_is_told_with_its_remedy() -> None:
     )
 
 
-def test_object_that_is_still_to_be_deleted_may_be_gone() -> None:
+def test_object_pending_deletion_may_be_gone() -> None:
     state = state_of(*KNOWN, resource(TARGET, "Secret", "mtls/old", delete=True))
     cluster = cluster_of({**namespaces("mtls"), **secrets("istio-system/certs")})
     assert leftovers.objects_are_those_of_the_state(state, cluster).startswith("2 objects")
 
 
-def test_object_that_replaced_one_still_to_be_deleted_has_to_be_there() -> None:
+def test_replacement_of_object_pending_deletion_must_exist() -> None:
     state = state_of(*KNOWN, resource(TARGET, "Secret", "istio-system/certs", delete=True))
     with pytest.raises(Failed, match="Secret istio-system/certs is gone"):
         leftovers.objects_are_those_of_the_state(state, cluster_of(namespaces("mtls")))
 
 
-def test_each_leftover_is_told_with_its_remedy() -> None:
+def test_leftovers_are_reported_with_their_remedies() -> None:
     found = {
         **namespaces("mtls", "old"),
         **secrets("istio-system/certs", "istio-system/x", "istio-system/credential"),
@@ -115,7 +115,7 @@ def test_cluster_that_refuses_a_list_is_skipped() -> None:
         leftovers.objects_are_those_of_the_state(STATE, refusing(namespaces("mtls")))
 
 
-def test_leftover_is_told_even_if_another_list_is_refused() -> None:
+def test_leftover_is_reported_even_if_a_list_is_refused() -> None:
     with pytest.raises(Failed, match="Namespace old; remove it"):
         leftovers.objects_are_those_of_the_state(STATE, refusing(namespaces("mtls", "old")))
 
@@ -147,7 +147,7 @@ def connected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return paths
 
 
-def test_every_cluster_is_tried_at_the_end(connected: list[str]) -> None:
+def test_checks_of_clusters_come_last(connected: list[str]) -> None:
     _, checks = command.chosen_checks(stack_of(), [], [])
     assert sorted(connected) == ["clients.billing", "clients.ware-house", "target"]
     assert of_clusters(checks) == [check.promise for check in checks[-3:]]
@@ -192,7 +192,7 @@ def test_stack_without_a_target_has_no_target_cluster(connected: list[str]) -> N
     assert connected == ["clients.billing"]
 
 
-def test_leftovers_are_told_one_below_the_other() -> None:
+def test_leftovers_are_printed_on_lines_of_their_own() -> None:
     found = {**namespaces("mtls"), **secrets("istio-system/certs", "a/x", "a/y")}
     stack = replace(stack_of(), reached={"target": cluster_of(found)})
     output = io.StringIO()
@@ -206,7 +206,7 @@ def test_leftovers_are_told_one_below_the_other() -> None:
     ]
 
 
-def test_help_tells_what_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_names_the_checks_that_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         command.main(["--help"])
     text = " ".join(capsys.readouterr().out.split())

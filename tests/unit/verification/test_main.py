@@ -39,7 +39,7 @@ BASE = {
         (["orders"], ["billing"], ["client billing is refused"]),
     ],
 )
-def test_what_is_tried_can_be_chosen(
+def test_checks_are_chosen_by_host_and_client(
     monkeypatch: pytest.MonkeyPatch, hosts: list[str], clients: list[str], expected: list[str]
 ) -> None:
     monkeypatch.setattr(DeployedStack, "connect", lambda stack, *_, **__: stack)
@@ -64,7 +64,7 @@ def test_what_is_tried_can_be_chosen(
         ([], ["shop"], "--client: no client shop in the config, which has warehouse"),
     ],
 )
-def test_name_that_the_stack_does_not_know_is_refused(hosts: list[str], clients: list[str], message: str) -> None:
+def test_unknown_name_is_refused(hosts: list[str], clients: list[str], message: str) -> None:
     stack = stack_of(target=TARGET, clients={"warehouse": WAREHOUSE}, hosts={"httpbin": HTTPBIN})
     with pytest.raises(ConfigError, match=message):
         command.chosen_checks(stack, hosts, clients)
@@ -83,7 +83,7 @@ def test_name_that_the_stack_does_not_know_is_refused(hosts: list[str], clients:
         ),
     ],
 )
-def test_exit_code_tells_whether_a_promise_is_broken(
+def test_exit_code_shows_whether_a_promise_is_broken(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], checks: list[Check], code: int, last: str
 ) -> None:
     stack = demo_stack()
@@ -100,7 +100,7 @@ def test_exit_code_tells_whether_a_promise_is_broken(
         (["--host", "a", "b", "--host", "c"], "--host: no host a or b or c in the config, which has httpbin"),
     ],
 )
-def test_exit_code_tells_that_nothing_can_be_judged(
+def test_exit_code_is_2_if_nothing_can_be_judged(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     monkeypatch.setattr(DeployedStack, "load", lambda *_, **__: demo_stack(clients={"acme": ACME}))
@@ -108,9 +108,7 @@ def test_exit_code_tells_that_nothing_can_be_judged(
     assert capsys.readouterr().out == f"cannot verify: {message}\n"
 
 
-def test_error_that_nobody_expected_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unexpected_error_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def load(*_: object, **__: object) -> None:
         raise KeyError("a")
 
@@ -119,7 +117,7 @@ def test_error_that_nobody_expected_is_one_line(
     assert re.fullmatch(r"cannot verify: KeyError in test_main\.py:\d+\n", capsys.readouterr().out)
 
 
-def test_help_tells_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         command.main(["--help"])
     assert "1  a promise is broken" in capsys.readouterr().out

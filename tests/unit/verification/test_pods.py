@@ -47,7 +47,7 @@ class FakeSession:
         (websocket.WebSocketConnectionClosedException("gone"), "the connection to Pod mtls/curl-1 broke: gone"),
     ],
 )
-def test_command_in_a_pod_ends_with_a_code_or_as_a_failure(
+def test_command_in_pod_returns_its_exit_code_or_fails_the_check(
     monkeypatch: pytest.MonkeyPatch, code: int | Exception | None, expected: Executed | str
 ) -> None:
     ready = SimpleNamespace(conditions=[SimpleNamespace(type="Ready", status="True")])
@@ -61,7 +61,7 @@ def test_command_in_a_pod_ends_with_a_code_or_as_a_failure(
             cluster.curl("http://httpbin.example.com")
 
 
-def test_command_that_is_forbidden_is_a_reason_and_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forbidden_command_skips_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise ApiException(0, "Handshake status 403 Forbidden -+-+- {'kind': 'Status'}")
 

@@ -26,7 +26,7 @@ from verification.probes import Probe, probe, refused_probe
         (PARTNER, Probe("GET", "/")),
     ],
 )
-def test_host_is_tried_by_a_harmless_request_that_it_allows(host: dict[str, object], expected: Probe | None) -> None:
+def test_probe_is_harmless_and_allowed(host: dict[str, object], expected: Probe | None) -> None:
     settings = settings_of(target=TARGET, clients={"warehouse": WAREHOUSE}, hosts={"it": host})
     assert probe(settings.hosts["it"]) == expected
 
@@ -39,7 +39,7 @@ def test_host_is_tried_by_a_harmless_request_that_it_allows(host: dict[str, obje
         (["POST", "PUT", "PATCH", "DELETE", "GET", "HEAD", "OPTIONS"], None),
     ],
 )
-def test_method_that_is_not_allowed_is_found(methods: list[str], expected: str | None) -> None:
+def test_refused_probe_has_a_method_that_is_not_allowed(methods: list[str], expected: str | None) -> None:
     host = {**HTTPBIN, "methods": methods}
     settings = settings_of(target=TARGET, clients={"warehouse": WAREHOUSE}, hosts={"it": host})
     found = refused_probe(settings.hosts["it"])

@@ -39,7 +39,7 @@ def alert(name: str) -> ssl.SSLError:
         ((None, None, "certificate required"), "FAILED: TLS 1.2: the handshake succeeded"),
     ],
 )
-def test_alert_that_is_not_about_certificates_is_no_refusal(
+def test_alert_unrelated_to_certificates_is_no_refusal(
     monkeypatch: pytest.MonkeyPatch, alerts: tuple[str | None, str | None, str | None], expected: str
 ) -> None:
     bare, stranger, newer = alerts
@@ -57,7 +57,7 @@ def test_alert_that_is_not_about_certificates_is_no_refusal(
     ("by_1_2", "version"),
     [("unknown ca", "TLSv1_2"), ("protocol version", "TLSv1_3"), ("handshake failure", "TLSv1_3")],
 )
-def test_client_is_denied_by_a_version_of_tls_that_works(
+def test_client_refusal_is_tried_by_an_offered_version_of_tls(
     monkeypatch: pytest.MonkeyPatch, by_1_2: str, version: str
 ) -> None:
     asked: list[ssl.TLSVersion] = []
@@ -85,7 +85,7 @@ def test_client_is_denied_by_a_version_of_tls_that_works(
         (Answer(404, {}, ""), "FAILED: got 404"),
     ],
 )
-def test_client_that_is_not_admitted_has_to_be_refused(
+def test_client_that_is_not_admitted_must_be_refused(
     monkeypatch: pytest.MonkeyPatch, answer: Answer | ssl.SSLError, expected: str
 ) -> None:
     def request(*_: object) -> Answer:
@@ -99,7 +99,7 @@ def test_client_that_is_not_admitted_has_to_be_refused(
     assert outcome(stack, FakeCluster(), "client warehouse is refused").startswith(expected)
 
 
-def test_error_that_is_no_alert_is_no_refusal_of_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tls_error_without_alert_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     def request(*_: object) -> Answer:
         raise alert("CERTIFICATE_VERIFY_FAILED")
 

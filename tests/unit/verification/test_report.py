@@ -34,7 +34,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> DeployedStack:
 
 
 @pytest.mark.usefixtures("stack")
-def test_json_is_all_that_is_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+def test_stdout_has_only_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--json", "--timeout", "0"]) == 1
     printed = capsys.readouterr()
     told = json.loads(printed.out)
@@ -56,7 +56,7 @@ def test_json_is_all_that_is_on_stdout(capsys: pytest.CaptureFixture[str]) -> No
     assert "1 passed, 1 failed, 1 skipped" in printed.err
 
 
-def test_junit_tells_each_verdict(stack: DeployedStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_junit_has_each_verdict(stack: DeployedStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(command, "chosen_checks", lambda *_: (stack, [*CHECKS, UNJUDGED]))
     path = tmp_path / "junit.xml"
     assert command.main(["--junit", str(path), "--timeout", "0"]) == 1
@@ -74,7 +74,7 @@ def test_junit_tells_each_verdict(stack: DeployedStack, monkeypatch: pytest.Monk
     assert told["it calls"]["skipped"].get("message") == "switched off"
 
 
-def test_json_says_why_nothing_can_be_judged(
+def test_json_has_the_problems_that_prevent_a_verification(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(DeployedStack, "load", lambda *_, **__: demo_stack())

@@ -62,11 +62,11 @@ def told(*checks: Check, timeout: float = 0) -> tuple[dict[Verdict, int], str]:
         (raising(TimeoutError()), Verdict.FAILED, f"  FAIL a promise{EXPECTED}            saw: TimeoutError{LOOK}"),
     ],
 )
-def test_verdict_says_what_was_seen(run: Callable[[], str], verdict: Verdict, lines: str) -> None:
+def test_verdict_is_printed_with_its_result(run: Callable[[], str], verdict: Verdict, lines: str) -> None:
     assert told(check_of(run)) == ({verdict: 1}, f"host a\n{lines}")
 
 
-def test_verdicts_are_told_in_order_however_they_end() -> None:
+def test_verdicts_are_printed_in_the_order_of_the_checks() -> None:
     later = threading.Event()
 
     def wait() -> str:
@@ -89,7 +89,7 @@ def test_verdicts_are_told_in_order_however_they_end() -> None:
     assert verdicts == {Verdict.PASSED: 2, Verdict.FAILED: 1}
 
 
-def test_promise_may_be_kept_late(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_is_retried_until_it_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "PAUSE_SECONDS", 0)
     errors = iter([Failed("503"), OSError("reset"), None])
     waited: list[str] = []
@@ -104,7 +104,7 @@ def test_promise_may_be_kept_late(monkeypatch: pytest.MonkeyPatch) -> None:
     assert waited == ["host a: a promise (saw: 503)", "host a: a promise (saw: reset)"]
 
 
-def test_mistake_of_the_program_is_not_taken_for_a_broken_promise() -> None:
+def test_bug_of_the_verification_is_no_broken_promise() -> None:
     verdicts, text = told(
         check_of(lambda: str(1 / 0)),
         check_of(raising(ValueError("Bearer token"))),

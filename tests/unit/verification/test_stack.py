@@ -80,15 +80,13 @@ def test_selected_stack_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         (FakeWorkspace({"kyma-mtls:platform": "openshift"}, {}), "kyma-mtls:platform: 'openshift'"),
     ],
 )
-def test_stack_that_cannot_be_read_cannot_be_judged(
-    monkeypatch: pytest.MonkeyPatch, workspace: FakeWorkspace, message: str
-) -> None:
+def test_unreadable_stack_is_refused(monkeypatch: pytest.MonkeyPatch, workspace: FakeWorkspace, message: str) -> None:
     monkeypatch.setattr(automation, "LocalWorkspace", lambda **_: workspace)
     with pytest.raises(ConfigError, match=message):
         DeployedStack.load(None)
 
 
-def test_problems_of_all_client_clusters_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_problems_of_all_client_clusters_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def connect(access: Any) -> None:
         raise ConfigError(f"kyma-mtls:{access.path}: does not answer")
 
@@ -102,7 +100,7 @@ def test_problems_of_all_client_clusters_are_told(monkeypatch: pytest.MonkeyPatc
     ]
 
 
-def test_client_cluster_is_known_by_the_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_client_cluster_is_described_by_the_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clusters, "connect", lambda access: SimpleNamespace(api=access.path))
     connected = stack_of(clients={"warehouse": WAREHOUSE, "acme": ACME}).connect(["warehouse"])
     assert connected.clients == {
@@ -110,7 +108,7 @@ def test_client_cluster_is_known_by_the_outputs(monkeypatch: pytest.MonkeyPatch)
     }
 
 
-def test_export_that_fails_tells_nothing_of_what_was_printed() -> None:
+def test_failed_export_shows_nothing_of_its_output() -> None:
     class Command:
         def run(self, command: list[str], *_: object) -> None:
             assert "--show-secrets" in command

@@ -10,7 +10,7 @@ from tests.unit.verification.stack_state import CLIENT, CLIENT_UID, KNOWN, STATE
 from verification.state import Object, State
 
 
-def test_state_tells_the_mark_the_kinds_and_the_objects() -> None:
+def test_state_has_the_mark_the_kinds_and_the_objects() -> None:
     assert STATE.owner == "0a1b"
     assert STATE.kinds == (("networking.istio.io/v1", "Gateway"), ("v1", "Namespace"), ("v1", "Secret"))
     assert STATE.known_in(TARGET_UID) == {
@@ -39,11 +39,11 @@ def test_state_keeps_no_data() -> None:
     ],
     ids=["read", "patch", "no-id", "provider", "component"],
 )
-def test_what_the_stack_did_not_make_does_not_count(other: dict[str, Any]) -> None:
+def test_resources_that_the_stack_did_not_create_do_not_count(other: dict[str, Any]) -> None:
     assert state_of(*KNOWN, other) == STATE
 
 
-def test_object_that_is_still_to_be_deleted_is_known() -> None:
+def test_object_pending_deletion_is_known() -> None:
     state = state_of(resource(TARGET, "Secret", "mtls/old", delete=True))
     assert state.known_in(TARGET_UID) == {Object("", "Secret", "mtls", "old")}
 
@@ -55,11 +55,11 @@ def test_object_without_outputs_is_known_by_its_inputs() -> None:
 
 
 @pytest.mark.parametrize("deployment", [None, {}, {"resources": []}, {"resources": KNOWN}])
-def test_state_without_a_mark_cannot_be_judged(deployment: object) -> None:
+def test_state_without_a_mark_is_refused(deployment: object) -> None:
     with pytest.raises(ConfigError, match="stack test: its state has no RandomId owner; deploy it again"):
         State.read("test", json.dumps({"version": 3, "deployment": deployment}))
 
 
-def test_object_is_the_same_under_each_version_of_its_kind() -> None:
+def test_object_is_known_under_every_version_of_its_kind() -> None:
     version = resource(CLIENT, "Gateway", "mtls/other", "networking.istio.io/v1beta1")
     assert Object.of("networking.istio.io/v1", "Gateway", "mtls", "other") in state_of(version).known_in(CLIENT_UID)

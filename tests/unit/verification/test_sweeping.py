@@ -31,7 +31,7 @@ def dead_process() -> int:
         ("ffff", lambda: f"{socket.gethostname()}/{dead_process()}", 61, False),
     ],
 )
-def test_what_a_killed_run_left_is_removed_by_the_next_of_the_same_stack(
+def test_next_run_of_the_stack_removes_objects_of_a_killed_run(
     api: FakeApi, mark: str, run: Callable[[], str], minutes: int, is_swept: bool
 ) -> None:
     metadata = {
@@ -46,7 +46,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next_of_the_same_stack(
     )
 
 
-def test_two_runs_of_a_stack_leave_each_other_alone(api: FakeApi) -> None:
+def test_concurrent_runs_of_a_stack_keep_their_objects(api: FakeApi) -> None:
     first = attacker_of()
     first.curl_in_stack_namespace()
     second = attacker_of(name="second")

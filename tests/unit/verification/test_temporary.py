@@ -12,7 +12,7 @@ from verification import temporary
 from verification.checks import Skipped
 
 
-def test_everything_is_deleted(api: FakeApi) -> None:
+def test_remove_deletes_namespace_and_pod(api: FakeApi) -> None:
     attacker = attacker_of()
     attacker.curl_in_stack_namespace()
     assert attacker.left == [
@@ -23,7 +23,7 @@ def test_everything_is_deleted(api: FakeApi) -> None:
     assert not api.objects
 
 
-def test_what_cannot_be_deleted_is_told(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_object_that_cannot_be_deleted_is_reported(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(temporary, "_GONE_SECONDS", 0)
     monkeypatch.setattr(api, "delete", lambda *_: None)
     attacker = attacker_of()
@@ -31,7 +31,9 @@ def test_what_cannot_be_deleted_is_told(api: FakeApi, monkeypatch: pytest.Monkey
     assert attacker.remove() == ["target cluster: kubectl delete namespace temporary"]
 
 
-def test_what_was_created_unseen_is_used_and_deleted(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_object_created_by_an_unanswered_request_is_used_and_deleted(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
     attacker, create = attacker_of(), api.create
 
     def time_out(kind: str, namespace: str, body: Any) -> None:
@@ -50,7 +52,7 @@ def test_what_was_created_unseen_is_used_and_deleted(api: FakeApi, monkeypatch: 
     assert not api.objects
 
 
-def test_cluster_that_no_longer_answers_may_have_something_left(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cluster_that_stops_answering_may_have_objects_left(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     def time_out(*_: object) -> None:
         raise TimeoutError
 
@@ -66,7 +68,7 @@ def test_cluster_that_no_longer_answers_may_have_something_left(api: FakeApi, mo
 @pytest.mark.parametrize(
     ("kept", "command"), [("Pod", "kubectl -n mtls delete pod temporary"), ("Namespace", "kubectl delete namespace")]
 )
-def test_what_cannot_be_deleted_keeps_nothing_else(
+def test_failed_deletion_does_not_stop_the_next(
     api: FakeApi, monkeypatch: pytest.MonkeyPatch, error: Exception, kept: str, command: str
 ) -> None:
     delete = api.delete
@@ -87,7 +89,7 @@ def test_what_cannot_be_deleted_keeps_nothing_else(
     )
 
 
-def test_pod_that_was_refused_is_not_left(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_pod_is_not_reported_as_left(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     create = api.create
 
     def refuse(kind: str, namespace: str, body: Any) -> None:

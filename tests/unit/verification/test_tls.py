@@ -83,7 +83,7 @@ def test_request_presents_the_credential_and_reads_the_answer(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_refusal_by_tls_is_told_from_an_acceptance(
+def test_refusal_by_tls_is_distinguished_from_acceptance(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: ssl.TLSVersion
 ) -> None:
     monkeypatch.setattr("verification.tls.REFUSAL_SECONDS", 0.2)
@@ -93,7 +93,7 @@ def test_refusal_by_tls_is_told_from_an_acceptance(
         assert endpoint.alert(credential(CLIENT_CA), version) is None
 
 
-def test_gateway_that_does_not_answer_has_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gateway_without_an_answer_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     def time_out(*_: object) -> None:
         raise TimeoutError("timed out")
 
@@ -104,6 +104,6 @@ def test_gateway_that_does_not_answer_has_not_refused(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("key", [issue("other").key_pem.encode(), b"no key"])
-def test_credential_that_cannot_be_used_is_a_failure(key: bytes) -> None:
+def test_unusable_credential_fails_the_check(key: bytes) -> None:
     with pytest.raises(Failed, match="the credential is no certificate with its key"):
         Endpoint("localhost", "127.0.0.1", CA).request("GET", "/", ClientCredential(issue("a").pem.encode(), key))

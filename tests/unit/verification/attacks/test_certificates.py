@@ -33,7 +33,7 @@ from verification.tls import ClientCredential, Endpoint
         ),
     ],
 )
-def test_flawed_certificate_is_judged_beside_a_right_one(
+def test_flawed_certificate_is_compared_with_a_valid_one(
     monkeypatch: pytest.MonkeyPatch, promise: str, flawed: str | None, right: str | None, expected: str
 ) -> None:
     def alert(_: Endpoint, credential: ClientCredential, *__: object) -> str | None:
@@ -52,9 +52,7 @@ def test_flawed_certificate_is_judged_beside_a_right_one(
 @pytest.mark.parametrize(
     ("answer", "expected"), [(DENIED, "403"), (SERVED, "FAILED: got 200"), (NO_ROUTE, "FAILED: got 404")]
 )
-def test_identity_that_is_not_listed_has_to_be_denied(
-    monkeypatch: pytest.MonkeyPatch, answer: Answer, expected: str
-) -> None:
+def test_unlisted_identity_must_be_denied(monkeypatch: pytest.MonkeyPatch, answer: Answer, expected: str) -> None:
     monkeypatch.setattr(Endpoint, "alert", lambda *_: "unknown ca")
     monkeypatch.setattr(Endpoint, "request", lambda *_, **__: answer)
     assert attacked(demo_stack(), UNLISTED).startswith(expected)

@@ -13,7 +13,7 @@ from verification.attacks import egress_gateway, foreign_routes
 from verification.pods import Executed
 
 
-def test_nothing_is_told_of_a_callers_route_that_is_not_live(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_callers_route_that_is_not_live_skips_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(egress_gateway, "_LIVE_SECONDS", 0)
     attacker = FakeAttacker(lambda *_: REFUSED, lambda *_: REFUSED)
     assert attacked(demo_stack(), CALLER, attacker).startswith("SKIPPED: the attacker's route is not live")
@@ -28,7 +28,7 @@ def test_nothing_is_told_of_a_callers_route_that_is_not_live(monkeypatch: pytest
         (RESET, "FAILED: curl ended with 56, which is no refusal"),
     ],
 )
-def test_undeclared_caller_has_to_be_denied(answer: Executed, expected: str) -> None:
+def test_undeclared_caller_must_be_denied(answer: Executed, expected: str) -> None:
     def curl_with_sidecar(*arguments: str) -> Executed:
         is_control = any(each.startswith(foreign_routes.HEADER) for each in arguments)
         return printed(Answer(foreign_routes.TEAPOT, {}, "")) if is_control else answer
@@ -47,7 +47,7 @@ def test_undeclared_caller_has_to_be_denied(answer: Executed, expected: str) -> 
         ("0.000", RESET, "SKIPPED: the cluster's network refuses the connection"),
     ],
 )
-def test_pod_without_a_sidecar_may_not_use_the_egress_gateway(connected: str, answer: Executed, expected: str) -> None:
+def test_pod_without_a_sidecar_must_not_use_the_egress_gateway(connected: str, answer: Executed, expected: str) -> None:
     def curl_without_sidecar(*arguments: str) -> Executed:
         return Executed(52, connected, "") if "%{time_connect}" in arguments else answer
 

@@ -52,13 +52,13 @@ def test_demo_is_tried_by_every_attack() -> None:
     assert tried(demo_stack(platform="istio")) == OF_HOST + OF_CLIENT
 
 
-def test_every_check_tells_what_is_expected_and_where_to_look() -> None:
+def test_every_check_has_an_expected_result_and_a_hint() -> None:
     checks = [check for check in command.every_check(demo_stack()) if check.look]
     assert len(checks) > len(OF_HOST + OF_CLIENT)
     assert all(check.expected for check in checks)
 
 
-def test_read_only_says_what_it_does_not_try() -> None:
+def test_read_only_skips_checks_with_a_reason() -> None:
     reasons = dict.fromkeys((*CERTIFICATES, UNLISTED), READS_KEY)
     reasons |= dict.fromkeys((WORKLOAD, PUBLISHED, CAPTURED, CALLER, BARE, OUT_OF_NAMESPACE), CREATES) | {
         SERVER: EXECUTES
@@ -104,7 +104,7 @@ def test_attack_that_cannot_be_judged_is_skipped(config: dict[str, object], expe
     assert all(found[promise] == "" for promise, reason in expected.items() if not reason)
 
 
-def test_hosts_are_asked_for_in_the_name_of_each_other() -> None:
+def test_hosts_are_requested_with_sni_of_each_other() -> None:
     hosts = {"httpbin": {**HTTPBIN, "clients": ["warehouse"]}, "orders": {**ORDERS, "clients": []}}
     stack = demo_stack(hosts=hosts)
     assert tried(stack).count(FRONTED) == 2
@@ -114,11 +114,11 @@ def test_hosts_are_asked_for_in_the_name_of_each_other() -> None:
     )
 
 
-def test_partners_host_is_tried_on_the_way_out_only() -> None:
+def test_partners_host_is_not_attacked_before_the_partner_signs() -> None:
     stack = stack_of(clients={"warehouse": WAREHOUSE}, hosts={"api": PARTNER})
     assert tried(stack) == [], "the partner has not signed yet"
 
 
-def test_client_that_may_leave_by_any_way_is_not_tried_for_it() -> None:
+def test_client_without_network_policy_is_not_tried_for_direct_connections() -> None:
     stack = demo_stack(clients={"warehouse": {**WAREHOUSE, "networkPolicy": "none"}})
     assert not {BY_ADDRESS, OUT_OF_NAMESPACE} & set(tried(stack))

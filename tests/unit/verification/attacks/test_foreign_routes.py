@@ -35,7 +35,7 @@ def of_door(domain: Answer) -> FakeAttacker:
         (SERVED, "FAILED: Host httpbin.example.com, without a client certificate: got 200"),
     ],
 )
-def test_another_namespaces_gateway_may_publish_nothing(answer: Answer, expected: str) -> None:
+def test_gateway_in_unrelated_namespace_publishes_nothing(answer: Answer, expected: str) -> None:
     attacker = of_door(answer)
     assert attacked(demo_stack(), PUBLISHED, attacker).startswith(expected)
     gateway = attacker.deployments[0][0]["spec"]
@@ -68,7 +68,7 @@ def test_foreign_routes_are_not_tried_without_port_80(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.usefixtures("services")
-def test_nothing_is_told_of_a_route_that_is_not_live(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_foreign_route_that_is_not_live_skips_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(foreign_routes, "_LIVE_SECONDS", 0.1)
     attacker = FakeAttacker(lambda *_: REFUSED, lambda *_: REFUSED)
     seen = attacked(demo_stack(), PUBLISHED, attacker)
@@ -82,7 +82,7 @@ def test_nothing_is_told_of_a_route_that_is_not_live(monkeypatch: pytest.MonkeyP
     ("answer", "expected"),
     [(SERVED, "200, Subject"), (Answer(418, {}, ""), "FAILED: got 418: the attacker's VirtualService")],
 )
-def test_another_namespaces_route_may_answer_nothing(
+def test_virtual_service_in_unrelated_namespace_answers_nothing(
     monkeypatch: pytest.MonkeyPatch, answer: Answer, expected: str
 ) -> None:
     answers = [SERVED, SERVED, answer]

@@ -27,7 +27,7 @@ from verification.tls import Endpoint
         (SERVED.body.replace("warehouse", "forged"), "FAILED: got 200, but X-Forwarded-Client-Cert has"),
     ],
 )
-def test_forged_header_may_not_come_through(monkeypatch: pytest.MonkeyPatch, body: str, expected: str) -> None:
+def test_forged_header_must_not_come_through(monkeypatch: pytest.MonkeyPatch, body: str, expected: str) -> None:
     answer = replace(SERVED, body=body)
     sent: list[dict[str, str]] = []
 

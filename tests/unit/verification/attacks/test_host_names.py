@@ -27,7 +27,7 @@ from verification.tls import ClientCredential, Endpoint
         ("kyma", set(), "FAILED: Host HTTPBIN.EXAMPLE.COM"),
     ],
 )
-def test_each_spelling_of_a_name_has_to_be_served(
+def test_every_spelling_of_a_domain_must_be_served(
     monkeypatch: pytest.MonkeyPatch, platform: str, served: set[str], expected: str
 ) -> None:
     monkeypatch.setattr(Endpoint, "request", lambda *_, host: SERVED if host in served else DENIED)
@@ -45,7 +45,7 @@ def test_each_spelling_of_a_name_has_to_be_served(
         ("HTTP/2", "FAILED: SNI orders.example.com, Host httpbin.example.com by HTTP/2: got 200"),
     ],
 )
-def test_no_spelling_of_a_name_may_reach_it_in_the_name_of_another(
+def test_no_spelling_of_a_domain_passes_with_sni_of_a_different_host(
     monkeypatch: pytest.MonkeyPatch, open_name: str, expected: str
 ) -> None:
     def request(endpoint: Endpoint, *_: object, host: str) -> Answer:

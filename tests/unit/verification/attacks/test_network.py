@@ -26,7 +26,7 @@ from verification.pods import Executed
         (REFUSED, REFUSED, "SKIPPED: no Pod of this cluster connects directly"),
     ],
 )
-def test_pod_without_a_sidecar_may_not_leave_the_namespace(
+def test_pod_without_a_sidecar_must_not_connect_out_of_the_namespace(
     without_sidecar: Executed, in_stack_namespace: Executed, expected: str
 ) -> None:
     attacker = FakeAttacker(lambda *_: REFUSED, lambda *_: without_sidecar, lambda *_: in_stack_namespace)
@@ -54,7 +54,7 @@ def test_pod_without_a_sidecar_may_not_leave_the_namespace(
         (Executed(35, "0.000", ""), NO_ROUTE, "FAILED: http://192.0.2.7:80/: got 404"),
     ],
 )
-def test_sidecar_may_not_connect_by_address_or_another_port(
+def test_sidecar_must_not_connect_by_address_or_other_port(
     monkeypatch: pytest.MonkeyPatch, by_tls: Executed, by_http: Answer, expected: str
 ) -> None:
     monkeypatch.setattr("verification.attacks.network._is_open", lambda _: True)

@@ -27,7 +27,7 @@ from verification.tls import Endpoint
         (None, "FAILED: a handshake by TLS 1.1 succeeded"),
     ],
 )
-def test_tls_before_1_2_has_to_be_refused_for_its_version(
+def test_tls_before_1_2_must_be_refused_for_its_version(
     monkeypatch: pytest.MonkeyPatch, alert: str | None, expected: str
 ) -> None:
     def refuse(_: Endpoint, __: object, version: ssl.TLSVersion) -> str | None:
@@ -39,7 +39,7 @@ def test_tls_before_1_2_has_to_be_refused_for_its_version(
 
 
 @pytest.mark.parametrize("speaks", [True, False])
-def test_plain_http_may_get_no_answer(monkeypatch: pytest.MonkeyPatch, speaks: bool) -> None:
+def test_plain_http_must_get_no_answer(monkeypatch: pytest.MonkeyPatch, speaks: bool) -> None:
     class Handler(BaseHTTPRequestHandler):
         def handle_one_request(self) -> None:
             self.rfile.readline()

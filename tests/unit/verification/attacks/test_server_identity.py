@@ -39,7 +39,7 @@ def envoys(names: list[str] | None, own: str, authority: str, key: str = "match_
         ("[]", "Envoy printed no configuration: '[]'"),
     ],
 )
-def test_envoy_has_to_verify_the_servers_name_and_ca(dump: str, expected: str) -> None:
+def test_envoy_must_verify_name_and_ca_of_the_server(dump: str, expected: str) -> None:
     try:
         seen = server_identity.judge(dump, "a", "a.test", "s")
     except Failed as failure:

@@ -34,7 +34,7 @@ from verification.pods import Executed
         ),
     ],
 )
-def test_workload_may_answer_nobody_past_the_gateway(
+def test_workload_must_refuse_calls_past_the_gateway(
     with_sidecar: Answer, without_sidecar: Executed, expected: str
 ) -> None:
     attacker = FakeAttacker(lambda *_: printed(with_sidecar), lambda *_: without_sidecar)
