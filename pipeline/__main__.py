@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline import comment, deployment, kubeconfig, stacks
 from pipeline.deployment import Refused
+from pipeline.engine import PolicyPack
 from pipeline.github import BOT, Repository
 from pipeline.issue import close, report
 from pipeline.plan import Plan
@@ -42,8 +43,8 @@ def write_kubeconfig(_: argparse.Namespace) -> None:
 
 def preview(asked: argparse.Namespace) -> None:
     """Preview a stack, save the plan, and write the comment for reviewers."""
-    policies = (asked.policy_pack, asked.policy_pack_config)
-    done = deployment.preview(asked.stack, asked.base, asked.plan, asked.head or "", *policies)
+    pack = PolicyPack(asked.policy_pack, asked.policy_pack_config) if asked.policy_pack else None
+    done = deployment.preview(asked.stack, asked.base, asked.plan, asked.head or "", pack)
     if asked.comment:
         asked.comment.write_text(comment.markdown(done))
     if not done.plan:

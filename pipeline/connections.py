@@ -66,7 +66,7 @@ def _hosts(before: Settings | None, after: Settings) -> Iterator[str]:
     for name in sorted(after.hosts.keys() - known.keys()):
         host = after.hosts[name]
         kind = ", a partner's," if host.external else ""
-        admitted = _listed(after.admitted(name)) or "nobody"
+        admitted = _listed(after.admitted(name)) or "no client"
         yield f"Host {code(name)} ({code(host.domain)}){kind} is new and admits {admitted}."
     for name in sorted(known.keys() - after.hosts.keys()):
         callers = _listed(before.admitted(name)) if before else ""
@@ -76,7 +76,7 @@ def _hosts(before: Settings | None, after: Settings) -> Iterator[str]:
 def _clients(before: Settings | None, after: Settings) -> Iterator[str]:
     known = before.clients if before else {}
     for name in sorted(after.clients.keys() - known.keys()):
-        hosts = _listed(after.hosts_of(name)) or "nothing"
+        hosts = _listed(after.hosts_of(name)) or "no host"
         yield f"Client {code(name)}{_partner(after.clients[name])} is new and may call {hosts}."
     for name in sorted(known.keys() - after.clients.keys()):
         hosts = _listed(before.hosts_of(name)) if before else ""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline import engine, expiry, renewal, stacks
 from pipeline.comment import Preview
+from pipeline.engine import PolicyPack
 from pipeline.plan import Operation, Plan
 from pipeline.stack_file import StackFile, path_of
 from settings import ConfigError
@@ -27,17 +28,15 @@ class Refused(Exception):  # noqa: N818 - it is no error of the program
         super().__init__("\n".join(reasons))
 
 
-def preview(
-    stack: str, base: str, plan: Path, head: str = "", pack: Path | None = None, pack_config: Path | None = None
-) -> Preview:
+def preview(stack: str, base: str, plan: Path, head: str = "", pack: PolicyPack | None = None) -> Preview:
     """Preview the stack with its current file, and save the plan.
 
     base: the revision whose file is compared; empty for none
     plan: the file to save the plan to
     head: the commit that is previewed
-    pack, pack_config: the policy pack that judges the preview, and its config
+    pack: the policy pack that judges the preview
     """
-    run = engine.preview(stack, plan, pack, pack_config)
+    run = engine.preview(stack, plan, pack)
     before, after = stacks.file_at(base, stack) if base else None, Path(path_of(stack)).read_text()
     planned = Plan.read(plan) if run.exit_code == 0 else None
     return Preview(stack, None if before is None else _read(before), _read(after), run, planned, head)

@@ -22,6 +22,14 @@ _LEFT_ITS_PLAN = re.compile(r"violates plan|not allowed by the plan|expected res
 
 
 @dataclass(frozen=True)
+class PolicyPack:
+    """The program of a policy pack, and its config as a JSON file."""
+
+    program: Path
+    config: Path | None = None
+
+
+@dataclass(frozen=True)
 class Run:
     """A run of the engine.
 
@@ -44,13 +52,10 @@ class Run:
         return any(_LEFT_ITS_PLAN.search(error) for error in self.errors)
 
 
-def preview(stack: str, plan: Path, pack: Path | None = None, pack_config: Path | None = None) -> Run:
-    """Preview an update and save its plan.
-
-    pack, pack_config: the policy pack that judges the preview, and its config
-    """
-    policies = ["--policy-pack", str(pack)] if pack else []
-    policies += ["--policy-pack-config", str(pack_config)] if pack and pack_config else []
+def preview(stack: str, plan: Path, pack: PolicyPack | None = None) -> Run:
+    """Preview an update, judge it by the policy pack if one is given, and save its plan."""
+    policies = ["--policy-pack", str(pack.program)] if pack else []
+    policies += ["--policy-pack-config", str(pack.config)] if pack and pack.config else []
     return _run("preview", "--stack", stack, "--diff", "--save-plan", str(plan), *policies)
 
 
@@ -130,9 +135,9 @@ def _interrupts() -> Iterator[list[subprocess.Popen[str]]]:
 def _errors(log: Path) -> Iterator[str]:
     for line in log.read_text().splitlines():
         event = json.loads(line)
-        said, judged = (event.get(kind) or {} for kind in ("diagnosticEvent", "policyEvent"))
-        if said.get("severity") == "error":
-            yield _COLOR.sub("", said["message"])
+        diagnostic, judged = (event.get(kind) or {} for kind in ("diagnosticEvent", "policyEvent"))
+        if diagnostic.get("severity") == "error":
+            yield _COLOR.sub("", diagnostic["message"])
         if judged.get("enforcementLevel") == "mandatory":
             resource = judged.get("resourceUrn", "").rpartition("::")[2]
             yield _COLOR.sub("", f"policy {judged['policyName']}: {resource}: {judged['message']}")

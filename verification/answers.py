@@ -12,7 +12,9 @@ RBAC = "RBAC: access denied"
 
 _SHOWN = 200
 _ENVOY_FAILED = ("upstream connect error", "upstream request timeout", "no healthy upstream")
-_FROM_UPSTREAM = "x-envoy-upstream-service-time"  # Envoy sets it on answers that it forwards, not on its own
+# Envoy sets it on answers that it forwards, not on its own:
+# https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#x-envoy-upstream-service-time
+_FROM_UPSTREAM = "x-envoy-upstream-service-time"
 _PAIR = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|[^",;]*)([,;]|$)')
 
 

@@ -17,7 +17,8 @@ from verification.tls import ClientCredential
 
 CURL = {"app": "curl"}
 
-_LOG_DELAY = timedelta(seconds=15)  # Envoy writes its log in batches
+# Envoy writes its log every 10 s: https://www.envoyproxy.io/docs/envoy/latest/operations/cli#cmdoption-file-flush-interval-msec
+_LOG_DELAY = timedelta(seconds=15)
 
 
 @dataclass(frozen=True)

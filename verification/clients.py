@@ -13,7 +13,7 @@ from verification.checks import Check, Failed
 from verification.context import ClientContext, HostContext
 from verification.probes import NO_SAFE_METHOD, Probe
 
-NO_HOST_TO_CALL = "the client can call no host, so that a refusal cannot be told from a failure"
+NO_HOST_TO_CALL = "the client can call no host, so a refusal would look like a failure"
 
 _DIRECT = "a direct TLS connection past the egress gateway is refused"
 _POLICY_LOOK = "kubectl get networkpolicies -A"

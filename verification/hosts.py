@@ -83,7 +83,8 @@ def client_is_refused(host: HostContext, client: ClientContext, asked: Probe) ->
 def method_is_refused(host: HostContext, client: ClientContext, asked: Probe) -> str:
     """Send a method that the route does not allow, with the credential of an admitted client."""
     answer = _answer(host, client, asked.method, asked.path)
-    # An APIRule has no route for other methods; a VirtualService and its AuthorizationPolicy forbid them.
+    # An APIRule has no route for other methods (kyma-project/api-gateway: internal/processing/processors/v2alpha1/
+    # virtualservice); the AuthorizationPolicy of a stack's own VirtualService forbids them.
     if answer.status != HTTPStatus.FORBIDDEN and not (host.routes_by_api_rule and answer.without_route):
         raise Failed(f"{asked.method} got {answer.said}")
     return f"{asked.method}: {answer.status}"

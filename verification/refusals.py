@@ -57,8 +57,8 @@ def refused_by_tls(endpoint: Endpoint, credential: ClientCredential | None, alpn
         if alert == PROTOCOL_VERSION:
             alerts.append(f"{name}: not offered")
             continue
-        # By TLS 1.2, Envoy sends this alert to a client without a certificate. A server without a common cipher sends
-        # it too: only a server that reads a certificate when there is one has refused for want of it.
+        # By TLS 1.2, Envoy sends this alert to a client without a certificate (BoringSSL: ssl/handshake_server.cc). A
+        # server without a common cipher sends it too, but does not read a certificate when the client shows one.
         lacks_certificate = alert == HANDSHAKE_FAILURE and not credential and _reads_certificates(endpoint, version)
         if alert not in ABOUT_CERTIFICATES and not lacks_certificate:
             raise Failed(f"{name}: alert {alert}, which is not about the certificate")

@@ -8,7 +8,8 @@ from mtls_policies.policy import UNKNOWN, Config, Resource, ResourcePolicy, entr
 _TERMINATING = ("SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL")
 _VERSIONS = ["TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3"]
 
-# With forward secrecy and authenticated encryption; also those that Envoy offers if a Gateway names none.
+# With forward secrecy and authenticated encryption; also those that Envoy offers if a Gateway names none:
+# https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/transport_sockets/tls/v3/common.proto
 MODERN_CIPHERS = [
     "ECDHE-ECDSA-AES128-GCM-SHA256",
     "ECDHE-ECDSA-AES256-GCM-SHA384",

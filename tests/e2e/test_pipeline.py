@@ -213,7 +213,7 @@ def test_comment_of_a_new_stack_tells_who_may_call_whom_and_shows_the_diff(first
         "```mermaid\ngraph LR\n",
         "- Host `httpbin` (`pipeline.target.test`) is new and admits `client`.",
         "- Host `api` (`pipeline.internet.test`), a partner's, is new and admits `client2`.",
-        "- Client `acme`, a partner's (`dns:acme.example`), is new and may call nothing.",
+        "- Client `acme`, a partner's (`dns:acme.example`), is new and may call no host.",
         "Nothing: no object of a cluster is deleted or replaced.",
         "<details><summary>Diff</summary>",
         "[secret]",

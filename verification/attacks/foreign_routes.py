@@ -1,7 +1,8 @@
 """Routes for a host in a namespace of the target cluster that is not the stack's.
 
-Not tried: a server for the same host at port 443. Istio would give the listener two filter chains of one name, Envoy
-would refuse the listener as a whole, and until the Gateway is gone the ingress gateway would take no change at all.
+Not tried: a server for the same host at port 443. The listener would have two filter chains that match the same name;
+Envoy refuses such a listener as a whole, and the ingress gateway takes no change until the Gateway is gone. See
+https://github.com/istio/istio/issues/13717.
 """
 
 import time

@@ -28,7 +28,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
 
 @pytest.fixture
 def verified(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Let the verification pass; return how it was called."""
+    """Let the verification pass; return the arguments of its calls."""
     calls: list[list[str]] = []
     run = subprocess.run
 
@@ -44,16 +44,16 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 @pytest.fixture
 def deployed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Say of the stack, when it is read after an update, that it is deployed with these expiry dates."""
+    """Return a function that sets the expiry dates of the deployed stack, as it is read after an update."""
 
-    def say(**ends: str) -> None:
+    def deploy(**ends: str) -> None:
         settings = settings_of(target=TARGET, clients={"warehouse": WAREHOUSE}, hosts={"httpbin": HTTPBIN})
         outputs = read_outputs("prod", outputs_of(settings) | ends, settings)
         stack = DeployedStack("prod", settings, outputs)
         monkeypatch.setattr(DeployedStack, "load", lambda *_, **__: stack)
 
-    say()
-    return say
+    deploy()
+    return deploy
 
 
 @pytest.fixture

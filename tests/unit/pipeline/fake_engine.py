@@ -27,7 +27,7 @@ INTERRUPTED = """#!{python}
 import os, signal, sys, time
 
 def interrupted(*_):
-    signal.signal(signal.SIGINT, lambda *_: os._exit(3))  # a second one
+    signal.signal(signal.SIGINT, lambda *_: os._exit(3))  # by a second SIGINT
     for _ in range(3):
         os.kill(os.getppid(), {number})
         time.sleep(0.1)
@@ -35,17 +35,17 @@ def interrupted(*_):
     sys.exit(255)
 
 signal.signal(signal.SIGINT, interrupted)
-while True:  # till it is interrupted itself
+while True:  # until it gets its SIGINT
     os.kill(os.getppid(), {number})
     time.sleep(0.1)
 """
-"""An engine that signals nobody but the command, also before that knows it, and ends only by a SIGINT of its own."""
+"""An engine that signals only the command, at once and until the command sends it a SIGINT, by which it ends."""
 HEAD = "3d3c42e5aac5ba805825da76410c181273ba90b1"
 LEAK = "urn violates plan: properties changed: ~~input[{&{{hunter2}}}!={x}]"
 
 
 class Engine:
-    """A `pulumi` on PATH that answers as it is told."""
+    """A `pulumi` on PATH, with the answers that a test sets."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -55,12 +55,13 @@ class Engine:
         program.write_text(PULUMI.format(python=sys.executable, folder=str(folder)))
         program.chmod(0o755)
 
-    def answer(self, command: str, **said: Any) -> None:
-        self.answers[command] = said
+    def answer(self, command: str, **answer: Any) -> None:
+        """Set the answer to a command: plan, output, errors, judged, exit."""
+        self.answers[command] = answer
         (self.folder / "answers.json").write_text(json.dumps(self.answers))
 
     def deployed_from(self, commit: str | None) -> None:
-        """Let the stack have been changed from a commit before, or never."""
+        """Set the commit from which the stack was last changed; None if it never was."""
         updates = [{"kind": "update", "environment": {"git.head": commit}}] if commit else []
         (self.folder / "history.json").write_text(json.dumps(updates))
 

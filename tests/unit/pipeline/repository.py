@@ -4,6 +4,7 @@ import subprocess
 
 
 def git(*arguments: str) -> str:
+    """Run a command of git and return its output."""
     identity = ("-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
     return subprocess.run(["git", *identity, *arguments], capture_output=True, text=True, check=True).stdout.strip()
 

@@ -23,8 +23,10 @@ def text_of(**config: Any) -> str:
 
 
 def file_of(**changes: Any) -> StackFile:
+    """Return the stack's file with these keys changed."""
     return StackFile.parse(text_of(**{**BASE, **changes}))
 
 
 def hosts(**changes: Any) -> dict[str, Any]:
+    """Return the key `hosts`, with changes to the host `orders`."""
     return {"hosts": {"orders": {**ORDERS, **changes}}}

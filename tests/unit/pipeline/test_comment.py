@@ -25,7 +25,7 @@ ROUTE = Operation(f"{STACK}kyma-mtls:index:MtlsHost$kubernetes:core/v1:Service::
 KEY = Operation(f"{STACK}tls:index/privateKey:PrivateKey::key", "replace")
 CHANGE = Operation(f"{STACK}kubernetes:core/v1:ConfigMap::map", "update")
 REFUSAL = (
-    "kyma-mtls:namespace: changes from a to b, which interrupts what is deployed: it is deleted and made anew. To "
+    "kyma-mtls:namespace: changes from a to b, which interrupts what is deployed: it is deleted and created again. To "
     "confirm: `pulumi config set --path 'confirm[0]' 'namespace=b'`"
 )
 
@@ -55,10 +55,10 @@ def test_comment_opens_with_who_may_call_whom_and_ends_with_the_diff() -> None:
 
 
 def test_comment_says_first_that_no_access_changes() -> None:
-    told = section(markdown(preview("", after=file_of(**hosts(methods=["PUT"])))), "Who may call whom")
-    assert told.startswith("No client gains or loses access.\n\n- `hosts.orders.methods` gains `PUT`")
-    told = section(markdown(preview("", after=file_of())), "Who may call whom")
-    assert told == "No client gains or loses access."
+    shown = section(markdown(preview("", after=file_of(**hosts(methods=["PUT"])))), "Who may call whom")
+    assert shown.startswith("No client gains or loses access.\n\n- `hosts.orders.methods` gains `PUT`")
+    shown = section(markdown(preview("", after=file_of())), "Who may call whom")
+    assert shown == "No client gains or loses access."
 
 
 def test_comment_records_the_operations_of_its_commit() -> None:
@@ -83,8 +83,8 @@ def test_operations_are_read_from_their_own_line_only() -> None:
 
 
 def test_interruption_names_what_is_deleted_or_replaced_in_clusters() -> None:
-    told = section(markdown(preview("", CHANGE, KEY, ROUTE)), "What would be interrupted")
-    assert told == "- delete `kubernetes:core/v1:Service target-orders`"
+    shown = section(markdown(preview("", CHANGE, KEY, ROUTE)), "What would be interrupted")
+    assert shown == "- delete `kubernetes:core/v1:Service target-orders`"
 
 
 def test_comment_says_that_nothing_is_interrupted() -> None:
@@ -105,7 +105,7 @@ def test_failing_preview_leaves_interruptions_unknown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "is_told"),
+    ("before", "after", "is_shown"),
     [
         ({}, {"generation": "2"}, True),
         ({}, {"generation": "2", "trustedGenerations": ["1"]}, True),
@@ -114,10 +114,10 @@ def test_failing_preview_leaves_interruptions_unknown() -> None:
     ],
 )
 def test_immediate_end_of_trust_is_an_interruption(
-    before: dict[str, Any], after: dict[str, Any], is_told: bool
+    before: dict[str, Any], after: dict[str, Any], is_shown: bool
 ) -> None:
     text = markdown(preview("", before=file_of(**before), after=file_of(**after)))
-    assert ("Trust in the old CA ends at once" in text) == is_told
+    assert ("Trust in the old CA ends at once" in text) == is_shown
 
 
 def test_unreadable_file_is_reported_in_a_code_block() -> None:

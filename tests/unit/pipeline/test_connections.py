@@ -48,7 +48,7 @@ def said(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
         (
             {},
             {"hosts": {"orders": ORDERS, "open": {"domain": "open.example.com", "clients": []}}},
-            ["Host `open` (`open.example.com`) is new and admits nobody."],
+            ["Host `open` (`open.example.com`) is new and admits no client."],
         ),
         (
             {},
@@ -111,7 +111,7 @@ def test_only_client_of_a_stack_is_admitted_by_default() -> None:
 def test_new_stack_is_described_completely() -> None:
     assert connections.sentences(None, file_of()) == [
         "Host `orders` (`orders.example.com`) is new and admits `warehouse`.",
-        "Client `billing` is new and may call nothing.",
+        "Client `billing` is new and may call no host.",
         "Client `warehouse` is new and may call `orders`.",
     ]
 

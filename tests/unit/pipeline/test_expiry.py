@@ -20,7 +20,7 @@ from verification.tls import Endpoint
 
 
 def ending(**days: int) -> list[str]:
-    """Return what is told of a stack when partners' certificates end in so many days, and the others much later."""
+    """Return the report on a stack whose certificates end in these numbers of days, by name; 1000 by default."""
 
     def pem(name: str, **options: Any) -> str:
         return issue(name, end=timedelta(days=days.get(name, 1000)), **options).pem
@@ -80,7 +80,7 @@ def test_own_gateway_certificate_that_ends_soon_is_reported() -> None:
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[str]]]:
-    """Serve a Kyma gateway's certificate that ends in so many days; return what is told of it."""
+    """Serve a Kyma gateway's certificate that ends in a number of days; return the report on it."""
     with ExitStack() as stack:
 
         def ask(days: int, mode: str, *, trusted: bool = True) -> list[str]:

@@ -118,7 +118,7 @@ def test_comment_is_created_once_and_then_edited(hub: Hub, file: Path, capsys: p
 
 def test_comment_is_found_on_a_later_page(hub: Hub, file: Path) -> None:
     for number in range(250):
-        hub.add("comments", f"{number}", "somebody")
+        hub.add("comments", f"{number}", "a-user")
     hub.add("comments", f"{marker('prod')}\nold")
     assert put(file) == 0
     assert len(hub.comments) == 251
@@ -128,8 +128,8 @@ def test_comment_is_found_on_a_later_page(hub: Hub, file: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "login"),
     [
-        (f"{marker('prod')}\nmine", "somebody"),
-        (f"{marker('prod-eu')}\nof another stack", BOT),
+        (f"{marker('prod')}\nmine", "a-user"),
+        (f"{marker('prod-eu')}\nof a different stack", BOT),
         (f"> {marker('prod')}\nquoted", BOT),
         ("", BOT),
     ],
@@ -169,7 +169,7 @@ def test_repr_of_repository_hides_the_token(hub: Hub) -> None:
 
 
 def test_server_without_an_answer_is_reported() -> None:
-    with socket.socket() as reserved:  # nobody listens at its port
+    with socket.socket() as reserved:  # no server listens at its port
         reserved.bind(("127.0.0.1", 0))
         there = Repository(f"http://127.0.0.1:{reserved.getsockname()[1]}", "team/mesh", BOT, TOKEN)
         with pytest.raises(ConfigError, match="GitHub does not answer GET issues/7/comments"):

@@ -63,7 +63,7 @@ def test_plan_is_compared_with_the_comment_of_the_merged_pull_request(
     said: str,
 ) -> None:
     engine.answer("preview", plan={SECRET: resource("create"), LEAF: resource("create")})
-    assert main(["preview", "prod", "--plan", "told.json", "--comment", "comment.md", "--head", HEAD]) == 0
+    assert main(["preview", "prod", "--plan", "previewed.json", "--comment", "comment.md", "--head", HEAD]) == 0
     body = Path("comment.md").read_text() if is_commented else None
     monkeypatch.setattr(Repository, "of_this_run", lambda _: Remembered(merged, body))
     now = {SECRET: resource("create")} | ({SERVICE: resource("delete")} if "delete" in kinds else {})

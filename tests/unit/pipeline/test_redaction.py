@@ -23,7 +23,7 @@ def test_stream_is_masked_like_a_whole_text() -> None:
         True
     )
     parts = [*in_safe_parts(lines)]
-    assert parts[0] == "before\n", "what is harmless is not held back"
+    assert parts[0] == "before\n", "harmless lines are printed at once"
     assert "".join(parts) == (
         "before\n[secret]\nafter\nerror: x violates plan: properties changed: (values withheld)\n"
     )

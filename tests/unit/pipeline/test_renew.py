@@ -53,9 +53,9 @@ def test_ending_certificate_is_reported_beside_a_failed_preview(
     engine.answer("preview", exit=255, errors=["cluster https://target does not answer"])
     assert renew() == 1
     assert not verified
-    told = Path("problems.txt").read_text()
-    assert "cluster https://target does not answer" in told
-    assert "kyma-mtls:generation: ends on 2020-01-01 00:00 UTC" in told
+    reported = Path("problems.txt").read_text()
+    assert "cluster https://target does not answer" in reported
+    assert "kyma-mtls:generation: ends on 2020-01-01 00:00 UTC" in reported
 
 
 def test_preview_that_fails_renews_nothing(engine: Engine, deployed: Callable[..., None]) -> None:

@@ -19,5 +19,5 @@ def test_file_that_is_no_stack_file_is_refused(text: str) -> None:
 
 
 def test_invalid_config_is_refused_by_the_programs_rules() -> None:
-    with pytest.raises(ConfigError, match=r"kyma-mtls:hosts\.orders\.clients\[0\]: 'nobody': no such client"):
-        file_of(**hosts(clients=["nobody"]))
+    with pytest.raises(ConfigError, match=r"kyma-mtls:hosts\.orders\.clients\[0\]: 'shop': no such client"):
+        file_of(**hosts(clients=["shop"]))

@@ -43,7 +43,7 @@ def test_commit_that_is_not_before_the_deployed_one_is_deployed(engine: Engine, 
     assert len(verified) == 5
 
 
-@pytest.mark.parametrize("name", ["nobody", "../prod", "", "prod/", "-"])
+@pytest.mark.parametrize("name", ["missing", "../prod", "", "prod/", "-"])
 def test_stack_without_a_file_is_refused(engine: Engine, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["update", "--plan", "plan.json", "--", name])

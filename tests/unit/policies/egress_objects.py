@@ -26,16 +26,16 @@ def in_namespace(
     return resource(kind, name, on, metadata=metadata or {"name": name, "namespace": namespace}, spec=spec)
 
 
-def route(spec: Any = None, name: str = "route", **place: Any) -> Resource:
-    return in_namespace(f"{ISTIO}:VirtualService", name, ROUTE if spec is None else spec, **place)
+def route(spec: Any = None, name: str = "route", **where: Any) -> Resource:
+    return in_namespace(f"{ISTIO}:VirtualService", name, ROUTE if spec is None else spec, **where)
 
 
 def entry(**spec: Any) -> Resource:
     return in_namespace(f"{ISTIO}:ServiceEntry", "entry", {"hosts": ["api.example.com"], **spec})
 
 
-def network_policy(spec: Any = CLOSED, kind: str = "NetworkPolicy", **place: Any) -> Resource:
-    return in_namespace(f"kubernetes:networking.k8s.io/v1:{kind}", "policy", spec, **place)
+def network_policy(spec: Any = CLOSED, kind: str = "NetworkPolicy", **where: Any) -> Resource:
+    return in_namespace(f"kubernetes:networking.k8s.io/v1:{kind}", "policy", spec, **where)
 
 
 def egress_problems(*judged: Resource) -> list[tuple[str, str]]:

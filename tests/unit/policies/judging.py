@@ -6,12 +6,13 @@ from typing import Any
 from mtls_policies.policy import Resource, ResourcePolicy, StackPolicy
 from tests.unit.pki import issue
 
-KEY = issue("somebody").key_pem
-CERTIFICATE = issue("somebody").pem
+KEY = issue("a holder").key_pem
+CERTIFICATE = issue("a holder").pem
 ISTIO = "kubernetes:networking.istio.io/v1"
 
 
 def resource(kind: str, name: str = "it", provider: str = "cluster", **properties: Any) -> Resource:
+    """Return a resource of this type, with these properties."""
     return Resource(kind, f"urn::{name}", properties, provider)
 
 
@@ -21,12 +22,15 @@ def defaults(policy: ResourcePolicy | StackPolicy) -> dict[str, Any]:
 
 
 def problems(policy: ResourcePolicy, judged: Resource, **config: Any) -> list[str]:
+    """Return the violations of a policy by a resource; `config` overrides the defaults."""
     return list(policy.judge(judged, defaults(policy) | config))
 
 
 def stack_problems(policy: StackPolicy, *judged: Resource) -> list[tuple[str, str]]:
+    """Return the violations of a stack policy by resources, each with its URN."""
     return list(policy.judge(judged, defaults(policy)))
 
 
 def in_base64(text: str) -> str:
+    """Return a text in Base64."""
     return b64encode(text.encode()).decode()

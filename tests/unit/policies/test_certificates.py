@@ -55,7 +55,7 @@ def test_certificate_beyond_its_limit_is_a_violation(judged: Resource, problem: 
         resource(GARDENER, spec={}),
         resource(GARDENER, spec=UNKNOWN),
         resource(GARDENER, spec={"duration": "9000h", "isCA": UNKNOWN}),
-        resource(f"{GARDENER}Patch", spec={"secretName": "another"}),
+        resource(f"{GARDENER}Patch", spec={"secretName": "renamed"}),
         resource("tls:index/certRequest:CertRequest"),
     ],
 )

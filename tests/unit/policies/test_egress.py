@@ -37,11 +37,11 @@ def test_claimed_egress_with_its_network_policy_passes(spec: Mapping[str, Any]) 
 
 
 @pytest.mark.parametrize(
-    "others",
+    "policies",
     [
         [],
         [network_policy(namespace="billing")],
-        [network_policy(on="another cluster")],
+        [network_policy(on="second cluster")],
         [network_policy({**CLOSED, "policyTypes": ["Ingress"]})],
         [network_policy({"podSelector": {}, "ingress": []})],
         [network_policy({"podSelector": {}, "egress": []})],
@@ -49,8 +49,8 @@ def test_claimed_egress_with_its_network_policy_passes(spec: Mapping[str, Any]) 
         [network_policy(kind="NetworkPolicyPatch")],
     ],
 )
-def test_claimed_egress_without_its_network_policy_is_a_violation(others: list[Resource]) -> None:
-    found = egress_problems(*others)
+def test_claimed_egress_without_its_network_policy_is_a_violation(policies: list[Resource]) -> None:
+    found = egress_problems(*policies)
     assert needs_a_policy(found)
     assert found[0][0] == "urn::route"
 
@@ -108,7 +108,7 @@ def test_network_policy_that_adds_a_way_past_the_gateway_is_a_violation(other: R
     [
         network_policy({**OF_SOME, "policyTypes": ["Ingress"], "egress": [{}]}),
         network_policy({**OF_SOME, "egress": [{}]}, namespace="billing"),
-        network_policy({**OF_SOME, "egress": [{}]}, on="another cluster"),
+        network_policy({**OF_SOME, "egress": [{}]}, on="second cluster"),
     ],
 )
 def test_network_policy_that_opens_a_different_place_passes(other: Resource) -> None:
@@ -122,7 +122,7 @@ def test_network_policy_that_opens_a_different_place_passes(other: Resource) -> 
         [route()],
         [route(), entry(location="MESH_INTERNAL")],
         [route(), entry(hosts=["other.example.com"])],
-        [route(on="another cluster"), entry()],
+        [route(on="second cluster"), entry()],
         [route({**ROUTE, "gateways": ["mesh"]}), entry()],
         [route({**ROUTE, "gateways": ["ingress"]}), entry()],
         [route({"hosts": ["api.example.com"]}), entry()],
@@ -174,7 +174,7 @@ def test_patches_claim_egress_too() -> None:
 
 
 def test_violation_is_reported_once_for_all_routes_of_a_namespace() -> None:
-    assert needs_a_policy(egress_problems(route(name="another")))
-    assert egress_problems(route(name="another"), network_policy({"egress": [{}]})) == [PAST_THE_GATEWAY]
-    on_another = [route(on="another"), resource(f"{ISTIO}:ServiceEntry", "entry", "another", spec=ROUTE)]
-    assert len(egress_problems(*on_another)) == 2, "another cluster is another namespace"
+    assert needs_a_policy(egress_problems(route(name="second")))
+    assert egress_problems(route(name="second"), network_policy({"egress": [{}]})) == [PAST_THE_GATEWAY]
+    on_second = [route(on="second"), resource(f"{ISTIO}:ServiceEntry", "entry", "second", spec=ROUTE)]
+    assert len(egress_problems(*on_second)) == 2, "a namespace of a second cluster is reported, too"

@@ -48,7 +48,7 @@ def test_network_policy_with_unknown_values_passes(policy: Resource) -> None:
     "policy",
     [
         network_policy(UNKNOWN, namespace="billing"),
-        network_policy(UNKNOWN, on="another cluster"),
+        network_policy(UNKNOWN, on="second cluster"),
         network_policy({"podSelector": UNKNOWN, "policyTypes": ["Ingress"]}),
         network_policy({"podSelector": {"matchLabels": {"app": UNKNOWN}}, "policyTypes": UNKNOWN}),
     ],

@@ -68,7 +68,7 @@ def rule_patch(**spec: Any) -> Resource:
 @pytest.mark.parametrize(
     "spec",
     [
-        {"trafficPolicy": {"tls": {"mode": "MUTUAL", "credentialName": "another"}}},
+        {"trafficPolicy": {"tls": {"mode": "MUTUAL", "credentialName": "renamed"}}},
         {"trafficPolicy": {"tls": {"subjectAltNames": ["api.example.com"]}}, "workloadSelector": {}},
         {"trafficPolicy": {"tls": {"mode": "SIMPLE", "subjectAltNames": []}}},
         {"trafficPolicy": {"tls": {"insecureSkipVerify": False}}},

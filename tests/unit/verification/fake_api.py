@@ -18,7 +18,7 @@ def condition(ready: bool) -> SimpleNamespace:
 
 @dataclass
 class FakeApi:
-    """A cluster's objects, as KIND NAMESPACE/NAME, and a log of what is done to them."""
+    """A cluster's objects, as KIND NAMESPACE/NAME, and a log of the requests."""
 
     objects: dict[str, Any] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)

@@ -28,7 +28,7 @@ from verification.stack import DeployedStack
         (printed(OK), "{marker} 200", f"200, Subject {SUBJECT}, URI {IDENTITY}; logged by the egress gateway"),
         (
             printed(OK),
-            "another",
+            "a different line",
             f"FAILED: 200, Subject {SUBJECT}, URI {IDENTITY}, but the egress gateway's log has no",
         ),
         (printed(Answer(503, UPSTREAM, "")), "{marker}", "FAILED: got 503"),
@@ -44,7 +44,7 @@ def test_plain_http_must_leave_through_the_egress_gateway(done: Executed, log: s
     ("log", "expected"),
     [
         ("{marker} 200", "; logged by the egress gateway"),
-        ("another", "; not seen in the egress gateway's log, which the stack does not configure"),
+        ("a different line", "; not seen in the egress gateway's log, which the stack does not configure"),
     ],
 )
 def test_log_that_the_stack_does_not_configure_may_lack_the_request(log: str, expected: str) -> None:
@@ -82,7 +82,7 @@ def test_answer_of_users_service_may_have_any_status(done: Executed, log: str, e
     assert outcome(stack, cluster, way_out("orders")).startswith(expected)
     assert cluster.calls[0][:2] == ("-sS", "-I")
     assert cluster.calls[0][-1] == "http://orders.example.com/health", (
-        "a service is called by what its route allows only"
+        "a service is called only by a method and path of its route"
     )
 
 

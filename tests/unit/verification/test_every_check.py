@@ -150,7 +150,7 @@ def tried(stack: DeployedStack) -> list[str]:
                 f"client warehouse: {DIRECT} - networkPolicy is none: Pods may connect directly",
                 f"client warehouse: {SIDECAR}",
             ],
-            id="a host that admits nobody, and no network policy",
+            id="a host that admits no client, and no network policy",
         ),
     ],
 )

@@ -99,7 +99,7 @@ def test_foreign_certificate_copies_an_admitted_clients(
 
 def test_output_without_a_valid_subject_fails_the_check() -> None:
     stack = demo_stack()
-    client = stack.outputs.clients["warehouse"].model_copy(update={"subject": "nobody"})
+    client = stack.outputs.clients["warehouse"].model_copy(update={"subject": "no pairs"})
     outputs = stack.outputs.model_copy(update={"clients": {"warehouse": client}})
     seen = outcome(DeployedStack("test", stack.settings, outputs), FakeCluster(), FIRST[1])
-    assert seen == "FAILED: output clients.warehouse.subject: 'nobody' is no Subject"
+    assert seen == "FAILED: output clients.warehouse.subject: 'no pairs' is no Subject"

@@ -36,14 +36,14 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 def test_first_signal_starts_cleanup_and_second_ends_the_process(
     ended: list[int], number: signal.Signals, code: int
 ) -> None:
-    told: list[str] = []
-    with interruptible(lambda: told.append("left")):
+    reported: list[str] = []
+    with interruptible(lambda: reported.append("left")):
         with pytest.raises(Interrupted) as caught:
             signal.raise_signal(number)
-        assert (caught.value.code, told, ended) == (code, [], [])
+        assert (caught.value.code, reported, ended) == (code, [], [])
         with pytest.raises(SystemExit):
             signal.raise_signal(number)
-    assert (told, ended) == (["left"], [code])
+    assert (reported, ended) == (["left"], [code])
 
 
 def test_sighup_stays_ignored_under_nohup() -> None:
@@ -85,7 +85,7 @@ def test_earlier_signal_handlers_are_restored() -> None:
 
 
 class FakeAttacker:
-    """Says what of it is left."""
+    """Returns the commands of objects that are left."""
 
     def __init__(self, *left: str) -> None:
         self.left = list(left)

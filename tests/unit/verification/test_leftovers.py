@@ -102,12 +102,12 @@ def test_leftovers_are_reported_with_their_remedies() -> None:
         "Secret istio-system/credential; remove it with kubectl -n istio-system delete secret credential",
         "Secret istio-system/x; remove it with kubectl -n istio-system delete secret x",
         "Gateway mtls/egress; remove it with kubectl -n mtls delete gateway.networking.istio.io egress",
-    ], "what the state knows in another cluster is a leftover in this one"
+    ], "an object of a different cluster in the state is a leftover in this one"
 
 
 def test_cluster_that_was_replaced_is_not_known() -> None:
     with pytest.raises(Failed, match="Namespace mtls; remove it"):
-        leftovers.objects_are_those_of_the_state(STATE, cluster_of(namespaces("mtls"), "another"))
+        leftovers.objects_are_those_of_the_state(STATE, cluster_of(namespaces("mtls"), "replaced"))
 
 
 def test_cluster_that_refuses_a_list_is_skipped() -> None:

@@ -14,7 +14,7 @@ from verification.pods import Executed, execute
 
 @dataclass
 class FakeSession:
-    """A command's run in a Pod, which ends with this code or is told of by this error."""
+    """A command in a Pod: its exit code, or the error that the connection raises."""
 
     code: int | Exception | None
 

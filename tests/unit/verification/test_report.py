@@ -37,10 +37,10 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> DeployedStack:
 def test_stdout_has_only_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--json", "--timeout", "0"]) == 1
     printed = capsys.readouterr()
-    told = json.loads(printed.out)
-    assert (told["stack"], told["totals"]) == ("test", {"passed": 1, "failed": 1, "skipped": 1, "error": 0})
-    assert told["left"] == []
-    first, second, third = told["checks"]
+    report = json.loads(printed.out)
+    assert (report["stack"], report["totals"]) == ("test", {"passed": 1, "failed": 1, "skipped": 1, "error": 0})
+    assert report["left"] == []
+    first, second, third = report["checks"]
     assert {key: first[key] for key in first if key != "seconds"} == {
         "group": "host a (a.test)",
         "host": "a",
@@ -66,12 +66,12 @@ def test_junit_has_each_verdict(stack: DeployedStack, monkeypatch: pytest.Monkey
         ("client b", "2", "0", "1"),
     ]
     assert root.get("errors") == "1"
-    told = {case.get("name"): {each.tag: each for each in case} for case in root.iter("testcase")}
-    assert told["it is admitted"]["system-out"].text == "expected: 200\nsaw: 200"
-    assert told["it is refused"]["failure"].get("message") == "got 200 <b>"
-    assert told["it is refused"]["failure"].text == "expected: 403\nsaw: got 200 <b>\nand more\nlook: the policies"
-    assert str(told["it is odd"]["error"].get("message")).startswith("ZeroDivisionError in test_report.py:")
-    assert told["it calls"]["skipped"].get("message") == "switched off"
+    cases = {case.get("name"): {each.tag: each for each in case} for case in root.iter("testcase")}
+    assert cases["it is admitted"]["system-out"].text == "expected: 200\nsaw: 200"
+    assert cases["it is refused"]["failure"].get("message") == "got 200 <b>"
+    assert cases["it is refused"]["failure"].text == "expected: 403\nsaw: got 200 <b>\nand more\nlook: the policies"
+    assert str(cases["it is odd"]["error"].get("message")).startswith("ZeroDivisionError in test_report.py:")
+    assert cases["it calls"]["skipped"].get("message") == "switched off"
 
 
 def test_json_has_the_problems_that_prevent_a_verification(

@@ -25,7 +25,7 @@ def forbidden(message: str) -> ApiException:
     return error
 
 
-def told(*checks: Check, timeout: float = 0) -> tuple[dict[Verdict, int], str]:
+def printed(*checks: Check, timeout: float = 0) -> tuple[dict[Verdict, int], str]:
     output = io.StringIO()
     report = Report(Console(file=output, width=200))
     runner.run(checks, timeout, report)
@@ -63,7 +63,7 @@ def told(*checks: Check, timeout: float = 0) -> tuple[dict[Verdict, int], str]:
     ],
 )
 def test_verdict_is_printed_with_its_result(run: Callable[[], str], verdict: Verdict, lines: str) -> None:
-    assert told(check_of(run)) == ({verdict: 1}, f"host a\n{lines}")
+    assert printed(check_of(run)) == ({verdict: 1}, f"host a\n{lines}")
 
 
 def test_verdicts_are_printed_in_the_order_of_the_checks() -> None:
@@ -82,7 +82,7 @@ def test_verdicts_are_printed_in_the_order_of_the_checks() -> None:
         check_of(raising(Failed("x")), "host a", "two"),
         check_of(release, "client b", "three"),
     ]
-    verdicts, text = told(*checks)
+    verdicts, text = printed(*checks)
     assert [line for line in text.splitlines() if "   " not in line] == [
         *("host a", "  PASS one: late", "  FAIL two", "client b", "  PASS three: early")
     ]
@@ -105,7 +105,7 @@ def test_check_is_retried_until_it_passes(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_bug_of_the_verification_is_no_broken_promise() -> None:
-    verdicts, text = told(
+    verdicts, text = printed(
         check_of(lambda: str(1 / 0)),
         check_of(raising(ValueError("Bearer token"))),
         check_of(lambda: "200"),

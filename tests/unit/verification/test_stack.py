@@ -29,7 +29,7 @@ from verification.stack import DeployedStack, _export_secrets
 
 @dataclass
 class FakeWorkspace:
-    """What the automation API tells of the project in the current directory."""
+    """The project in the current directory, as the automation API returns it."""
 
     config: dict[str, str]
     outputs: dict[str, object]

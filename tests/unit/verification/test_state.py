@@ -21,7 +21,7 @@ def test_state_has_the_mark_the_kinds_and_the_objects() -> None:
         Object("", "Secret", "istio-system", "credential"),
         Object("networking.istio.io", "Gateway", "mtls", "egress"),
     }
-    assert STATE.known_in("another") == set()
+    assert STATE.known_in("replaced") == set()
 
 
 def test_state_keeps_no_data() -> None:

@@ -21,7 +21,12 @@ from verification.tls import ClientCredential
 
 @dataclass
 class FakeCluster:
-    """A client's cluster: what curl prints, by call, and what the egress gateway logs."""
+    """A client's cluster.
+
+    answers: of curl, one for each call
+    log: the line of the egress gateway
+    calls: the arguments of curl, by call
+    """
 
     answers: list[Executed] = field(default_factory=list)
     log: str = "{marker}"
