@@ -26,14 +26,14 @@ exit codes:
 """
 
 
-def list_stacks(asked: argparse.Namespace) -> None:
+def list_stacks(options: argparse.Namespace) -> None:
     """Print, as JSON, the stacks that the pipeline deploys: all, those that a change affects, or one."""
-    found = stacks.affected(asked.since) if asked.since else stacks.deployed()
-    if asked.only and asked.only not in found:
+    found = stacks.affected(options.since) if options.since else stacks.deployed()
+    if options.only and options.only not in found:
         raise ConfigError(
-            f"{asked.only}: the pipeline does not deploy this stack; it deploys {', '.join(found) or 'none'}"
+            f"{options.only}: the pipeline does not deploy this stack; it deploys {', '.join(found) or 'none'}"
         )
-    print(json.dumps([asked.only] if asked.only else found))
+    print(json.dumps([options.only] if options.only else found))
 
 
 def write_kubeconfig(_: argparse.Namespace) -> None:
@@ -41,65 +41,65 @@ def write_kubeconfig(_: argparse.Namespace) -> None:
     kubeconfig.write()
 
 
-def preview(asked: argparse.Namespace) -> None:
+def preview(options: argparse.Namespace) -> None:
     """Preview a stack, save the plan, and write the comment for reviewers."""
-    pack = PolicyPack(asked.policy_pack, asked.policy_pack_config) if asked.policy_pack else None
-    done = deployment.preview(asked.stack, asked.base, asked.plan, asked.head or "", pack)
-    if asked.comment:
-        asked.comment.write_text(comment.markdown(done))
+    pack = PolicyPack(options.policy_pack, options.policy_pack_config) if options.policy_pack else None
+    done = deployment.preview(options.stack, options.base, options.plan, options.head or "", pack)
+    if options.comment:
+        options.comment.write_text(comment.markdown(done))
     if not done.plan:
         raise Refused(*(done.run.errors or ["`pulumi preview` failed"]))
 
 
-def put_comment(asked: argparse.Namespace) -> None:
+def put_comment(options: argparse.Namespace) -> None:
     """Create or edit a stack's comment on a pull request."""
-    body = asked.file.read_text()
+    body = options.file.read_text()
     marker = body.partition("\n")[0]
     if not comment.is_marker(marker):
-        raise ConfigError(f"{asked.file}: not a comment that `preview` wrote")
-    print(Repository.of_this_run(asked.login).put_comment(asked.pull_request, marker, body))
+        raise ConfigError(f"{options.file}: not a comment that `preview` wrote")
+    print(Repository.of_this_run(options.login).put_comment(options.pull_request, marker, body))
 
 
-def expect_previewed(asked: argparse.Namespace) -> None:
+def expect_previewed(options: argparse.Namespace) -> None:
     """Fail if a plan has operations that the comment on the merged pull request did not show for its last commit."""
-    repository = Repository.of_this_run(asked.login)
-    merged = repository.pull_request_of(asked.commit)
+    repository, stack = Repository.of_this_run(options.login), options.stack
+    merged = repository.pull_request_of(options.commit)
     if not merged:
         raise Refused(
-            f"no merged pull request has commit {asked.commit}, so reviewers saw no preview of {asked.stack}", _BY_HAND
+            f"no merged pull request has commit {options.commit}, so reviewers saw no preview of {stack}", _BY_HAND
         )
-    found = repository.comment(merged.number, comment.marker(asked.stack))
+    found = repository.comment(merged.number, comment.marker(stack))
     seen = comment.previewed(found["body"], merged.head) if found else None
     if seen is None:
         raise Refused(
-            f"no preview of {asked.stack} succeeded in pull request {merged.number} at its last commit, {merged.head}",
+            f"no preview of {stack} succeeded in pull request {merged.number} at its last commit, {merged.head}",
             _BY_HAND,
         )
     try:
-        deployment.expect_previewed(Plan.read(asked.plan), seen)
+        deployment.expect_previewed(Plan.read(options.plan), seen)
     except Refused as error:
         raise Refused(str(error), _BY_HAND) from None
 
 
-def update(asked: argparse.Namespace) -> None:
+def update(options: argparse.Namespace) -> None:
     """Deploy exactly the plan of a stack, and verify the stack, read-only."""
-    deployment.update(asked.stack, asked.plan, asked.junit)
+    deployment.update(options.stack, options.plan, options.junit)
 
 
-def renew(asked: argparse.Namespace) -> None:
+def renew(options: argparse.Namespace) -> None:
     """Renew the certificates that end soon, and verify the stack; deploy nothing if any other change is pending."""
     try:
-        deployment.renew(asked.stack, asked.junit)
+        deployment.renew(options.stack, options.junit)
     except (Refused, ConfigError) as error:
-        if asked.problems:
-            asked.problems.write_text(f"{error}\n")
+        if options.problems:
+            options.problems.write_text(f"{error}\n")
         raise
 
 
-def put_issue(asked: argparse.Namespace) -> None:
+def put_issue(options: argparse.Namespace) -> None:
     """Open or edit the stack's issue about a failed renewal; with --solved, close it."""
-    repository = Repository.of_this_run(asked.login)
-    print(close(repository, asked.stack) if asked.solved else report(repository, asked.stack, asked.problems))
+    repository = Repository.of_this_run(options.login)
+    print(close(repository, options.stack) if options.solved else report(repository, options.stack, options.problems))
 
 
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -108,9 +108,9 @@ _BY_HAND = "to deploy the current plan, run the workflow Deploy by hand with `ap
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return the exit code."""
-    asked = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
-        asked.function(asked)
+        options.function(options)
     except Refused as error:
         print(error, file=sys.stderr)
         return 1

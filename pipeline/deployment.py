@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -121,7 +122,7 @@ def _renew(stack: str, junit: Path | None) -> None:
 
 def _expect_no_ending(stack: str) -> None:
     deployed = DeployedStack.load(stack, read_only=True)
-    if ending := expiry.ending(deployed.settings, deployed.outputs, expiry.now()):
+    if ending := expiry.ending(deployed.settings, deployed.outputs, datetime.now(UTC)):
         raise Refused("these certificates end soon, and no `pulumi up` renews them:", *ending)
 
 

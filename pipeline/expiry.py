@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from cryptography import x509
 
@@ -66,8 +66,3 @@ def _served(settings: Settings, gateway: GatewayOutput, limit: datetime) -> Iter
     else:
         if end < limit:
             yield f"{PROJECT}:gatewayMode: its certificate ends on {end:%Y-%m-%d %H:%M} UTC; {remedy}"
-
-
-def now() -> datetime:
-    """Return the time."""
-    return datetime.now(UTC)

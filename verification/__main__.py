@@ -25,7 +25,7 @@ from verification.stack import DeployedStack
 
 _EXIT_CODES = """\
 exit codes:
-  0  no promise is broken; skipped ones count as neither
+  0  every promise that was tried is kept
   1  a promise is broken
   2  a promise cannot be judged: no such stack, host or client, an invalid config, a cluster that does not answer; or
      an object of the verification is left in a cluster
@@ -35,44 +35,44 @@ exit codes:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the chosen checks and return the exit code."""
-    asked = _parser().parse_args(arguments)
-    console = Console(highlight=False, soft_wrap=True, stderr=asked.json)
+    options = _parser().parse_args(arguments)
+    console = Console(highlight=False, soft_wrap=True, stderr=options.json)
     try:
-        return _verify(asked, console)
+        return _verify(options, console)
     except KeyboardInterrupt:  # before any object was created in a cluster
         console.print("ended by SIGINT")
         return 128 + signal.SIGINT
     except Exception as error:
-        return _cannot_verify(asked, console, described(error))
+        return _cannot_verify(options, console, described(error))
 
 
-def _verify(asked: argparse.Namespace, console: Console) -> int:
+def _verify(options: argparse.Namespace, console: Console) -> int:
     try:
-        stack = DeployedStack.load(asked.stack, read_only=asked.read_only)
-        stack, checks = chosen_checks(stack, asked.host, asked.client, asked.only)
-        if asked.junit:
-            _check_writable(asked.junit)
+        stack = DeployedStack.load(options.stack, read_only=options.read_only)
+        stack, checks = chosen_checks(stack, options.host, options.client, options.only)
+        if options.junit:
+            _check_writable(options.junit)
     except ConfigError as error:
-        return _cannot_verify(asked, console, str(error))
+        return _cannot_verify(options, console, str(error))
     report = Report(console)
     try:
-        attack(stack, checks, asked.timeout, report)
+        attack(stack, checks, options.timeout, report)
     except Interrupted as interrupted:
         with suppress(OSError):  # after SIGHUP, its terminal may be gone
             console.print(f"ended by {interrupted}")
         _end(interrupted.code)
     console.print(report.summary)
-    if asked.json:
+    if options.json:
         print(report.as_json(stack.name))
-    if asked.junit:
-        report.write_junit(stack.name, asked.junit)
+    if options.junit:
+        report.write_junit(stack.name, options.junit)
     return report.exit_code
 
 
-def _cannot_verify(asked: argparse.Namespace, console: Console, problems: str) -> int:
+def _cannot_verify(options: argparse.Namespace, console: Console, problems: str) -> int:
     console.print(f"[red]cannot verify:[/] {escape(problems)}")
-    if asked.json:
-        print(problems_json(asked.stack, problems.splitlines()))
+    if options.json:
+        print(problems_json(options.stack, problems.splitlines()))
     return 2
 
 

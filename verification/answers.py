@@ -38,7 +38,7 @@ class Answer:
         return cls(int(status[1]), {name.strip().lower(): value.strip() for name, _, value in pairs}, body)
 
     @property
-    def said(self) -> str:
+    def summary(self) -> str:
         """The status and the beginning of the body, on one line."""
         return f"{self.status} {_brief(self.body)}".strip()
 
@@ -79,13 +79,13 @@ class Answer:
         if self.without_route:
             raise Failed(f"got {self.status} of Envoy itself, which has no route for the request")
         if self.without_upstream:
-            raise Failed(f"got {self.said}, of Envoy itself")
+            raise Failed(f"got {self.summary}, of Envoy itself")
         return f"{self.status} of the service"
 
     def check_shows(self, subject: str, identity: str) -> str:
         """Return the client that httpbin's /headers shows; raise Failed if it is not this one."""
         if self.status != HTTPStatus.OK:
-            raise Failed(f"got {self.said}")
+            raise Failed(f"got {self.summary}")
         hops = client_hops(self.body)
         if not hops:
             raise Failed("got 200, but X-Forwarded-Client-Cert names no client")

@@ -12,12 +12,12 @@ SECONDS = "20"
 """After which curl gives up."""
 
 
-def call(client: ClientContext, host: HostContext, asked: Probe, marker: str, *options: str) -> Answer:
+def call(client: ClientContext, host: HostContext, probe: Probe, marker: str, *options: str) -> Answer:
     """Call a host by plain HTTP from the demo's Pod, with the marker in the User-Agent, which the gateway logs."""
-    query = f"?{marker}" if asked.shows_client else ""  # a user's service may refuse an unknown query
+    query = f"?{marker}" if probe.shows_client else ""  # a user's service may refuse an unknown query
     agent = ("-A", f"kyma-mtls-verification {marker}")
-    url = f"http://{host.domain}{asked.path}{query}"
-    done = client.cluster.curl("-sS", *asked.options, *options, *agent, "--max-time", SECONDS, url)
+    url = f"http://{host.domain}{probe.path}{query}"
+    done = client.cluster.curl("-sS", *probe.options, *options, *agent, "--max-time", SECONDS, url)
     if done.code and not done.stdout.startswith("HTTP/"):
         raise Failed(f"curl ended with {done.code}: {done.stderr.strip()}")
     return Answer.printed(done.stdout)

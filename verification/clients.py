@@ -35,11 +35,11 @@ def checks(client: ClientContext) -> Iterator[Check]:
         yield sidecars.of_client(client)
 
 
-def plain_http_leaves_through_egress_gateway(client: ClientContext, host: HostContext, asked: Probe) -> str:
+def plain_http_leaves_through_egress_gateway(client: ClientContext, host: HostContext, probe: Probe) -> str:
     """Call by plain HTTP from the demo's Pod; find the request in the egress gateway's log."""
     marker, start = uuid4().hex, datetime.now(UTC)
-    answer = call(client, host, asked, marker)
-    seen = asked.judge(answer, client.output)
+    answer = call(client, host, probe, marker)
+    seen = probe.judge(answer, client.output)
     try:
         line = client.cluster.wait_for_log(marker, start)
     except Failed as failure:
@@ -51,37 +51,37 @@ def plain_http_leaves_through_egress_gateway(client: ClientContext, host: HostCo
     return f"{seen}; logged by the egress gateway"
 
 
-def direct_connection_is_refused(client: ClientContext, host: HostContext, asked: Probe) -> str:
+def direct_connection_is_refused(client: ClientContext, host: HostContext, probe: Probe) -> str:
     """Connect by HTTPS from the demo's Pod past the egress gateway: no TLS handshake may begin."""
     # By TLS 1.3, a handshake succeeds before the server refuses a client without a certificate.
     quiet = ("-ksS", "--tlsv1.3", "--max-time", SECONDS, "-o", "/dev/null", "-w", "%{time_appconnect}")
-    done = client.cluster.curl(*quiet, f"https://{host.domain}:{host.port}{asked.path}")
+    done = client.cluster.curl(*quiet, f"https://{host.domain}:{host.port}{probe.path}")
     if spoke_tls(done):
         raise Failed(f"{host.name} could be reached by TLS directly (curl ended with {done.code})")
     if done.code not in NOT_CONNECTED:
         raise Failed(f"curl ended with {done.code}, which is no refused connection: {done.stderr.strip()}")
-    answer = call(client, host, asked, uuid4().hex)
-    asked.judge(answer, client.output)
+    answer = call(client, host, probe, uuid4().hex)
+    probe.judge(answer, client.output)
     return f"{host.name}: curl ended with {done.code} directly; {answer.status} through the egress gateway"
 
 
 def _egress_check(client: ClientContext, host: HostContext) -> Check:
-    promise, asked = f"plain HTTP to {host.name} leaves through the egress gateway", host.probe
+    promise, probe = f"plain HTTP to {host.name} leaves through the egress gateway", host.probe
     if host.awaits_partner(client.name):
         reason = f"the partner has not signed the output signingRequests.{host.name}.{client.name} yet"
         return client.skipped(promise, reason, host.name)
     if client.settings.callers is not None:
-        options, path = (asked.options, asked.path) if asked else (("-i",), "/")
+        options, path = (probe.options, probe.path) if probe else (("-i",), "/")
         curl = shlex.join(("curl", "-sS", *options, f"http://{host.domain}{path}"))
         reason = f"the callers are your own Pods; run in one of {', '.join(client.settings.callers)}: {curl}"
         return client.skipped(promise, reason, host.name)
-    if not asked:
+    if not probe:
         return client.skipped(promise, NO_SAFE_METHOD, host.name)
-    run = partial(plain_http_leaves_through_egress_gateway, client, host, asked)
+    run = partial(plain_http_leaves_through_egress_gateway, client, host, probe)
     logged = ", and a line in the egress gateway's log" if client.output.access_log else ""
     namespace, gateway = client.gateway.namespace, f"svc/{client.gateway.name}"
     look = f"kubectl -n {namespace} logs {gateway}; istioctl proxy-config clusters -n {namespace} {gateway}"
-    return client.check(promise, f"{asked.expected}{logged}", run, client.look(look), host.name)
+    return client.check(promise, f"{probe.expected}{logged}", run, client.look(look), host.name)
 
 
 def _direct_check(client: ClientContext) -> Check:
@@ -90,7 +90,7 @@ def _direct_check(client: ClientContext) -> Check:
     found = client.host_to_call()
     if not found:
         return client.skipped(_DIRECT, NO_HOST_TO_CALL)
-    host, asked = found
+    host, probe = found
     expected = "no TLS handshake directly, and an answer through the egress gateway"
-    run = partial(direct_connection_is_refused, client, host, asked)
+    run = partial(direct_connection_is_refused, client, host, probe)
     return client.check(_DIRECT, expected, run, client.look(_POLICY_LOOK), host.name)

@@ -9,7 +9,7 @@ from settings import Client, Host, Platform
 from verification.attacker import Attacker
 from verification.checks import Check, skipped
 from verification.client_cluster import ClientCluster
-from verification.probes import Probe, probe
+from verification.probes import Probe, probe_of
 from verification.stack import DeployedStack
 from verification.tls import ClientCredential, Endpoint
 
@@ -54,7 +54,7 @@ class HostContext:
     @property
     def probe(self) -> Probe | None:
         """The harmless request that its route allows; None if the route allows no safe method."""
-        return probe(self.settings)
+        return probe_of(self.settings)
 
     @property
     def endpoint(self) -> Endpoint:
@@ -168,7 +168,7 @@ class ClientContext:
 
     def host_to_call(self) -> tuple[HostContext, Probe] | None:
         """Return a host that the client can call, and the request for it; None if there is none."""
-        ready = [(host, asked) for host in self.callable_hosts if (asked := host.probe)]
+        ready = [(host, probe) for host in self.callable_hosts if (probe := host.probe)]
         # The target is known to offer TLS 1.3; a partner's server may not.
         return min(ready, key=lambda each: each[0].settings.external is not None, default=None)
 

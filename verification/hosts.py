@@ -34,8 +34,8 @@ def checks(host: HostContext) -> Iterator[Check]:
     if host.settings.demo:
         yield _method_check(host)
     if host.own_clients and ANY_PATH not in host.settings.paths:
-        asked = host.probe
-        run = partial(path_is_refused, host, host.own_clients[0], asked.method if asked else "GET")
+        probe = host.probe
+        run = partial(path_is_refused, host, host.own_clients[0], probe.method if probe else "GET")
         yield host.check(_PATH, _BY_ROUTE, run, host.look_policy)
     if host.settings.demo:
         yield sidecars.of_host(host)
@@ -70,24 +70,24 @@ def foreign_certificate_is_refused(host: HostContext) -> str:
     return refused_by_tls(host.endpoint, foreign_credential(subject, *names))
 
 
-def client_is_admitted(host: HostContext, client: ClientContext, asked: Probe) -> str:
+def client_is_admitted(host: HostContext, client: ClientContext, probe: Probe) -> str:
     """Send an allowed request with the client's own credential, from this machine."""
-    return asked.judge(_answer(host, client, asked.method, asked.path), client.output)
+    return probe.judge(_answer(host, client, probe.method, probe.path), client.output)
 
 
-def client_is_refused(host: HostContext, client: ClientContext, asked: Probe) -> str:
+def client_is_refused(host: HostContext, client: ClientContext, probe: Probe) -> str:
     """Send an allowed request with the credential of a client that the host does not admit."""
-    return denied(host.endpoint, asked, client.credential())
+    return denied(host.endpoint, probe, client.credential())
 
 
-def method_is_refused(host: HostContext, client: ClientContext, asked: Probe) -> str:
+def method_is_refused(host: HostContext, client: ClientContext, probe: Probe) -> str:
     """Send a method that the route does not allow, with the credential of an admitted client."""
-    answer = _answer(host, client, asked.method, asked.path)
+    answer = _answer(host, client, probe.method, probe.path)
     # An APIRule has no route for other methods (kyma-project/api-gateway: internal/processing/processors/v2alpha1/
     # virtualservice); the AuthorizationPolicy of a stack's own VirtualService forbids them.
     if answer.status != HTTPStatus.FORBIDDEN and not (host.routes_by_api_rule and answer.without_route):
-        raise Failed(f"{asked.method} got {answer.said}")
-    return f"{asked.method}: {answer.status}"
+        raise Failed(f"{probe.method} got {answer.summary}")
+    return f"{probe.method}: {answer.status}"
 
 
 def path_is_refused(host: HostContext, client: ClientContext, method: str) -> str:
@@ -95,7 +95,7 @@ def path_is_refused(host: HostContext, client: ClientContext, method: str) -> st
     path = f"/kyma-mtls-verification-{uuid4().hex[:8]}"
     answer = _answer(host, client, method, path)
     if not answer.denied and not (host.routes_by_api_rule and answer.without_route):
-        raise Failed(f"{method} {path} got {answer.said}")
+        raise Failed(f"{method} {path} got {answer.summary}")
     return f"{method} {path}: {answer.status}"
 
 
@@ -104,22 +104,22 @@ def _answer(host: HostContext, client: ClientContext, method: str, path: str) ->
 
 
 def _admission_check(host: HostContext, client: ClientContext) -> Check:
-    is_admitted, asked = client.name in host.stack.settings.admitted(host.name), host.probe
+    is_admitted, probe = client.name in host.stack.settings.admitted(host.name), host.probe
     promise = f"client {client.name} is {'admitted' if is_admitted else 'refused'}"
-    if not asked:
+    if not probe:
         return host.skipped(promise, NO_SAFE_METHOD, client.name)
     if is_admitted:
-        run = partial(client_is_admitted, host, client, asked)
-        return host.check(promise, asked.expected, run, client=client.name)
-    run = partial(client_is_refused, host, client, asked)
+        run = partial(client_is_admitted, host, client, probe)
+        return host.check(promise, probe.expected, run, client=client.name)
+    run = partial(client_is_refused, host, client, probe)
     return host.check(promise, BY_POLICY_OR_TLS, run, host.look_policy, client.name)
 
 
 def _method_check(host: HostContext) -> Check:
-    asked = refused_probe(host.settings)
-    if not asked:
+    probe = refused_probe(host.settings)
+    if not probe:
         return host.skipped(_METHOD, "the host's route allows every method")
     if not host.own_clients:
         return host.skipped(_METHOD, NO_OWN_CLIENT)
-    run = partial(method_is_refused, host, host.own_clients[0], asked)
+    run = partial(method_is_refused, host, host.own_clients[0], probe)
     return host.check(_METHOD, _BY_ROUTE, run, host.look_policy)

@@ -43,7 +43,7 @@ class Probe:
         return {"GET": ("-i",), "HEAD": ("-I",)}.get(self.method, ("-i", "-X", self.method))
 
 
-def probe(host: Host) -> Probe | None:
+def probe_of(host: Host) -> Probe | None:
     """Return the request that tries a host; None if its route allows no safe method."""
     method = next((method for method in _SAFE_METHODS if method in host.methods), None)
     if not method:

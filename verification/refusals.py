@@ -25,19 +25,19 @@ STRANGER = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "verification.inva
 """The Subject of a client that no stack has."""
 
 
-def denied(endpoint: Endpoint, asked: Probe, credential: ClientCredential) -> str:
+def denied(endpoint: Endpoint, probe: Probe, credential: ClientCredential) -> str:
     """Send a request; return how TLS or the gateway's policy refused it, raise Failed if neither did."""
     # TLS 1.2 refuses within the handshake; by TLS 1.3, the refusal can cut off an HTTP answer.
     version = next((each for each in VERSIONS.values() if _reads_certificates(endpoint, each)), None)
     try:
-        answer = endpoint.request(asked.method, asked.path, credential, version)
+        answer = endpoint.request(probe.method, probe.path, credential, version)
     except ssl.SSLError as error:
         alert = alert_of(error)
         if alert not in ABOUT_CERTIFICATES:
             raise Failed(f"alert {alert}, which is not about the certificate") from None
         return f"alert {alert}"
     if not answer.denied:
-        raise Failed(f"got {answer.said}")
+        raise Failed(f"got {answer.summary}")
     return f"{answer.status}"
 
 

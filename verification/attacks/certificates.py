@@ -37,11 +37,11 @@ def checks(host: HostContext) -> Iterator[Check]:
         else:
             run = partial(flawed_certificate_is_refused, host, flaw)
             yield host.check(promise, f"{BY_TLS}; a handshake without the flaw", run)
-    asked = host.probe
-    if host.stack.read_only or not asked:
+    probe = host.probe
+    if host.stack.read_only or not probe:
         yield host.skipped(_IDENTITY, READS_KEY if host.stack.read_only else NO_SAFE_METHOD)
     else:
-        run = partial(unlisted_identity_is_refused, host, asked)
+        run = partial(unlisted_identity_is_refused, host, probe)
         yield host.check(_IDENTITY, BY_POLICY_OR_TLS, run, host.look_policy)
 
 
@@ -55,9 +55,9 @@ def flawed_certificate_is_refused(host: HostContext, flaw: Mapping[str, Any]) ->
     return seen
 
 
-def unlisted_identity_is_refused(host: HostContext, asked: Probe) -> str:
+def unlisted_identity_is_refused(host: HostContext, probe: Probe) -> str:
     """Show a certificate of the stack's CA for a client that no host lists."""
-    return denied(host.endpoint, asked, unlisted_credential(host.stack))
+    return denied(host.endpoint, probe, unlisted_credential(host.stack))
 
 
 def unlisted_credential(stack: DeployedStack) -> ClientCredential:

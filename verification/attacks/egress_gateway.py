@@ -20,34 +20,34 @@ def checks(client: ClientContext) -> Iterator[Check]:
     """Yield the checks of one client."""
     look = client.look(f"kubectl -n {client.gateway.namespace} get authorizationpolicies; istioctl x authz check")
     for host in client.callable_hosts:
-        asked = host.probe
+        probe = host.probe
         caller = f"an undeclared caller does not reach {host.name}"
         bare = f"a Pod without a sidecar does not reach {host.name} through the egress gateway"
-        if client.stack.read_only or not asked:
+        if client.stack.read_only or not probe:
             for promise in (caller, bare):
                 yield client.skipped(promise, CREATES if client.stack.read_only else NO_SAFE_METHOD, host.name)
             continue
-        run = partial(undeclared_caller_is_refused, client, host, asked)
+        run = partial(undeclared_caller_is_refused, client, host, probe)
         yield client.check(caller, "403 of the egress gateway's policy", run, look, host.name)
-        run = partial(pod_without_sidecar_is_refused, client, host, asked)
+        run = partial(pod_without_sidecar_is_refused, client, host, probe)
         yield client.check(bare, "no answer of the host", run, look, host.name)
 
 
-def undeclared_caller_is_refused(client: ClientContext, host: HostContext, asked: Probe) -> str:
+def undeclared_caller_is_refused(client: ClientContext, host: HostContext, probe: Probe) -> str:
     """Call from a Pod of the mesh whose namespace copies a declared caller's: entry, route and SNI."""
-    url, mark = f"http://{host.domain}{asked.path}", uuid4().hex[:8]
+    url, mark = f"http://{host.domain}{probe.path}", uuid4().hex[:8]
     with _stolen_route(client, host, mark):
-        _wait_until_live(client, asked, url, mark)
-        done = client.attacker.curl_with_sidecar(*QUICKLY, *asked.options, url)
+        _wait_until_live(client, probe, url, mark)
+        done = client.attacker.curl_with_sidecar(*QUICKLY, *probe.options, url)
     if done.code:
         raise Failed(f"curl ended with {done.code}, which is no refusal: {done.stderr.strip()}")
     answer = Answer.printed(done.stdout)
     if not answer.denied:
-        raise Failed(f"got {answer.said}")
+        raise Failed(f"got {answer.summary}")
     return f"{answer.status}"
 
 
-def pod_without_sidecar_is_refused(client: ClientContext, host: HostContext, asked: Probe) -> str:
+def pod_without_sidecar_is_refused(client: ClientContext, host: HostContext, probe: Probe) -> str:
     """Ask the egress gateway's ports for the host by HTTP, and by HTTPS without a certificate of the mesh."""
     curl, domain = client.attacker.curl_without_sidecar, host.domain
     address = f"{client.gateway.name}.{client.gateway.namespace}.svc"
@@ -57,22 +57,22 @@ def pod_without_sidecar_is_refused(client: ClientContext, host: HostContext, ask
     seen = []
     for url in (f"http://{domain}:80", f"http://{domain}:443", f"https://{domain}:443"):
         to_gateway = ("-k", "--connect-to", f"{domain}::{address}:")
-        done = curl(*QUICKLY, *asked.options, *to_gateway, f"{url}{asked.path}")
+        done = curl(*QUICKLY, *probe.options, *to_gateway, f"{url}{probe.path}")
         if done.code:
             seen.append(f"{url}: no answer (curl {done.code})")
             continue
         answer = Answer.printed(done.stdout)
         if not (answer.refused or answer.without_upstream):
-            raise Failed(f"{url}: got {answer.said}")
+            raise Failed(f"{url}: got {answer.summary}")
         seen.append(f"{url}: {answer.status}")
     return ", ".join(seen)
 
 
-def _wait_until_live(client: ClientContext, asked: Probe, url: str, mark: str) -> None:
+def _wait_until_live(client: ClientContext, probe: Probe, url: str, mark: str) -> None:
     """Wait until the stolen route answers a request with the mark; raise Skipped after `_LIVE_SECONDS`."""
     end = time.monotonic() + _LIVE_SECONDS
     while True:
-        done = client.attacker.curl_with_sidecar(*QUICKLY, *asked.options, "-H", f"{HEADER}: {mark}", url)
+        done = client.attacker.curl_with_sidecar(*QUICKLY, *probe.options, "-H", f"{HEADER}: {mark}", url)
         if done.code == 0 and Answer.printed(done.stdout).status == TEAPOT:
             return
         if time.monotonic() > end:

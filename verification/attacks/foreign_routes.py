@@ -36,39 +36,39 @@ _PORT = 80
 
 def checks(host: HostContext) -> Iterator[Check]:
     """Yield the checks of one host."""
-    asked, target = host.probe, host.stack.settings.target
-    if host.stack.read_only or not asked:
+    probe, target = host.probe, host.stack.settings.target
+    if host.stack.read_only or not probe:
         for promise in (_PUBLISH, _CAPTURE):
             yield host.skipped(promise, CREATES if host.stack.read_only else NO_SAFE_METHOD)
         return
     if target and target.gateway_passthrough:
         yield host.skipped(_PUBLISH, "gatewayPassthrough allows it: the stack's policies exempt such requests")
     else:
-        run = partial(foreign_gateway_publishes_nothing, host, asked)
+        run = partial(foreign_gateway_publishes_nothing, host, probe)
         yield host.check(_PUBLISH, "403 of the gateway's policy, while port 80 serves", run, host.look_policy)
     if host.own_clients:
-        run = partial(foreign_virtual_service_captures_nothing, host, host.own_clients[0], asked)
+        run = partial(foreign_virtual_service_captures_nothing, host, host.own_clients[0], probe)
         look = f"target cluster: kubectl get gateway.networking.istio.io -A; its hosts begin with ./ ({host.name})"
         yield host.check(_CAPTURE, "an answer that is not the attacker's", run, look)
     else:
         yield host.skipped(_CAPTURE, NO_OWN_CLIENT)
 
 
-def foreign_gateway_publishes_nothing(host: HostContext, asked: Probe) -> str:
+def foreign_gateway_publishes_nothing(host: HostContext, probe: Probe) -> str:
     """Add a Gateway at port 80, and a VirtualService that routes to the workload."""
     domain, mark = host.domain, f"publish-{uuid4().hex[:8]}"
     route = _virtual_service(f"{mark}-route", [domain], [mark], [_to_workload(host)])
     with host.attacker.deployed(_gateway(host, mark, [_control(mark), domain]), route, _control_route(mark)):
-        _wait_until_live(lambda: _ask_inside(host, _control(mark), asked))
+        _wait_until_live(lambda: _ask_inside(host, _control(mark), probe))
         names = (domain, domain.upper(), f"{domain}:{_PORT}") * _TIMES
-        answers = [(name, _ask_inside(host, name, asked)) for name in names]
+        answers = [(name, _ask_inside(host, name, probe)) for name in names]
     for name, answer in answers:
         if not answer.refused and not answer.redirected:
-            raise Failed(f"Host {name}, without a client certificate: got {answer.said}")
+            raise Failed(f"Host {name}, without a client certificate: got {answer.summary}")
     return " and ".join(sorted({str(answer.status) for _, answer in answers}))
 
 
-def foreign_virtual_service_captures_nothing(host: HostContext, client: ClientContext, asked: Probe) -> str:
+def foreign_virtual_service_captures_nothing(host: HostContext, client: ClientContext, probe: Probe) -> str:
     """Bind a VirtualService that answers itself to the stack's own Gateway."""
     endpoint, mark = host.endpoint, f"take-over-{uuid4().hex[:8]}"
     answers_itself = {"match": [{"headers": {HEADER: {"exact": mark}}}], "directResponse": {"status": TEAPOT}}
@@ -77,21 +77,21 @@ def foreign_virtual_service_captures_nothing(host: HostContext, client: ClientCo
     route = _virtual_service(mark, [_control(mark), endpoint.domain], [mark, host.output.gateway], rules)
     credential = client.credential()
     with host.attacker.deployed(_gateway(host, mark, [_control(mark)]), route):
-        _wait_until_live(lambda: _ask_inside(host, _control(mark), asked, mark))
+        _wait_until_live(lambda: _ask_inside(host, _control(mark), probe, mark))
         answers = [
-            endpoint.request(asked.method, asked.path, credential, headers={HEADER: mark}) for _ in range(_TIMES)
+            endpoint.request(probe.method, probe.path, credential, headers={HEADER: mark}) for _ in range(_TIMES)
         ]
     if any(answer.status == TEAPOT for answer in answers):
         raise Failed(f"got {TEAPOT}: the attacker's VirtualService answered")
-    return [asked.judge(answer, client.output) for answer in answers][-1]
+    return [probe.judge(answer, client.output) for answer in answers][-1]
 
 
-def _ask_inside(host: HostContext, name: str, asked: Probe, mark: str = "") -> Answer:
+def _ask_inside(host: HostContext, name: str, probe: Probe, mark: str = "") -> Answer:
     """Ask the ingress gateway for a name by plain HTTP, from a Pod without a sidecar."""
     gateway = _ingress(host)
-    url = f"http://{gateway.name}.{gateway.namespace}.svc{asked.path}"
+    url = f"http://{gateway.name}.{gateway.namespace}.svc{probe.path}"
     header = ("-H", f"{HEADER}: {mark}") if mark else ()
-    done = host.attacker.curl_without_sidecar(*QUICKLY, *asked.options, "-H", f"Host: {name}", *header, url)
+    done = host.attacker.curl_without_sidecar(*QUICKLY, *probe.options, "-H", f"Host: {name}", *header, url)
     if done.code:
         raise Failed(f"port 80 of the ingress gateway: curl ended with {done.code}: {done.stderr.strip()}")
     return Answer.printed(done.stdout)
@@ -106,7 +106,7 @@ def _wait_until_live(ask: Callable[[], Answer]) -> None:
             answer = ask()
             if answer.status == TEAPOT:
                 return
-            saw = answer.said
+            saw = answer.summary
         except Failed as failure:  # before the Gateway is live, port 80 may have no listener
             saw = str(failure)
         time.sleep(0.5)

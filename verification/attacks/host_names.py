@@ -23,64 +23,64 @@ _FRONTED_BY_KYMA = "a request with the SNI of the Kyma gateway is refused"
 
 def checks(host: HostContext) -> Iterator[Check]:
     """Yield the checks of one host."""
-    asked = host.probe
-    if not asked:
+    probe = host.probe
+    if not probe:
         yield host.skipped(_SPELLED, NO_SAFE_METHOD)
         return
     if host.own_clients:
-        run = partial(spellings_are_served, host, host.own_clients[0], asked)
-        yield host.check(_SPELLED, asked.expected, run, host.look_policy)
+        run = partial(spellings_are_served, host, host.own_clients[0], probe)
+        yield host.check(_SPELLED, probe.expected, run, host.look_policy)
     else:
         yield host.skipped(_SPELLED, NO_OWN_CLIENT)
     if front := _front(host):
-        yield _fronting(host, front, asked)
+        yield _fronting(host, front, probe)
     if host.stack.outputs.gateway:
-        run = partial(kyma_gateway_is_no_front, host, asked)
+        run = partial(kyma_gateway_is_no_front, host, probe)
         yield host.check(_FRONTED_BY_KYMA, BY_ENVOY, run, host.look_policy)
 
 
-def spellings_are_served(host: HostContext, client: ClientContext, asked: Probe) -> str:
+def spellings_are_served(host: HostContext, client: ClientContext, probe: Probe) -> str:
     """Ask for the domain as HTTP clients may spell it, with the credential of an admitted client."""
     endpoint, credential = host.endpoint, client.credential()
     spelled = [endpoint.domain.upper()]
     if host.stack.settings.platform == Platform.ISTIO:  # an APIRule's policy allows no Host with a port
         spelled.append(f"{endpoint.domain}:443")
     for name in spelled:
-        answer = endpoint.request(asked.method, asked.path, credential, host=name)
+        answer = endpoint.request(probe.method, probe.path, credential, host=name)
         try:
-            asked.judge(answer, client.output)
+            probe.judge(answer, client.output)
         except Failed as failure:
             raise Failed(f"Host {name}: {failure}") from None
     return f"served as {' and '.join(spelled)}"
 
 
-def fronting_is_refused(host: HostContext, front: HostContext, client: ClientContext | None, asked: Probe) -> str:
+def fronting_is_refused(host: HostContext, front: HostContext, client: ClientContext | None, probe: Probe) -> str:
     """Send SNI of the front and Host of this host, with the credential of a client that this host does not admit.
 
     client: that client; without one, the stack's CA signs a credential that no host lists
     """
     credential = client.credential() if client else unlisted_credential(host.stack)
-    return _refused(front.endpoint, host.domain, asked, credential)
+    return _refused(front.endpoint, host.domain, probe, credential)
 
 
-def kyma_gateway_is_no_front(host: HostContext, asked: Probe) -> str:
+def kyma_gateway_is_no_front(host: HostContext, probe: Probe) -> str:
     """Send SNI of the Kyma gateway, which asks for no client certificate, and Host of this host."""
     gateway = host.stack.outputs.gateway
     if not gateway:
         raise Failed("the stack has no output gateway")
     front = Endpoint(f"{_KYMA}.{gateway.domain}", gateway.address or "", gateway.ca_certificate)
-    return _refused(front, host.domain, asked, None)
+    return _refused(front, host.domain, probe, None)
 
 
-def _refused(front: Endpoint, domain: str, asked: Probe, credential: ClientCredential | None) -> str:
+def _refused(front: Endpoint, domain: str, probe: Probe, credential: ClientCredential | None) -> str:
     seen = set()
     for name in (domain, f"{domain}:443", domain.upper(), f"{domain}."):
-        answers = {"": front.request(asked.method, asked.path, credential, host=name)}
+        answers = {"": front.request(probe.method, probe.path, credential, host=name)}
         if name == domain:
-            answers[" by HTTP/2"] = front.request_http2(asked.method, asked.path, credential, host=name)
+            answers[" by HTTP/2"] = front.request_http2(probe.method, probe.path, credential, host=name)
         for how, answer in answers.items():
             if not answer.refused:
-                raise Failed(f"SNI {front.domain}, Host {name}{how}: got {answer.said}")
+                raise Failed(f"SNI {front.domain}, Host {name}{how}: got {answer.summary}")
             seen.add(str(answer.status))
     return f"SNI {front.domain}: {' and '.join(sorted(seen))}"
 
@@ -91,10 +91,10 @@ def _front(host: HostContext) -> HostContext | None:
     return next((each for each in hosts if each.trusts_the_stacks_ca), None)
 
 
-def _fronting(host: HostContext, front: HostContext, asked: Probe) -> Check:
+def _fronting(host: HostContext, front: HostContext, probe: Probe) -> Check:
     admitted = host.stack.settings.admitted(host.name)
     client = next((each for each in front.own_clients if each.name not in admitted), None)
     if not client and host.stack.read_only:
         return host.skipped(_FRONTED, READS_KEY)
-    run = partial(fronting_is_refused, host, front, client, asked)
+    run = partial(fronting_is_refused, host, front, client, probe)
     return host.check(_FRONTED, BY_ENVOY, run, host.look_policy)

@@ -78,7 +78,7 @@ def _refusal_with_sidecar(curl: Callable[..., Executed], way: _Way) -> str:
             return f"curl {done.code}"
         answer = Answer.printed(done.stdout)
         if not answer.without_upstream:
-            raise Failed(f"{way.label}: got {answer.said}")
+            raise Failed(f"{way.label}: got {answer.summary}")
         return f"{answer.status} of its sidecar"
     done = curl(*_OUTPUT, "--tlsv1.3", *way.options, "-w", "%{time_appconnect}", way.url)
     if spoke_tls(done):

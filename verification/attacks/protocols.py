@@ -16,13 +16,13 @@ _HTTP2 = "HTTP/2 is served to an admitted client"
 
 def checks(host: HostContext) -> Iterator[Check]:
     """Yield the checks of one host."""
-    asked, client = host.probe, next(iter(host.own_clients), None)
+    probe, client = host.probe, next(iter(host.own_clients), None)
     yield host.check("TLS 1.1 is refused", "alert protocol version", partial(old_tls_is_refused, host, client))
     yield host.check("plain HTTP at port 443 is refused", "no answer of HTTP", partial(plaintext_is_refused, host))
     run = partial(http2_without_certificate_is_refused, host)
     yield host.check("HTTP/2 without a client certificate is refused", BY_TLS, run)
-    if client and asked:
-        yield host.check(_HTTP2, asked.expected, partial(http2_is_served, host, client, asked))
+    if client and probe:
+        yield host.check(_HTTP2, probe.expected, partial(http2_is_served, host, client, probe))
     else:
         yield host.skipped(_HTTP2, NO_SAFE_METHOD if client else NO_OWN_CLIENT)
 
@@ -60,7 +60,7 @@ def http2_without_certificate_is_refused(host: HostContext) -> str:
     return refused_by_tls(host.endpoint, None, ("h2",))
 
 
-def http2_is_served(host: HostContext, client: ClientContext, asked: Probe) -> str:
+def http2_is_served(host: HostContext, client: ClientContext, probe: Probe) -> str:
     """Send the request of the HTTP/1.1 checks, with the same credential, by HTTP/2."""
-    answer = host.endpoint.request_http2(asked.method, asked.path, client.credential())
-    return asked.judge(answer, client.output)
+    answer = host.endpoint.request_http2(probe.method, probe.path, client.credential())
+    return probe.judge(answer, client.output)

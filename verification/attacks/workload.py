@@ -26,17 +26,17 @@ _NOT_ANSWERED = NOT_CONNECTED | {52, 56}  # no answer, reset while receiving
 
 def checks(host: HostContext) -> Iterator[Check]:
     """Yield the check of one host."""
-    asked = host.probe
+    probe = host.probe
     if not host.settings.demo and host.stack.settings.platform == Platform.ISTIO:
         yield host.skipped(_PROMISE, "the workload is your own Service, to whose namespace the stack adds no policy")
-    elif host.stack.read_only or not asked:
+    elif host.stack.read_only or not probe:
         yield host.skipped(_PROMISE, CREATES if host.stack.read_only else NO_SAFE_METHOD)
     else:
         expected = "403 of the workload's own policy, or no connection, for Pods with and without a sidecar"
-        yield host.check(_PROMISE, expected, partial(workload_is_closed, host, asked), _LOOK)
+        yield host.check(_PROMISE, expected, partial(workload_is_closed, host, probe), _LOOK)
 
 
-def workload_is_closed(host: HostContext, asked: Probe) -> str:
+def workload_is_closed(host: HostContext, probe: Probe) -> str:
     """Call the Service and the Pods' addresses, also with the Host and the header that the gateway would send."""
     identity = next(iter(host.stack.settings.admitted(host.name)), "")
     uri = host.stack.outputs.clients[identity].identity if identity else "spiffe://verification.invalid/a"
@@ -49,7 +49,7 @@ def workload_is_closed(host: HostContext, asked: Probe) -> str:
     for address in _addresses(host):
         for pod, curl in pods_of_attacker.items():
             for disguise in ((), as_gateway):
-                done = curl(*QUICKLY, *asked.options, *disguise, f"http://{address}{asked.path}")
+                done = curl(*QUICKLY, *probe.options, *disguise, f"http://{address}{probe.path}")
                 seen[_judge(done, f"{pod} at {address}")] = None
     if "403" not in seen:
         raise Skipped(f"no policy answered: the cluster's network refuses the connection first ({', '.join(seen)})")
@@ -66,7 +66,7 @@ def _judge(done: Executed, where: str) -> str:
         return "403"
     if answer.without_upstream:
         return "no connection"
-    raise Failed(f"{where}: got {answer.said}")
+    raise Failed(f"{where}: got {answer.summary}")
 
 
 def _addresses(host: HostContext) -> list[str]:

@@ -25,13 +25,13 @@ from verification.report import Report
 from verification.stack import DeployedStack
 
 
-def listed(resource: str, *objects: str) -> dict[str, Any]:
+def listed(plural: str, *objects: str) -> dict[str, Any]:
     """Return the answer to a list of the stack's own objects: NAMESPACE/NAME or NAME."""
     items = []
     for each in objects:
         namespace, _, name = each.rpartition("/")
         items.append({"metadata": {"name": name, **({"namespace": namespace} if namespace else {})}})
-    return {f"{resource}?{urlencode({'labelSelector': f'{OWNER_LABEL}=0a1b'})}": {"items": items}}
+    return {f"{plural}?{urlencode({'labelSelector': f'{OWNER_LABEL}=0a1b'})}": {"items": items}}
 
 
 def namespaces(*names: str) -> dict[str, Any]:

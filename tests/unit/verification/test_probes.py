@@ -10,7 +10,7 @@ from tests.unit.deployed import (
     WAREHOUSE,
     settings_of,
 )
-from verification.probes import Probe, probe, refused_probe
+from verification.probes import Probe, probe_of, refused_probe
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from verification.probes import Probe, probe, refused_probe
 )
 def test_probe_is_harmless_and_allowed(host: dict[str, object], expected: Probe | None) -> None:
     settings = settings_of(target=TARGET, clients={"warehouse": WAREHOUSE}, hosts={"it": host})
-    assert probe(settings.hosts["it"]) == expected
+    assert probe_of(settings.hosts["it"]) == expected
 
 
 @pytest.mark.parametrize(
