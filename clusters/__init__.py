@@ -1,7 +1,8 @@
-"""The clusters as they are: how they are reached, and what must be true of them before anything is planned."""
+"""The clusters of a stack: connections to them, their facts, and the checks before anything is deployed."""
 
-from clusters.check import Clusters, check
+from clusters.checks import check_sites
 from clusters.cluster import Cluster, connect
-from clusters.side_by_side import side_by_side
+from clusters.concurrency import parallel
+from clusters.site import Site
 
-__all__ = ["Cluster", "Clusters", "check", "connect", "side_by_side"]
+__all__ = ["Cluster", "Site", "check_sites", "connect", "parallel"]

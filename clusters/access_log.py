@@ -1,7 +1,8 @@
-"""Whether somebody has said already where the access log of a gateway goes.
+"""The access log of a gateway: whether the mesh config or a Telemetry of another maker configures it.
 
-A Telemetry that selects a gateway replaces the providers that the mesh config, or a Telemetry for more, has chosen; of
-several that select it, only one set of providers counts.
+A Telemetry that selects a gateway replaces the providers of the mesh config and of a Telemetry for a whole namespace or
+mesh; of several that select it, Istio takes the providers of one only
+(https://istio.io/latest/docs/reference/config/telemetry/).
 """
 
 from collections.abc import Mapping
@@ -10,22 +11,22 @@ from typing import Any
 from clusters.cluster import Cluster
 from clusters.control_plane import Mesh
 from components.istio_gateway import IstioGateway
-from components.lifecycle import OWNER
+from components.ownership import is_owned
 
 _TELEMETRIES = "/apis/telemetry.istio.io/v1/telemetries"
 _SETTINGS = (("accessLogFile",), ("enableEnvoyAccessLogService",), ("defaultProviders", "accessLogging"))
 
 
-def is_chosen(cluster: Cluster, gateway: IstioGateway, mesh: Mesh) -> bool:
-    """Tell whether the mesh config says so, or a Telemetry that no stack made."""
+def is_configured(cluster: Cluster, gateway: IstioGateway, mesh: Mesh) -> bool:
+    """Return whether the mesh config, or a Telemetry that no stack made, configures the access log of a gateway."""
     return any(mesh.get(*path) for path in _SETTINGS) or any(
-        _governs(telemetry, gateway, mesh.root_namespace) for telemetry in cluster.items(_TELEMETRIES)
+        _configures(telemetry, gateway, mesh.root_namespace) for telemetry in cluster.items(_TELEMETRIES)
     )
 
 
-def _governs(telemetry: Mapping[str, Any], gateway: IstioGateway, root_namespace: str) -> bool:
+def _configures(telemetry: Mapping[str, Any], gateway: IstioGateway, root_namespace: str) -> bool:
     metadata, spec = telemetry["metadata"], telemetry.get("spec", {})
-    if OWNER in metadata.get("labels", {}) or not spec.get("accessLogging"):
+    if is_owned(metadata) or not spec.get("accessLogging"):
         return False
     if spec.get("targetRef") or spec.get("targetRefs"):
         return False

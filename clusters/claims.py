@@ -1,13 +1,14 @@
-"""Hosts that somebody else has already, in the clusters where the stack is to have them.
+"""Claims: detects hosts that objects outside this stack already claim in a cluster.
 
-Of two Gateways that serve one host on one port, Istio obeys the older one; a host goes before the wildcard that covers
-it, so that a Gateway for `*.example.com` may stay beside one for `a.example.com`, but a route of it for that very host
-would get no more requests. Sidecars see one ServiceEntry and one VirtualService for a host. Kyma refuses an APIRule for
-a host that any VirtualService has.
+Of two Gateways that serve one host on one port, Istio uses the older one. An exact host precedes a wildcard: a Gateway
+for `*.example.com` may stay beside one for `a.example.com`, but its route for that very host would get no more requests
+(https://istio.io/latest/docs/reference/config/networking/gateway/). Sidecars use one ServiceEntry and one
+VirtualService of a host. Kyma refuses an APIRule for a host that any VirtualService has.
 
-What the stack deployed before stays: who comes later is only told of, and is in the way of no `pulumi up`, nor of
-`pulumi destroy --run-program`, which no program can tell from an update. A domain that goes from one host of the stack
-to another one is refused: both would have it until the end of the `pulumi up`, which deletes last.
+A claim is an error where the stack does not serve the host yet, and a warning where it does: a later claim must block
+neither `pulumi up` nor `pulumi destroy --run-program`, which a program cannot tell from an update. A domain that moves
+from one host of the stack to another is an error: both would have it until the end of the `pulumi up`, which deletes
+last.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -15,11 +16,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from clusters.cluster import Cluster
 from clusters.routes import MESH, Route, routes
 from components.istio_gateway import IstioGateway
-from components.lifecycle import OWNER
+from components.ownership import Owner, Ownership
 from settings import ConfigError
 
 _HTTPS = 443
-# What the components call the objects of a host.
+# Names that the components give to the objects of a host.
 _NAMES = {
     "APIRule": ("{}",),
     "Gateway": ("kyma-mtls-gateway-{}", "istio-egressgateway-{}"),
@@ -31,56 +32,59 @@ Claims = Iterator[tuple[str, Route]]
 
 
 def of_target(
-    cluster: Cluster, gateway: IstioGateway, domains: Mapping[str, str], owner: str | None, *, kyma: bool
+    cluster: Cluster, gateway: IstioGateway, domains: Mapping[str, str], owner: Owner, *, kyma: bool
 ) -> tuple[str, ...]:
-    """Check the domains of hosts, by name, in the cluster that is to serve them; see `_judge`."""
+    """Return warnings about claims to the domains of hosts, by name, in the cluster that serves them.
+
+    kyma: whether APIRules are the stack's routes, which Kyma refuses for a host of any VirtualService
+
+    Raise ConfigError for domains that the stack does not have there yet.
+    """
     return _judge(cluster, domains, owner, _at_ingress(cluster, gateway, kyma=kyma)) if domains else ()
 
 
 def of_client(
-    cluster: Cluster, gateway: IstioGateway, domains: Mapping[str, str], owner: str | None, callers: Collection[str]
+    cluster: Cluster, gateway: IstioGateway, domains: Mapping[str, str], owner: Owner, seen_by: Collection[str]
 ) -> tuple[str, ...]:
-    """Check the domains of hosts, by name, in a cluster that calls them from these namespaces; see `_judge`."""
-    seen_by = {gateway.namespace, *callers}
+    """Return warnings about claims to the domains of hosts, by name, in a cluster that calls them.
+
+    seen_by: namespaces whose Pods call or forward the requests
+
+    Raise ConfigError for domains that the stack does not have there yet.
+    """
     return _judge(cluster, domains, owner, _at_egress(cluster, gateway, seen_by)) if domains else ()
 
 
 def _judge(
-    cluster: Cluster, domains: Mapping[str, str], owner: str | None, claims: Iterable[tuple[str, Route]]
+    cluster: Cluster, domains: Mapping[str, str], owner: Owner, claims: Iterable[tuple[str, Route]]
 ) -> tuple[str, ...]:
-    """Raise ConfigError if others have domains that the stack, known by `owner`, has not; tell of those that both have.
-
-    A domain that another host of the stack has is refused, too.
-
-    owner: None for a stack that has deployed nothing yet
-    """
     found: dict[str, dict[str, Route]] = {}
     for domain, route in claims:
         found.setdefault(domain, {})[str(route)] = route
-    taken: list[str] = []
-    shared: list[str] = []
+    errors: list[str] = []
+    warnings: list[str] = []
     for name, domain in domains.items():
         claimants = found.get(domain, {}).values()
-        own = [route for route in claimants if _is_own(route, owner)]
-        is_kept = any(is_named_for(name, route.kind, route.name) for route in own)
-        others = [_called(route) for route in claimants if route not in own]
-        if own and not is_kept:
-            what = (
+        own = [route for route in claimants if owner.owns(route.metadata)]
+        outside = [_called(route, owner) for route in claimants if route not in own]
+        has_domain = any(is_named_for(name, route.kind, route.place.name) for route in own)
+        if own and not has_domain:
+            problem = (
                 f"has {domain} already, in {_listed(map(str, own))} of another host of this stack; remove that by one "
                 "`pulumi up`, and add this by the next"
             )
-        elif others:
-            what = f"has {domain} already, in {_listed(others)}; choose another one, or remove what has it"
+        elif outside:
+            problem = f"has {domain} already, in {_listed(outside)}; choose another one, or remove what has it"
         else:
             continue
-        (shared if is_kept else taken).append(str(cluster.problem(what, f"hosts.{name}.domain")))
-    if taken:
-        raise ConfigError(*taken)
-    return tuple(shared)
+        (warnings if has_domain else errors).append(str(cluster.problem(problem, f"hosts.{name}.domain")))
+    if errors:
+        raise ConfigError(*errors)
+    return tuple(warnings)
 
 
 def is_named_for(host: str, kind: str, name: str) -> bool:
-    """Tell whether a host of a stack has objects of this kind and name."""
+    """Return whether the components give objects of this kind this name for a host."""
     return name in (pattern.format(host) for pattern in _NAMES[kind])
 
 
@@ -92,7 +96,7 @@ def _at_ingress(cluster: Cluster, gateway: IstioGateway, *, kyma: bool) -> Claim
     yield from _served(serving)
     for route in routes(cluster, "VirtualService"):
         if kyma or (route.gateways & serving.keys() and route.seen_in({gateway.namespace})):
-            maker = rules.get(route.api_rule, route)
+            maker = rules.get(route.api_rule, route) if route.api_rule else route
             yield from ((host, maker) for host in route.hosts)
 
 
@@ -106,9 +110,9 @@ def _at_egress(cluster: Cluster, gateway: IstioGateway, seen_by: Collection[str]
 
 
 def _serving(cluster: Cluster, gateway: IstioGateway) -> dict[str, Route]:
-    """Return the Gateways that open the port of the stack's hosts on a gateway."""
+    """Return the Gateways, by NAMESPACE/NAME, that serve the port of the stack's hosts on the Pods of a gateway."""
     found = [route for route in routes(cluster, "Gateway") if route.selects(gateway.labels)]
-    return {route.place: route for route in found if route.served(_HTTPS)}
+    return {str(route.place): route for route in found if route.served(_HTTPS)}
 
 
 def _served(serving: Mapping[str, Route]) -> Claims:
@@ -116,13 +120,10 @@ def _served(serving: Mapping[str, Route]) -> Claims:
         yield from ((host, route) for host in route.served(_HTTPS))
 
 
-def _is_own(route: Route, owner: str | None) -> bool:
-    return owner is not None and route.labels.get(OWNER) == owner
-
-
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names))
 
 
-def _called(route: Route) -> str:
-    return f"{route} of another stack" if OWNER in route.labels else str(route)
+def _called(route: Route, owner: Owner) -> str:
+    is_another_stacks = owner.ownership(route.metadata) is Ownership.ANOTHER_STACK
+    return f"{route} of another stack" if is_another_stacks else str(route)

@@ -1,4 +1,4 @@
-"""A connection to a cluster, and what it can be asked."""
+"""Connections to clusters, and the requests to their API servers."""
 
 import json
 import time
@@ -13,6 +13,7 @@ import urllib3
 from kubernetes import client, config
 
 from clusters import exec_plugin, kubeconfig
+from components.namespaced_name import NamespacedName
 from settings import PROJECT, ClusterAccess, ConfigError
 
 _TIMEOUT_SECONDS = 10
@@ -25,9 +26,10 @@ _METADATA_ONLY, _METADATA_LIST = (
 
 @dataclass(frozen=True)
 class Cluster:
-    """A connection to a cluster. Whatever it is asked raises ConfigError if the cluster does not answer.
+    """A connection to a cluster. Every request raises ConfigError if the cluster does not answer.
 
-    kubeconfig: JSON of the one context by which it is reached
+    access: the config keys that chose it
+    kubeconfig: JSON of the one context that leads to it
     """
 
     access: ClusterAccess
@@ -36,7 +38,7 @@ class Cluster:
 
     @cached_property
     def uid(self) -> str:
-        """Return that of its kube-system namespace, which no two clusters share."""
+        """The uid of its namespace kube-system, which no two clusters share."""
         found = self.read("/api/v1/namespaces/kube-system")
         try:
             return str(found["metadata"]["uid"])
@@ -49,19 +51,19 @@ class Cluster:
         return str(self.api.configuration.host)
 
     def problem(self, message: str, key: str = "") -> ConfigError:
-        """Return a ConfigError about this cluster, naming a key of the config: by default the one that chose it."""
+        """Return a ConfigError about this cluster, naming a config key: by default the one that chose the cluster."""
         return ConfigError(f"{PROJECT}:{key or self.access.key}: cluster {self.host} {message}")
 
     def read(self, path: str, accept: str = "application/json") -> Any:
-        """Return what the API server has at this path; None if there is nothing."""
+        """Return the object or list at this path; None if there is none."""
         return self._request("GET", path, {"Accept": accept})
 
     def patch(self, path: str, change: Mapping[str, Any]) -> Any:
-        """Merge a change into what is at this path; return the result, None if there is nothing."""
+        """Merge a change into the object at this path; return the result, None if there is no such object."""
         return self._request("PATCH", path, {"Content-Type": "application/merge-patch+json"}, change)
 
     def create(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Post an object to this path; return the answer, None if nothing is there."""
+        """Post an object to this path; return the answer, None if the API server has no such path."""
         return self._request("POST", path, {"Content-Type": "application/json"}, body)
 
     def delete(self, path: str, uid: str) -> Any:
@@ -79,7 +81,7 @@ class Cluster:
         return dict(found["metadata"])
 
     def labelled(self, api_version: str, kind: str, labels: Mapping[str, str]) -> list[dict[str, Any]]:
-        """Return the metadata of each object of a kind that bears these labels; none if there is no such kind."""
+        """Return the metadata of the objects of a kind with these labels; none if the cluster has no such kind."""
         resource = self._kinds(api_version).get(kind)
         if not resource:
             return []
@@ -89,7 +91,7 @@ class Cluster:
     def items(
         self, path: str, labels: Mapping[str, str] | None = None, accept: str = "application/json"
     ) -> list[dict[str, Any]]:
-        """Return the objects of the list at this path, those that bear these labels; none if there is no such kind."""
+        """Return the objects with these labels of the list at this path; none if the cluster has no such kind."""
         selector = ",".join(f"{name}={value}" for name, value in (labels or {}).items())
         query = f"?{urlencode({'labelSelector': selector})}" if selector else ""
         return list((self.read(f"{path}{query}", accept) or {}).get("items") or [])
@@ -98,6 +100,10 @@ class Cluster:
         """Return an object; None if the cluster has no such object, or no such kind."""
         path = self.path(api_version, kind, namespace, name)
         return self.read(path) if path else None
+
+    def service(self, named: NamespacedName) -> Any:
+        """Return a Service; None if the cluster has no such Service."""
+        return self.read(f"/api/v1/namespaces/{named.namespace}/services/{named.name}")
 
     def path(self, api_version: str, kind: str, namespace: str, name: str) -> str | None:
         """Return the path of an object; None if the cluster has no such kind."""
@@ -108,7 +114,7 @@ class Cluster:
         return f"{_root(api_version)}{scope}/{resource['name']}/{name}"
 
     def check_apis(self, *needed: tuple[str, str]) -> None:
-        """Raise ConfigError unless it serves each API group; the second text says what it means to lack it."""
+        """Raise ConfigError unless it serves each API group; the second text of each is the problem if it does not."""
         served = {group["name"] for group in (self.read("/apis") or {}).get("groups") or []}
         for group, lack in needed:
             if group not in served:
@@ -142,7 +148,10 @@ class Cluster:
         return self._parsed(content, path)
 
     def _answer(self, request: Sequence[Any], *, again: bool) -> tuple[client.rest.RESTResponse, bytes]:
-        """Return what it answers; ask once more, if so told, after what passes by itself."""
+        """Return the answer.
+
+        again: whether to send the request once more after a failure that passes by itself
+        """
         method, url, headers, body, form = request
         try:
             response = self.api.call_api(method, url, headers, body, form, _TIMEOUT_SECONDS)
@@ -167,7 +176,7 @@ class Cluster:
 
 
 def connect(access: ClusterAccess) -> Cluster:
-    """Reach a cluster; raise ConfigError for an unusable kubeconfig or context, or a cluster that does not answer."""
+    """Connect to a cluster; raise ConfigError if its kubeconfig or context is unusable, or if it does not answer."""
     content = kubeconfig.load(access)
     settings = client.Configuration()
     settings.retries = False
@@ -178,16 +187,16 @@ def connect(access: ClusterAccess) -> Cluster:
         config.load_kube_config_from_dict(usable, None, settings, persist_config=False)
         _keep_token(settings, plugin)
         cluster = Cluster(access, client.ApiClient(settings), json.dumps(content, sort_keys=True))
-        _ = cluster.uid  # whether it answers shows here
+        _ = cluster.uid  # the first request: does the cluster answer?
     except ConfigError:
         raise
-    except Exception as error:  # the library lets through whatever malformed credentials bring about
+    except Exception as error:  # the library raises any type for malformed credentials
         raise ConfigError(f"{PROJECT}:{access.key}: not a usable kubeconfig: {_brief(error)}") from None
     return cluster
 
 
 def _keep_token(settings: client.Configuration, plugin: exec_plugin.ExecPlugin | None) -> None:
-    """Use tokens without the newline that files end with, as kubectl does, and ask a plugin anew when they end."""
+    """Strip the newline that token files end with, as kubectl does; ask the plugin again when its token has expired."""
     load = settings.refresh_api_key_hook
 
     def refresh(configuration: client.Configuration) -> None:

@@ -1,4 +1,8 @@
-"""Istio's control planes in a cluster: which namespaces each injects sidecars into, where it is, how it is set."""
+"""Istio's control planes in a cluster: the namespaces that each injects sidecars into, its Service, its mesh config.
+
+Follows how istioctl and Helm install Istio: a webhook configuration and a ConfigMap for each revision
+(https://istio.io/latest/docs/setup/upgrade/canary/).
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +12,10 @@ import yaml
 
 from clusters.cluster import Cluster
 from components.istio_gateway import DEFAULT_REVISION, REVISION, Destination, Pods, injection
+from components.namespaced_name import NamespacedName
+
+API = ("networking.istio.io", "has no Istio; install it (on Kyma: add the Istio module)")
+"""Istio's API group, and the problem of a cluster that lacks it, for Cluster.check_apis."""
 
 _WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 _INJECTOR = "sidecar-injector.istio.io"
@@ -17,27 +25,27 @@ _XDS_PORT = 15012
 
 @dataclass(frozen=True)
 class Injector:
-    """A webhook that puts sidecars into new Pods.
+    """A webhook that injects sidecars into new Pods.
 
-    name: the revision, or the tag, that it stands for
-    revision: the revision that it leads to
-    istiod: namespace and name of the Service that it calls; None if that is outside the cluster
+    name: its revision, or a tag
+    revision: its revision, or that of its tag
+    istiod: the Service that it calls; None if istiod is outside the cluster
     """
 
     name: str
     revision: str
-    istiod: tuple[str, str] | None
+    istiod: NamespacedName | None
     namespace_selector: Mapping[str, Any]
     object_selector: Mapping[str, Any]
 
     def takes(self, namespace: Mapping[str, str]) -> bool:
-        """Tell whether it injects into a Pod without labels of its own, in a namespace with these labels."""
+        """Return whether it injects into a Pod without labels of its own, in a namespace with these labels."""
         return _selects(self.namespace_selector, namespace) and _selects(self.object_selector, {})
 
 
 @dataclass(frozen=True)
 class Mesh:
-    """What Istio's mesh config of one revision says; `root_namespace` has what holds for all namespaces."""
+    """Istio's mesh config of one revision. Resources in `root_namespace` hold for all namespaces."""
 
     config: Mapping[str, Any]
     root_namespace: str
@@ -62,7 +70,7 @@ def injectors(cluster: Cluster) -> list[Injector]:
 
 
 def injector_of(cluster: Cluster, found: Sequence[Injector], namespace: str, revision: str, key: str) -> Injector:
-    """Return the injector of a namespace for this revision or tag; raise ConfigError, naming the key, if none is."""
+    """Return the injector of a namespace for a revision or tag; raise ConfigError, naming the key, if there is none."""
     labels = injection(revision)
     for injector in found:
         if injector.takes({**labels, "kubernetes.io/metadata.name": namespace}):
@@ -76,12 +84,12 @@ def injector_of(cluster: Cluster, found: Sequence[Injector], namespace: str, rev
 
 
 def istiods(cluster: Cluster, own: Injector, found: Sequence[Injector], key: str) -> tuple[Destination, ...]:
-    """Return where sidecars get their config: every istiod of the cluster, since a Pod keeps the one it began with.
+    """Return every istiod of the cluster, from which sidecars get their config: a Pod keeps the one it began with.
 
-    Raise ConfigError, naming the key, if that of the injector `own` is not in the cluster.
+    Raise ConfigError, naming the key, if the istiod of the injector `own` is outside the cluster.
     """
     services = dict.fromkeys(injector.istiod for injector in (own, *found) if injector.istiod)
-    there = {service: istiod for service in services if (istiod := _istiod(cluster, *service))}
+    there = {service: istiod for service in services if (istiod := _istiod(cluster, service))}
     if own.istiod not in there:
         raise cluster.problem(
             "runs istiod outside the cluster, which a NetworkPolicy cannot allow; set this to none", key
@@ -90,10 +98,10 @@ def istiods(cluster: Cluster, own: Injector, found: Sequence[Injector], key: str
 
 
 def mesh(cluster: Cluster, found: Sequence[Injector], name: str) -> Mesh:
-    """Read the mesh config that holds for a revision or tag; it is empty if the cluster does not have it."""
+    """Return the mesh config of a revision or tag; an empty one if the cluster has none."""
     injector = next((each for each in found if each.name == name), None)
     revision = injector.revision if injector else name
-    namespace = injector.istiod[0] if injector and injector.istiod else "istio-system"
+    namespace = injector.istiod.namespace if injector and injector.istiod else "istio-system"
     config_map = "istio" if revision == DEFAULT_REVISION else f"istio-{revision}"
     data = (cluster.read(f"/api/v1/namespaces/{namespace}/configmaps/{config_map}") or {}).get("data") or {}
     try:
@@ -110,23 +118,23 @@ def _injector(labels: Mapping[str, str], webhook: Mapping[str, Any]) -> Injector
     return Injector(
         name=labels.get(_TAG, revision),
         revision=revision,
-        istiod=(service["namespace"], service["name"]) if service else None,
+        istiod=NamespacedName(service["namespace"], service["name"]) if service else None,
         namespace_selector=webhook.get("namespaceSelector") or {},
         object_selector=webhook.get("objectSelector") or {},
     )
 
 
-def _istiod(cluster: Cluster, namespace: str, name: str) -> Destination | None:
-    service = cluster.read(f"/api/v1/namespaces/{namespace}/services/{name}")
+def _istiod(cluster: Cluster, named: NamespacedName) -> Destination | None:
+    service = cluster.service(named)
     selector = service["spec"].get("selector") if service else None
     if not selector:
         return None
     ports = {port["port"]: port.get("targetPort", port["port"]) for port in service["spec"].get("ports", [])}
-    return Destination(((ports.get(_XDS_PORT, _XDS_PORT), "TCP"),), pods=Pods(namespace, selector))
+    return Destination(((ports.get(_XDS_PORT, _XDS_PORT), "TCP"),), pods=Pods(named.namespace, selector))
 
 
 def _selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Tell whether a selector of Kubernetes selects what has these labels."""
+    """Return whether a label selector of Kubernetes matches these labels."""
     return all(_requirements(selector, labels))
 
 

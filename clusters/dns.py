@@ -1,4 +1,4 @@
-"""Where Pods of a cluster ask for names."""
+"""The DNS that Pods of a cluster ask: a Service, its Pods, and the cache on each node."""
 
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
@@ -7,6 +7,7 @@ from typing import Any
 
 from clusters.cluster import Cluster
 from components.istio_gateway import Destination, Pods
+from components.namespaced_name import NamespacedName
 
 _KUBE_SYSTEM = "/api/v1/namespaces/kube-system/services"
 _OPENSHIFT = "/api/v1/namespaces/openshift-dns/services/dns-default"
@@ -16,22 +17,21 @@ _ANY_PORTS = ((_PORT, "UDP"), (_PORT, "TCP"))
 
 
 def find(cluster: Cluster, name: str, key: str) -> tuple[Destination, ...]:
-    """Find the cluster's DNS behind a Service, NAMESPACE/NAME, or where it usually is if that is empty.
+    """Return where the cluster's DNS answers: behind the Service NAMESPACE/NAME, or the usual ones if `name` is empty.
 
-    Raise ConfigError, naming the key, if it is not there.
+    Raise ConfigError, naming the key, if the cluster has no such Service.
     """
     services = _named(cluster, name, key) if name else _usual(cluster)
     if not services:
         tried = "no kube-system/kube-dns, no Service with k8s-app=kube-dns, no openshift-dns/dns-default"
         raise cluster.problem(f"has its DNS in no usual place ({tried}); set this to its Service, NAMESPACE/NAME", key)
-    ways = [way for service in services for way in _service(cluster, service, key)]
+    destinations = [each for service in services for each in _service(cluster, service, key)]
     node_local = cluster.read(_NODE_LOCAL)
-    return (*ways, *([_node_local(node_local)] if node_local else []))
+    return (*destinations, *([_node_local(node_local)] if node_local else []))
 
 
 def _named(cluster: Cluster, name: str, key: str) -> list[dict[str, Any]]:
-    namespace, _, service = name.partition("/")
-    found = cluster.read(f"/api/v1/namespaces/{namespace}/services/{service}")
+    found = cluster.service(NamespacedName.parse(name))
     if not found:
         raise cluster.problem(f"has no Service {name}", key)
     return [found]
@@ -41,16 +41,16 @@ def _usual(cluster: Cluster) -> list[dict[str, Any]]:
     usual = cluster.read(f"{_KUBE_SYSTEM}/kube-dns")
     if not usual:
         labelled = cluster.items(_KUBE_SYSTEM, {"k8s-app": "kube-dns"})
-        if answering := [service for service in labelled if _ports(service)]:  # others are for metrics
+        if answering := [service for service in labelled if _ports(service)]:  # not those for metrics
             return sorted(answering, key=lambda service: str(service["metadata"]["name"]))
         usual = cluster.read(_OPENSHIFT)
     return [usual] if usual else []
 
 
 def _service(cluster: Cluster, service: Mapping[str, Any], key: str) -> Iterator[Destination]:
-    """Yield a Service's own addresses, and its Pods: a policy is asked before or after one becomes the other."""
+    """Yield a Service's addresses and its Pods: network plugins apply policies to the former or to the latter."""
     metadata, spec = service["metadata"], service["spec"]
-    called = f"Service {metadata['namespace']}/{metadata['name']}"
+    called = f"Service {NamespacedName(metadata['namespace'], metadata['name'])}"
     ports = _ports(service)
     if not ports:
         raise cluster.problem(f"has no port {_PORT} in {called}", key)
@@ -64,7 +64,10 @@ def _service(cluster: Cluster, service: Mapping[str, Any], key: str) -> Iterator
 
 
 def _node_local(daemon_set: Mapping[str, Any]) -> Destination:
-    """Return the cache on each node, which answers at addresses that its arguments name."""
+    """Return the DNS cache on each node, which answers at the addresses in its arguments.
+
+    See https://kubernetes.io/docs/tasks/administer-cluster/nodelocaldns/.
+    """
     spec = daemon_set["spec"]
     words = [
         word

@@ -1,4 +1,4 @@
-"""What a cluster offers to the stack, as it was found there."""
+"""Facts: what the checks read from a cluster, and the components need to know."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,37 +8,38 @@ from components.istio_gateway import Destination, IstioGateway
 
 @dataclass(frozen=True)
 class KymaGatewayFacts:
-    """What the Kyma gateway finds in the target.
+    """What the target has for the Kyma gateway.
 
-    domain: configured, or that of the Gardener shoot; empty if it is to be derived from the ingress gateway's address
-    namespaces: of those that a take-over needs, the ones that the stack makes, or made before
-    operator: whether Kyma's operator has to give up its gateway to the stack, or did before
-    to_be_released: what the operator gives up for that, each KIND NAMESPACE/NAME
-    leftover: uid of a Secret that is left behind then
+    domain: from the config, or that of the Gardener shoot; empty if the ingress gateway's address gives it
+    own_namespaces: of the namespaces that a take-over needs, those that the stack makes, or has made before
+    operator: whether Kyma's operator has a gateway that it releases to the stack, or has released before
+    to_be_released: the operator's objects that go in that release, each KIND NAMESPACE/NAME
+    leftover_secret: uid of the Secret that the release leaves behind; empty if there is none
     """
 
     domain: str
-    namespaces: tuple[str, ...] = ()
+    own_namespaces: tuple[str, ...] = ()
     operator: bool = False
     to_be_released: tuple[str, ...] = ()
-    leftover: str = ""
+    leftover_secret: str = ""
 
 
 @dataclass(frozen=True)
 class ClusterFacts:
-    """What one cluster offers.
+    """What one cluster has for the stack.
 
-    gateway: the ingress gateway of the target, the egress gateway of a client
-    injection: labels of a namespace whose Pods get a sidecar
-    ways_out: what Pods have to reach beside the egress gateway: DNS and istiod; none where no policy asks for them
-    logs_elsewhere: whether others have said where the gateway's access log goes
-    site: where the Kyma gateway goes, if there is to be one
-    warnings: lines about what others did to hosts that the stack has deployed
+    gateway: the ingress gateway of the target, or the egress gateway of a client
+    injection: labels of a namespace that make Istio inject sidecars into its Pods
+    allowed_destinations: what Pods must reach beside the egress gateway: DNS and istiod; none without a NetworkPolicy
+    access_log_configured: whether the mesh config, or a Telemetry that no stack made, configures the gateway's access
+        log
+    kyma_gateway: for the Kyma gateway; None if the stack has none
+    warnings: problems with hosts that the stack has deployed already, one line each
     """
 
     gateway: IstioGateway
     injection: Mapping[str, str]
-    ways_out: tuple[Destination, ...] = ()
-    logs_elsewhere: bool = False
-    site: KymaGatewayFacts | None = None
+    allowed_destinations: tuple[Destination, ...] = ()
+    access_log_configured: bool = False
+    kyma_gateway: KymaGatewayFacts | None = None
     warnings: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
-"""What the program does beside the engine when a Kyma gateway leaves.
+"""The hook that gives the Kyma gateway back to Kyma's operator when the stack's one goes.
 
-Kyma's operator reads an absent `enableKymaGateway` of the APIGateway as false: to give the gateway back, true has to be
-written.
+The operator of Kyma's API Gateway module reads an absent `enableKymaGateway` of the APIGateway as false
+(kyma-project/api-gateway, internal/reconciliations/gateway/kyma_gateway.go): the hook sets it to true.
 """
 
 import pulumi
@@ -10,19 +10,19 @@ from clusters.cluster import Cluster
 
 API_GATEWAY = "/apis/operator.kyma-project.io/v1alpha1/apigateways/default"
 MODULE = ("kyma-project.io/module", "api-gateway")
-"""The label of what Kyma's API Gateway module makes."""
+"""The label of objects that Kyma's API Gateway module makes."""
 
 
 def register(target: Cluster) -> pulumi.ResourceHookBinding:
-    """Register a hook for the patch by which Kyma's operator leaves: before that goes, the gateway is given back.
+    """Register the hook that runs before the patch of the APIGateway is deleted; return its binding.
 
-    Register it always: what is deleted needs its own.
+    Register it in every program with a target: the engine runs a deleted resource's hook by its name.
     """
-    back = pulumi.ResourceHook("kyma-gateway-given-back", lambda _: give_back(target))
-    return pulumi.ResourceHookBinding(before_delete=[back])
+    hook = pulumi.ResourceHook("kyma-gateway-given-back", lambda _: give_back(target))
+    return pulumi.ResourceHookBinding(before_delete=[hook])
 
 
 def give_back(target: Cluster) -> None:
-    """Have Kyma's operator make its gateway again, if it is still there."""
+    """Have Kyma's operator make its gateway again, if the cluster still has the operator's APIGateway."""
     if target.read(API_GATEWAY):
         target.patch(API_GATEWAY, {"spec": {"enableKymaGateway": True}})

@@ -1,4 +1,4 @@
-"""The gateways of Istio as they are installed: by istioctl, by Kyma, by Helm, or otherwise."""
+"""Istio gateways of a cluster, installed by istioctl, by Kyma, by Helm, or otherwise."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -6,31 +6,37 @@ from typing import Any
 
 from clusters.cluster import Cluster
 from components.istio_gateway import DEFAULT_REVISION, REVISION, GatewayError, IstioGateway
+from components.namespaced_name import NamespacedName
 
 _WORKLOADS = ("deployments", "daemonsets")
 
 
 def find(cluster: Cluster, name: str, key: str, *, to_come: IstioGateway | None = None) -> IstioGateway:
-    """Read the gateway behind a Service, NAMESPACE/NAME; raise ConfigError, naming the key, if it cannot be used.
+    """Return the gateway behind a Service, NAMESPACE/NAME.
 
-    to_come: the gateway that the stack will have made, if there is none yet
+    key: config key that names the Service
+    to_come: the gateway that the stack enables if its Service is missing; by default, a missing one is an error
+
+    Raise ConfigError if the cluster has no such Service, or the Service is no gateway that the stack can use.
     """
-    namespace, _, service = name.partition("/")
-    found = cluster.read(f"/api/v1/namespaces/{namespace}/services/{service}")
+    named = NamespacedName.parse(name)
+    found = cluster.service(named)
     if not found and to_come and to_come.name == name:
         return to_come
     if not found:
         raise cluster.problem(f"has no Service {name}", key)
-    pods = _templates(cluster, namespace, found["spec"].get("selector") or {})
+    pods = _templates(cluster, named.namespace, found["spec"].get("selector") or {})
     try:
-        offer = IstioGateway.read(found, pods)
+        gateway = IstioGateway.read(found, pods)
     except GatewayError as lack:
         raise cluster.problem(str(lack), key) from None
-    return offer if REVISION in offer.labels else replace(offer, revision=_revision_of(cluster, namespace))
+    if REVISION in gateway.labels:
+        return gateway
+    return replace(gateway, revision=_revision_of(cluster, named.namespace))
 
 
 def _templates(cluster: Cluster, namespace: str, selector: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """Yield metadata and spec of the Pods that a selector means: as their workloads describe them, or as they run."""
+    """Yield metadata and spec of the Pods that a selector matches: of their workloads' templates, else of the Pods."""
     described = False
     for kind in _WORKLOADS:
         for workload in cluster.items(f"/apis/apps/v1/namespaces/{namespace}/{kind}"):

@@ -1,32 +1,35 @@
-"""Where the Kyma gateway can go in the target cluster, beside the one that Kyma's operator makes.
+"""Checks of the target for a Kyma gateway: its domain, and the gateway that Kyma's operator makes.
 
 The operator of the API Gateway module owns Gateway kyma-system/kyma-gateway while `enableKymaGateway` of its APIGateway
-is true.
+is true (kyma-project/api-gateway, internal/reconciliations/gateway).
 """
 
 from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Any
 
-from clusters import vacancy
+from clusters import release
 from clusters.cluster import Cluster
 from clusters.facts import KymaGatewayFacts
 from clusters.gateway_hooks import API_GATEWAY, MODULE
 from clusters.routes import routes
-from components.lifecycle import OWNER
+from components.namespaced_name import NamespacedName
+from components.ownership import Owner, Ownership, is_owned
 from settings import Platform, Settings
 from settings.gateway import GatewayMode
 
 _CERTIFICATES = ("cert.gardener.cloud", "has no Gardener certificate management; set gatewayMode to another one")
 _DNS = ("dns.gardener.cloud", "has no Gardener DNS management; set gatewayMode to another one")
-_DEFAULT_GATEWAY = "/apis/networking.istio.io/v1/namespaces/kyma-system/gateways/kyma-gateway"
+_OPERATORS_GATEWAY = NamespacedName("kyma-system", "kyma-gateway")
+_GATEWAY_PATH = "/apis/networking.istio.io/v1/namespaces/kyma-system/gateways/kyma-gateway"
 
 
-def find(settings: Settings, target: Cluster, address: str, owner: str | None) -> KymaGatewayFacts | None:
-    """Look where the gateway can go, if there is to be one; raise ConfigError if it would be in another one's way.
+def find(settings: Settings, target: Cluster, address: str, owner: Owner) -> KymaGatewayFacts | None:
+    """Return the facts for the Kyma gateway; None if the config asks for none.
 
     address: of the ingress gateway; empty while it has none
-    owner: the stack's mark; None if it has deployed nothing yet
+
+    Raise ConfigError if the cluster lacks what the mode needs, or if another gateway serves the domain, or is used.
     """
     wanted = settings.gateway
     if wanted.mode == GatewayMode.NONE:
@@ -37,22 +40,27 @@ def find(settings: Settings, target: Cluster, address: str, owner: str | None) -
             raise target.problem("has no address yet that a DNS entry could lead to", "target.ingressGateway")
     domain = wanted.domain or _domain(target, wanted.mode, address)
     if not wanted.take_over:
-        default = target.read(_DEFAULT_GATEWAY)
-        if default and not _is_a_stacks(default) and f"*.{domain}" in _served(default):
-            raise target.problem(f"serves *.{domain} by kyma-system/kyma-gateway already", "gatewayDomain")
-        if domain and default and _is_a_stacks(default) and domain == _operators_domain(target):
-            raise target.problem(
-                f"serves *.{domain} by kyma-system/kyma-gateway once it is given back", "gatewayDomain"
-            )
+        _check_domain(target, domain)
         return KymaGatewayFacts(domain)
-    operator = settings.platform == Platform.KYMA and _has_to_give_up(target, owner)
+    operator = settings.platform == Platform.KYMA and _releases_gateway(target, owner)
     needed = ("kyma-system", *(("kyma-installer",) if wanted.legacy_installer else ()))
     found = {name: target.read(f"/api/v1/namespaces/{name}") for name in needed}
-    namespaces = tuple(name for name, it in found.items() if not it or _is_a_stacks(it))
+    own_namespaces = tuple(name for name, it in found.items() if not it or is_owned(it["metadata"]))
     if not operator:
-        return KymaGatewayFacts(domain, namespaces)
-    left = vacancy.leftover(target)
-    return KymaGatewayFacts(domain, namespaces, operator, vacancy.to_be_released(target, left), left)
+        return KymaGatewayFacts(domain, own_namespaces)
+    leftover = release.leftover_secret(target)
+    return KymaGatewayFacts(domain, own_namespaces, operator, release.to_be_released(target, leftover), leftover)
+
+
+def _check_domain(target: Cluster, domain: str) -> None:
+    """Raise ConfigError if Gateway kyma-system/kyma-gateway serves the domain, or will once it is given back."""
+    found = target.read(_GATEWAY_PATH)
+    if not found:
+        return
+    if not is_owned(found["metadata"]) and f"*.{domain}" in _served(found):
+        raise target.problem(f"serves *.{domain} by {_OPERATORS_GATEWAY} already", "gatewayDomain")
+    if domain and is_owned(found["metadata"]) and domain == _operators_domain(target):
+        raise target.problem(f"serves *.{domain} by {_OPERATORS_GATEWAY} once it is given back", "gatewayDomain")
 
 
 def _domain(target: Cluster, mode: GatewayMode, address: str) -> str:
@@ -75,44 +83,45 @@ def _shoots_domain(target: Cluster) -> str:
 
 
 def _operators_domain(target: Cluster) -> str:
-    """Return the domain of the gateway that Kyma's operator makes; empty if it is not there."""
+    """Return the domain of the gateway that Kyma's operator makes; empty if the cluster has no such operator."""
     return (_shoots_domain(target) or "local.kyma.dev") if target.read(API_GATEWAY) else ""
 
 
-def _has_to_give_up(target: Cluster, owner: str | None) -> bool:
+def _releases_gateway(target: Cluster, owner: Owner) -> bool:
+    """Return whether Kyma's operator has a gateway to release, or has released it to this stack.
+
+    Raise ConfigError if another stack has taken it over, or if objects use it.
+    """
     module = target.read(API_GATEWAY)
     if not module:
         return False
-    if holder := module["metadata"].get("labels", {}).get(OWNER):
-        if holder != owner:
+    match owner.ownership(module["metadata"]):
+        case Ownership.OWN:
+            return True
+        case Ownership.ANOTHER_STACK:
             remedy = "set this to false here, or release it there first"
             raise target.problem(
                 f"has its default gateway taken over by another stack already; {remedy}", "gatewayTakeOver"
             )
-        return True
     if not module.get("spec", {}).get("enableKymaGateway"):
         return False
-    users = list(_users(target))
-    if users:
-        raise target.problem(f"uses kyma-system/kyma-gateway in {', '.join(users)}; move them first", "gatewayTakeOver")
+    if users := list(_users(target)):
+        raise target.problem(f"uses {_OPERATORS_GATEWAY} in {', '.join(users)}; move them first", "gatewayTakeOver")
     return True
 
 
 def _users(target: Cluster) -> Iterator[str]:
-    """Yield what refers to the operator's gateway, except the objects of the operator and of its APIRules.
+    """Yield the objects that refer to the operator's gateway, except those of the operator and of its APIRules.
 
-    The operator itself looks for rules of all versions, and for VirtualServices that name it as NAMESPACE/NAME.
+    The operator itself keeps its gateway for APIRules of all versions, and for VirtualServices that name it as
+    NAMESPACE/NAME (kyma-project/api-gateway, internal/reconciliations/gateway/deletions.go).
     """
     for kind in ("APIRule", "VirtualService"):
         for route in routes(target, kind):
             is_operators = MODULE in route.labels.items() or route.api_rule
-            if "kyma-system/kyma-gateway" in route.gateways and not is_operators:
+            if str(_OPERATORS_GATEWAY) in route.gateways and not is_operators:
                 yield str(route)
 
 
 def _served(gateway: Any) -> list[str]:
     return [host for server in (gateway.get("spec") or {}).get("servers", []) for host in server["hosts"]]
-
-
-def _is_a_stacks(found: Any) -> bool:
-    return OWNER in found["metadata"].get("labels", {})

@@ -1,26 +1,30 @@
-"""What the users of the kubeconfigs have to be allowed, so that `pulumi up` does not stop half-way.
+"""Rights that the users of the kubeconfigs need, reviewed before anything is deployed.
 
-Each cluster is asked what its user may do (SelfSubjectAccessReview). Previews may run with read-only credentials: they
-warn. What the checks of the clusters look at is no concern here: they tell themselves what they may not see.
+Each API server reviews the rights of its user (SelfSubjectAccessReview). Without that, `pulumi up` would stop at the
+first object that it may not create, half-way. Previews may run with read-only credentials: they warn.
+
+The list follows the components by hand: what a program registers is complete only when objects are already being
+created. A unit test compares it with what the components register. Rights to read what the checks read are not in it:
+the checks report those themselves.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 
 import pulumi
 
-from clusters.check import Clusters
 from clusters.cluster import Cluster
-from clusters.facts import ClusterFacts, KymaGatewayFacts
-from clusters.side_by_side import side_by_side
-from settings import Client, ConfigError, NetworkPolicy, Platform, Settings
+from clusters.concurrency import parallel
+from clusters.facts import ClusterFacts
+from clusters.site import Site
+from settings import ConfigError, NetworkPolicy, Platform, Settings
 from settings.clusters import EGRESS_GATEWAY
 from settings.gateway import GatewayMode
 
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-# The provider lists and watches a kind until the object is ready, or gone: without that, it waits for ever.
+# The Kubernetes provider lists and watches a kind until the object is ready, or gone: without that, it waits for ever.
 _FOLLOW = ("list", "watch")
 _MAKE = ("get", *_FOLLOW, "create", "patch", "delete")
 _SET = ("get", "patch")
@@ -30,7 +34,10 @@ _KYMA = "operator.kyma-project.io"
 
 @dataclass(frozen=True, order=True)
 class Right:
-    """What a user may do with a kind of objects, in one namespace, or in all if that is empty."""
+    """A verb that a user may use on a kind of objects.
+
+    namespace: where; empty for all namespaces, and for kinds without one
+    """
 
     verb: str
     group: str
@@ -39,29 +46,19 @@ class Right:
 
     @property
     def kind(self) -> str:
-        """The kind as kubectl knows it."""
+        """The kind as kubectl writes it: RESOURCE.GROUP."""
         return f"{self.resource}.{self.group}" if self.group else self.resource
 
 
 Rights = Iterator[Right]
 
 
-def check(settings: Settings, found: Clusters) -> None:
+def check_rights(settings: Settings, sites: Sequence[Site]) -> None:
     """Raise ConfigError, with a line for each cluster whose user lacks rights; in a preview, warn of them instead."""
-    clusters = list(found.all.items())
-    admins = side_by_side(partial(_may, cluster, Right("*", "*", "*")) for _, cluster in clusters)
-    asked = [
-        (cluster, right)
-        for (path, cluster), is_admin in zip(clusters, admins, strict=True)
-        if not is_admin
-        for right in needed(settings, path, found.offers[path])
+    lacking = _lacking(settings, sites)
+    problems = [
+        site.cluster.problem(_denied(rights, site)) for site, rights in zip(sites, lacking, strict=True) if rights
     ]
-    answers = side_by_side(partial(_may, *question) for question in asked)
-    lacking: dict[str, list[Right]] = {}
-    for (cluster, right), allowed in zip(asked, answers, strict=True):
-        if not allowed:
-            lacking.setdefault(cluster.access.path, []).append(right)
-    problems = [found.all[path].problem(_told(rights, path)) for path, rights in lacking.items()]
     if not pulumi.runtime.is_dry_run():
         if problems:
             raise ConfigError(*map(str, problems))
@@ -70,22 +67,27 @@ def check(settings: Settings, found: Clusters) -> None:
         pulumi.log.warn(f"{problem}; `pulumi up` will be refused")
 
 
-def needed(settings: Settings, path: str, offer: ClusterFacts) -> list[Right]:
-    """Return what the user of the cluster at a path of the config needs."""
-    rights = (
-        _of_target(settings, offer)
-        if path == "target"
-        else _of_client(settings, settings.clients[path.removeprefix("clients.")], path, offer)
-    )
+def _lacking(settings: Settings, sites: Sequence[Site]) -> list[list[Right]]:
+    """Return the rights that the users of the sites lack, site by site; one review is enough for an administrator."""
+    admins = parallel(partial(_is_granted, site.cluster, Right("*", "*", "*")) for site in sites)
+    wanted = [[] if admin else needed(settings, site) for site, admin in zip(sites, admins, strict=True)]
+    reviews = [(site.cluster, right) for site, rights in zip(sites, wanted, strict=True) for right in rights]
+    granted = iter(parallel(partial(_is_granted, *review) for review in reviews))
+    return [[right for right in rights if not next(granted)] for rights in wanted]
+
+
+def needed(settings: Settings, site: Site) -> list[Right]:
+    """Return the rights that a stack needs in one of its clusters, each once."""
+    rights = _of_client(settings, site) if site.client else _of_target(settings, site.facts)
     return list(dict.fromkeys(rights))
 
 
-def _of_target(settings: Settings, offer: ClusterFacts) -> Rights:
-    own, beside = settings.namespace, offer.gateway.namespace
+def _of_target(settings: Settings, facts: ClusterFacts) -> Rights:
+    own, gateways = settings.namespace, facts.gateway.namespace
     yield from _make("", "", "namespaces")
     if settings.served:
-        yield from _make(beside, "", "secrets")
-        yield from _make(beside, _SECURITY, "authorizationpolicies")
+        yield from _make(gateways, "", "secrets")
+        yield from _make(gateways, _SECURITY, "authorizationpolicies")
         yield from _make(own, _NETWORKING, "gateways")
         if settings.platform == Platform.KYMA:
             yield from _make(own, "gateway.kyma-project.io", "apirules")
@@ -95,19 +97,21 @@ def _of_target(settings: Settings, offer: ClusterFacts) -> Rights:
         yield from _demo(own)
         if settings.platform != Platform.KYMA:
             yield from _make(own, _SECURITY, "authorizationpolicies")
-    if offer.site:
-        yield from _of_gateway(settings, beside, offer.site)
+    if facts.kyma_gateway:
+        yield from _of_kyma_gateway(settings, gateways)
+        if facts.kyma_gateway.operator:
+            yield from (Right(verb, _KYMA, "apigateways") for verb in _SET)
 
 
-def _of_gateway(settings: Settings, beside: str, site: KymaGatewayFacts) -> Rights:
+def _of_kyma_gateway(settings: Settings, gateways: str) -> Rights:
     wanted = settings.gateway
     own = settings.namespace
     system, installer = ("kyma-system", "kyma-installer") if wanted.take_over else (own, own)
-    yield from _make(beside, "", "secrets")
+    yield from _make(gateways, "", "secrets")
     yield from _make(system, "", "secrets")
     yield from _make(system, _NETWORKING, "gateways")
     if wanted.mode == GatewayMode.GARDENER:
-        yield from _make(beside, "cert.gardener.cloud", "certificates")
+        yield from _make(gateways, "cert.gardener.cloud", "certificates")
         yield from _make(system, "dns.gardener.cloud", "dnsentries")
     if wanted.apiserver_proxy:
         yield from _make(system, "", "services")
@@ -118,17 +122,16 @@ def _of_gateway(settings: Settings, beside: str, site: KymaGatewayFacts) -> Righ
         yield from _make(installer, "", "configmaps")
     if wanted.service_entry_hosts:
         yield from _make(own, _NETWORKING, "serviceentries")
-    if site.operator:
-        yield from (Right(verb, _KYMA, "apigateways") for verb in _SET)
 
 
-def _of_client(settings: Settings, client: Client, path: str, offer: ClusterFacts) -> Rights:
-    own, beside = settings.namespace, offer.gateway.namespace
+def _of_client(settings: Settings, site: Site) -> Rights:
+    client, gateway = settings.clients[site.client], site.facts.gateway
+    own, gateways = settings.namespace, gateway.namespace
     yield from _make("", "", "namespaces")
-    yield from _make(beside, "", "secrets")
-    if not offer.logs_elsewhere:
-        yield from _make(beside, _TELEMETRY, "telemetries")
-    if settings.platform == Platform.KYMA and offer.gateway.name == EGRESS_GATEWAY:
+    yield from _make(gateways, "", "secrets")
+    if not site.facts.access_log_configured:
+        yield from _make(gateways, _TELEMETRY, "telemetries")
+    if settings.platform == Platform.KYMA and gateway.name == EGRESS_GATEWAY:
         yield from (Right(verb, _KYMA, "istios", "kyma-system") for verb in _SET)
     if client.network_policy != NetworkPolicy.NONE:
         yield from _make(own, "networking.k8s.io", "networkpolicies")
@@ -137,15 +140,15 @@ def _of_client(settings: Settings, client: Client, path: str, offer: ClusterFact
             yield from _make(namespace, "networking.k8s.io", "networkpolicies")
     if client.demo:
         yield from _demo(own)
-    if settings.hosts_of(path.removeprefix("clients.")):
-        yield from _make(beside, _SECURITY, "authorizationpolicies")
-        yield from _make(beside, _NETWORKING, "destinationrules")
+    if settings.hosts_of(site.client):
+        yield from _make(gateways, _SECURITY, "authorizationpolicies")
+        yield from _make(gateways, _NETWORKING, "destinationrules")
         for resource in ("serviceentries", "gateways", "virtualservices"):
             yield from _make(own, _NETWORKING, resource)
 
 
 def _demo(namespace: str) -> Rights:
-    """Yield what a workload needs, and what the provider follows until its Pods are ready."""
+    """Yield the rights for a workload, and for the kinds that the provider follows until its Pods are ready."""
     yield from _make(namespace, "", "serviceaccounts")
     yield from _make(namespace, "", "services")
     yield from _make(namespace, "apps", "deployments")
@@ -157,13 +160,16 @@ def _make(namespace: str, group: str, resource: str) -> Rights:
     yield from (Right(verb, group, resource, namespace) for verb in _MAKE)
 
 
-def _may(cluster: Cluster, right: Right) -> bool:
-    """Tell whether a cluster's user has a right; yes if the cluster does not say."""
+def _is_granted(cluster: Cluster, right: Right) -> bool:
+    """Return whether a cluster's user has a right.
+
+    A cluster that does not review rights counts as granting each of them, and as having no administrator.
+    """
     attributes = {name: getattr(right, name) for name in ("verb", "group", "resource", "namespace")}
     try:
         answer = cluster.create(_REVIEWS, _review(attributes))
     except ConfigError:
-        return right.verb != "*"  # what it refuses, it refuses `pulumi up`, too, which says so
+        return right.verb != "*"  # `pulumi up` reports what the cluster then refuses
     status = (answer or {}).get("status")
     if not isinstance(status, dict) or status.get("evaluationError"):
         return right.verb != "*"
@@ -175,7 +181,7 @@ def _review(attributes: Mapping[str, str]) -> dict[str, object]:
     return {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": spec}
 
 
-def _told(rights: list[Right], path: str) -> str:
+def _denied(rights: list[Right], site: Site) -> str:
     by_kind: dict[tuple[str, str], list[str]] = {}
     for right in rights:
         by_kind.setdefault((right.namespace, right.kind), []).append(right.verb)
@@ -184,5 +190,5 @@ def _told(rights: list[Right], path: str) -> str:
     for (namespace, verbs), group in groupby(alike, key=lambda each: each[:2]):
         kinds = ", ".join(kind for _, _, kind in group)
         parts.append(f"{verbs} {kinds}{f' in {namespace}' if namespace else ''}")
-    file = f"rbac/{'target' if path == 'target' else 'client'}.yaml"
+    file = f"rbac/{'client' if site.client else 'target'}.yaml"
     return f"denies this user: {'; '.join(parts)}; {file} has what a stack needs"

@@ -1,4 +1,4 @@
-"""What the objects of a cluster say of hosts and gateways, as Istio and Kyma's API Gateway module read it."""
+"""Objects of a cluster that name hosts and gateways, read as Istio and Kyma's API Gateway module read them."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from clusters.cluster import Cluster
+from components.namespaced_name import NamespacedName
 
 MESH = "mesh"
+"""The gateway of VirtualServices that stands for all sidecars."""
 
 _PATHS = {
     "APIRule": "/apis/gateway.kyma-project.io/v2/apirules",
@@ -15,8 +17,9 @@ _PATHS = {
     "ServiceEntry": "/apis/networking.istio.io/v1/serviceentries",
     "VirtualService": "/apis/networking.istio.io/v1/virtualservices",
 }
-# A rule that was made as v1beta1 is converted as far as it can be; its annotations keep what its maker wrote.
-_MADE_AS, _V1BETA1_SPEC = "gateway.kyma-project.io/original-version", "gateway.kyma-project.io/v1beta1-spec"
+# Kyma converts a rule of v1beta1 as far as v2 can express it, and keeps the original spec in an annotation.
+_ORIGINAL_VERSION, _V1BETA1_SPEC = "gateway.kyma-project.io/original-version", "gateway.kyma-project.io/v1beta1-spec"
+# Kyma's labels of a VirtualService that it made for an APIRule: of v1beta1 one, NAME.NAMESPACE; of v2 two.
 _RULE_OF_ROUTE = "apirule.gateway.kyma-project.io/v1beta1"
 _NAME_OF_RULE, _NAMESPACE_OF_RULE = "apirule.gateway.kyma-project.io/name", "apirule.gateway.kyma-project.io/namespace"
 
@@ -26,65 +29,68 @@ class Route:
     """An APIRule, Gateway, ServiceEntry or VirtualService."""
 
     kind: str
-    namespace: str
-    name: str
-    labels: Mapping[str, str]
+    metadata: Mapping[str, Any]
     spec: Mapping[str, Any]
 
     def __str__(self) -> str:
-        """Name it as a person would."""
+        """Return KIND NAMESPACE/NAME."""
         return f"{self.kind} {self.place}"
 
     @property
-    def place(self) -> str:
-        """NAMESPACE/NAME."""
-        return f"{self.namespace}/{self.name}"
+    def place(self) -> NamespacedName:
+        """Namespace and name."""
+        return NamespacedName(self.metadata["namespace"], self.metadata["name"])
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Its labels."""
+        return self.metadata.get("labels") or {}
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The hosts of anything but a Gateway."""
+        """The hosts of an APIRule, ServiceEntry or VirtualService."""
         return (*self.spec.get("hosts", ()), *filter(None, [self.spec.get("host")]))
 
     @property
     def gateways(self) -> frozenset[str]:
-        """The Gateways, NAMESPACE/NAME, that an APIRule or VirtualService is bound to; `mesh` is that of sidecars."""
+        """The Gateways, NAMESPACE/NAME or `mesh`, that an APIRule or VirtualService is bound to."""
         named = (*self.spec.get("gateways", ()), *filter(None, [self.spec.get("gateway")]))
-        return frozenset(_resolved(name, self.namespace) for name in named or (MESH,))
+        return frozenset(_resolved(name, self.place.namespace) for name in named or (MESH,))
 
     @property
-    def api_rule(self) -> str:
-        """The APIRule, NAMESPACE/NAME, that Kyma made a VirtualService for; empty if it is nobody's."""
+    def api_rule(self) -> NamespacedName | None:
+        """The APIRule that Kyma made this VirtualService for; None if Kyma did not make it."""
         if name := self.labels.get(_NAME_OF_RULE):
-            return f"{self.labels.get(_NAMESPACE_OF_RULE)}/{name}"
+            return NamespacedName(self.labels.get(_NAMESPACE_OF_RULE, ""), name)
         name, _, namespace = self.labels.get(_RULE_OF_ROUTE, "").rpartition(".")
-        return f"{namespace}/{name}" if name else ""
+        return NamespacedName(namespace, name) if name else None
 
     def served(self, port: int) -> set[str]:
-        """Return the hosts that a Gateway serves on a port, whosever routes it takes for them."""
+        """Return the hosts that a Gateway serves on a port, without the namespaces that it takes routes from."""
         servers = [server for server in self.spec.get("servers", ()) if server.get("port", {}).get("number") == port]
         return {host.rpartition("/")[2] for server in servers for host in server.get("hosts", ())}
 
     def selects(self, labels: Mapping[str, str]) -> bool:
-        """Tell whether a Gateway is for Pods with these labels."""
+        """Return whether a Gateway applies to Pods with these labels."""
         return bool(self.spec.get("selector", {}).items() <= labels.items())
 
     def seen_in(self, namespaces: Collection[str]) -> bool:
-        """Tell whether a ServiceEntry or VirtualService is exported to one of these namespaces."""
+        """Return whether a ServiceEntry or VirtualService is exported to one of these namespaces."""
         exported = self.spec.get("exportTo") or ["*"]
-        return any(to == "*" or (self.namespace if to == "." else to) in namespaces for to in exported)
+        return any(to == "*" or (self.place.namespace if to == "." else to) in namespaces for to in exported)
 
 
 def routes(cluster: Cluster, kind: str) -> list[Route]:
-    """List the objects of a kind; none if the cluster has no such kind."""
+    """Return the objects of a kind; none if the cluster has no such kind."""
     return [_route(kind, item) for item in cluster.items(_PATHS[kind])]
 
 
 def _route(kind: str, item: Mapping[str, Any]) -> Route:
     metadata, spec = item["metadata"], item.get("spec") or {}
     annotations = metadata.get("annotations", {})
-    if annotations.get(_MADE_AS) == "v1beta1":
+    if annotations.get(_ORIGINAL_VERSION) == "v1beta1":
         spec = {**_parsed(annotations.get(_V1BETA1_SPEC, "")), **spec}
-    return Route(kind, metadata["namespace"], metadata["name"], metadata.get("labels", {}), spec)
+    return Route(kind, metadata, spec)
 
 
 def _parsed(text: str) -> dict[str, Any]:
@@ -96,11 +102,11 @@ def _parsed(text: str) -> dict[str, Any]:
 
 
 def _resolved(gateway: str, namespace: str) -> str:
-    """Write NAMESPACE/NAME for what may also be NAME, ./NAME, or a service name: NAME.NAMESPACE.svc.cluster.local."""
+    """Return NAMESPACE/NAME for a Gateway named so, or as NAME, ./NAME or NAME.NAMESPACE.svc.cluster.local."""
     if gateway == MESH:
         return gateway
     place, slash, name = gateway.partition("/")
     if slash:
-        return f"{namespace if place == '.' else place}/{name}"
+        return str(NamespacedName(namespace if place == "." else place, name))
     name, dot, rest = gateway.partition(".")
-    return f"{rest.partition('.')[0] if dot else namespace}/{name}"
+    return str(NamespacedName(rest.partition(".")[0] if dot else namespace, name))

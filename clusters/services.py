@@ -1,7 +1,7 @@
-"""Services of the target cluster that hosts lead to: whether they have Pods of the mesh behind the port.
+"""Checks of the target's Services that hosts lead to: the port, and sidecars in the Pods behind it.
 
-Where the stack has a route to a Service already, what has become of that is only told of: it is in the way of no
-`pulumi up`, which may revoke a client, nor of `pulumi destroy --run-program`.
+Where the stack has a route to a Service already, its problems are warnings: they must block neither a `pulumi up`,
+which may revoke a client, nor `pulumi destroy --run-program`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,43 +9,44 @@ from typing import Any
 
 from clusters.cluster import Cluster
 from clusters.routes import routes
-from components.lifecycle import OWNER
+from components.namespaced_name import NamespacedName
+from components.ownership import Owner
 from settings import ConfigError, Host, Service
 
 _SIDECAR = "istio-proxy"
-_OVER = {"Succeeded", "Failed"}
+_ENDED = {"Succeeded", "Failed"}
 _SHOWN = 3
 
 
-def check(cluster: Cluster, name: str, host: Host, owner: str | None) -> tuple[str, ...]:
-    """Raise ConfigError unless the host's Service has the port, and none of its Pods lacks a sidecar.
+def check_service(cluster: Cluster, name: str, host: Host, owner: Owner) -> tuple[str, ...]:
+    """Return the problems of a host's Service if the stack has a route to it already; raise ConfigError if it has none.
 
-    Where the stack, known by `owner`, has a route to it, return what is wrong instead. `owner` is None for a stack that
-    has deployed nothing yet.
+    The Service needs the port, and each of its Pods a sidecar. A demo host has no Service to check.
     """
     wanted = host.service
     problems = tuple(map(str, _problems(cluster, f"hosts.{name}.service", wanted))) if wanted else ()
-    if wanted and problems and not (owner and _is_routed(cluster, host.domain, wanted, owner)):
+    if wanted and problems and not _is_routed(cluster, host.domain, wanted, owner):
         raise ConfigError(*problems)
     return problems
 
 
-def _is_routed(cluster: Cluster, domain: str, wanted: Service, owner: str) -> bool:
+def _is_routed(cluster: Cluster, domain: str, wanted: Service, owner: Owner) -> bool:
     destination = {"host": f"{wanted.name}.{wanted.namespace}.svc.cluster.local", "port": {"number": wanted.port}}
     leading: dict[str, dict[str, Any]] = {
         "APIRule": {"service": {"name": wanted.name, "namespace": wanted.namespace, "port": wanted.port}},
         "VirtualService": {"http": [{"route": [{"destination": destination}]}]},
     }
     return any(
-        route.labels.get(OWNER) == owner and domain in route.hosts and spec.items() <= route.spec.items()
+        owner.owns(route.metadata) and domain in route.hosts and spec.items() <= route.spec.items()
         for kind, spec in leading.items()
         for route in routes(cluster, kind)
     )
 
 
 def _problems(cluster: Cluster, key: str, wanted: Service) -> Iterator[ConfigError]:
-    found = cluster.read(f"/api/v1/namespaces/{wanted.namespace}/services/{wanted.name}")
-    called = f"Service {wanted.namespace}/{wanted.name}"
+    named = NamespacedName(wanted.namespace, wanted.name)
+    found = cluster.service(named)
+    called = f"Service {named}"
     if not found:
         yield cluster.problem(f"has no {called}", key)
         return
@@ -57,7 +58,7 @@ def _problems(cluster: Cluster, key: str, wanted: Service) -> Iterator[ConfigErr
         yield cluster.problem(f"has no Pods behind {called}, which has no selector", key)
     elif bare := _without_sidecar(cluster, wanted.namespace, selector):
         shown = ", ".join(bare[:_SHOWN]) + (" and others" if len(bare) > _SHOWN else "")
-        # Without one, the gateway's requests travel in plain text, and no policy can refuse anybody else's.
+        # Without sidecars, the gateway's requests travel in plain text, and no policy refuses those of other clients.
         yield cluster.problem(
             f"has no sidecars in Pods behind {called}: {shown}; label their namespace for injection, and restart them",
             key,
@@ -74,11 +75,11 @@ def _without_sidecar(cluster: Cluster, namespace: str, selector: Mapping[str, st
 
 
 def _is_serving(pod: Mapping[str, Any]) -> bool:
-    is_over = pod.get("status", {}).get("phase") in _OVER
-    return not is_over and "deletionTimestamp" not in pod["metadata"]
+    has_ended = pod.get("status", {}).get("phase") in _ENDED
+    return not has_ended and "deletionTimestamp" not in pod["metadata"]
 
 
 def _has_sidecar(pod: Mapping[str, Any]) -> bool:
     spec = pod["spec"]
-    # A sidecar that Kubernetes knows as one is an init container.
+    # A native sidecar is an init container: https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
     return any(each["name"] == _SIDECAR for each in (*spec["containers"], *spec.get("initContainers", ())))

@@ -1,23 +1,23 @@
 """Mutual TLS between Istio clusters, as Pulumi components: one a file, each deployed into one cluster.
 
-Certificates makes the trust: a CA, and the credentials (Credential) of hosts and clients; AuthorityArgs says how.
+Certificates makes a CA (AuthorityArgs), and signs the Credentials of hosts and clients.
 
 In the cluster that serves:
 
-- MtlsTarget makes a namespace for what the hosts have in common;
-- MtlsHost serves one host of it to the clients that it admits; a ServiceRef names what answers.
+- MtlsTarget makes the namespace of the hosts;
+- MtlsHost serves one host, by the Service that a ServiceRef names, to the clients that the host admits.
 
 In each cluster that calls:
 
-- EgressClient makes a namespace, and puts the client's credential beside the egress gateway. It gives `callers`, their
-  Identities in the mesh;
-- EgressRoute routes those callers, and nobody else, to one host, by mutual TLS from the egress gateway.
+- EgressClient makes a namespace, and puts the client's Credential into the egress gateway's. Its output `callers` are
+  the Identities of its callers in the mesh;
+- EgressRoute routes these callers alone to one host, by mutual TLS from the egress gateway.
 
-A IstioGateway says how a cluster's gateway is set up: DOCUMENTED_INGRESS or DOCUMENTED_EGRESS where istioctl or Kyma
-made it; IstioGateway.read reads any other one, and GatewayError says what it lacks. A Destination (of Pods, or of
-addresses) is where a NetworkPolicy lets Pods out to; `injection` gives the label that asks for sidecars.
+An IstioGateway describes a cluster's gateway: DOCUMENTED_INGRESS or DOCUMENTED_EGRESS as istioctl and Kyma install it;
+IstioGateway.read reads any further one, and raises GatewayError if it cannot be used. A Destination (Pods, or
+addresses) is one that a NetworkPolicy allows; `injection` returns the label that has sidecars injected.
 
-These names are what the package promises. Whatever else is in its modules may change in every version.
+The package promises these names, by semantic versioning. Further names of its modules may change in every version.
 """
 
 from importlib import import_module
@@ -74,7 +74,7 @@ else:
     )
 
     def __getattr__(name: str) -> Any:
-        """Import a promised name when it is asked for: the types of `offer` need no Pulumi, which takes a second."""
+        """Import a promised name at its first use: istio_gateway needs no Pulumi, whose import takes a second."""
         if name in __all__:
             for module in _MODULES:
                 found = vars(import_module(f".{module}", __name__))

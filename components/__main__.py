@@ -1,4 +1,4 @@
-"""Reads how a gateway of Istio is set up, and prints it for a program's config, as IstioGateway takes it."""
+"""The command kyma-mtls-gateway: prints a gateway of Istio for a program's config, as arguments of IstioGateway."""
 
 import argparse
 import json
@@ -15,21 +15,24 @@ _INPUT = "kubectl -n NAMESPACE get services,deployments,daemonsets,pods -o json"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the gateway behind a Service; exit with 1 and one line if there is none, or if it cannot be used."""
+    """Print the gateway behind a Service, from objects of its cluster on stdin.
+
+    Exit with 1 and one line on stderr if stdin has no such Service, or if no gateway is behind it.
+    """
     parser = argparse.ArgumentParser(
         prog=_COMMAND,
-        description="Print how an Istio gateway is set up, as JSON that a program gives to IstioGateway(**…).",
+        description="Print an Istio gateway as JSON, which a program passes to IstioGateway(**…).",
         epilog=f"It reads the cluster's objects from stdin: {_INPUT} | {_COMMAND} NAMESPACE/SERVICE",
     )
     parser.add_argument("service", metavar="NAMESPACE/SERVICE", help="the gateway's Service")
-    wanted = parser.parse_args(arguments).service
+    service = parser.parse_args(arguments).service
     if sys.stdin.isatty():
         parser.error(f"stdin has no objects; pipe in the output of: {_INPUT}")
     try:
-        offer = _offer(_items(sys.stdin.read()), wanted)
+        gateway = _gateway(_items(sys.stdin.read()), service)
     except GatewayError as lack:
         sys.exit(f"{_COMMAND}: stdin {lack}")
-    print(json.dumps(asdict(offer)))
+    print(json.dumps(asdict(gateway)))
 
 
 def _items(text: str) -> list[dict[str, Any]]:
@@ -40,17 +43,17 @@ def _items(text: str) -> list[dict[str, Any]]:
     return list(items)
 
 
-def _offer(items: Sequence[Mapping[str, Any]], wanted: str) -> IstioGateway:
-    namespace, _, name = wanted.partition("/")
+def _gateway(items: Sequence[Mapping[str, Any]], service: str) -> IstioGateway:
+    namespace, _, name = service.partition("/")
     there = [item for item in items if item["metadata"].get("namespace") == namespace]
     for item in there:
         if item["kind"] == "Service" and item["metadata"]["name"] == name:
             return IstioGateway.read(item, _pods(there, item["spec"].get("selector") or {}))
-    raise GatewayError(f"has no Service {wanted}")
+    raise GatewayError(f"has no Service {service}")
 
 
 def _pods(items: Sequence[Mapping[str, Any]], selector: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
-    """Yield the Pods that a selector means: as their workloads describe them, or as they run."""
+    """Yield the Pods that a selector matches: as their workloads describe them, else as they run."""
     described = (item["spec"]["template"] for item in items if item["kind"] in _WORKLOADS)
     running = (item for item in items if item["kind"] == "Pod")
     for pods in (described, running):

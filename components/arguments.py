@@ -1,4 +1,4 @@
-"""What components check of their arguments, since they would take a mistake for something else."""
+"""Checks of components' arguments: of mistakes that would deploy, and admit more than they should or nothing."""
 
 from collections.abc import Callable, Collection
 from typing import Any
@@ -6,18 +6,17 @@ from typing import Any
 import pulumi
 
 from . import rules
-
-_PLATFORMS = ("kyma", "istio")
+from .choices import Platform
 
 
 def check_platform(platform: str) -> None:
-    """Raise RunError unless there is such a platform."""
-    if platform not in _PLATFORMS:
-        raise pulumi.RunError(f"platform {platform!r}: use one of {', '.join(_PLATFORMS)}")
+    """Raise RunError unless the platform is one of Platform."""
+    if platform not in list(Platform):
+        raise pulumi.RunError(f"platform {platform!r}: use one of {', '.join(Platform)}")
 
 
 def check(argument: str, value: Any, rule: Callable[[str], str]) -> None:
-    """Raise RunError unless the value is a text that keeps the rule."""
+    """Raise RunError unless the value is a text that passes the rule."""
     if not isinstance(value, str):
         raise pulumi.RunError(f"{argument}: not a plain text, but {type(value).__name__}")
     try:
@@ -27,7 +26,7 @@ def check(argument: str, value: Any, rule: Callable[[str], str]) -> None:
 
 
 def check_each(argument: str, values: Any, rule: Callable[[str], str]) -> None:
-    """Raise RunError unless it is a list of texts that keep the rule; a text is a list of its characters to Python."""
+    """Raise RunError unless the values are a list of texts that pass the rule; a single text is no list."""
     if isinstance(values, str) or not isinstance(values, Collection):
         raise pulumi.RunError(f"{argument}: not a list, but {type(values).__name__}")
     for value in values:
@@ -35,14 +34,14 @@ def check_each(argument: str, values: Any, rule: Callable[[str], str]) -> None:
 
 
 def check_some(argument: str, values: Any, rule: Callable[[str], str]) -> None:
-    """Raise RunError unless it is such a list, and not empty: Istio takes none for all."""
+    """Raise RunError unless the values are such a list, and not empty: Istio reads an empty list as all."""
     check_each(argument, values, rule)
     if not values:
-        raise pulumi.RunError(f"{argument}: empty; name what is let through")
+        raise pulumi.RunError(f"{argument}: empty; name at least one")
 
 
 def check_port(argument: str, port: Any) -> None:
-    """Raise RunError unless hosts can be called at this port by TLS."""
+    """Raise RunError unless a host can serve TLS at this port."""
     if not isinstance(port, int):
         raise pulumi.RunError(f"{argument}: not a plain number, but {type(port).__name__}")
     try:

@@ -1,8 +1,12 @@
-"""Who may ask a shared gateway for a host: policies that deny everybody else, and touch no other host.
+"""Admission of peers to one host of a shared gateway, by an AuthorizationPolicy that denies all requests but theirs.
 
-A DENY for one host leaves the other hosts of the gateway alone; an ALLOW would end them. Of connections that the
-gateway does not terminate, Istio sees no host: there such a DENY concerns every connection without a principal.
-`passthrough` spares those, and with them requests for the host that came in without a client certificate.
+A DENY for one host does not concern the gateway's further hosts; an ALLOW would deny all requests for them
+(https://istio.io/latest/docs/reference/config/security/authorization-policy/).
+
+Istio sees no host in a connection that the gateway passes on undecrypted: a DENY by host applies to each of them that
+has no principal, since Istio ignores the HTTP fields of a DENY rule on TCP
+(https://istio.io/latest/docs/tasks/security/authorization/authz-tcp/). With IstioGateway.passthrough, the policy spares
+connections without a principal, and so requests for the host that came in without a client certificate.
 """
 
 import hashlib
@@ -15,7 +19,7 @@ import pulumi
 from . import rules
 from .arguments import check_each
 from .istio_gateway import IstioGateway
-from .kubernetes import in_gateway_namespace, istio
+from .objects import in_gateway_namespace, istio
 
 _STATUS_PORT = "15021"
 _CLIENT_CERTIFICATE = "request.headers[x-forwarded-client-cert]"
@@ -23,11 +27,11 @@ _CLIENT_CERTIFICATE = "request.headers[x-forwarded-client-cert]"
 
 @dataclass(frozen=True)
 class Identities:
-    """Those who are admitted.
+    """Peers that a gateway admits; none by default. Raises RunError for wildcards that would admit more peers.
 
-    principals: SPIFFE IDs without spiffe://; */ns/NAMESPACE/sa/SERVICEACCOUNT is one of any trust domain
-    namespaces: for each of their service accounts
-    dns_names: each the last DNS name of a client certificate
+    principals: SPIFFE IDs without spiffe://; */ns/NAMESPACE/sa/SERVICEACCOUNT stands for one in any trust domain
+    namespaces: for all of their service accounts
+    dns_names: each the last DNS name in the subject alternative names of a client certificate
     """
 
     principals: Sequence[pulumi.Input[str]] = ()
@@ -41,31 +45,42 @@ class Identities:
         check_each("dns_names", self.dns_names, rules.dns_name)
 
 
-def deny_others(
+@dataclass(frozen=True)
+class Admission:
+    """Which requests a gateway admits to a domain.
+
+    domain: the host name that is asked for, at any port
+    admitted: the peers
+    methods: HTTP methods; empty for all
+    paths: exact, or ending in /*; empty for all
+    """
+
+    domain: str
+    admitted: Identities
+    methods: Sequence[str] = ()
+    paths: Sequence[str] = ()
+
+
+def admission_policy(
     resource: str,
     name: pulumi.Input[str],
     gateway: IstioGateway,
-    domain: str,
-    admitted: Identities,
+    admission: Admission,
     opts: pulumi.ResourceOptions,
-    *,
-    passthrough: bool = False,
-    methods: Sequence[str] = (),
-    paths: Sequence[str] = (),
 ) -> pulumi.Resource:
-    """Deny requests for a domain at a gateway unless the peer is admitted, and method and path are named.
+    """Return a policy by which a gateway denies all requests for a domain but those that are admitted.
 
-    Another domain is another policy, so that the old domain is not served without one while it changes.
+    Names of resource and object end in a hash of the domain: while a domain changes, the old one keeps its policy.
     """
-    mark = hashlib.sha256(domain.encode()).hexdigest()[:8]
-    # All ports but that of the gateway's own health check: named, since Istio warns of a DENY that means TCP, too.
-    hosts = {"hosts": [domain, f"{domain}:*"], "notPorts": [_STATUS_PORT]}
-    rules = [_unless_admitted(hosts, admitted, passthrough)]
-    if methods:
-        rules.append(_of_peers({**hosts, "notMethods": list(methods)}))
-    if paths:
-        rules.append(_of_peers({**hosts, "notPaths": list(paths)}))
-    spec = {"selector": {"matchLabels": dict(gateway.selector)}, "action": "DENY", "rules": rules}
+    mark = hashlib.sha256(admission.domain.encode()).hexdigest()[:8]
+    # All ports but that of the gateway's own health check: without ports, Istio warns that the DENY applies to TCP.
+    hosts = {"hosts": [admission.domain, f"{admission.domain}:*"], "notPorts": [_STATUS_PORT]}
+    denied = [_unless_admitted(hosts, admission.admitted, gateway.passthrough)]
+    if admission.methods:
+        denied.append(_of_peers({**hosts, "notMethods": list(admission.methods)}))
+    if admission.paths:
+        denied.append(_of_peers({**hosts, "notPaths": list(admission.paths)}))
+    spec = {"selector": {"matchLabels": dict(gateway.selector)}, "action": "DENY", "rules": denied}
     metadata = in_gateway_namespace(gateway, pulumi.Output.concat(name, "-", mark))
     return istio(f"{resource}-{mark}", "AuthorizationPolicy", metadata, spec, opts)
 
@@ -80,7 +95,8 @@ def _unless_admitted(hosts: Mapping[str, Any], admitted: Identities, passthrough
     if source:
         rule["from"] = [{"source": source}]
     if admitted.dns_names:
-        # The gateway writes this header itself, the DNS names last.
+        # The gateway writes this header itself, and appends the DNS names last:
+        # https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/headers#x-forwarded-client-cert
         endings = [f"*;DNS={name}" for name in admitted.dns_names]
         rule["when"] = [{"key": _CLIENT_CERTIFICATE, "notValues": endings}]
     return rule

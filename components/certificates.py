@@ -1,10 +1,11 @@
-"""The trust: CAs, the server and client certificates that they sign, and signing requests for partners, by pulumi-tls.
+"""CAs, the server and client certificates that they sign, and signing requests for partners, by pulumi-tls.
 
-A generation is a CA with whatever it signs. It is in the names of the resources, so that another generation is made
-before the old one goes.
+A generation is a CA with everything that it signs. Its name is part of the resources' names, so that Pulumi makes the
+resources of a new generation before it deletes those of the old one.
 
-Follows "Generate mTLS certificates" of the mTLS tutorial, with what its certificates lack: subject alternative names
-and extended key usages, without which no peer can tell the server's certificate from the client's.
+Follows "Generate mTLS certificates" of the mTLS tutorial (https://developers.sap.com/tutorials/cp-kyma-mtls-requests-egress),
+and adds to its certificates subject alternative names and extended key usages, by which a peer can tell a server's
+certificate from a client's.
 """
 
 import re
@@ -15,6 +16,8 @@ from typing import Required, TypedDict
 import pulumi
 import pulumi_tls as tls
 
+from .choices import KeyAlgorithm
+
 ORGANIZATION = "kyma-mtls"
 
 
@@ -24,18 +27,12 @@ class _Algorithm(TypedDict, total=False):
     rsa_bits: int
 
 
-_ALGORITHMS: dict[str, _Algorithm] = {
-    "ECDSA-P256": {"algorithm": "ECDSA", "ecdsa_curve": "P256"},
-    "ECDSA-P384": {"algorithm": "ECDSA", "ecdsa_curve": "P384"},
-    "RSA-2048": {"algorithm": "RSA", "rsa_bits": 2048},
-    "RSA-3072": {"algorithm": "RSA", "rsa_bits": 3072},
-    "RSA-4096": {"algorithm": "RSA", "rsa_bits": 4096},
-}
+# A change of the algorithm keeps a key that was made by another one.
 _KEPT = pulumi.ResourceOptions(ignore_changes=["algorithm", "ecdsaCurve", "rsaBits"])
 
 
 class Subject(TypedDict, total=False):
-    """Whom a certificate is for."""
+    """The subject of a certificate."""
 
     common_name: str
     organization: Required[str]
@@ -51,17 +48,18 @@ class Names:
 
 @dataclass(frozen=True)
 class AuthorityArgs:
-    """How a CA and the certificates it signs are issued.
+    """How a CA, and the certificates that it signs, are issued.
 
-    key_algorithm: of new keys: ECDSA-P256, ECDSA-P384, RSA-2048, RSA-3072 or RSA-4096
-    validity_hours, ca_validity_hours: from issue to end
-    early_renewal_hours: a `pulumi up` within so many hours of the end renews; a CA's, so much before the end of what
-        it signs
-    generation: of the CA that signs
-    trusted_generations: their CAs are made and trusted, too, and sign nothing
+    key_algorithm: of new keys: ECDSA-P256 (default), ECDSA-P384, RSA-2048, RSA-3072 or RSA-4096
+    validity_hours: of the certificates of servers and clients, from issue to end; one year by default
+    ca_validity_hours: of the CA's certificate; five years by default
+    early_renewal_hours: before its end, from which on `pulumi up` renews a certificate; 30 days by default. A CA's is
+        renewed earlier by validity_hours, so that it outlives all that it signs
+    generation: of the CA that signs; "1" by default
+    trusted_generations: whose CAs are made and trusted as well, and sign nothing; none by default
     """
 
-    key_algorithm: str = "ECDSA-P256"
+    key_algorithm: str = KeyAlgorithm.ECDSA_P256
     validity_hours: int = 365 * 24
     ca_validity_hours: int = 5 * 365 * 24
     early_renewal_hours: int = 30 * 24
@@ -70,10 +68,11 @@ class AuthorityArgs:
 
 
 @dataclass(frozen=True)
-class Credential:
+class CertifiedKey:
     """A certificate and its private key, both PEM; the key is a Pulumi secret.
 
-    `expiry` is RFC 3339, in whole seconds; `subject` is RFC 4514, as Envoy writes it into X-Forwarded-Client-Cert.
+    expiry: end of the certificate, RFC 3339 in whole seconds
+    subject: of the certificate, RFC 4514, as Envoy writes it into X-Forwarded-Client-Cert
     """
 
     certificate: pulumi.Output[str]
@@ -82,23 +81,38 @@ class Credential:
     subject: str
 
 
+@dataclass(frozen=True)
+class Credential(CertifiedKey):
+    """A certified key of a server or client, and the CAs of the stack that it travels with.
+
+    generations: of these CAs, joined by dots, first the one that signed this certificate. They are part of the name of
+        the Secret that holds the credential: other generations make a new Secret, which ends open connections
+    trusted: PEM of these CAs in one text, in the same order
+    """
+
+    generations: str
+    trusted: pulumi.Output[str]
+
+
 class Authority:
     """The CAs of all generations, made with `opts`.
 
-    `credential` is of the one that signs; `trusted` has the certificates of all, that one first, in one PEM text.
+    ca: of the generation that signs
+    trusted: PEM of the CAs of all generations in one text, first the one that signs
     """
 
-    credential: Credential
+    ca: CertifiedKey
     trusted: pulumi.Output[str]
 
     def __init__(self, name: str, subject: Subject, args: AuthorityArgs, opts: pulumi.ResourceOptions) -> None:
         self._args, self._opts = args, opts
-        self.credential = self._make(name, args.generation, subject)
-        others = [self._make(name, generation, subject) for generation in args.trusted_generations]
-        self.trusted = joined([ca.certificate for ca in (self.credential, *others)])
+        self.ca = self._make(name, args.generation, subject)
+        further = [self._make(name, generation, subject) for generation in args.trusted_generations]
+        self.trusted = joined([ca.certificate for ca in (self.ca, *further)])
+        self._generations = ".".join((args.generation, *args.trusted_generations))
 
     def sign(self, resource: str, subject: Subject, names: Names, use: str) -> Credential:
-        """Return a new key and its certificate, of the extended key usage server_auth or client_auth."""
+        """Return a new key and its certificate, with the extended key usage `use`: server_auth or client_auth."""
         resource = f"{resource}.{self._args.generation}"
         key = _private_key(resource, self._args.key_algorithm, self._opts)
         request = tls.CertRequest(
@@ -112,25 +126,26 @@ class Authority:
         certificate = tls.LocallySignedCert(
             resource,
             cert_request_pem=request.cert_request_pem,
-            ca_cert_pem=self.credential.certificate,
-            ca_private_key_pem=self.credential.key,
+            ca_cert_pem=self.ca.certificate,
+            ca_private_key_pem=self.ca.key,
             set_subject_key_id=True,
             allowed_uses=["digital_signature", use],
             validity_period_hours=self._args.validity_hours,
             early_renewal_hours=self._args.early_renewal_hours,
             opts=self._opts,
         )
-        return _credential(certificate, key, subject)
+        issued = _certified(certificate, key, subject)
+        return Credential(**vars(issued), generations=self._generations, trusted=self.trusted)
 
-    def _make(self, name: str, generation: str, subject: Subject) -> Credential:
+    def _make(self, name: str, generation: str, subject: Subject) -> CertifiedKey:
         resource, args = f"{name}-ca.{generation}", self._args
-        # A new key would be another CA, which nobody trusts yet.
+        # A new key would make a new CA, which no peer trusts yet.
         key = _private_key(resource, args.key_algorithm, pulumi.ResourceOptions.merge(self._opts, _KEPT))
-        called: Subject = {**subject, "common_name": f"{subject['common_name']} {generation}"}
+        named: Subject = {**subject, "common_name": f"{subject['common_name']} {generation}"}
         certificate = tls.SelfSignedCert(
             resource,
             private_key_pem=key.private_key_pem,
-            subject=called,
+            subject=named,
             is_ca_certificate=True,
             set_subject_key_id=True,
             allowed_uses=["cert_signing", "crl_signing"],
@@ -138,51 +153,51 @@ class Authority:
             early_renewal_hours=args.validity_hours + args.early_renewal_hours,
             opts=self._opts,
         )
-        return _credential(certificate, key, called)
+        return _certified(certificate, key, named)
 
 
 class Certificates(pulumi.ComponentResource):
-    """Makes the CA (`ca`), and signs credentials of servers and clients with it.
+    """Makes the CAs of all generations, and signs the credentials of servers and clients.
 
-    `trusted` has the certificates of all generations' CAs, that of `ca` first, in one PEM text; `generations` is the
-    list of their names.
+    ca: of the generation that signs
+    trusted: PEM of the CAs of all generations in one text, first the one that signs
     """
 
-    ca: Credential
+    ca: CertifiedKey
     trusted: pulumi.Output[str]
-    generations: str
 
     def __init__(self, name: str, args: AuthorityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("kyma-mtls:index:Certificates", name, None, opts)
         self._name = name
         subject: Subject = {"common_name": f"kyma-mtls {pulumi.get_stack()}", "organization": ORGANIZATION}
         self._authority = Authority(name, subject, args, pulumi.ResourceOptions(parent=self))
-        self.ca, self.trusted = self._authority.credential, self._authority.trusted
-        self.generations = ".".join((args.generation, *args.trusted_generations))
+        self.ca, self.trusted = self._authority.ca, self._authority.trusted
         self.register_outputs({"caCertificate": self.trusted})
 
     def server(self, host: str, domain: str) -> Credential:
-        """Return the credential by which a host of this name in the config serves its domain."""
+        """Return the credential of a host, by its name in the config, for its domain."""
         subject: Subject = {"common_name": domain, "organization": ORGANIZATION}
         return self._authority.sign(f"{self._name}-host-{host}", subject, Names([domain]), "server_auth")
 
     def client(self, client: str, identity: str, domain: str = "") -> Credential:
-        """Return the credential by which a client shows its identity (a SPIFFE URI), and its domain if it has one."""
+        """Return the credential of a client, for its identity (a SPIFFE URI), and for its domain if it has one."""
         subject, names = client_names(client, identity, domain)
         return self._authority.sign(f"{self._name}-client-{client}", subject, names, "client_auth")
 
 
 def client_names(client: str, identity: str, domain: str) -> tuple[Subject, Names]:
-    """Return what a client's certificate says of it."""
+    """Return the subject and the subject alternative names of a client's certificate."""
     subject: Subject = {"common_name": domain or client, "organization": ORGANIZATION}
     return subject, Names([domain] if domain else [], [identity])
 
 
 class SigningRequest(pulumi.ComponentResource):
-    """Makes a private key (`key`, a Pulumi secret) and a certificate signing request for it (`request`), both PEM.
+    """Makes a private key and a certificate signing request for it.
 
-    Whoever signs the request decides how long the certificate is valid: no renewal, generation or other algorithm
-    changes the key.
+    The partner that signs the request decides how long the certificate is valid: no renewal, no generation and no
+    change of the algorithm changes the key.
+
+    key, public_key, request: PEM; the key is a Pulumi secret
     """
 
     key: pulumi.Output[str]
@@ -208,28 +223,35 @@ class SigningRequest(pulumi.ComponentResource):
 
 
 def joined(pems: pulumi.Input[str] | Sequence[pulumi.Input[str]]) -> pulumi.Output[str]:
-    """Join PEM texts, each of them once; a single one may stand for a list of it."""
+    """Return a PEM text of these, each once; a single text stands for a list of one."""
     several = pems if isinstance(pems, Sequence) and not isinstance(pems, str) else [pems]
     return pulumi.Output.all(*several).apply(_join)
 
 
 def _join(pems: Sequence[str | None]) -> str:
-    # There are none when `pulumi destroy --run-program` meets a stack that was never finished.
+    # In `pulumi destroy --run-program` of a stack whose first update failed, a certificate may be None.
     text = "".join(dict.fromkeys(filter(None, pems)))
-    return text.replace("----------", "-----\n-----")  # where one lacks its last line break
+    return text.replace("----------", "-----\n-----")  # after a text without a final line break
 
 
 def _private_key(resource: str, algorithm: str, opts: pulumi.ResourceOptions) -> tls.PrivateKey:
     secret = ["privateKeyPem", "privateKeyPemPkcs8", "privateKeyOpenssh"]
     options = pulumi.ResourceOptions(additional_secret_outputs=secret)
-    return tls.PrivateKey(resource, **_ALGORITHMS[algorithm], opts=pulumi.ResourceOptions.merge(opts, options))
+    return tls.PrivateKey(resource, **_described(algorithm), opts=pulumi.ResourceOptions.merge(opts, options))
 
 
-def _credential(
+def _described(algorithm: str) -> _Algorithm:
+    known = KeyAlgorithm(algorithm)
+    if known.type == "RSA":
+        return {"algorithm": known.type, "rsa_bits": known.bits}
+    return {"algorithm": known.type, "ecdsa_curve": f"P{known.bits}"}
+
+
+def _certified(
     certificate: tls.SelfSignedCert | tls.LocallySignedCert, key: tls.PrivateKey, subject: Subject
-) -> Credential:
+) -> CertifiedKey:
     names = [f"CN={subject['common_name']}"] if "common_name" in subject else []
     rfc4514 = ",".join([*names, f"O={subject['organization']}"])
-    # The provider tells nanoseconds, of which the certificate knows nothing.
+    # The provider gives nanoseconds; the certificate has whole seconds.
     expiry = certificate.validity_end_time.apply(lambda time: re.sub(r"\.\d+(?=Z|[+-]\d\d:)", "", time))
-    return Credential(certificate.cert_pem, key.private_key_pem, expiry, rfc4514)
+    return CertifiedKey(certificate.cert_pem, key.private_key_pem, expiry, rfc4514)

@@ -1,7 +1,8 @@
-"""The cluster that calls out through its egress gateway, which holds the client certificate so that no caller has to.
+"""A cluster whose callers reach hosts through its egress gateway, which holds the client certificate for all of them.
 
-Follows "Expose the workload" and "Enhance Security by Implementing NetworkPolicies" of the mTLS tutorial. Beyond it,
-the access log is that of the egress gateway alone, and the NetworkPolicy knows where the cluster's DNS is.
+Follows "Expose the workload" and "Enhance Security by Implementing NetworkPolicies" of the mTLS tutorial
+(https://developers.sap.com/tutorials/cp-kyma-mtls-requests-egress). Unlike the tutorial's, the access log is
+the egress gateway's alone, and the NetworkPolicy names the cluster's DNS.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,30 +15,32 @@ from . import judges, rules
 from .arguments import check_each, check_platform
 from .authorization import Identities
 from .certificates import Credential, joined
-from .demo import CURL, DemoCaller
+from .demo import CURL, DemoArgs, DemoCaller
 from .istio_gateway import DOCUMENTED_EGRESS, Destination, IstioGateway, injection
-from .kubernetes import credential_secret, in_gateway_namespace, injected_namespace, istio
+from .objects import credential_secret, in_gateway_namespace, injected_namespace, istio
 from .readiness import Ready
 
 
 @dataclass(frozen=True, kw_only=True)
 class EgressClientArgs:
-    """Who calls, and how the namespaces are closed.
+    """The callers, their credential, and the namespaces that NetworkPolicies close; RunError for a wrong argument.
 
-    platform: kyma (the default egress gateway is enabled in the Istio CR) or istio (it is there as installed)
-    namespace: for what belongs to the stack
-    makes_namespace: whether it is made here, or there already
-    injection: labels by which the Pods of the one that is made get a sidecar
-    gateway: the egress gateway
-    logs_requests: whether the stack has the egress gateway write an access log
-    demo_image: has curl and sleep; empty if the callers are the user's own
-    callers: NAMESPACE/SERVICEACCOUNT, or NAMESPACE for all of it
+    platform: kyma (default: the component enables the default egress gateway in the Istio CR) or istio (the egress
+        gateway is as installed)
+    namespace: of the stack's objects
+    makes_namespace: whether the component makes the namespace (default), or the cluster has it already
+    injection: labels of a namespace that is made, by which its Pods get a sidecar; istio-injection: enabled by default
+    gateway: the egress gateway; by default, as istioctl and Kyma install it
+    logs_requests: whether a Telemetry has the egress gateway write an access log; not by default
+    demo_image: image of a demo caller, with curl and sleep; empty (default) for none
+    callers: workloads that the egress gateway admits: NAMESPACE/SERVICEACCOUNT, or NAMESPACE for all in it
     client: the egress gateway's credential for hosts of the stack
-    generations: of its CA and of those that are trusted; others are another Secret, which ends open connections
-    ca_certificates: PEM of the CAs one of which must have signed the certificates of those hosts, one text or several
-    closed: whether `namespace` may be left through the egress gateway only; by default, if it is made here
-    closed_namespaces: namespaces of callers for which the same holds
-    ways_out: where Pods of those namespaces may go beside the egress gateway: they need their DNS and istiod
+    ca_certificates: PEM of the CAs one of which must have signed the certificates of those hosts, one text or several;
+        None for those of the client's credential
+    closed: whether a NetworkPolicy restricts Pods of `namespace` to the egress gateway and allowed_destinations; None
+        (default) for a namespace that the component makes
+    closed_namespaces: namespaces of callers whose Pods are restricted likewise; none by default
+    allowed_destinations: what restricted Pods may reach beside the egress gateway: they need DNS and istiod
     """
 
     platform: str = "kyma"
@@ -49,31 +52,33 @@ class EgressClientArgs:
     demo_image: str = ""
     callers: Sequence[str] = ()
     client: Credential
-    generations: str
-    ca_certificates: pulumi.Input[str] | Sequence[pulumi.Input[str]]
+    ca_certificates: pulumi.Input[str] | Sequence[pulumi.Input[str]] | None = None
     closed: bool | None = None
     closed_namespaces: Sequence[str] = ()
-    ways_out: Sequence[Destination] = ()
+    allowed_destinations: Sequence[Destination] = ()
 
     def __post_init__(self) -> None:
         check_platform(self.platform)
         check_each("callers", self.callers, rules.caller)
         check_each("closed_namespaces", self.closed_namespaces, rules.label)
         has_pods = not self.makes_namespace or self.demo_image
-        if not self.ways_out and (self.closed_namespaces or (self.closes_namespace and has_pods)):
-            raise pulumi.RunError("ways_out: empty; closed Pods need their DNS and istiod")
+        if not self.allowed_destinations and (self.closed_namespaces or (self.closes_namespace and has_pods)):
+            raise pulumi.RunError("allowed_destinations: empty; Pods of closed namespaces need DNS and istiod")
 
     @property
     def closes_namespace(self) -> bool:
-        """Whether `namespace` may be left through the egress gateway only."""
+        """Whether a NetworkPolicy restricts Pods of `namespace`."""
         return self.makes_namespace if self.closed is None else self.closed
 
 
 class EgressClient(pulumi.ComponentResource):
-    """Makes the stack's namespace, the Secret client-credential-NAMESPACE.GENERATIONS, the NetworkPolicies, and curl if
-    it is the caller; the route to each host is a child of its own.
+    """Makes the stack's namespace, the Secret client-credential-NAMESPACE.GENERATIONS, NetworkPolicies, and a demo
+    caller if it has an image. Each host's route is an EgressRoute.
 
-    Gives `namespace`, `secret` (its name), `gateway` and `callers` (their identities in the mesh).
+    namespace: of the stack's objects
+    secret: name of the Secret with the credential
+    gateway: the egress gateway
+    callers: identities of the callers in the mesh
     """
 
     namespace: pulumi.Output[str]
@@ -96,23 +101,23 @@ class EgressClient(pulumi.ComponentResource):
         if args.logs_requests:
             self._access_log()
         if args.demo_image:
-            DemoCaller(f"{name}-curl", self.namespace, args.injection, args.demo_image, self._opts)
+            DemoCaller(f"{name}-curl", DemoArgs(self.namespace, args.injection, args.demo_image), self._opts)
         self._network_policies()
         self.register_outputs({"namespace": self.namespace, "secret": self.secret})
 
     def _credential(self) -> pulumi.Output[str]:
-        client, generations = self._args.client, self._args.generations
+        client, trusted = self._args.client, self._args.ca_certificates
+        name = pulumi.Output.concat("client-credential-", self.namespace, ".", client.generations)
+        ca_certificates = joined(client.trusted if trusted is None else trusted)
         return credential_secret(
-            f"{self._name}-credential.{generations}",
-            in_gateway_namespace(
-                self._args.gateway, pulumi.Output.concat("client-credential-", self.namespace, ".", generations)
-            ),
-            {"ca.crt": joined(self._args.ca_certificates), "tls.crt": client.certificate, "tls.key": client.key},
+            f"{self._name}-credential.{client.generations}",
+            in_gateway_namespace(self._args.gateway, name),
+            {"ca.crt": ca_certificates, "tls.crt": client.certificate, "tls.key": client.key},
             self._opts,
         ).metadata.name
 
     def _identities(self) -> Identities:
-        """Return the callers as the egress gateway sees them, in whatever trust domain the mesh has."""
+        """Return the callers as the egress gateway identifies them, in any trust domain."""
         accounts = [caller.split("/") for caller in self._args.callers if "/" in caller]
         principals = [
             pulumi.Output.concat("*/ns/", namespace, "/sa/", account)
@@ -121,7 +126,8 @@ class EgressClient(pulumi.ComponentResource):
         return Identities(principals, [caller for caller in self._args.callers if "/" not in caller])
 
     def _enable_egress_gateway(self) -> None:
-        # Kyma owns the Istio CR, and deleting it uninstalls Istio: only this field of it is ours.
+        # The Istio CR is Kyma's, and its deletion uninstalls Istio: the stack patches this field only.
+        # https://kyma-project.io/external-content/istio/docs/user/04-00-istio-custom-resource.html
         enabled = k8s.apiextensions.CustomResourcePatch(
             f"{self._name}-istio",
             api_version="operator.kyma-project.io/v1alpha2",
@@ -140,7 +146,7 @@ class EgressClient(pulumi.ComponentResource):
         istio(f"{self._name}-access-log", "Telemetry", metadata, spec, self._opts)
 
     def _network_policies(self) -> None:
-        spec = _only_to([self._args.gateway.destination, *self._args.ways_out])
+        spec = _only_to([self._args.gateway.destination, *self._args.allowed_destinations])
         name = "network-policy-allow-egress-traffic"
         if self._args.closes_namespace:
             k8s.networking.v1.NetworkPolicy(

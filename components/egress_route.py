@@ -1,8 +1,8 @@
-"""One host as callers of a client cluster reach it: plain HTTP to the egress gateway, mutual TLS from there.
+"""The route of a client cluster's callers to one host: plain HTTP to the egress gateway, mutual TLS from there.
 
-Follows "Expose the workload" of the mTLS tutorial. Beyond it, the egress gateway admits the declared callers alone and
-verifies the server's name, and the hop to it is mutual TLS of the mesh. Nothing is shared with other hosts but the
-egress gateway itself.
+Follows "Expose the workload" of the mTLS tutorial (https://developers.sap.com/tutorials/cp-kyma-mtls-requests-egress).
+Unlike the tutorial's, the egress gateway admits the declared callers alone and verifies the server's name, and callers
+reach it by mutual TLS of the mesh. A host shares no object with further hosts but the egress gateway itself.
 """
 
 from collections.abc import Sequence
@@ -13,23 +13,23 @@ import pulumi
 
 from . import rules
 from .arguments import check, check_each, check_port
-from .authorization import Identities, deny_others
+from .authorization import Admission, Identities, admission_policy
 from .istio_gateway import IstioGateway
-from .kubernetes import in_gateway_namespace, istio
+from .objects import in_gateway_namespace, istio
 
 
 @dataclass(frozen=True, kw_only=True)
 class EgressRouteArgs:
-    """Which host, and who calls it.
+    """The host and its callers; RunError for a wrong argument.
 
-    host: the host's name in the config, which ends the names of its objects
-    domain, port: where the server is
+    host: the host's name in the config, in which the names of its objects end
+    domain: of the host's server
+    port: of the host's server; 443 by default
     namespace: the stack's own
     gateway: the egress gateway
-    secret: name of the Secret beside it with its credential and the server's CA
-    callers: identities in the mesh
-    caller_namespaces: that the callers are in, the stack's own aside
-    passthrough: whether the egress gateway has servers that it does not terminate, which no policy may touch
+    secret: name of the Secret in the egress gateway's namespace with its credential and the server's CA
+    callers: their identities in the mesh
+    caller_namespaces: namespaces of the callers but the stack's own; none by default
     """
 
     host: str
@@ -40,7 +40,6 @@ class EgressRouteArgs:
     secret: pulumi.Output[str]
     callers: Identities
     caller_namespaces: Sequence[str] = ()
-    passthrough: bool = False
 
     def __post_init__(self) -> None:
         check("domain", self.domain, rules.host_name)
@@ -57,15 +56,8 @@ class EgressRoute(pulumi.ComponentResource):
         self._gateway = f"istio-egressgateway-{args.host}"
         self._subset = pulumi.Output.concat(args.namespace, "-", args.host)
         self._seen_by = [".", args.gateway.namespace, *args.caller_namespaces]
-        callers = deny_others(
-            f"{name}-callers",
-            self._named("callers"),
-            args.gateway,
-            args.domain,
-            args.callers,
-            self._opts,
-            passthrough=args.passthrough,
-        )
+        admission = Admission(args.domain, args.callers)
+        callers = admission_policy(f"{name}-callers", self._named("callers"), args.gateway, admission, self._opts)
         originate = self._destination_rule_to_target(callers)
         self._service_entry()
         self._egress_gateway()
@@ -91,15 +83,17 @@ class EgressRoute(pulumi.ComponentResource):
         server = {
             "port": {"number": 443, "name": "https", "protocol": "HTTPS"},
             "tls": {"mode": "ISTIO_MUTUAL"},
-            # Without ./ any namespace could bind routes of its own to this server.
+            # Without ./ a VirtualService of any namespace could route this server's requests:
+            # https://istio.io/latest/docs/reference/config/networking/gateway/#Server
             "hosts": [f"./{self._args.domain}"],
         }
         spec = {"selector": dict(self._args.gateway.selector), "servers": [server]}
         istio(f"{self._name}-gateway", "Gateway", self._own(self._gateway), spec, self._opts)
 
     def _destination_rule_to_gateway(self) -> None:
-        # Sidecars look for it in their own namespace and in that of the gateway's Service. Rules for one Service merge
-        # their subsets only if they are exported alike.
+        # Sidecars look for the rule in their own namespace and in the gateway's. Istio merges subsets of rules for one
+        # Service only if they have the same exportTo:
+        # https://github.com/istio/istio/blob/master/pilot/pkg/model/destination_rule.go
         tls = {"mode": "ISTIO_MUTUAL", "sni": self._args.domain}
         policy = {"portLevelSettings": [{"port": {"number": 443}, "tls": tls}]}
         spec = {
@@ -111,7 +105,8 @@ class EgressRoute(pulumi.ComponentResource):
         istio(f"{self._name}-to-gateway", "DestinationRule", metadata, spec, self._opts)
 
     def _destination_rule_to_target(self, callers: pulumi.Resource) -> pulumi.Resource:
-        # Without workloadSelector, sidecars drop the credential they cannot read and send plaintext.
+        # Sidecars cannot read the credential. Without workloadSelector, they ignore it and send plain text:
+        # https://istio.io/latest/docs/reference/config/networking/destination-rule/#ClientTLSSettings
         tls = {
             "mode": "MUTUAL",
             "credentialName": self._args.secret,
@@ -144,7 +139,7 @@ class EgressRoute(pulumi.ComponentResource):
                 {"match": [{"gateways": [self._gateway], "port": 443}], "route": [{"destination": to_target}]},
             ],
         }
-        # Else the first requests would leave without a client certificate.
+        # Without this order, the first requests would leave without a client certificate.
         after = pulumi.ResourceOptions.merge(self._opts, pulumi.ResourceOptions(depends_on=[originate]))
         metadata = self._own(f"direct-{self._args.host}-through-egress-gateway")
         istio(f"{self._name}-route", "VirtualService", metadata, spec, after)

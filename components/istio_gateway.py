@@ -1,4 +1,4 @@
-"""What a cluster offers, as it was found there: components are given this instead of assuming names."""
+"""Gateways of Istio, as installed in a cluster. None of this needs Pulumi."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,10 +20,11 @@ class Pods:
 
 @dataclass(frozen=True)
 class Destination:
-    """Where Pods have to get.
+    """A destination that a NetworkPolicy allows.
 
-    ports: each a number, or a name that the destination's Pods give it, with TCP or UDP
-    addresses: CIDRs
+    ports: each with TCP or UDP: a number, or the name of a port of the destination's Pods
+    addresses: CIDRs; none by default
+    pods: None (default) for addresses alone
     """
 
     ports: tuple[tuple[int | str, str], ...]
@@ -32,20 +33,24 @@ class Destination:
 
 
 class GatewayError(ValueError):
-    """A Service is no gateway that hosts can be served, or called, through."""
+    """No gateway is behind a Service, or one that hosts cannot use; the message says what it lacks."""
 
 
 @dataclass(frozen=True)
 class IstioGateway:
-    """A gateway of Istio, as its Service and the Pods behind it are.
+    """A gateway of Istio: its Service, and the Pods behind that.
 
+    namespace: of the Service and the Pods
+    service: name of the Service
     selector: of the Service
-    port: of the Pods, behind port 443 of the Service; a number or a name
+    port: of the Pods, behind port 443 of the Service: a number or a name
     labels: of the Pods
-    accounts: the Pods' service accounts
-    revision: revision or tag of the Istio that the gateway belongs to
-    addresses: of its load balancer, IP addresses or host names
-    ip_families: of the Service: IPv4, IPv6 or both
+    accounts: service accounts of the Pods
+    revision: revision or tag of the Istio that runs the gateway; "default" by default
+    addresses: of the Service's load balancer, IP addresses or host names; none by default
+    ip_families: of the Service: IPv4, IPv6 or both; none by default
+    passthrough: whether Gateways may pass TLS or TCP undecrypted through it, so that policies for its hosts spare
+        connections without a principal; not by default
     """
 
     namespace: str
@@ -57,13 +62,14 @@ class IstioGateway:
     revision: str = "default"
     addresses: tuple[str, ...] = ()
     ip_families: tuple[str, ...] = ()
+    passthrough: bool = False
 
     @classmethod
     def read(cls, service: Mapping[str, Any], pods: Iterable[Mapping[str, Any]]) -> "IstioGateway":
-        """Return the gateway behind a Service; raise GatewayError, which says what it lacks.
+        """Return the gateway behind a Service; raise GatewayError if it cannot be used.
 
-        service: as the API server has it
-        pods: behind it, each its metadata and spec, or those of a workload's template
+        service: as the API server returns it
+        pods: behind the Service, each with metadata and spec: Pods, or the templates of their workloads
         """
         namespace, name = service["metadata"]["namespace"], service["metadata"]["name"]
         if not service["spec"].get("selector"):
@@ -93,27 +99,27 @@ class IstioGateway:
 
     @property
     def name(self) -> str:
-        """The Service, as the config names it."""
+        """The Service as config keys name it: NAMESPACE/NAME."""
         return f"{self.namespace}/{self.service}"
 
     @property
     def host(self) -> str:
-        """The Service, as the mesh calls it."""
+        """The Service's host name in the mesh."""
         return f"{self.service}.{self.namespace}.svc.cluster.local"
 
     @property
     def address(self) -> str:
-        """The first of its addresses; empty while it has none."""
+        """The first address; empty while there is none."""
         return next(iter(self.addresses), "")
 
     @property
     def destination(self) -> Destination:
-        """Its Pods, where they serve port 443."""
+        """The Pods, at the port that serves 443."""
         return Destination(((self.port, "TCP"),), pods=Pods(self.namespace, self.selector))
 
 
 def injection(revision: str = "") -> dict[str, str]:
-    """Return the label that asks for sidecars: of a revision or tag, or, if that is empty, of the default one."""
+    """Return the label that has sidecars injected: by a revision or tag, or, if that is empty, by the default one."""
     return {REVISION: revision} if revision else {"istio-injection": "enabled"}
 
 
@@ -124,7 +130,7 @@ def _addresses(service: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _documented(side: str) -> IstioGateway:
-    """Return a gateway as istioctl and Kyma's Istio module make it."""
+    """Return a gateway as istioctl and Kyma's Istio module install it."""
     name = f"istio-{side}gateway"
     labels = {"app": name, "istio": f"{side}gateway"}
     return IstioGateway("istio-system", name, labels, 8443, labels, (f"{name}-service-account",))

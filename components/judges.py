@@ -1,4 +1,11 @@
-"""What controllers say of the objects that they are asked for, each judge after its controller's source."""
+"""Verdicts on objects by the status that their controllers write, each judge after its controller's source:
+
+- APIRule: https://github.com/kyma-project/api-gateway (controllers/gateway)
+- Istio CR: https://github.com/kyma-project/istio (controllers)
+- Certificate: https://github.com/gardener/cert-management (pkg/controller/issuer/certificate)
+- DNSEntry: https://github.com/gardener/external-dns-management (pkg/dns/provider)
+- Deployment: https://github.com/kubernetes/kubectl (pkg/polymorphichelpers/rollout_status.go)
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -6,16 +13,17 @@ from typing import Any
 from .istio_gateway import DOCUMENTED_EGRESS
 from .readiness import READY, Reader, Verdict, failing, waiting
 
-# Kyma tries again after 1, 2, 4, … s, at the sixth time 63 s after the first one.
-_KYMA_PATIENCE = 70
-# It looks at a change within a second; times are in seconds, too.
+# Seconds. Kyma's API Gateway operator retries after 1, 2, 4, … s (-failure-base-delay 1s in its main.go): the sixth
+# retry comes 63 s after the first failure.
+KYMA_PATIENCE = 70
+# The operator sees a change within a second; the times of managedFields are in whole seconds.
 _KYMA_SECONDS = 3
-# The Istio module tries again after a minute.
+# The Istio module's operator retries after a minute.
 _ISTIO_PATIENCE = 90
-# Gardener's controllers try again after two minutes, what is not theirs to put right after a day.
+# Gardener's controllers retry after two minutes, and after a day where only a user can solve the problem.
 _GARDENER_PATIENCE = 150
 _A_DAY = "24h"
-# The kubelet tries again after 10, 20, 40 s.
+# The kubelet retries after 10, 20, 40 s: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy
 _POD_PATIENCE = 60
 _POD_COMPLAINTS = {
     "CrashLoopBackOff",
@@ -31,7 +39,7 @@ _REVISION = "deployment.kubernetes.io/revision"
 
 
 def api_rule(_: Reader, found: dict[str, Any]) -> Verdict:
-    """Judge an APIRule by what Kyma's API Gateway module says of it."""
+    """Judge an APIRule by the state that Kyma's API Gateway module writes."""
     status = found.get("status") or {}
     changed, written = _times(found)
     if written < changed:
@@ -42,24 +50,24 @@ def api_rule(_: Reader, found: dict[str, Any]) -> Verdict:
         case "Ready":
             return READY
         case "Error" | "Warning":
-            return failing(_words(status, "description"), _KYMA_PATIENCE)
+            return failing(_words(status, "description"), KYMA_PATIENCE)
     return waiting(_words(status, "description"))
 
 
 def egress_gateway(cluster: Reader, found: dict[str, Any]) -> Verdict:
-    """Judge an Istio CR by the egress gateway that Kyma's Istio module makes for it."""
-    named = DOCUMENTED_EGRESS
-    gateway = cluster.find("apps/v1", "Deployment", named.namespace, named.service)
-    verdict = deployment(cluster, gateway) if gateway else waiting(f"there is no Deployment {named.name} yet")
+    """Judge the Istio CR by the Deployment of the egress gateway, which Kyma's Istio module makes."""
+    gateway = DOCUMENTED_EGRESS
+    made = cluster.find("apps/v1", "Deployment", gateway.namespace, gateway.service)
+    verdict = deployment(cluster, made) if made else waiting(f"there is no Deployment {gateway.name} yet")
     status = found.get("status") or {}
     if not verdict.ready and status.get("state") in {"Error", "Warning"}:
-        # A Warning has the operator wait for an hour, but is often about something else.
+        # The operator retries an hour after a Warning, which often does not concern the egress gateway.
         return failing(_words(status, "description"), _ISTIO_PATIENCE)
     return verdict
 
 
 def certificate(_: Reader, found: dict[str, Any]) -> Verdict:
-    """Judge a Certificate by what Gardener's certificate management says of it."""
+    """Judge a Certificate by the state that Gardener's certificate management writes."""
     status = found.get("status") or {}
     if not _is_observed(found):
         return waiting("Gardener has not looked at the latest change yet")
@@ -72,12 +80,12 @@ def certificate(_: Reader, found: dict[str, Any]) -> Verdict:
         case "Error":
             return failing(_words(status), 0 if backoff.startswith(_A_DAY) else _GARDENER_PATIENCE)
         case "Waiting":
-            return waiting(_words(status), told=True)
+            return waiting(_words(status), warns=True)
     return waiting(_words(status))
 
 
 def dns_entry(_: Reader, found: dict[str, Any]) -> Verdict:
-    """Judge a DNSEntry by what Gardener's DNS management says of it."""
+    """Judge a DNSEntry by the state that Gardener's DNS management writes."""
     status = found.get("status") or {}
     if not _is_observed(found):
         return waiting("Gardener has not looked at the latest change yet")
@@ -92,7 +100,7 @@ def dns_entry(_: Reader, found: dict[str, Any]) -> Verdict:
 
 
 def deployment(cluster: Reader, found: dict[str, Any]) -> Verdict:
-    """Judge a Deployment as `kubectl rollout status` does, and by what Kubernetes says of its Pods."""
+    """Judge a Deployment as `kubectl rollout status` does, and by the states of its Pods."""
     status, wanted = found.get("status") or {}, found["spec"].get("replicas", 1)
     updated = status.get("updatedReplicas", 0)
     if not _is_observed(found):
@@ -110,7 +118,7 @@ def deployment(cluster: Reader, found: dict[str, Any]) -> Verdict:
 
 
 def _pods(cluster: Reader, found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the Pods of the latest revision: what was wrong with earlier ones no longer counts."""
+    """Yield the Pods of the latest revision: problems of earlier ones no longer count."""
     namespace, labels = found["metadata"]["namespace"], found["spec"]["selector"].get("matchLabels", {})
     revision = found["metadata"].get("annotations", {}).get(_REVISION)
     latest = {
@@ -131,8 +139,8 @@ def _complaints(pod: Mapping[str, Any]) -> Iterator[Verdict]:
             yield failing(f"Pod {name}: {state['reason']}: {state.get('message', '')}".rstrip(": "), _POD_PATIENCE)
     for condition in status.get("conditions", []):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            # More nodes may be on their way.
-            yield waiting(f"Pod {name}: {condition.get('reason')}: {condition.get('message')}", told=True)
+            # The cluster may be adding nodes.
+            yield waiting(f"Pod {name}: {condition.get('reason')}: {condition.get('message')}", warns=True)
 
 
 def _is_observed(found: Mapping[str, Any]) -> bool:
@@ -141,10 +149,10 @@ def _is_observed(found: Mapping[str, Any]) -> bool:
 
 
 def _times(found: Mapping[str, Any]) -> tuple[str, str]:
-    """Return when a stack last changed an object and when its status was written, for kinds without observedGeneration.
+    """Return when a stack last changed an object, and when its controller wrote the status.
 
-    A status is written by a controller that had read the object as it then was: the API server refuses others. What was
-    never changed since it was made needs no comparison.
+    For kinds without observedGeneration. The controller wrote the status after it had read the object of that time: the
+    API server refuses a status for an older version. An object without a change since its creation needs no comparison.
     """
     metadata = found["metadata"]
     entries = metadata.get("managedFields", []) if metadata.get("generation") != 1 else []

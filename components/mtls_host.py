@@ -1,7 +1,9 @@
-"""One host of the target cluster: its certificate, whom it admits, its gateway server and its route.
+"""One host of the target cluster: its certificate, its admitted clients, its Gateway and its route.
 
-Follows "Prepare a cluster with an egress Gateway" of the mTLS tutorial. Beyond it, a trusted CA is not enough: each
-host has a list of identities. Nothing is shared with other hosts but the ingress gateway itself.
+Follows "Prepare a cluster with an egress Gateway" of the mTLS tutorial
+(https://developers.sap.com/tutorials/cp-kyma-mtls-requests-egress). Unlike the tutorial's, a host demands more
+than a certificate of a trusted CA: it lists the identities that it admits. A host shares no object with further hosts
+but the ingress gateway itself.
 """
 
 from collections.abc import Sequence
@@ -13,11 +15,11 @@ import pulumi_kubernetes as k8s
 
 from . import judges, rules
 from .arguments import check, check_each, check_platform, check_some
-from .authorization import Identities, deny_others
+from .authorization import Admission, Identities, admission_policy
 from .certificates import Credential, joined
 from .demo import HTTPBIN, HTTPBIN_PORT
 from .istio_gateway import DOCUMENTED_INGRESS, IstioGateway
-from .kubernetes import credential_secret, in_gateway_namespace, istio
+from .objects import credential_secret, in_gateway_namespace, istio
 from .readiness import Ready
 
 _ANY_PATH = "/*"
@@ -25,7 +27,7 @@ _ANY_PATH = "/*"
 
 @dataclass(frozen=True)
 class ServiceRef:
-    """An existing Service, which is used as it is, and one of its ports."""
+    """A Service that the cluster has already, and one of its ports, a number."""
 
     namespace: str
     name: str
@@ -34,21 +36,20 @@ class ServiceRef:
 
 @dataclass(frozen=True, kw_only=True)
 class MtlsHostArgs:
-    """What is served, and to whom.
+    """The host, its Service, and the clients that it admits; RunError for a wrong argument.
 
-    platform: kyma (an APIRule is the route) or istio (a VirtualService is)
-    host: the host's name in the config, which ends the names of its objects
-    domain: the host name that is served
+    platform: kyma (default; the route is an APIRule) or istio (it is a VirtualService)
+    host: the host's name in the config, in which the names of its objects end
+    domain: domain name of the host
     namespace: the stack's own
-    gateway: the ingress gateway
-    service: what serves; None for the demo httpbin in that namespace
-    methods: HTTP methods that are let through
-    paths: exact, or ending in /*
-    server: the gateway's credential
-    generations: of its CA and of those that are trusted; others are another Secret, which ends open connections
-    ca_certificates: PEM of the CAs whose client certificates are looked at, one text or several
-    admitted: identities of those who may call: SPIFFE IDs, or dns:NAME
-    passthrough: whether the ingress gateway has servers that it does not terminate, which no policy may touch
+    gateway: the ingress gateway; by default, as istioctl and Kyma install it
+    service: serves the host; None for the demo httpbin in `namespace`
+    methods: HTTP methods that are served; GET by default
+    paths: that are served, exact or ending in /*; all by default
+    server: the host's credential
+    ca_certificates: PEM of the CAs whose client certificates are accepted, one text or several; None for those of the
+        server's credential
+    admitted: identities of the clients that may call: SPIFFE URIs, or dns:NAME
     """
 
     platform: str = "kyma"
@@ -60,10 +61,8 @@ class MtlsHostArgs:
     methods: Sequence[str] = ("GET",)
     paths: Sequence[str] = (_ANY_PATH,)
     server: Credential
-    generations: str
-    ca_certificates: pulumi.Input[str] | Sequence[pulumi.Input[str]]
+    ca_certificates: pulumi.Input[str] | Sequence[pulumi.Input[str]] | None = None
     admitted: Sequence[str]
-    passthrough: bool = False
 
     def __post_init__(self) -> None:
         check_platform(self.platform)
@@ -74,9 +73,10 @@ class MtlsHostArgs:
 
 
 class MtlsHost(pulumi.ComponentResource):
-    """Makes a host's Secret and AuthorizationPolicy beside the ingress gateway, its Gateway and its route.
+    """Makes a host's Secret and AuthorizationPolicy in the ingress gateway's namespace, its Gateway and its route.
 
-    Gives `secret` (its name) and `gateway` (NAMESPACE/NAME).
+    secret: name of the Secret with the credential
+    gateway: NAMESPACE/NAME of the Gateway
     """
 
     secret: pulumi.Output[str]
@@ -85,14 +85,7 @@ class MtlsHost(pulumi.ComponentResource):
     def __init__(self, name: str, args: MtlsHostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("kyma-mtls:index:MtlsHost", name, None, opts)
         self._name, self._args, self._opts = name, args, pulumi.ResourceOptions(parent=self)
-        self.secret = credential_secret(
-            f"{name}-certs.{args.generations}",
-            in_gateway_namespace(
-                args.gateway, pulumi.Output.concat(self._named("kyma-mtls-certs"), ".", args.generations)
-            ),
-            {"cacert": joined(args.ca_certificates), "cert": args.server.certificate, "key": args.server.key},
-            self._opts,
-        ).metadata.name
+        self.secret = self._credential()
         admission = self._admission()
         self.gateway = self._gateway(admission)
         if args.platform == "kyma":
@@ -103,24 +96,32 @@ class MtlsHost(pulumi.ComponentResource):
                 self._workload_policy()
         self.register_outputs({"gateway": self.gateway})
 
+    def _credential(self) -> pulumi.Output[str]:
+        server, trusted = self._args.server, self._args.ca_certificates
+        name = pulumi.Output.concat(self._named("kyma-mtls-certs"), ".", server.generations)
+        cacert = joined(server.trusted if trusted is None else trusted)
+        return credential_secret(
+            f"{self._name}-certs.{server.generations}",
+            in_gateway_namespace(self._args.gateway, name),
+            {"cacert": cacert, "cert": server.certificate, "key": server.key},
+            self._opts,
+        ).metadata.name
+
     def _admission(self) -> pulumi.Resource:
-        """On platform kyma, the APIRule says which methods and paths there are."""
+        """Return the policy of the ingress gateway; on platform kyma, the APIRule restricts methods and paths."""
         spiffe = [
             identity.removeprefix("spiffe://") for identity in self._args.admitted if identity.startswith("spiffe://")
         ]
         dns = [identity.removeprefix("dns:") for identity in self._args.admitted if identity.startswith("dns:")]
         by_policy = self._args.platform != "kyma"
-        return deny_others(
-            f"{self._name}-admission",
-            self._named("admission"),
-            self._args.gateway,
+        admission = Admission(
             self._args.domain,
             Identities(principals=spiffe, dns_names=dns),
-            self._opts,
-            passthrough=self._args.passthrough,
             methods=self._args.methods if by_policy else (),
             paths=self._args.paths if by_policy and _ANY_PATH not in self._args.paths else (),
         )
+        name = self._named("admission")
+        return admission_policy(f"{self._name}-admission", name, self._args.gateway, admission, self._opts)
 
     def _gateway(self, admission: pulumi.Resource) -> pulumi.Output[str]:
         spec = {
@@ -129,7 +130,8 @@ class MtlsHost(pulumi.ComponentResource):
                 {
                     "port": {"number": 443, "name": "mtls", "protocol": "HTTPS"},
                     "tls": {"mode": "MUTUAL", "credentialName": self.secret},
-                    # Without ./ any namespace could bind routes of its own to this server.
+                    # Without ./ a VirtualService of any namespace could route this server's requests:
+                    # https://istio.io/latest/docs/reference/config/networking/gateway/#Server
                     "hosts": [f"./{self._args.domain}"],
                 }
             ],
@@ -169,9 +171,9 @@ class MtlsHost(pulumi.ComponentResource):
         istio(f"{self._name}-route", "VirtualService", self._own(self._args.host), spec, self._opts)
 
     def _workload_policy(self) -> None:
-        """Admit this host to the demo httpbin; whoever else calls it is refused."""
+        """Admit this host's requests from the ingress gateway to the demo httpbin, which refuses all further ones."""
         gateway = self._args.gateway
-        # In whatever trust domain the mesh has.
+        # In any trust domain.
         source = {"principals": [f"*/ns/{gateway.namespace}/sa/{account}" for account in gateway.accounts]}
         operation = {"hosts": [self._args.domain, f"{self._args.domain}:*"]}
         spec = {

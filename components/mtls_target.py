@@ -1,6 +1,7 @@
-"""The cluster that serves: hosts behind an ingress gateway that demands a client certificate.
+"""The cluster that serves hosts, behind an ingress gateway that demands a client certificate.
 
-Follows "Prepare a cluster with an egress Gateway" of the mTLS tutorial.
+Follows "Prepare a cluster with an egress Gateway" of the mTLS tutorial
+(https://developers.sap.com/tutorials/cp-kyma-mtls-requests-egress).
 """
 
 from collections.abc import Mapping
@@ -8,18 +9,18 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from .demo import DemoServer
+from .demo import DemoArgs, DemoServer
 from .istio_gateway import injection
-from .kubernetes import injected_namespace
+from .objects import injected_namespace
 
 
 @dataclass(frozen=True)
 class MtlsTargetArgs:
-    """What the hosts have in common.
+    """The namespace of the hosts, and the demo workload.
 
-    namespace: made for what belongs to the stack
-    injection: labels by which its Pods get a sidecar
-    demo_image: a go-httpbin that listens on 8080; empty if no host needs it
+    namespace: of the stack's objects; the component makes it
+    injection: labels of the namespace, by which its Pods get a sidecar; istio-injection: enabled by default
+    demo_image: a go-httpbin that listens on 8080; empty (default) if no host needs the demo httpbin
     """
 
     namespace: pulumi.Input[str]
@@ -28,9 +29,9 @@ class MtlsTargetArgs:
 
 
 class MtlsTarget(pulumi.ComponentResource):
-    """Makes the stack's namespace, and the demo httpbin if a host needs it; each host is a child of its own.
+    """Makes the stack's namespace, and the demo httpbin if it has an image. Each host is an MtlsHost.
 
-    Gives `namespace`.
+    namespace: of the stack's objects
     """
 
     namespace: pulumi.Output[str]
@@ -41,5 +42,5 @@ class MtlsTarget(pulumi.ComponentResource):
         namespace = injected_namespace(f"{name}-namespace", args.namespace, args.injection, children)
         self.namespace = namespace.metadata.name
         if args.demo_image:
-            DemoServer(f"{name}-httpbin", self.namespace, args.injection, args.demo_image, children)
+            DemoServer(f"{name}-httpbin", DemoArgs(self.namespace, args.injection, args.demo_image), children)
         self.register_outputs({"namespace": self.namespace})

@@ -1,4 +1,4 @@
-"""Whose an object is: each object of a stack bears the stack's mark, a label whose value no two stacks share."""
+"""Ownership of objects: each object of a stack has the stack's mark, a label whose value no two stacks share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Owner:
     mark: str | None
 
     def ownership(self, metadata: Mapping[str, Any]) -> Ownership:
-        """Return whose the object with this metadata is."""
+        """Return who made the object with this metadata."""
         mark = owner_mark(metadata)
         if mark is None:
             return Ownership.NO_STACK

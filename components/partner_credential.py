@@ -1,4 +1,4 @@
-"""What a client shows to a partner's host: a given credential, or the answer to a signing request."""
+"""The credential of a client for a partner's host: given by the user, or signed by the partner on request."""
 
 from dataclasses import dataclass
 
@@ -8,21 +8,22 @@ from cryptography.hazmat.primitives import serialization
 
 from .certificates import SigningRequest, client_names
 from .istio_gateway import IstioGateway
-from .kubernetes import credential_secret, in_gateway_namespace
+from .objects import credential_secret, in_gateway_namespace
 
 
 @dataclass(frozen=True)
 class PartnerCredentialArgs:
-    """Who shows what to whom.
+    """The client, the partner's host, and the credential.
 
     host, client: their names in the config
     namespace: the stack's own
-    gateway: the egress gateway, which shows it
-    identity, client_domain: names that the signing request asks for: a SPIFFE URI, and a DNS name or nothing
-    key_algorithm: of the key that the stack makes if none is given
-    ca_certificate: PEM of the CA that must have signed the certificate of the partner's host
-    certificate: PEM chain by which the partner knows the client; empty while the signing request has no answer
-    key: PEM of its key; empty if the stack made the key
+    gateway: the egress gateway, which uses the credential
+    identity: SPIFFE URI that the signing request asks for
+    client_domain: DNS name that the signing request asks for; empty for none
+    key_algorithm: of the key that the component makes if none is given
+    ca_certificate: PEM of the CAs one of which must have signed the certificate of the partner's host
+    certificate: PEM chain that the partner accepts; empty while the partner has not signed the request
+    key: PEM of the certificate's key; empty if the component makes the key
     """
 
     host: str
@@ -40,7 +41,10 @@ class PartnerCredentialArgs:
 class PartnerCredential(pulumi.ComponentResource):
     """Makes the Secret client-credential-NAMESPACE-HOST, and before it a key and a signing request if no key is given.
 
-    Gives `secret`, its name, None while there is no certificate; and `request` (PEM), None if a key is given.
+    Raises RunError if the certificate is not for the key that the component made.
+
+    secret: name of the Secret; None while there is no certificate
+    request: PEM of the signing request; None if a key is given
     """
 
     secret: pulumi.Output[str] | None = None
@@ -71,7 +75,7 @@ class PartnerCredential(pulumi.ComponentResource):
 
 def _answer(certificate: str, public_key: str | None, path: str) -> str:
     """Return the certificate; raise RunError unless it is for this key."""
-    # There is no key when `pulumi destroy --run-program` meets a stack that was never finished.
+    # In `pulumi destroy --run-program` of a stack whose first update failed, the key may be None.
     if certificate and public_key:
         signed = x509.load_pem_x509_certificate(certificate.encode()).public_key()
         if signed != serialization.load_pem_public_key(public_key.encode()):

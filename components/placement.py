@@ -1,4 +1,4 @@
-"""Where the stack is deployed, recorded in its state: what cannot change without an interruption."""
+"""Facts of a deployment that cannot change without an interruption, recorded in the stack's state."""
 
 from collections.abc import Collection, Mapping
 
@@ -6,13 +6,14 @@ import pulumi
 
 
 class Interruption(Exception):  # noqa: N818 - the engine shows the text alone
-    """A change that interrupts what is deployed is not confirmed."""
+    """A change that would interrupt the deployment is not confirmed."""
 
 
 class Placement(pulumi.ComponentResource):
-    """Records facts; a change of one fails the preview, and `pulumi up`, unless `confirmed` has KEY=NEW VALUE.
+    """Records facts by their keys; each object of the deployment depends on it.
 
-    What comes and goes is no change of a fact. Everything that is deployed depends on it.
+    A fact whose value changes fails the preview, and `pulumi up`, with Interruption, unless `confirmed` has
+    KEY=NEWVALUE. A fact that is new or gone is no change.
     """
 
     def __init__(self, name: str, facts: Mapping[str, pulumi.Input[str]], confirmed: Collection[str]) -> None:
@@ -25,26 +26,27 @@ class Placement(pulumi.ComponentResource):
         self.register_outputs({})
 
     def secret(self, value: str) -> pulumi.Output[str]:
-        """Return the value as a secret, known once the facts are recorded.
+        """Return the value as a secret that is known once the facts are recorded.
 
-        `depends_on` a component waits for its children only; this one has none.
+        An object with the value among its inputs comes after this component. `depends_on` does not help: it waits for
+        the children of a component, and this one has none.
         """
         return self.urn.apply(lambda _: pulumi.Output.secret(value))
 
 
 def check_confirmed(old: Mapping[str, object], new: Mapping[str, object], confirmed: Collection[str]) -> None:
-    """Raise Interruption, naming every change that is not confirmed, or that no confirmation allows."""
+    """Raise Interruption with a line for each change that is not confirmed, or that no confirmation allows."""
     changed = [key for key in new if key in old and old[key] != new[key]]
     refused = {}
     if "platform" in changed:
         refused["platform"] = (
-            f"kyma-mtls:platform: cannot change from {old['platform']} to {new['platform']}: old routes would be in "
-            "the way of the new ones; `pulumi destroy` first"
+            f"kyma-mtls:platform: cannot change from {old['platform']} to {new['platform']}: the old routes would "
+            "conflict with the new ones; `pulumi destroy` first"
         )
     if old.get("gatewayTakeOver") == "true" and old.get("target") != new.get("target"):
         refused["target"] = (
-            "kyma-mtls:target: cannot change or go while gatewayTakeOver is true: its gateway has to be given back; "
-            "set gatewayTakeOver to false, `pulumi up`, and change the target then"
+            "kyma-mtls:target: cannot change or go while gatewayTakeOver is true: the stack must give the gateway back "
+            "first; set gatewayTakeOver to false, `pulumi up`, and change the target then"
         )
     if "gatewayMode" in changed:
         changed.remove("gatewayMode")
@@ -55,12 +57,12 @@ def check_confirmed(old: Mapping[str, object], new: Mapping[str, object], confir
             )
     unconfirmed = [key for key in changed if key not in refused and f"{key}={new[key]}" not in confirmed]
     places = enumerate(unconfirmed, start=len(confirmed))
-    lines = [*refused.values(), *(_told(key, old[key], new[key], place) for place, key in places)]
+    lines = [*refused.values(), *(_line(key, old[key], new[key], place) for place, key in places)]
     if lines:
         raise Interruption("\n".join(lines))
 
 
-def _told(key: str, old: object, new: object, place: int) -> str:
+def _line(key: str, old: object, new: object, place: int) -> str:
     return (
         f"kyma-mtls:{key}: changes from {old or 'a random one'} to {new or 'a random one'}, which interrupts what is "
         "deployed: it is deleted and made anew. To confirm: "

@@ -1,21 +1,23 @@
-"""Waiting until the controllers of a cluster have done what an object asks them for.
+"""Waits until the controllers of a cluster have done the work that an object asks for.
 
-The provider makes an object and goes on; the program waits, since it can say why it waits. That an object became ready
-is kept in the state, as a resource of its own. Hence:
+The provider makes an object and goes on; the program waits, since it can say why it waits. The state keeps the
+readiness of an object as a resource of its own (Ready). Hence:
 
-- what a controller complains of is told at once, in its own words;
-- if it stays so, `pulumi up` fails; the object is whole in the state, and the next `pulumi up` waits for it again;
-- neither a preview, nor an update that changes nothing, nor a destroy waits.
+- `pulumi up` warns of a controller's complaint at once, in the controller's own words;
+- a complaint that stays fails `pulumi up`; the state has the whole object, and the next `pulumi up` waits again;
+- no preview, no update without changes and no destroy waits.
 """
 
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pulumi
+
+from .threads import RunInThread
 
 _PAUSE_SECONDS = 1.0
 _UNANSWERED_SECONDS = 60
@@ -23,7 +25,7 @@ _LIMIT_SECONDS = 600
 
 
 class Reader(Protocol):
-    """What judges ask of a cluster."""
+    """Finds objects of a cluster, for judges."""
 
     @property
     def host(self) -> str:
@@ -36,66 +38,86 @@ class Reader(Protocol):
         """Return the objects of the list at this path, those that bear these labels; none if there is no such kind."""
 
 
+class ClusterReader(Reader, Protocol):
+    """Finds objects, and the metadata of objects, of a cluster."""
+
+    def metadata(self, api_version: str, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
+        """Return the metadata of an object; None if there is none."""
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """What became of an object so far.
+    """The state of an object, after its controller's words.
 
-    says: the controller's own words
-    patience: for how many seconds it may say so, if it is a complaint; has to say so, if it is ready
-    told: whether it is something to warn of
-    answered: whether the cluster had the object, and could be asked about it
+    says: these words
+    patience: of a complaint, for how many seconds it may stand before the wait fails; of readiness, for how many
+        seconds it must stand before the object counts as ready
+    warns: whether the user gets a warning
+    answered: whether the cluster answered, and had the object
     """
 
     ready: bool = False
     says: str = ""
     patience: float = 0
-    told: bool = False
+    warns: bool = False
     answered: bool = True
 
 
 READY = Verdict(ready=True)
 
 
-def waiting(says: str, *, told: bool = False) -> Verdict:
-    """Return that it takes its time."""
-    return Verdict(says=says, patience=math.inf, told=told)
+def waiting(says: str, *, warns: bool = False) -> Verdict:
+    """Return the verdict "in progress": no complaint."""
+    return Verdict(says=says, patience=math.inf, warns=warns)
 
 
 def failing(says: str, patience: float) -> Verdict:
-    """Return that something is wrong, which is given so many seconds to become right."""
-    return Verdict(says=says, patience=patience, told=True)
+    """Return a complaint, which fails the wait if it stands for `patience` seconds."""
+    return Verdict(says=says, patience=patience, warns=True)
 
 
 def _unanswered(says: str) -> Verdict:
-    return Verdict(says=says, patience=_UNANSWERED_SECONDS, told=True, answered=False)
+    return Verdict(says=says, patience=_UNANSWERED_SECONDS, warns=True, answered=False)
 
 
-# What the cluster and the object as it has it, which is asked for again and again, say.
+# Returns the verdict on an object, as the cluster has it; called until the object is ready, or the wait fails.
 Judge = Callable[[Reader, dict[str, Any]], Verdict]
 
 
 class NotReady(Exception):  # noqa: N818 - the engine shows the text alone
-    """An object did not become ready."""
+    """An object did not become ready in time; the message has the last words of its controller."""
 
 
 class Ready(pulumi.Stash):
-    """Is made, or updated, once an object is ready; what depends on it comes after that.
+    """A resource that is made, or updated, once an object is ready: dependents of it wait for that.
 
-    The rule for the life of objects (Lifecycle) knows the cluster that is asked.
+    waited: the object's resource
+    judge: returns the verdict on it
+    limit: seconds until the wait fails without a complaint; 600 by default
+    finish: a last step once the object is ready, before this resource is made; it may run again
+
+    Lifecycle, the rule for the life of objects, knows the object's cluster.
     """
 
     def __init__(
-        self, name: str, waited: Any, judge: Judge, opts: pulumi.ResourceOptions, *, limit: float = _LIMIT_SECONDS
+        self,
+        name: str,
+        waited: Any,
+        judge: Judge,
+        opts: pulumi.ResourceOptions,
+        *,
+        limit: float = _LIMIT_SECONDS,
+        finish: Callable[[], None] | None = None,
     ) -> None:
-        self.wait = Wait(judge, limit, waited)
-        # Whoever changes the object gives it another generation; whoever makes it anew, another uid.
+        self.wait = Wait(judge, limit, waited, finish)
+        # A change gives the object a new generation; a replacement, a new uid.
         version = pulumi.Output.all(waited.urn, waited.metadata).apply(_version)
         super().__init__(f"{name}-ready", input=version, opts=opts)
 
 
 def _version(known: list[Any]) -> dict[str, Any]:
     urn, metadata = known
-    # …$kubernetes:apps/v1:Deployment::NAME; custom resources have no other property that says what they are.
+    # …$kubernetes:apps/v1:Deployment::NAME: of a custom resource, the URN alone has apiVersion and kind.
     api_version, kind = urn.split("::")[2].split(":")[-2:]
     named = {key: metadata[key] for key in ("namespace", "name", "uid", "generation") if (metadata or {}).get(key)}
     return {"apiVersion": api_version.removeprefix("core/"), "kind": kind.removesuffix("Patch"), **named}
@@ -103,57 +125,65 @@ def _version(known: list[Any]) -> dict[str, Any]:
 
 @dataclass
 class Wait:
-    """Asks a judge until an object is ready.
+    """A wait until a judge finds an object ready.
 
-    limit: in seconds, for objects of which nothing is known
-    resource: that progress is shown with
+    limit: seconds until the wait fails without a complaint
+    resource: with which the engine shows progress
+    finish: a last step, which runs after each verdict that the object is ready
     """
 
     judge: Judge
     limit: float
     resource: pulumi.Resource | None = None
+    finish: Callable[[], None] | None = None
     _said: dict[tuple[bool, str], float] = field(default_factory=dict, init=False)
 
-    async def until_ready(
-        self, cluster: Reader, version: dict[str, Any], aside: Callable[..., Awaitable[Verdict]]
-    ) -> None:
-        """Return once the object is ready; raise NotReady if it stays otherwise.
+    async def until_ready(self, cluster: Reader, version: dict[str, Any], run_in_thread: RunInThread) -> None:
+        """Return once the object is ready; raise NotReady once a complaint, or the wait, has lasted too long.
 
-        aside: runs a function where it does not keep the event loop
+        version: of the object, as Ready keeps it
+        run_in_thread: runs the judge
         """
-        what = called(version["kind"], version.get("namespace", ""), version["name"])
+        named = called(version["kind"], version.get("namespace", ""), version["name"])
         began = time.monotonic()
         while True:
-            verdict = await aside(self._look, cluster, version)
+            verdict = await run_in_thread(self._look, cluster, version)
             now = time.monotonic()
-            waited = now - self._heard(what, verdict, now)
+            waited = now - self._heard(named, verdict, now)
             if verdict.ready and waited >= verdict.patience:
                 return
             if not verdict.ready and (waited >= verdict.patience or now - began >= self.limit):
-                raise NotReady(f"cluster {cluster.host}: {what} is not ready after {now - began:.0f} s: {verdict.says}")
+                raise NotReady(
+                    f"cluster {cluster.host}: {named} is not ready after {now - began:.0f} s: {verdict.says}"
+                )
             await asyncio.sleep(_PAUSE_SECONDS)
 
     def _look(self, cluster: Reader, version: dict[str, Any]) -> Verdict:
         try:
-            named = (version["apiVersion"], version["kind"], version.get("namespace", ""), version["name"])
-            found = cluster.find(*named)
-            return self.judge(cluster, found) if found else _unanswered("it is gone")
+            found = cluster.find(version["apiVersion"], version["kind"], version.get("namespace", ""), version["name"])
+            verdict = self.judge(cluster, found) if found else _unanswered("it is gone")
+            if verdict.ready and self.finish:
+                self.finish()
         except Exception as error:  # an API server may be away for a while
             return _unanswered(str(error))
+        return verdict
 
-    def _heard(self, what: str, verdict: Verdict, now: float) -> float:
-        """Tell what is new; return when it was said first. An answer ends what was said for want of one."""
+    def _heard(self, named: str, verdict: Verdict, now: float) -> float:
+        """Log new words of the controller; return when it said them first.
+
+        An answer of the cluster ends the count of its failures to answer.
+        """
         if verdict.answered:
             self._said = {said: since for said, since in self._said.items() if said[0]}
         said = (verdict.answered, verdict.says)
         is_new = said not in self._said
-        if is_new and verdict.told:
-            pulumi.log.warn(f"{what}: {verdict.says}", self.resource)
+        if is_new and verdict.warns:
+            pulumi.log.warn(f"{named}: {verdict.says}", self.resource)
         elif is_new and not verdict.ready:
-            pulumi.log.info(f"waiting for {what}: {verdict.says}", self.resource, ephemeral=True)
+            pulumi.log.info(f"waiting for {named}: {verdict.says}", self.resource, ephemeral=True)
         return self._said.setdefault(said, now)
 
 
 def called(kind: str, namespace: str, name: str) -> str:
-    """Return what messages call an object: KIND NAMESPACE/NAME."""
+    """Return the name of an object for messages: KIND NAMESPACE/NAME, or KIND NAME."""
     return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"

@@ -1,6 +1,6 @@
-"""What names have to look like, in a stack's config as in the arguments of components.
+"""Rules for names, in a stack's config as in the arguments of components. None needs Pulumi.
 
-Each rule gives a value back that keeps it; of any other, it raises ValueError, which says why. None needs Pulumi.
+Each rule returns a value that passes it, and raises ValueError with the reason for any further one.
 """
 
 import re
@@ -26,25 +26,25 @@ _HTTP_PORT = 80
 
 
 def label(value: str) -> str:
-    """Demand a DNS label."""
+    """Return a DNS label."""
     if not re.fullmatch(LABEL, value):
         raise ValueError("not a DNS label: at most 63 lower-case letters, digits and hyphens")
     return value
 
 
 def host_name(value: str) -> str:
-    """Demand a lower-case DNS name of two labels or more, known everywhere."""
+    """Return a lower-case DNS name of two labels or more, which no cluster reserves for itself."""
     if _IP_ADDRESS.fullmatch(value):
         raise ValueError("an IP address, not a domain name")
     if not re.fullmatch(rf"({LABEL}\.)+{LABEL}", value):
         raise ValueError("not a domain name: at least two labels of lower-case letters, digits and hyphens")
     if _CLUSTER_LOCAL.fullmatch(value):
-        raise ValueError("a name that only one cluster knows, not a domain name")
+        raise ValueError("a name within a cluster, not a domain name")
     return value
 
 
 def identity(value: str) -> str:
-    """Demand what one client certificate shows: a SPIFFE ID, or dns:NAME."""
+    """Return the identity of one client certificate: a SPIFFE URI, or dns:NAME."""
     kind, _, name = value.partition(":")
     if kind == "dns":
         if not _is_dns_name(name):
@@ -55,21 +55,21 @@ def identity(value: str) -> str:
 
 
 def principal(value: str) -> str:
-    """Demand a SPIFFE ID as Istio writes it, or a service account in any trust domain."""
+    """Return a SPIFFE ID as Istio writes it, or a service account in any trust domain."""
     if not _PRINCIPAL.fullmatch(value):
         raise ValueError("not a principal: TRUSTDOMAIN/PATH, or */ns/NAMESPACE/sa/SERVICEACCOUNT")
     return value
 
 
 def dns_name(value: str) -> str:
-    """Demand a DNS name as certificates have it, but no wildcard."""
+    """Return a DNS name of a certificate, without a wildcard."""
     if not _is_dns_name(value):
         raise ValueError("not a DNS name in lower case, without a wildcard")
     return value
 
 
 def caller(value: str) -> str:
-    """Demand a service account, or a namespace with all of its own."""
+    """Return a service account, NAMESPACE/SERVICEACCOUNT, or a namespace, for all of its service accounts."""
     if not re.fullmatch(CALLER, value):
         raise ValueError("not a caller: NAMESPACE, or NAMESPACE/SERVICEACCOUNT")
     if value.partition("/")[0] == "istio-system":
@@ -78,21 +78,21 @@ def caller(value: str) -> str:
 
 
 def method(value: str) -> str:
-    """Demand an HTTP method."""
+    """Return an HTTP method."""
     if value not in get_args(Method):
         raise ValueError(f"not one of {', '.join(get_args(Method))}")
     return value
 
 
 def path(value: str) -> str:
-    """Demand an exact path, or a prefix that ends in /*."""
+    """Return an exact path, or a prefix that ends in /*."""
     if not re.fullmatch(PATH, value) or _DOT_SEGMENT.search(value):
-        raise ValueError("not a path: '/health' for this path only, '/orders/*' for all that begin so, '/*' for all")
+        raise ValueError("not a path: '/health' for this path only, '/orders/*' for all with this prefix, '/*' for all")
     return value
 
 
 def https_port(value: int) -> int:
-    """Demand another port than callers ask for a host at."""
+    """Return a port, but not that of plain HTTP."""
     if value == _HTTP_PORT:
         raise ValueError("the port at which callers ask for the host in plain HTTP")
     return value

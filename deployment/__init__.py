@@ -1,1 +1,1 @@
-"""The components as a stack's settings ask for them."""
+"""Deployment: turns settings and sites into components, and into the stack's outputs."""

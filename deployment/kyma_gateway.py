@@ -1,4 +1,4 @@
-"""The Kyma gateway, as the settings ask for it."""
+"""The Kyma gateway: its args from settings and facts, and its output."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,58 +7,69 @@ from typing import Any
 
 import pulumi
 
-from clusters import vacancy
+from clusters import gateway_hooks, release
 from clusters.cluster import Cluster
 from clusters.facts import KymaGatewayFacts
 from components.certificates import AuthorityArgs
-from components.gardener import Gardener
-from components.gateway_certificate import CertificateArgs, GardenerArgs, OwnArgs
-from components.istio_gateway import IstioGateway
 from components.kyma_gateway import KymaGateway, KymaGatewayArgs, TakeOver
-from components.mtls_target import MtlsTarget
+from components.kyma_gateway.certificate import CertificateArgs, GardenerArgs, OwnArgs
+from components.kyma_gateway.gardener import Gardener
+from components.namespaced_name import NamespacedName
+from deployment.managed_site import ManagedSite
+from deployment.stack import Stack
+from outputs import GatewayOutput
 from settings import ConfigError, own_certificate
 from settings.gateway import GatewayMode, GatewaySettings
 
 
-def deploy(
-    wanted: GatewaySettings,
-    site: KymaGatewayFacts,
-    ingress: IstioGateway,
-    target: MtlsTarget,
-    authority: AuthorityArgs,
-    owner: pulumi.Input[str],
-    cluster: Cluster,
-    given_back: pulumi.ResourceHookBinding,
-    opts: pulumi.ResourceOptions,
-) -> dict[str, Any]:
-    """Deploy it beside the target's own gateway, and give what the stack says of it."""
-    given_up = vacancy.given_up(cluster, site.leftover)
-    take_over = TakeOver(site.namespaces, site.operator, owner, given_up, given_back)
+def deploy(stack: Stack, site: ManagedSite, namespace: pulumi.Input[str]) -> dict[str, Any] | None:
+    """Deploy the Kyma gateway into the target and return its output; None if the config asks for none.
+
+    namespace: the stack's own in the target
+    """
+    give_back = gateway_hooks.register(site.cluster)
+    facts, wanted, ingress = site.facts.kyma_gateway, stack.settings.gateway, site.facts.gateway
+    if facts is None:
+        return None
     args = KymaGatewayArgs(
-        domain=site.domain,
+        domain=facts.domain,
         ingress=ingress,
-        namespace=target.namespace,
-        take_over=take_over if wanted.take_over else None,
-        certificate=_certificate(wanted, authority, Gardener(wanted.wait_minutes, partial(_written, cluster))),
+        namespace=namespace,
+        take_over=_take_over(stack, site.cluster, facts, give_back) if wanted.take_over else None,
+        certificate=_certificate(wanted, stack.authority, site.cluster),
         cipher_suites=wanted.cipher_suites,
         apiserver_proxy=wanted.apiserver_proxy,
         legacy_installer=wanted.legacy_installer,
         service_entry_hosts=wanted.service_entry_hosts,
     )
-    gateway = KymaGateway("gateway", args, opts)
+    key = "gatewayTakeOver" if wanted.take_over else "namespace"
+    gateway = KymaGateway("gateway", args, site.options(key, to_be_released=facts.to_be_released))
     proxy = gateway.apiserver_proxy
-    return {
-        "domain": gateway.domain,
-        "gateway": gateway.gateway,
-        "address": ingress.address,
-        "caCertificate": gateway.ca_certificate,
-        "secret": gateway.secret,
-        "caSecret": gateway.ca_secret,
-        **({"apiserverProxy": proxy.host} if proxy else {}),
-    }
+    return GatewayOutput.exported(
+        domain=gateway.domain,
+        gateway=gateway.gateway,
+        address=ingress.address,
+        ca_certificate=gateway.ca_certificate,
+        secret=gateway.secret,
+        ca_secret=gateway.ca_secret,
+        **({"apiserver_proxy": proxy.host} if proxy else {}),
+    )
 
 
-def _certificate(wanted: GatewaySettings, authority: AuthorityArgs, gardener: Gardener) -> CertificateArgs:
+def _take_over(
+    stack: Stack, target: Cluster, facts: KymaGatewayFacts, give_back: pulumi.ResourceHookBinding
+) -> TakeOver:
+    return TakeOver(
+        namespaces=facts.own_namespaces,
+        operator=facts.operator,
+        owner=stack.owner,
+        is_released=release.judge_of_release(target, facts.leftover_secret),
+        restore=give_back,
+        clean_up=partial(release.remove_leftover_secret, target, facts.leftover_secret),
+    )
+
+
+def _certificate(wanted: GatewaySettings, authority: AuthorityArgs, cluster: Cluster) -> CertificateArgs:
     match wanted.mode:
         case GatewayMode.OWN:
             ca_certificate = own_certificate.chain_end(wanted.certificate)
@@ -66,13 +77,15 @@ def _certificate(wanted: GatewaySettings, authority: AuthorityArgs, gardener: Ga
         case GatewayMode.SELF_SIGNED:
             return replace(authority, key_algorithm=wanted.key_algorithm)
         case _:
+            gardener = Gardener(wanted.wait_minutes, partial(_secret_data, cluster))
             hours = (wanted.validity_days * 24, authority.early_renewal_hours)
             return GardenerArgs(gardener, wanted.issuer, wanted.key_algorithm, *hours)
 
 
-def _written(cluster: Cluster, secret: str) -> Mapping[str, str]:
+def _secret_data(cluster: Cluster, secret: str) -> Mapping[str, str]:
+    """Return the data of a Secret, NAMESPACE/NAME, as the cluster has it; raise RunError if it does not answer."""
     try:
-        found = cluster.find("v1", "Secret", *secret.split("/"))
+        found = cluster.find("v1", "Secret", *NamespacedName.parse(secret))
     except ConfigError as error:
         raise pulumi.RunError(str(error)) from None
     return (found or {}).get("data") or {}

@@ -4,6 +4,6 @@ README's table and outputs.schema.json come from these models: `make reference`.
 a version, keeps its name, type and meaning; new ones may be added. None is secret.
 """
 
-from outputs.models import VERSION, ClientOutput, GatewayOutput, HostOutput, Outputs, Place, TargetOutput
+from outputs.models import VERSION, ClientOutput, GatewayOutput, HostOutput, Outputs, TargetOutput
 
-__all__ = ["VERSION", "ClientOutput", "GatewayOutput", "HostOutput", "Outputs", "Place", "TargetOutput"]
+__all__ = ["VERSION", "ClientOutput", "GatewayOutput", "HostOutput", "Outputs", "TargetOutput"]

@@ -1,23 +1,14 @@
-"""The outputs as models: what each is called, its type, its meaning, and the version that first promises it."""
+"""The outputs as models: name, type and meaning of each, and the version of the contract that it came with."""
 
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
+from components.namespaced_name import NamespacedName
+
 VERSION = "1.0"
-"""Of the contract; it grows with every output or field that is added."""
-
-
-class Place(NamedTuple):
-    """Namespace and name of an object."""
-
-    namespace: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.namespace}/{self.name}"
-
+"""Version of the contract; it grows with every output or field that is added."""
 
 Pem = Annotated[str, WithJsonSchema({"type": "string", "format": "PEM", "pattern": "^-----BEGIN "})]
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
@@ -25,12 +16,23 @@ Name = Annotated[str, WithJsonSchema({"type": "string", "format": "NAMESPACE/NAM
 
 
 def promised(description: str, *, since: str = "1.0", **options: Any) -> Any:
-    """Return a field that is promised from this version on."""
+    """Return a field that the contract has since this version."""
     return Field(description=description, json_schema_extra={"since": since}, **options)
 
 
 class _Output(BaseModel):
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+    @classmethod
+    def exported(cls, **fields: Any) -> dict[str, Any]:
+        """Return fields, whose values may be Outputs of Pulumi, by the names under which a stack exports them.
+
+        Raise TypeError for a field that the model does not have, or a required one that is missing.
+        """
+        required = {name for name, field in cls.model_fields.items() if field.is_required()}
+        if wrong := (fields.keys() - cls.model_fields.keys()) | (required - fields.keys()):
+            raise TypeError(f"{cls.__name__}: unknown or missing: {', '.join(sorted(wrong))}")
+        return {str(cls.model_fields[name].alias): value for name, value in fields.items()}
 
 
 class TargetOutput(_Output):
@@ -42,9 +44,9 @@ class TargetOutput(_Output):
     addresses: tuple[str, ...] = promised("All IP addresses, or host names, of the ingress gateway")
 
     @property
-    def gateway(self) -> Place:
+    def gateway(self) -> NamespacedName:
         """The ingress gateway's Service."""
-        return Place(*self.ingress_gateway.split("/"))
+        return NamespacedName.parse(self.ingress_gateway)
 
 
 class HostOutput(_Output):
@@ -83,9 +85,9 @@ class ClientOutput(_Output):
     expiry: Time = promised("The end of its certificate; absent for a partner's", default="")
 
     @property
-    def gateway(self) -> Place:
-        """The egress gateway's Service; only a client with a cluster has one."""
-        return Place(*self.egress_gateway.split("/"))
+    def gateway(self) -> NamespacedName:
+        """The egress gateway's Service; raise ValueError for a partner's client, which has none."""
+        return NamespacedName.parse(self.egress_gateway)
 
 
 class GatewayOutput(_Output):

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from settings import PROJECT, ConfigError, Settings
+from settings import PROJECT, ConfigError, Settings, read_config
 
 NAME = re.compile(r"Pulumi\.([A-Za-z0-9_.-]+)\.yaml")
 
@@ -49,7 +49,7 @@ class StackFile:
         gateway = {key: texts.pop(key) for key in tuple(texts) if key.startswith("gateway")}
         if gateway.get("gatewayMode", "none") != "none":
             texts["gatewayMode"] = "selfSigned"  # the keys that the mode requires may be encrypted
-        return cls(Settings.from_config({f"{_PREFIX}{key}": text for key, text in texts.items()}), gateway, secrets)
+        return cls(read_config({f"{_PREFIX}{key}": text for key, text in texts.items()}), gateway, secrets)
 
 
 def local_kubeconfigs(path: Path) -> list[str]:

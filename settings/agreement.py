@@ -1,26 +1,24 @@
-"""What must be true of the keys of a stack's config together."""
-
-from __future__ import annotations
+"""Judges the keys of a stack's config together, where each of them is right by itself."""
 
 from collections.abc import Iterator
 from pathlib import PurePath
-from typing import TYPE_CHECKING
 
 from settings.clusters import INGRESS_GATEWAY
 from settings.gateway import GatewayMode
+from settings.hosts import Host
 from settings.problems import set_command
 from settings.section import Entry
+from settings.stack import Settings
 from settings.values import suggestion
-
-if TYPE_CHECKING:
-    from settings.hosts import Host
-    from settings.stack import Settings
 
 Problems = Iterator[tuple[str, str]]
 
 
 def conflicts(settings: Settings, refused: frozenset[Entry]) -> Problems:
-    """Tell what cannot be true at once. `refused` was wrong by itself, and is missing for that reason."""
+    """Yield each conflict, as the path of a key and a message.
+
+    refused: entries that are wrong by themselves, and are missing in the settings for that reason
+    """
     yield from _clusters(settings)
     yield from _identities(settings)
     yield from _domains(settings)
@@ -65,7 +63,7 @@ def _admissions(settings: Settings, refused: frozenset[Entry]) -> Problems:
     for name, host in settings.hosts.items():
         if host.clients is None and len(known) != 1:
             count = f"there are {len(known)}" if known else "there is none"
-            yield f"hosts.{name}.clients", f"not set; may be left out only if the stack has exactly one client; {count}"
+            yield f"hosts.{name}.clients", f"not set, which only a stack with exactly one client allows; {count}"
             continue
         admitted = known if host.clients is None else host.clients
         for index, client in enumerate(admitted):
@@ -73,7 +71,7 @@ def _admissions(settings: Settings, refused: frozenset[Entry]) -> Problems:
             if client not in known:
                 yield place, f"{client!r}: no such client; {suggestion(client, known)}"
             elif host.external and client in settings.clients and settings.clients[client].is_partner:
-                yield place, f"{client!r}: a partner's client, which calls a partner's host without this stack"
+                yield place, f"{client!r}: a partner's client; it calls a partner's host without this stack"
         yield from _credentials(name, host, admitted)
 
 
@@ -96,7 +94,7 @@ def _target(settings: Settings, refused: frozenset[Entry]) -> Problems:
         yield "target.ingressGateway", f"{chosen!r}: APIRules of platform kyma admit {INGRESS_GATEWAY} only"
     unclear = {entry[0] for entry in refused} & {"clients", "hosts", "gateway"}
     if not (settings.served or settings.own_clients or has_gateway or unclear):
-        yield "hosts", f"nothing to deploy; {set_command('hosts.NAME.domain')} names what the target is to serve"
+        yield "hosts", f"nothing to deploy; {set_command('hosts.NAME.domain')} adds a host"
 
 
 def _days(settings: Settings) -> Problems:

@@ -1,4 +1,4 @@
-"""What must be true of certificates and keys that users bring. No message holds any of a key."""
+"""Judges certificates and keys that users give. No message has a part of a key."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ _LAYOUT = "a line of its own for BEGIN and END, and at most 64 characters in the
 
 
 def read(pem: str) -> list[x509.Certificate]:
-    """Parse PEM certificates; raise ValueError for whatever else there is, and for what Envoy would not read."""
+    """Return the certificates of a PEM text; raise ValueError for further text, or if Envoy cannot read one."""
     if "PRIVATE KEY" in pem:
         raise ValueError("holds a private key; only certificates belong here")
     blocks, begun = [found.group() for found in _CERTIFICATE.finditer(pem)], pem.count("-----BEGIN ")
@@ -42,7 +42,7 @@ def read(pem: str) -> list[x509.Certificate]:
 
 
 def authority_problems(pem: str) -> Iterator[str]:
-    """Judge the certificates of CAs by which Envoy is to know somebody else."""
+    """Yield the problems of a PEM text of CAs by which Envoy verifies a peer."""
     try:
         certificates = read(pem)
     except ValueError as error:
@@ -55,7 +55,10 @@ def authority_problems(pem: str) -> Iterator[str]:
 
 
 def credential_problems(pem: str, key: str) -> Iterator[tuple[str, str]]:
-    """Judge what a client is to show, certificate first, and its key, if there is one; name the part that is wrong."""
+    """Yield the problems of a client's PEM chain, its certificate first, and of its key, each with the part it is in.
+
+    key: PEM; empty for none
+    """
     try:
         chain = read(pem)
     except ValueError as error:
@@ -69,7 +72,7 @@ def credential_problems(pem: str, key: str) -> Iterator[tuple[str, str]]:
 
 
 def key_problems(pem: str, certificate: x509.Certificate, place: str) -> Iterator[str]:
-    """Judge the private key of the certificate that stands in `place` of the config."""
+    """Yield the problems of the PEM private key of a certificate, which is at the path `place` of the config."""
     try:
         key = serialization.load_pem_private_key(pem.encode(), password=None)
     except TypeError:
@@ -84,7 +87,7 @@ def key_problems(pem: str, certificate: x509.Certificate, place: str) -> Iterato
 
 
 def key_type_problems(certificate: x509.Certificate) -> Iterator[str]:
-    """Judge algorithm and size of the public key."""
+    """Yield the problems of the public key's algorithm and size."""
     public = certificate.public_key()
     if isinstance(public, rsa.RSAPublicKey):
         if public.key_size < _SHORTEST_RSA_BITS:
@@ -96,7 +99,7 @@ def key_type_problems(certificate: x509.Certificate) -> Iterator[str]:
 
 
 def date_problems(certificates: Iterable[x509.Certificate]) -> Iterator[str]:
-    """Tell which are not or no longer valid."""
+    """Yield a message for each certificate that is expired or not valid yet."""
     for certificate in certificates:
         if certificate.not_valid_after_utc < datetime.now(UTC):
             yield f"{called(certificate)} expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
@@ -105,19 +108,19 @@ def date_problems(certificates: Iterable[x509.Certificate]) -> Iterator[str]:
 
 
 def order_problems(chain: list[x509.Certificate]) -> Iterator[str]:
-    """Tell where one does not stand before the one that signed it."""
+    """Yield a message for each certificate that is not followed by the one that signed it."""
     for signed, signer in pairwise(chain):
         if not _may_sign(signer):
-            yield f"{called(signer)} is not the certificate of a CA, but stands where one has to"
+            yield f"{called(signer)} is not the certificate of a CA, but follows a certificate as its signer"
         elif not has_signed(signer, signed):
             yield (
-                f"{called(signer)} did not sign {called(signed)}, which stands before it; "
+                f"{called(signer)} did not sign {called(signed)}, which it follows; "
                 "the holder's certificate comes first, then the one that signed it, up to its CA"
             )
 
 
 def has_signed(signer: x509.Certificate, signed: x509.Certificate) -> bool:
-    """Tell whether one certificate was signed with the key of the other."""
+    """Return whether a certificate was signed with the key of `signer`."""
     try:
         signed.verify_directly_issued_by(signer)
     except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
@@ -126,7 +129,10 @@ def has_signed(signer: x509.Certificate, signed: x509.Certificate) -> bool:
 
 
 def usage_problems(certificate: x509.Certificate, usage: x509.ObjectIdentifier, called: str) -> Iterator[str]:
-    """Tell whether its holder could not use it for TLS, in this role; a usage that it does not restrict is allowed."""
+    """Yield a message for each extension of a certificate that forbids its use for TLS in this role.
+
+    usage: the extended key usage of the role, `called` so in messages; a certificate without the extension allows all
+    """
     extended = _extension(certificate, x509.ExtendedKeyUsage)
     if extended is not None and usage not in extended:
         yield f"its extended key usage lacks {called}"
@@ -136,18 +142,18 @@ def usage_problems(certificate: x509.Certificate, usage: x509.ObjectIdentifier, 
 
 
 def dns_names(certificate: x509.Certificate) -> list[str]:
-    """List the DNS names that a certificate is for."""
+    """Return the DNS names that a certificate is for, in lower case."""
     names = _extension(certificate, x509.SubjectAlternativeName)
     return [name.lower() for name in names.get_values_for_type(x509.DNSName)] if names is not None else []
 
 
 def called(certificate: x509.Certificate) -> str:
-    """Name a certificate as a person would recognise it."""
+    """Return the name of a certificate for messages: its subject, or its DNS names."""
     return certificate.subject.rfc4514_string() or ", ".join(dns_names(certificate)) or "a certificate without a name"
 
 
 def _may_sign(certificate: x509.Certificate) -> bool:
-    """Tell whether others accept what it signs."""
+    """Return whether a certificate is that of a CA, by its extensions."""
     constraints, usage = _extension(certificate, x509.BasicConstraints), _extension(certificate, x509.KeyUsage)
     return constraints is not None and constraints.ca and (usage is None or usage.key_cert_sign)
 

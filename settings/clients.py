@@ -1,4 +1,4 @@
-"""The clients: clusters that call out, and partners' clients, which are known by their certificate only."""
+"""The clients: clusters of the stack that call, and partners' clients, of which the stack knows the certificate."""
 
 from collections.abc import Iterator
 from enum import StrEnum
@@ -12,11 +12,11 @@ from settings.clusters import EGRESS_GATEWAY, Context, GatewayPassthrough, Kubec
 from settings.section import PROJECT, Section
 from settings.values import OptionalDomain, OptionalServiceName, ServiceName, each_once, refuse, with_final_newline
 
-_OURS = f"spiffe://{PROJECT}/"
+_OWN_IDENTITIES = f"spiffe://{PROJECT}/"
 
 
 class NetworkPolicy(StrEnum):
-    """The namespaces of a client's cluster that may be left through the egress gateway only."""
+    """Namespaces of a client's cluster whose Pods get a NetworkPolicy: they call out by the egress gateway only."""
 
     OWN = "own"
     CALLERS = "callers"
@@ -26,8 +26,7 @@ class NetworkPolicy(StrEnum):
 def _callers(value: tuple[str, ...]) -> tuple[str, ...]:
     if not value:
         raise ValueError("empty; name a caller, or leave the key out for the demo's curl")
-    each_once(value)
-    return value
+    return each_once(value)
 
 
 def _certificate_authority(value: str) -> str:
@@ -37,8 +36,8 @@ def _certificate_authority(value: str) -> str:
 
 
 def _identity(value: str) -> str:
-    if value.startswith(_OURS):
-        raise ValueError(f"{_OURS} begins the identities that stacks of this project give to their own clients")
+    if value.startswith(_OWN_IDENTITIES):
+        raise ValueError(f"{_OWN_IDENTITIES} begins the identities that stacks of {PROJECT} give to their own clients")
     return rules.identity(value) if value else value
 
 
@@ -53,54 +52,54 @@ class Client(Section):
     context: Context = ""
     domain: OptionalDomain = Field(
         default="",
-        description="Puts this DNS name into the client's certificate, as its common name, too; at most 64 characters",
+        description="DNS name in the client's certificate, and its common name; empty for none; at most 64 characters",
     )
     callers: Annotated[tuple[Caller, ...], AfterValidator(_callers)] | None = Field(
         default=None,
-        description="Admits these workloads to the egress gateway, each NAMESPACE or NAMESPACE/SERVICEACCOUNT. "
-        "Without it, the stack deploys a demo caller, a curl, into its own namespace",
+        description="Workloads that the egress gateway admits, each NAMESPACE or NAMESPACE/SERVICEACCOUNT. Not set, "
+        "the stack deploys a demo caller, curl, into its own namespace",
     )
     network_policy: NetworkPolicy = Field(
         default=NetworkPolicy.OWN,
-        description="Lets pods leave their namespace through the egress gateway only: in the stack's own namespace "
-        "(own), in those of the callers, too (callers), or nowhere (none); none weakens security",
+        description="Namespaces whose Pods a NetworkPolicy restricts to the egress gateway, DNS and istiod: the "
+        "stack's own (own), the stack's own and the callers' (callers), or none (none), which weakens security",
     )
     dns: OptionalServiceName = Field(
         default="",
-        description="Lets pods ask the DNS behind this Service, NAMESPACE/NAME, where a NetworkPolicy closes their "
-        "namespace; empty for kube-system/kube-dns, or what RKE2 and OpenShift have instead",
+        description="Service of the cluster's DNS, NAMESPACE/NAME, which the stack's NetworkPolicies allow; empty for "
+        "kube-system/kube-dns, or its counterpart on RKE2 and OpenShift",
     )
     egress_gateway: ServiceName = Field(
         default=EGRESS_GATEWAY,
-        description="Calls the hosts through the Istio egress gateway behind this Service, NAMESPACE/NAME. On "
-        "platform kyma, the stack enables the default one",
+        description="Service of the Istio egress gateway that calls the hosts, NAMESPACE/NAME. On platform kyma, the "
+        "stack enables the default one in the Istio CR",
     )
     revision: Revision = ""
     gateway_passthrough: GatewayPassthrough = False
     certificate_authority: CertificateAuthority = Field(
         default="",
-        description="Trusts the certificates of these CAs, PEM: makes it a partner's client, which has an identity, "
-        "and no cluster",
+        description="CAs that sign the certificate of a partner's client, PEM. With them, the client has an identity "
+        "and no cluster of the stack",
     )
     identity: Annotated[str, AfterValidator(_identity)] = Field(
         default="",
-        description="Admits the partner's certificate with this subject alternative name: spiffe://TRUSTDOMAIN/PATH "
-        "or dns:NAME",
+        description="Subject alternative name by which hosts admit the partner's certificate: "
+        "spiffe://TRUSTDOMAIN/PATH or dns:NAME",
     )
 
     @property
     def is_partner(self) -> bool:
-        """Whether it is a partner's: known by its CA and identity, not by a cluster."""
+        """Whether a partner has this client: it has a CA and an identity, and no cluster of the stack."""
         return bool(self.certificate_authority)
 
     @property
     def demo(self) -> bool:
-        """Whether the stack brings the caller, a curl."""
+        """Whether the stack deploys the caller, curl."""
         return self.callers is None and not self.is_partner
 
     @property
     def caller_namespaces(self) -> tuple[str, ...]:
-        """The namespaces of the callers, each once; none for the demo's."""
+        """The namespaces of the callers, each once; none for the demo caller."""
         return tuple(dict.fromkeys(caller.partition("/")[0] for caller in self.callers or ()))
 
     @model_validator(mode="after")

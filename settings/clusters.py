@@ -1,4 +1,4 @@
-"""How the stack reaches its clusters."""
+"""The clusters of a stack: how the program reaches them, and which gateways and sidecars it uses there."""
 
 from typing import Annotated
 
@@ -14,23 +14,23 @@ EGRESS_GATEWAY = DOCUMENTED_EGRESS.name
 Kubeconfig = Annotated[
     str,
     Field(
-        description="Reads the access to the cluster from this kubeconfig, a path relative to the project; empty for "
+        description="Path of the kubeconfig with the access to the cluster, relative to the project; empty for "
         "KUBECONFIG or ~/.kube/config"
     ),
 ]
-Context = Annotated[str, Field(description="Uses this context of the kubeconfig; empty for its current context")]
+Context = Annotated[str, Field(description="Context of the kubeconfig; empty for its current context")]
 GatewayPassthrough = Annotated[
     bool,
     Field(
-        description="Accepts that Gateways of others pass TLS or TCP undecrypted through the Istio gateway that the "
-        "stack uses; false refuses such a cluster"
+        description="Whether Gateways outside the stack may pass TLS or TCP undecrypted through the Istio gateway that "
+        "the stack uses; with false, the stack refuses such a cluster"
     ),
 ]
 Revision = Annotated[
     OptionalLabel,
     Field(
-        description="Has the sidecars injected by this revision or tag of Istio; empty for the one that looks for "
-        "istio-injection: enabled"
+        description="Revision or tag of the Istio that injects the sidecars; empty for the one that injects by the "
+        "label istio-injection: enabled"
     ),
 ]
 
@@ -42,15 +42,20 @@ class TargetCluster(Section):
     context: Context = ""
     ingress_gateway: ServiceName = Field(
         default=INGRESS_GATEWAY,
-        description="Serves the hosts by the Istio ingress gateway behind this Service, NAMESPACE/NAME; another than "
-        "the default needs platform istio",
+        description="Service of the Istio ingress gateway that serves the hosts, NAMESPACE/NAME; platform kyma takes "
+        "the default only",
     )
     revision: Revision = ""
     gateway_passthrough: GatewayPassthrough = False
 
 
 class ClusterAccess(BaseModel):
-    """How to reach one cluster. `path` is its place in the config: target, or clients.NAME."""
+    """How to reach one cluster.
+
+    path: of the cluster in the config: target, or clients.NAME
+    kubeconfig: path of the kubeconfig; empty for KUBECONFIG or ~/.kube/config
+    context: of the kubeconfig; empty for its current context
+    """
 
     model_config = ConfigDict(frozen=True)
 

@@ -8,10 +8,11 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic.alias_generators import to_camel
 
+from components.choices import KeyAlgorithm
 from components.rules import LABEL, host_name
 from settings import own_certificate
 from settings.section import Section, encrypted_in
-from settings.values import KeyAlgorithm, each_once, listed, may_be_shown, refuse
+from settings.values import each_once, listed, may_be_shown, refuse
 
 CIPHER_PROFILES = {
     "modern": (
@@ -59,10 +60,10 @@ def _ciphers(value: str) -> str:
         if name in CIPHER_PROFILES["modern"]:
             continue
         if _WEAK_CIPHER.fullmatch(name):
-            raise ValueError(f"{name} is weak; it comes with the profile documented only, or not at all")
+            raise ValueError(f"{name} is weak; profile documented has some of the weak ciphers, no list may name one")
         known = ", ".join((*CIPHER_PROFILES, *CIPHER_PROFILES["modern"]))
-        shown = repr(name) if may_be_shown(name) else "this"
-        raise ValueError(f"{shown} is no cipher that Envoy knows; known are {known}")
+        shown = f"cipher {name!r}" if may_be_shown(name) else "such cipher"
+        raise ValueError(f"Envoy has no {shown}; known are {known}")
     each_once(listed(value))
     return value
 
@@ -93,72 +94,71 @@ class GatewaySettings(Section):
 
     mode: GatewayMode = Field(
         default=GatewayMode.NONE,
-        description="Deploys a Kyma gateway for `*.gatewayDomain` into the target cluster, with a certificate from: "
-        "gatewayCertificate and gatewayKey (own), a CA of the stack's own (selfSigned) or Gardener's certificate "
-        "management (gardener); none deploys no gateway",
+        description="Whether the stack deploys a Kyma gateway for `*.gatewayDomain` into the target, and where its "
+        "certificate comes from: gatewayCertificate and gatewayKey (own), a CA of the stack's own (selfSigned) or "
+        "Gardener's certificate management (gardener); none deploys no gateway",
     )
     domain: Annotated[str, AfterValidator(_gateway_domain)] = Field(
         default="",
-        description="Serves the names in this domain. Empty in mode gardener for the shoot's own, in mode selfSigned "
-        "for a demo domain at sslip.io that the ingress gateway's IP address gives",
+        description="Domain whose names the gateway serves. Empty in mode gardener for the shoot's domain, in mode "
+        "selfSigned for a demo domain at sslip.io, derived from the ingress gateway's IP address",
     )
     take_over: bool = Field(
         default=False,
-        description="Makes the gateway the cluster's default one, with the documented names in kyma-system, "
-        "kyma-installer and istio-system; once in a cluster. On platform kyma the API Gateway module's own gateway "
-        "is switched off until `pulumi destroy --run-program`. false leaves all that to others: everything lies in "
-        "the stack's namespace, or ends in its name",
+        description="Whether the gateway takes over the documented names in kyma-system, kyma-installer and "
+        "istio-system, which one stack in a cluster can have. On platform kyma, the API Gateway module then switches "
+        "off its own gateway until `pulumi destroy --run-program`. With false, every object is in the stack's "
+        "namespace or has a name that ends in it",
     )
     ciphers: Annotated[str, AfterValidator(_ciphers)] = Field(
         default="modern",
-        description="Offers these ciphers of TLS 1.2, the oldest version accepted: modern (authenticated encryption "
-        "for ECDSA and RSA keys), documented (Kyma's own list, for RSA keys; it has weak CBC ciphers) or a list "
-        "separated by commas",
+        description="Ciphers of TLS 1.2, the oldest version accepted: modern (authenticated encryption, for ECDSA and "
+        "RSA keys), documented (Kyma's own list, for RSA keys; it has weak CBC ciphers) or Envoy's names, separated "
+        "by commas",
     )
     certificate: str = Field(
         default="",
-        description="Serves with this PEM certificate for `*.gatewayDomain`, followed by those that signed it, up to "
-        "its CA; mode own",
+        description="PEM certificate for `*.gatewayDomain`, followed by those that signed it, up to its CA; mode own",
     )
     key: Annotated[SecretStr, encrypted_in("gatewayKey")] = Field(
         default=SecretStr(""),
-        description="Proves the certificate with this PEM private key, without a passphrase; mode own; needs --secret",
+        description="PEM private key of gatewayCertificate, without a passphrase; mode own; set with --secret",
     )
     key_algorithm: KeyAlgorithm = Field(
         default=KeyAlgorithm.ECDSA_P256,
-        description="Makes the gateway's keys with this algorithm; modes selfSigned and gardener",
+        description="Algorithm of the gateway's private keys; modes selfSigned and gardener",
     )
     issuer: Annotated[str, AfterValidator(_issuer)] = Field(
         default="",
-        description="Asks this issuer for the certificates, NAME or NAMESPACE/NAME; empty for the cluster's default. "
-        "renewBeforeDays is asked of it; mode gardener",
+        description="Gardener Issuer of the certificates, NAME or NAMESPACE/NAME; empty for the cluster's default. "
+        "Gardener renews them renewBeforeDays before their end; mode gardener",
     )
     validity_days: Annotated[int, AfterValidator(_gardener_days)] = Field(
         default=0,
         le=36500,
         json_schema_extra={"minimum": 0},
-        description="Asks the issuer for certificates that are valid for so many days, 60 or more; 0 leaves that to "
-        "it, as an ACME issuer demands; mode gardener",
+        description="Days for which the Issuer is asked to make certificates valid, 60 or more; 0 asks for nothing, "
+        "which an ACME issuer needs; mode gardener",
     )
     wait_minutes: Annotated[int, Field(ge=1, le=60)] = Field(
         default=5,
-        description="Fails `pulumi up` if Gardener takes more minutes for a certificate or a DNS entry, at most 60; "
-        "mode gardener",
+        description="Minutes, 1 to 60, after which `pulumi up` fails while a certificate or a DNS entry of Gardener is "
+        "not ready; mode gardener",
     )
     apiserver_proxy: bool = Field(
         default=False,
-        description="Gives Kyma's apiserver-proxy a load balancer, a certificate for `apiserver.DOMAIN` and a DNS "
-        "entry",
+        description="Whether Kyma's apiserver-proxy gets a load balancer, a certificate for `apiserver.DOMAIN` and a "
+        "DNS entry",
     )
     legacy_installer: bool = Field(
         default=False,
-        description="Writes the overrides of the installer of Kyma 1. true weakens security: outside mode gardener "
-        "they put the private key into a ConfigMap",
+        description="Whether the stack makes the ConfigMaps that the installer of Kyma 1 reads. true weakens security: "
+        "outside mode gardener, they hold the private key",
     )
     service_entries: Annotated[str, AfterValidator(_hosts)] = Field(
         default="",
-        description="Tells the mesh of these host names outside the target cluster, separated by commas. "
-        "Applications may call any host without it; no two stacks may name the same one",
+        description="Host names outside the target cluster that get a ServiceEntry, separated by commas. Applications "
+        "may call any host without it; two stacks cannot name the same host",
     )
 
     @property
@@ -168,7 +168,7 @@ class GatewaySettings(Section):
 
     @property
     def service_entry_hosts(self) -> tuple[str, ...]:
-        """Host names outside the mesh that it is to know."""
+        """Host names outside the cluster that get a ServiceEntry."""
         return listed(self.service_entries)
 
     @model_validator(mode="after")
@@ -184,7 +184,7 @@ class GatewaySettings(Section):
         if self.mode == GatewayMode.OWN:
             yield from self._own_conflicts()
         elif self.mode != GatewayMode.NONE:
-            yield from self._cipher_conflicts(self.key_algorithm.partition("-")[0])
+            yield from self._cipher_conflicts(self.key_algorithm.type)
 
     def _own_conflicts(self) -> Iterator[tuple[str, str]]:
         given = {"gatewayDomain": self.domain, "gatewayCertificate": self.certificate, "gatewayKey": self.key}

@@ -1,4 +1,4 @@
-"""The hosts: what the target serves, and what partners serve to clients of the stack."""
+"""The hosts: domain names that the target serves, and those that partners serve to clients of the stack."""
 
 import re
 from typing import Annotated, Self
@@ -11,25 +11,19 @@ from settings.clients import CertificateAuthority
 from settings.section import Section, encrypted_in
 from settings.values import Domain, Label, Name, Port, each_once, refuse, with_final_newline
 
-_OWNED_BY_THE_CLUSTER = re.compile(r"istio-system|kube-.*")
+_RESERVED_NAMESPACES = re.compile(r"istio-system|kube-.*")
 
 
 def _service_namespace(value: str) -> str:
-    if _OWNED_BY_THE_CLUSTER.fullmatch(value):
-        raise ValueError("belongs to the cluster; what it serves is not for others")
+    if _RESERVED_NAMESPACES.fullmatch(value):
+        raise ValueError("belongs to the cluster; its Services are not for hosts")
     return value
 
 
 def _some(value: tuple[str, ...]) -> tuple[str, ...]:
     if not value:
         raise ValueError("empty; nothing would be served")
-    each_once(value)
-    return value
-
-
-def _each_once(value: tuple[str, ...]) -> tuple[str, ...]:
-    each_once(value)
-    return value
+    return each_once(value)
 
 
 def _required_authority(value: str) -> str:
@@ -44,21 +38,21 @@ Path = Annotated[str, AfterValidator(rules.path), Field(json_schema_extra={"patt
 class Service(Section):
     """A Service of the target cluster that the stack does not own."""
 
-    namespace: Annotated[Label, AfterValidator(_service_namespace)] = Field(description="Names the Service's namespace")
-    name: Label = Field(description="Names the Service")
-    port: Port = Field(description="Names the Service's port, by its number")
+    namespace: Annotated[Label, AfterValidator(_service_namespace)] = Field(description="Namespace of the Service")
+    name: Label = Field(description="Name of the Service")
+    port: Port = Field(description="Port of the Service, a number")
 
 
 class ExternalCredential(Section):
-    """What a client shows to a partner's host."""
+    """The certificate and key by which a client authenticates to a partner's host."""
 
     certificate: Annotated[str, AfterValidator(with_final_newline)] = Field(
-        description="Shows this PEM certificate, followed by those that signed it, to the partner's host. Without "
-        "key, it is the partner's answer to the signing request"
+        description="PEM certificate of the client, followed by those that signed it. Without key, it is the "
+        "partner's answer to the signing request of output signingRequests"
     )
     key: Annotated[SecretStr, encrypted_in("hosts")] = Field(
         default=SecretStr(""),
-        description="Proves the certificate with this PEM private key, without a passphrase; needs --secret",
+        description="PEM private key of the certificate, without a passphrase; set with --secret",
     )
 
     @model_validator(mode="after")
@@ -68,50 +62,54 @@ class ExternalCredential(Section):
 
 
 class External(Section):
-    """How clients know a partner's host, and it knows them."""
+    """A partner's host: the CAs and the port of its server, and the credentials of its clients."""
 
     certificate_authority: Annotated[CertificateAuthority, AfterValidator(_required_authority)] = Field(
-        description="Trusts the host's certificate if one of these CAs signed it, PEM"
+        description="CAs one of which signed the host's certificate, PEM"
     )
     port: Annotated[Port, AfterValidator(rules.https_port)] = Field(
-        default=443, description="Calls the host at this port; not 80, where callers ask for it in plain HTTP"
+        default=443, description="Port of the host's server; not 80, at which callers ask for the host in plain HTTP"
     )
     credentials: dict[Name, ExternalCredential] = Field(
         default={},
-        description="Gives credentials to clients, by the client's name. For a client without one, the stack has a "
-        "signing request as an output, and its route waits for the answer",
+        description="Credentials of the clients, by the client's name. For a client without one, the stack makes a "
+        "key and a signing request (output signingRequests); its route waits for the partner's answer",
     )
 
 
 class Host(Section):
-    """What clients call by a domain name."""
+    """A domain name that clients call, and the server behind it."""
 
     domain: Domain = Field(
-        description="Serves this domain name, which resolves to the target's ingress gateway, or is the partner's; "
-        "at most 64 characters, lower case"
+        description="Domain name of the host, in lower case, at most 64 characters. It resolves to the target's "
+        "ingress gateway, or to the partner's server"
     )
     service: Service | None = Field(
         default=None,
-        description="Routes to this Service of the target cluster. Without it, the stack deploys a demo httpbin",
+        description="Service of the target cluster that serves the host. Not set, the stack deploys a demo httpbin",
     )
     methods: Annotated[tuple[rules.Method, ...], AfterValidator(_some)] = Field(
-        default=("GET",), description="Serves these HTTP methods, no others"
+        default=("GET",), description="HTTP methods that are served; requests with further ones are denied"
     )
     paths: Annotated[tuple[Path, ...], AfterValidator(_some)] = Field(
         default=("/*",),
-        description="Serves these paths, no others: exact (`/health`), or all that begin so (`/orders/*`)",
+        description="Paths that are served: exact (`/health`) or by prefix (`/orders/*`); requests for further ones "
+        "are denied",
     )
-    clients: Annotated[tuple[Name, ...], AfterValidator(_each_once)] | None = Field(
+    clients: Annotated[tuple[Name, ...], AfterValidator(each_once)] | None = Field(
         default=None,
-        description="Admits these clients, no others; [] admits nobody. May be left out if the stack has one client",
+        description="Names of the clients that the host admits; [] admits none. Not set, it admits the stack's only "
+        "client",
     )
     external: External | None = Field(
-        default=None, description="Makes it a partner's host: nothing is deployed for it but the clients' routes"
+        default=None,
+        description="Makes the host a partner's: the stack deploys the routes of its clients, and nothing into the "
+        "target",
     )
 
     @property
     def demo(self) -> bool:
-        """Whether the stack brings what serves, an httpbin."""
+        """Whether the stack deploys the server, httpbin."""
         return self.service is None and self.external is None
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""What must be true of the certificate and the private key that a user brings for a gateway's domain."""
+"""Judges the certificate and the private key that a user gives for a gateway's domain."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,14 +13,18 @@ from settings import certificates
 
 @dataclass(frozen=True)
 class Checked:
-    """`problems`, each with the part that has it, Certificate or Key; none if all is well. `key_type`: RSA or ECDSA."""
+    """The result of a check.
+
+    problems: each with the part that has it, Certificate or Key; none if all is well
+    key_type: RSA or ECDSA; empty if there is no certificate
+    """
 
     problems: tuple[tuple[str, str], ...]
     key_type: str
 
 
 def check(certificate: str, key: str, domain: str) -> Checked:
-    """Judge a PEM chain, server certificate first and its CA last, and a PEM key; no message holds any of the key."""
+    """Judge a PEM chain, server certificate first and its CA last, and a PEM key. No message has a part of the key."""
     try:
         chain = certificates.read(certificate)
     except ValueError as error:
@@ -44,4 +48,4 @@ def _certificate_problems(chain: list[x509.Certificate], domain: str) -> Iterato
     yield from certificates.key_type_problems(server)
     yield from certificates.order_problems(chain)
     if len(chain) == 1 and not certificates.has_signed(server, server):
-        yield f"the certificate of its CA ({server.issuer.rfc4514_string()}) has to follow it"
+        yield f"the certificate of its CA ({server.issuer.rfc4514_string()}) must follow it"

@@ -1,4 +1,4 @@
-"""What is wrong with a stack's config, told in lines that name the path."""
+"""Lines that report problems of a stack's config, each with the path of its key."""
 
 import json
 import re
@@ -18,19 +18,19 @@ Location = tuple[str | int, ...]
 
 
 class ConfigError(Exception):
-    """Problems that the user can put right in the stack's config, one line each, naming the key."""
+    """Problems that the user can solve in the stack's config or its clusters, a line each, with the path of a key."""
 
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
 
 
 def line(path: str, message: str) -> str:
-    """One line that names the path, whatever the message holds."""
+    """Return one line with the path and the message; line breaks of the message become spaces."""
     return " ".join(f"{PROJECT}:{path}: {message}".splitlines())
 
 
 def lines(error: ValidationError, root: type[Section], known: Iterable[str]) -> Iterator[str]:
-    """Tell each problem of a validation of the whole config, `root`, whose top-level keys are `known`."""
+    """Yield a line for each problem of a validation of the whole config, `root`, whose top-level keys are `known`."""
     for each in error.errors(include_url=False):
         if each["type"] == "conflict":
             for place, message in each["ctx"]["problems"]:
@@ -40,7 +40,7 @@ def lines(error: ValidationError, root: type[Section], known: Iterable[str]) -> 
 
 
 def path(location: Location) -> str:
-    """Write a location as `pulumi config set --path` takes it."""
+    """Return a location as `pulumi config set --path` takes it."""
     location = location[location[:1] == ("gateway",) :]
     return "".join([*map(str, location[:1]), *(_step(step) for step in location[1:] if step != "[key]")])
 
@@ -80,7 +80,7 @@ def _unknown_key(location: Location, root: type[Section], known: Iterable[str]) 
     key = str(location[-1])
     start = re.match(r"(\w+)[.\[]", key)
     if path(location[-1:]) == path(location) and start and start[1] in keys(root):
-        return f"unknown key; what lies in {start[1]} is set with --path: {set_command(key)}"
+        return f"unknown key; values in {start[1]} are set with --path: {set_command(key)}"
     section = within(_annotation(location[:-1], root))
     if section is not None and len(location) > 1 and location[0] != "gateway":
         known = keys(section)
@@ -107,7 +107,7 @@ def _example(place: str, annotation: object) -> str:
 
 
 def _is_harmless(value: object, annotation: object) -> bool:
-    """Whether a value cannot be a secret, or part of one."""
+    """Return whether a value cannot be a secret, or part of one."""
     if annotation is SecretStr or not isinstance(value, str | int | float):
         return False
     return not isinstance(value, str) or may_be_shown(value)

@@ -1,7 +1,6 @@
-"""What every structure of a stack's config is: a frozen model that knows no keys but its own."""
+"""The base of all models of the config: frozen, without unknown keys; and functions that read their fields."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationInfo
@@ -11,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 PROJECT = "kyma-mtls"
 
+# A part of the config: a top-level key, or the entry of one client or host.
 Entry = tuple[str, ...]
 
 
@@ -20,25 +20,15 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, coerce_numbers_to_str=True)
 
 
-@dataclass(frozen=True)
-class Reading:
-    """What validators have to know of the config that is read, beyond its values."""
-
-    is_encrypted: Callable[[str], bool] = lambda _: True
-    refused: frozenset[Entry] = frozenset()
-    """Keys, and entries of clients and hosts, that are refused already and left out of the values."""
-
-    @classmethod
-    def of(cls, info: ValidationInfo) -> "Reading":
-        """Return the reading that a validation is part of."""
-        return info.context if isinstance(info.context, Reading) else cls()
-
-
 def encrypted_in(key: str) -> AfterValidator:
-    """Make a validator that refuses a secret that this key of the config holds unencrypted."""
+    """Return a validator that refuses a secret which this top-level key of the config holds unencrypted.
+
+    The validation's context is a function that returns whether a key is encrypted.
+    """
 
     def check(value: SecretStr, info: ValidationInfo) -> SecretStr:
-        if value and not Reading.of(info).is_encrypted(f"{PROJECT}:{key}"):
+        is_encrypted: Callable[[str], bool] | None = info.context
+        if value and is_encrypted and not is_encrypted(f"{PROJECT}:{key}"):
             raise PydanticCustomError("not_encrypted", "not encrypted")
         return value
 
@@ -46,7 +36,7 @@ def encrypted_in(key: str) -> AfterValidator:
 
 
 def keys(section: type[BaseModel]) -> Mapping[str, FieldInfo]:
-    """Each key of a structure, and the field that it is read into."""
+    """Return each key of a structure, and the field that it is read into."""
     return {str(field.alias): field for field in section.model_fields.values()}
 
 
@@ -58,10 +48,10 @@ def within(annotation: object) -> type[Section] | None:
 
 
 def is_by_name(annotation: object) -> bool:
-    """Whether a field holds structures by name."""
+    """Return whether a field holds structures by name."""
     return get_origin(annotation) is dict
 
 
 def is_list(annotation: object) -> bool:
-    """Whether a field holds a list, or a list or nothing."""
+    """Return whether a field holds a list, or an optional one."""
     return get_origin(annotation) is tuple or any(map(is_list, get_args(annotation)))

@@ -1,24 +1,24 @@
-"""Certificates of the config that are not valid at this time: told of, and in the way of nothing.
+"""Certificates of the config that are expired or not valid yet: reported as warnings; never blocking.
 
-Whoever checks them refuses them anyway, and a `pulumi up` renews the certificates of everybody else.
+Peers refuse such a certificate anyway, while `pulumi up` has to renew the stack's own certificates.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from settings.certificates import date_problems, read
-
-if TYPE_CHECKING:
-    from settings.stack import Settings
+from settings.problems import line
+from settings.stack import Settings
 
 Problems = Iterator[tuple[str, str]]
 
 
 class Given(NamedTuple):
-    """A certificate of the config, followed by those that signed it; of authorities, one valid CA is enough."""
+    """A PEM text of the config, and its path.
+
+    is_authorities: whether it lists CAs, of which one valid is enough; else it is a chain, all of which must be valid
+    """
 
     path: str
     pem: str
@@ -26,7 +26,7 @@ class Given(NamedTuple):
 
 
 def given(settings: Settings) -> Iterator[Given]:
-    """Yield all certificates that the config has; an old CA may stay beside the next."""
+    """Yield all certificates of the config."""
     for name, client in settings.clients.items():
         if client.certificate_authority:
             yield Given(f"clients.{name}.certificateAuthority", client.certificate_authority, True)
@@ -41,8 +41,13 @@ def given(settings: Settings) -> Iterator[Given]:
 
 
 def problems(settings: Settings) -> Problems:
-    """Tell which are not or no longer valid, each with its path."""
+    """Yield the path of each certificate that is expired or not valid yet, and a message."""
     for path, pem, is_authorities in given(settings):
-        told = [list(date_problems([each])) for each in read(pem)]
-        if not is_authorities or all(told):
-            yield from ((path, problem) for problem in chain(*told))
+        found = [list(date_problems([each])) for each in read(pem)]
+        if not is_authorities or all(found):
+            yield from ((path, problem) for problem in chain(*found))
+
+
+def warnings(settings: Settings) -> tuple[str, ...]:
+    """Return a line for each certificate of the config that is expired or not valid yet."""
+    return tuple(line(path, problem) for path, problem in problems(settings))

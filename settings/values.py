@@ -1,9 +1,8 @@
-"""What the values of several config keys have in common."""
+"""Types and checks of values that several config keys share."""
 
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -15,16 +14,6 @@ _COMMON_NAME_LENGTH = 64
 _NAME_LENGTH = 30
 _LONGEST_SHOWN = 100
 _SERVICE = rf"{LABEL}/{LABEL}"
-
-
-class KeyAlgorithm(StrEnum):
-    """Algorithm and size of a private key."""
-
-    ECDSA_P256 = "ECDSA-P256"
-    ECDSA_P384 = "ECDSA-P384"
-    RSA_2048 = "RSA-2048"
-    RSA_3072 = "RSA-3072"
-    RSA_4096 = "RSA-4096"
 
 
 def _domain(value: str) -> str:
@@ -70,7 +59,7 @@ def _pattern(pattern: str, longest: int) -> object:
     return Field(json_schema_extra={"pattern": f"^{pattern}$", "maxLength": longest})
 
 
-# For editors: what has digits only, `pulumi config set --path` writes as a number.
+# For editors: `pulumi config set --path` writes a value of digits only as a number.
 TEXT_OR_NUMBER = Field(json_schema_extra={"type": ["string", "integer"]})
 
 
@@ -88,7 +77,7 @@ Port = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_not_a_boolean)]
 
 
 def with_final_newline(pem: str) -> str:
-    """End a PEM text with a line break, which `pulumi config set` takes off, so that another can follow it."""
+    """Return a PEM text with the final line break that `pulumi config set` takes off; PEM texts are concatenated."""
     return f"{pem.rstrip()}\n" if pem else pem
 
 
@@ -97,35 +86,35 @@ def listed(value: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in value.split(",")) if value else ()
 
 
-def each_once(names: Iterable[str]) -> None:
-    """Raise ValueError if a name stands twice among these."""
-    names = tuple(names)
+def each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names; raise ValueError if one of them is listed twice."""
     doubled = {name for name in names if names.count(name) > 1}
     if doubled:
-        raise ValueError(f"{', '.join(sorted(doubled))} stands there more than once")
+        raise ValueError(f"{', '.join(sorted(doubled))} is listed more than once")
+    return names
 
 
 def may_be_shown(text: str) -> bool:
-    """Whether a text is too short for a private key, or anything else in PEM."""
+    """Return whether a text is too short for a private key, and no PEM."""
     return len(text) <= _LONGEST_SHOWN and "-----" not in text
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that was probably meant."""
+    """Return the known name that is most like this one; None if no name is like it."""
     return next(iter(get_close_matches(name, list(known), n=1, cutoff=0.75)), None)
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Say which of the known names may have been meant."""
+    """Return a hint for an unknown name: the known name that is most like it, or all known names."""
     known = sorted(known)
     near = nearest(name, known)
     return f"did you mean {near}?" if near else f"known are {', '.join(known)}" if known else "there are none"
 
 
 def refuse(*problems: tuple[str, str]) -> None:
-    """Fail a validation with these problems, if there are any.
+    """Fail pydantic's validation of a section with these problems, if there are any.
 
-    Each is a config path, relative to what is validated, and what is wrong there.
+    Each is a config path, relative to the section, and a message.
     """
     if problems:
         raise PydanticCustomError("conflict", "values that do not agree", {"problems": problems})

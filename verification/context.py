@@ -64,7 +64,7 @@ class HostContext:
     @property
     def gateway(self) -> NamespacedName:
         """The Service of the target's ingress gateway."""
-        return NamespacedName(*(self.stack.outputs.target or TargetOutput()).gateway)
+        return (self.stack.outputs.target or TargetOutput()).gateway
 
     @property
     def attacker(self) -> Attacker:
@@ -155,7 +155,7 @@ class ClientContext:
     @property
     def gateway(self) -> NamespacedName:
         """The Service of its egress gateway."""
-        return NamespacedName(*self.output.gateway)
+        return self.output.gateway
 
     @property
     def attacker(self) -> Attacker:

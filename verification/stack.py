@@ -9,9 +9,8 @@ from kubernetes.client import ApiClient
 from pulumi import automation
 
 import clusters
-from components.namespaced_name import NamespacedName
 from outputs import Outputs
-from settings import ConfigError, Settings
+from settings import ConfigError, Settings, read_config
 from verification.attacker import Attacker
 from verification.checks import Failed
 from verification.client_cluster import ClientCluster
@@ -62,7 +61,7 @@ class DeployedStack:
             raise ConfigError(_last_line(error)) from None
         except (FileNotFoundError, automation.InvalidVersionError) as error:
             raise ConfigError(f"no usable `pulumi` on PATH: {error}") from None
-        settings = Settings.from_config(config)
+        settings = read_config(config)
         deployed = read_outputs(selected, outputs, settings)
         return cls(
             selected,
@@ -81,7 +80,7 @@ class DeployedStack:
         access = [self.settings.client_access(name) for name in names]
         if target and self.settings.target_access:
             access.insert(0, self.settings.target_access)
-        answers = clusters.side_by_side(partial(clusters.connect, each) for each in access)
+        answers = clusters.parallel(partial(clusters.connect, each) for each in access)
         reached = {each.path: cluster for each, cluster in zip(access, answers, strict=True)}
         connected = {name: self._client_cluster(name, reached[f"clients.{name}"].api) for name in names}
         attackers = {path: self._attacker(path, cluster.api) for path, cluster in reached.items()}
@@ -89,7 +88,7 @@ class DeployedStack:
 
     def _client_cluster(self, name: str, api: ApiClient) -> ClientCluster:
         output = self.outputs.clients[name]
-        return ClientCluster(api, output.namespace, NamespacedName(*output.gateway), output.secret)
+        return ClientCluster(api, output.namespace, output.gateway, output.secret)
 
     def _attacker(self, path: str, api: ApiClient) -> Attacker:
         target = self.outputs.target

@@ -64,8 +64,6 @@ MtlsHost(
         gateway=gateway("ingressGateway", DOCUMENTED_INGRESS),
         service=service,
         server=certificates.server("orders", domain),
-        generations=certificates.generations,
-        ca_certificates=[certificates.trusted],
         admitted=[identity],
     ),
     pulumi.ResourceOptions(parent=target),
@@ -79,8 +77,6 @@ client = EgressClient(
         gateway=gateway("egressGateway", DOCUMENTED_EGRESS),
         callers=[caller],
         client=certificates.client("caller", identity),
-        generations=certificates.generations,
-        ca_certificates=certificates.trusted,
     ),
     cluster("client"),
 )

@@ -15,7 +15,7 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from pulumi import automation
 
-from components.lifecycle import OWNER
+from components.ownership import OWNER_LABEL
 from tests.e2e.conftest import CLUSTERS, Deployed, Lab, Project, configure, eventually, expect_as_before, refusal
 from tests.unit.pki import issue
 
@@ -142,7 +142,9 @@ class Life(Deployed):
         known = self._objects()
         owner = next(each["outputs"]["hex"] for each in self._resources() if each["urn"].endswith("::owner"))
         for cluster in CLUSTERS:
-            labelled = self.lab.kubectl(cluster, *SHARED, "get", KINDS, "-l", f"{OWNER}={owner}", "-o", "name").split()
+            labelled = self.lab.kubectl(
+                cluster, *SHARED, "get", KINDS, "-l", f"{OWNER_LABEL}={owner}", "-o", "name"
+            ).split()
             if left := {*labelled} - {*known[cluster, ""], *known[cluster, SHARED[1]]}:
                 self.lab.kubectl(cluster, *SHARED, "delete", *left)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from settings import PROJECT, ConfigError, Settings
+from settings import PROJECT, ConfigError, Settings, read_config
 
 PRODUCTION = Path(__file__).parents[2] / "examples/stacks/Pulumi.prod.yaml"
 SMALLEST: dict[str, Any] = {
@@ -32,7 +32,7 @@ def production() -> dict[str, Any]:
 
 def read(is_encrypted: Callable[[str], bool] = lambda _: True, **values: Any) -> Settings:
     """Return the settings of the smallest config, with these keys set or, by None, left out."""
-    return Settings.from_config(engine_config(SMALLEST | values), is_encrypted)
+    return read_config(engine_config(SMALLEST | values), is_encrypted)
 
 
 def refusal(is_encrypted: Callable[[str], bool] = lambda _: True, **values: Any) -> list[str]:

@@ -166,6 +166,8 @@ def credential() -> Callable[[], Credential]:
             key=pulumi.Output.secret("KEY"),
             expiry=pulumi.Output.from_input("2030-01-01T00:00:00Z"),
             subject="CN=client.example.com,O=kyma-mtls",
+            generations="2.1",
+            trusted=pulumi.Output.from_input("CA\n"),
         )
 
     return make

@@ -1,4 +1,4 @@
-"""What clusters offer: as an API server tells of it, by path, and as the components are given it."""
+"""Facts of clusters: the answers of API servers, by path, and the objects that the checks make of them."""
 
 from typing import Any
 
@@ -48,8 +48,8 @@ HELM_EGRESS = IstioGateway(
 )
 DNS = Destination(((53, "UDP"), (53, "TCP")), ("10.0.0.10/32",))
 ISTIODS = Destination(((15012, "TCP"),), pods=Pods("istio-system", {"app": "istiod", "istio": "pilot"}))
-TARGET_OFFER = ClusterFacts(ISTIOCTL_INGRESS, ISTIO_INJECTION)
-CLIENT_OFFER = ClusterFacts(ISTIOCTL_EGRESS, ISTIO_INJECTION, (DNS, ISTIODS))
+TARGET_FACTS = ClusterFacts(ISTIOCTL_INGRESS, ISTIO_INJECTION)
+CLIENT_FACTS = ClusterFacts(ISTIOCTL_EGRESS, ISTIO_INJECTION, (DNS, ISTIODS))
 
 
 def service(namespace: str, name: str, selector: dict[str, str], *ports: dict[str, Any], **spec: Any) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def injector(name: str = "default", *, revision: str = "", istiod: str | None = 
 
 
 def istio(*injectors: dict[str, Any]) -> dict[str, Any]:
-    """Istio with both of its gateways, as istioctl installs it, and the cluster's DNS."""
+    """Return Istio with both of its gateways, as istioctl installs it, and the cluster's DNS."""
     https = {"name": "https", "port": 443, "targetPort": 8443, "protocol": "TCP"}
     xds = {"name": "https-dns", "port": 15012, "targetPort": 15012, "protocol": "TCP"}
     workloads = [

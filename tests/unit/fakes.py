@@ -1,4 +1,4 @@
-"""Clusters that are none: one whose answers a test lists, and an HTTP server in the place of an API server."""
+"""Fake clusters: connections whose answers a test lists, and an HTTP server in the place of an API server."""
 
 import json
 import threading
@@ -29,11 +29,13 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class FakeCluster(Cluster):
-    """Has what a test found in it, by path, and nothing else; remembers what it is asked, and told to change.
+    """A connection whose answers a test lists, and which records the requests.
 
-    Its user has all rights but those that are `denied`.
-
-    What is found in a list is given one after the other, the last for ever.
+    found: answers by path; of a list, one after the other, the last for ever
+    asked: the paths that were read
+    patched, deleted: the changes, by path
+    denied: attributes of the rights that its user lacks; without any, the user is an administrator
+    reviewed: the rights that were reviewed
     """
 
     found: dict[str, Any] = field(default_factory=dict)
@@ -53,7 +55,7 @@ class FakeCluster(Cluster):
         return found
 
     def create(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Review a right: of what is denied, each entry has some of its attributes."""
+        """Review a right: it is denied if an entry of `denied` has some of its attributes."""
         assert path.endswith("selfsubjectaccessreviews"), path
         right = body["spec"]["resourceAttributes"]
         self.reviewed.append(right)
@@ -68,7 +70,7 @@ class FakeCluster(Cluster):
 
 
 def fake_cluster(found: Mapping[str, Any] | None = None, path: str = "target", host: str = HOST) -> FakeCluster:
-    """Return a cluster that a config path leads to."""
+    """Return a connection to a cluster, with the path of the config that names it."""
     access = ClusterAccess(path=path, kubeconfig="", context="")
     return FakeCluster(access, ApiClient(Configuration(host=host)), found=dict(found or {}))
 
@@ -88,7 +90,7 @@ def kube_system(uid: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server says, as it goes over the wire; with status 0, it hangs up instead."""
+    """A response of the server; with status 0, it closes the connection instead."""
 
     body: bytes
     status: int = 200
@@ -96,10 +98,9 @@ class Answer:
 
 @contextmanager
 def api_server(answers: Mapping[str, Any], heard: list[str | None] | None = None) -> Iterator[str]:
-    """Serve JSON or Answers by path, 404 elsewhere, on loopback; give the URL.
+    """Serve JSON or Answers by path, 404 elsewhere, on loopback; yield the URL.
 
-    What is in a list is given one after the other.
-
+    answers: of a list, one after the other
     heard: gets the credential of each request
     """
 
@@ -122,7 +123,7 @@ def api_server(answers: Mapping[str, Any], heard: list[str | None] | None = None
         do_POST = do_GET  # noqa: N815 - the library's name
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})

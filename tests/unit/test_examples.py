@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 import clusters
+from components.ownership import Owner
 from lab.part import pinned_versions
 from outputs import reference as outputs
-from settings import ConfigError, Settings, reference
+from settings import ConfigError, read_config, reference, validity
 from settings.gateway import GatewayMode
 from tests.support.kubeconfigs import write_kubeconfig
 from tests.unit.config import PRODUCTION, engine_config, production
@@ -25,8 +26,8 @@ def test_production_stack_fits_schema_that_editors_find_beside_it() -> None:
 
 
 def test_production_stack_is_read_without_warning() -> None:
-    settings = Settings.from_config(engine_config(production()))
-    assert settings.warnings == ()
+    settings = read_config(engine_config(production()))
+    assert validity.warnings(settings) == ()
     assert {name for name, client in settings.clients.items() if client.is_partner} == {"acme"}
     assert settings.hosts.keys() - settings.served.keys() == {"payments"}
     assert settings.gateway.mode == GatewayMode.GARDENER
@@ -42,7 +43,7 @@ def test_production_stack_lacks_nothing_but_its_clusters(tmp_path: Path, monkeyp
     kubeconfig = write_kubeconfig(tmp_path / "config", "https://another")
     monkeypatch.setenv("KUBECONFIG", kubeconfig)
     with pytest.raises(ConfigError) as caught:
-        clusters.check(Settings.from_config(engine_config(production())))
+        clusters.check_sites(read_config(engine_config(production())), Owner(None))
     contexts = {"target": "prod-eu", "clients.warehouse": "warehouse-eu", "clients.billing": "billing-eu"}
     assert str(caught.value).splitlines() == [
         f"kyma-mtls:{path}.context: {kubeconfig} has no context {context!r}; it has only"

@@ -63,8 +63,7 @@ def python(installed: Path, *arguments: str, stdin: str = "") -> subprocess.Comp
 def test_package_has_the_components_alone(installed: Path) -> None:
     distribution = Distribution.at(next(installed.glob("*.dist-info")))
     assert (distribution.name, distribution.version) == ("kyma-mtls", PROJECT["project"]["version"])
-    modules = {path.name for path in (ROOT / "components").iterdir() if path.suffix in {".py", ".typed"}}
-    assert {path.name for path in (installed / "kyma_mtls").iterdir() if path.is_file()} == modules
+    assert files(installed / "kyma_mtls") == files(ROOT / "components")
     assert {path.name for path in installed.iterdir() if path.is_dir()} == {
         "bin",
         "kyma_mtls",
@@ -72,10 +71,15 @@ def test_package_has_the_components_alone(installed: Path) -> None:
     }
 
 
+def files(package: Path) -> set[Path]:
+    """Return the files of a package and its subpackages that are installed."""
+    return {path.relative_to(package) for path in package.rglob("*") if path.suffix in {".py", ".typed"}}
+
+
 def test_every_module_and_promised_name_imports_without_the_repository(installed: Path) -> None:
     script = (
         "import importlib, importlib.util, json, pkgutil, kyma_mtls\n"
-        "for each in pkgutil.iter_modules(kyma_mtls.__path__): importlib.import_module(f'kyma_mtls.{each.name}')\n"
+        "for each in pkgutil.walk_packages(kyma_mtls.__path__, 'kyma_mtls.'): importlib.import_module(each.name)\n"
         "from kyma_mtls import *\n"
         "others = [name for name in ('components', 'settings', 'clusters') if importlib.util.find_spec(name)]\n"
         "print(json.dumps([others, [name for name in kyma_mtls.__all__ if name not in globals()]]))"

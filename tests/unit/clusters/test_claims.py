@@ -1,11 +1,11 @@
-"""Which objects of others have a host already, and which only look like it."""
+"""Claims: which objects outside the stack claim a host, and which only look like it."""
 
 from typing import Any
 
 import pytest
 
 from clusters import claims
-from components.lifecycle import OWNER
+from components.ownership import OWNER_LABEL, Owner
 from settings import ConfigError
 from tests.unit.facts import ISTIOCTL_EGRESS, ISTIOCTL_INGRESS
 from tests.unit.fakes import FakeCluster, fake_cluster
@@ -26,7 +26,7 @@ Item = tuple[str, dict[str, Any]]
 
 def item(kind: str, name: str = "edge", owner: str = "", labels: dict[str, str] | None = None, **spec: Any) -> Item:
     """Return an object in namespace shop."""
-    marks = (labels or {}) | ({OWNER: owner} if owner else {})
+    marks = (labels or {}) | ({OWNER_LABEL: owner} if owner else {})
     return kind, {"metadata": {"namespace": "shop", "name": name, "labels": marks}, "spec": spec}
 
 
@@ -47,7 +47,7 @@ def entry(*hosts: str, owner: str = "", **more: Any) -> Item:
 
 
 def cluster(*items: Item) -> FakeCluster:
-    """Give a cluster with these objects."""
+    """Return a cluster with these objects."""
     found = {path: {"items": [it for kind, it in items if PATHS[kind] == path]} for path in PATHS.values()}
     return fake_cluster(found)
 
@@ -61,12 +61,13 @@ def line(*claimants: str) -> str:
 
 def at_target(*items: Item, owner: str | None = OURS, kyma: bool = False) -> list[str]:
     """Return the lines of the error in a target with these objects."""
-    return refused(lambda: claims.of_target(cluster(*items), ISTIOCTL_INGRESS, DOMAINS, owner, kyma=kyma))
+    return refused(lambda: claims.of_target(cluster(*items), ISTIOCTL_INGRESS, DOMAINS, Owner(owner), kyma=kyma))
 
 
 def at_client(*items: Item, owner: str | None = OURS) -> list[str]:
     """Return the lines of the error in a client with these objects, where namespace logistics has callers."""
-    return refused(lambda: claims.of_client(cluster(*items), ISTIOCTL_EGRESS, DOMAINS, owner, ["logistics"]))
+    seen_by = ["istio-system", "logistics"]
+    return refused(lambda: claims.of_client(cluster(*items), ISTIOCTL_EGRESS, DOMAINS, Owner(owner), seen_by))
 
 
 def refused(check: Any) -> list[str]:
@@ -122,16 +123,16 @@ def refused(check: Any) -> list[str]:
         "service-entry",
     ],
 )
-def test_host_that_the_target_serves_already_is_refused(items: list[Item], claimants: list[str]) -> None:
+def test_claim_in_the_target_is_refused(items: list[Item], claimants: list[str]) -> None:
     assert at_target(*items) == ([line(*claimants)] if claimants else [])
 
 
-def test_kyma_refuses_rules_for_hosts_of_any_route() -> None:
+def test_claim_by_any_virtual_service_is_refused_on_kyma() -> None:
     assert at_target(route("mesh"), kyma=True) == [line("VirtualService shop/route")]
     assert at_target(route("mesh", host="*.example.com"), kyma=True) == []
 
 
-def test_route_that_kyma_made_is_the_matter_of_its_rule() -> None:
+def test_claim_by_a_virtual_service_of_kyma_is_its_api_rules() -> None:
     made = item("VirtualService", "rule-x1", labels={RULE_OF_ROUTE: "orders.shop"}, hosts=[DOMAIN], gateways=["a/b"])
     named = {"apirule.gateway.kyma-project.io/name": "orders", "apirule.gateway.kyma-project.io/namespace": "shop"}
     made_of_late = item("VirtualService", "rule-x1", labels=named, hosts=[DOMAIN], gateways=["a/b"])
@@ -171,7 +172,7 @@ def test_route_that_kyma_made_is_the_matter_of_its_rule() -> None:
         "at-ingress",
     ],
 )
-def test_host_that_a_client_reaches_otherwise_is_refused(items: list[Item], claimants: list[str]) -> None:
+def test_claim_in_a_client_is_refused(items: list[Item], claimants: list[str]) -> None:
     assert at_client(*items) == ([line(*claimants)] if claimants else [])
 
 
@@ -191,7 +192,7 @@ def own_at_client(host: str, domain: str = DOMAIN) -> tuple[Item, Item, Item]:
     )
 
 
-def test_objects_of_the_stack_claim_nothing_once_it_knows_its_mark() -> None:
+def test_claims_of_the_stack_itself_are_known_by_its_mark() -> None:
     own = own_at_target("orders")
     assert at_target(*own) == []
     assert at_client(*own_at_client("orders")) == []
@@ -207,7 +208,7 @@ def moved(*claimants: str) -> list[str]:
 
 
 @pytest.mark.parametrize("before", [[], ["carts.example.com"]], ids=["renamed", "swapped"])
-def test_domain_does_not_go_from_one_host_to_another_at_once(before: list[str]) -> None:
+def test_domain_does_not_move_from_one_host_to_another_in_one_update(before: list[str]) -> None:
     at_target_before = [made for domain in before for made in own_at_target("orders", domain)]
     at_client_before = [made for domain in before for made in own_at_client("orders", domain)]
     names = "Gateway shop/kyma-mtls-gateway-carts", "VirtualService shop/carts"
@@ -218,7 +219,7 @@ def test_domain_does_not_go_from_one_host_to_another_at_once(before: list[str]) 
     assert at_client(*own_at_client("carts"), *at_client_before) == expected
 
 
-def test_host_may_get_another_domain_however_often_that_is_interrupted() -> None:
+def test_host_may_get_another_domain_even_by_interrupted_updates() -> None:
     old, new = own_at_target("orders", "old.example.com"), own_at_target("orders")
     for found in (old, new, (old[0], new[1]), (new[0], old[1])):
         assert at_target(*found) == []
@@ -226,20 +227,20 @@ def test_host_may_get_another_domain_however_often_that_is_interrupted() -> None
     assert at_client(*old_at_client) == at_client(*new_at_client[:1], *old_at_client[1:]) == []
 
 
-def test_host_that_the_stack_has_is_not_lost_to_those_who_come_later() -> None:
+def test_claim_to_a_host_that_the_stack_has_is_a_warning() -> None:
     own = own_at_target("orders")
     both = cluster(*own, gateway(DOMAIN, name="later"))
-    assert claims.of_target(both, ISTIOCTL_INGRESS, DOMAINS, OURS, kyma=False) == (line("Gateway shop/later"),)
+    assert claims.of_target(both, ISTIOCTL_INGRESS, DOMAINS, Owner(OURS), kyma=False) == (line("Gateway shop/later"),)
     another = DOMAINS | {"carts": "carts.example.com"}
     more = cluster(*own, gateway(DOMAIN, "carts.example.com", name="later"))
     with pytest.raises(ConfigError) as caught:
-        claims.of_target(more, ISTIOCTL_INGRESS, another, OURS, kyma=False)
+        claims.of_target(more, ISTIOCTL_INGRESS, another, Owner(OURS), kyma=False)
     (only,) = str(caught.value).splitlines()
     assert only.startswith("kyma-mtls:hosts.carts.domain: "), "a domain that it is yet to get is refused"
 
 
-def test_cluster_without_hosts_is_not_asked() -> None:
+def test_cluster_without_hosts_gets_no_request() -> None:
     nothing = fake_cluster()
-    assert claims.of_target(nothing, ISTIOCTL_INGRESS, {}, OURS, kyma=True) == ()
-    assert claims.of_client(nothing, ISTIOCTL_EGRESS, {}, OURS, []) == ()
+    assert claims.of_target(nothing, ISTIOCTL_INGRESS, {}, Owner(OURS), kyma=True) == ()
+    assert claims.of_client(nothing, ISTIOCTL_EGRESS, {}, Owner(OURS), []) == ()
     assert nothing.asked == []

@@ -1,4 +1,4 @@
-"""Where the Kyma gateway may go, by what the target cluster already has."""
+"""Checks of a target for a Kyma gateway: its domain, its namespaces, and the gateway of Kyma's operator."""
 
 import json
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from clusters import kyma_gateway_facts
 from clusters.facts import KymaGatewayFacts
 from clusters.gateway_hooks import API_GATEWAY
-from components.lifecycle import OWNER
+from components.ownership import OWNER_LABEL, Owner
 from settings import ConfigError
 from tests.unit.config import read
 from tests.unit.fakes import fake_cluster
@@ -22,7 +22,7 @@ KYMA_SYSTEM = "/api/v1/namespaces/kyma-system"
 
 OURS = "0a1b"
 NOBODYS: dict[str, Any] = {"metadata": {}}
-A_STACKS: dict[str, Any] = {"metadata": {"labels": {OWNER: OURS}}}
+A_STACKS: dict[str, Any] = {"metadata": {"labels": {OWNER_LABEL: OURS}}}
 MODULES: dict[str, Any] = {"metadata": {"labels": {"kyma-project.io/module": "api-gateway"}}}
 ENABLED = {"metadata": {}, "spec": {"enableKymaGateway": True}}
 CART = {"metadata": {"namespace": "shop", "name": "cart"}, "spec": {"gateway": "kyma-system/kyma-gateway"}}
@@ -34,17 +34,17 @@ TAKING_OVER = {"gatewayDomain": "kyma.example.com", "gatewayTakeOver": "true"}
 
 
 def find(found: dict[str, Any], address: str = "", owner: str | None = OURS, **config: Any) -> KymaGatewayFacts | None:
-    """Look at a cluster that has nothing but what was `found`, and Gardener's extensions."""
+    """Return the facts of a cluster that has nothing but `found` and Gardener's extensions."""
     groups = {"/apis": {"groups": [{"name": "cert.gardener.cloud"}, {"name": "dns.gardener.cloud"}]}}
     settings = read(**({"gatewayMode": "selfSigned"} | config))
-    return kyma_gateway_facts.find(settings, fake_cluster(groups | found), address, owner)
+    return kyma_gateway_facts.find(settings, fake_cluster(groups | found), address, Owner(owner))
 
 
-def test_without_a_gateway_nothing_is_looked_for() -> None:
+def test_facts_are_none_without_a_gateway() -> None:
     assert find({}, gatewayMode="none") is None
 
 
-def test_a_domain_comes_from_the_config_the_shoot_or_the_address() -> None:
+def test_domain_comes_from_the_config_the_shoot_or_the_address() -> None:
     shoot = {SHOOT: {"data": {"domain": "shoot.example.com"}}}
     assert find({}, gatewayDomain="kyma.example.com") == KymaGatewayFacts("kyma.example.com")
     assert find(shoot, "192.0.2.7", gatewayMode="gardener") == KymaGatewayFacts("shoot.example.com")
@@ -52,7 +52,7 @@ def test_a_domain_comes_from_the_config_the_shoot_or_the_address() -> None:
 
 
 @pytest.mark.parametrize("bare", [NOBODYS, {**NOBODYS, "spec": None}, {**NOBODYS, "spec": {}}])
-def test_default_gateway_that_serves_nothing_is_in_nobodys_way(bare: dict[str, Any]) -> None:
+def test_default_gateway_that_serves_nothing_is_no_problem(bare: dict[str, Any]) -> None:
     assert find({GATEWAY: bare}, gatewayDomain="kyma.example.com") == KymaGatewayFacts("kyma.example.com")
 
 
@@ -101,7 +101,7 @@ def test_default_gateway_that_serves_nothing_is_in_nobodys_way(bare: dict[str, A
         ),
     ],
 )
-def test_what_is_in_the_way_is_told(found: dict[str, Any], config: dict[str, str], message: str) -> None:
+def test_problems_of_the_target_are_refused(found: dict[str, Any], config: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         find(found, **config)
     assert str(caught.value).startswith(f"kyma-mtls:{message}")
@@ -159,7 +159,7 @@ def test_users_of_the_default_gateway_are_found_by_all_its_names(found: dict[str
 
 
 @pytest.mark.parametrize("owner", ["other", None])
-def test_gateway_that_another_stack_took_over_is_not_to_have(owner: str | None) -> None:
+def test_gateway_that_another_stack_took_over_is_refused(owner: str | None) -> None:
     with pytest.raises(ConfigError) as caught:
         find({API_GATEWAY: A_STACKS}, owner=owner, **TAKING_OVER)
     assert str(caught.value) == (
@@ -168,22 +168,22 @@ def test_gateway_that_another_stack_took_over_is_not_to_have(owner: str | None) 
     )
 
 
-def test_missing_namespaces_are_made_and_kept_by_the_stack_that_made_them() -> None:
+def test_namespaces_that_are_missing_are_the_stacks_own_and_stay_so() -> None:
     def namespaces(**found: Any) -> tuple[str, ...]:
         paths = {f"/api/v1/namespaces/kyma-{name}": value for name, value in found.items()}
         site = find(paths, platform="istio", gatewayLegacyInstaller="true", **TAKING_OVER)
-        return site.namespaces if site else ()
+        return site.own_namespaces if site else ()
 
     assert namespaces() == ("kyma-system", "kyma-installer")
     assert namespaces(system=NOBODYS) == ("kyma-installer",), "Kyma's own is used, and stays"
     assert namespaces(system=A_STACKS, installer=NOBODYS) == ("kyma-system",), "else the next `pulumi up` deleted it"
 
 
-def test_the_installers_namespace_is_made_for_its_overrides_only() -> None:
+def test_installer_namespace_is_made_for_its_overrides_only() -> None:
     assert find({}, platform="istio", **TAKING_OVER) == KymaGatewayFacts("kyma.example.com", ("kyma-system",))
 
 
-def test_kymas_operator_gives_up_what_it_has_and_stays_so() -> None:
+def test_operator_releases_the_gateway_that_it_has() -> None:
     def operator(found: dict[str, Any]) -> bool:
         site = find({KYMA_SYSTEM: NOBODYS, **found}, **TAKING_OVER)
         assert site

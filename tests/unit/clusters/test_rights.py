@@ -1,6 +1,6 @@
-"""What the users of the kubeconfigs have to be allowed; that it is what the stack makes, test_deployment.py holds."""
+"""Rights of the users of the kubeconfigs; tests/unit/deployment/test_rights.py compares them with what is deployed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,24 +9,26 @@ import pulumi
 import pytest
 import yaml
 
-from clusters import Clusters, rights
+from clusters import Site, rights
 from clusters.rights import Right
 from settings import ConfigError
 from tests.unit.config import read
-from tests.unit.facts import CLIENT_OFFER, TARGET_OFFER
+from tests.unit.facts import CLIENT_FACTS, TARGET_FACTS
 from tests.unit.fakes import FakeCluster, fake_cluster
 
 UNSURE = {"status": {"allowed": False, "evaluationError": "a webhook did not answer"}}
 RBAC = Path(__file__).parents[3] / "rbac"
-OFFERS = {"target": TARGET_OFFER, "clients.caller": CLIENT_OFFER}
-
-Found = Callable[[], Clusters]
 
 
 @pytest.fixture
-def found() -> Clusters:
-    """Return a target and a client whose users may do anything."""
-    return Clusters(fake_cluster(), {"caller": fake_cluster(path="clients.caller", host="https://caller")}, OFFERS)
+def sites() -> list[Site]:
+    """Return a target and a client whose users are administrators."""
+    return two_sites()
+
+
+def two_sites() -> list[Site]:
+    caller = fake_cluster(path="clients.caller", host="https://caller")
+    return [Site(fake_cluster(), TARGET_FACTS), Site(caller, CLIENT_FACTS, "caller")]
 
 
 @pytest.fixture
@@ -36,37 +38,41 @@ def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return said
 
 
-def deny(cluster: Any, *denied: dict[str, str]) -> FakeCluster:
-    cluster.denied.extend(denied)
-    return cluster  # type: ignore[no-any-return]
+def deny(site: Site, *denied: dict[str, str]) -> FakeCluster:
+    """Take rights from the user of a site; return its cluster."""
+    assert isinstance(site.cluster, FakeCluster)
+    site.cluster.denied.extend(denied)
+    return site.cluster
 
 
-def check(monkeypatch: pytest.MonkeyPatch, found: Clusters, *, preview: bool = False, **config: Any) -> None:
+def check(monkeypatch: pytest.MonkeyPatch, sites: list[Site], *, preview: bool = False, **config: Any) -> None:
     monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: preview)
-    rights.check(read(platform="istio", **config), found)
+    rights.check_rights(read(platform="istio", **config), sites)
 
 
-def refusal(monkeypatch: pytest.MonkeyPatch, found: Clusters, **config: Any) -> list[str]:
+def refusal(monkeypatch: pytest.MonkeyPatch, sites: list[Site], **config: Any) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        check(monkeypatch, found, **config)
+        check(monkeypatch, sites, **config)
     return str(caught.value).splitlines()
 
 
-def test_admins_are_asked_one_thing(monkeypatch: pytest.MonkeyPatch, found: Clusters, warnings: list[str]) -> None:
-    check(monkeypatch, found)
-    check(monkeypatch, found, preview=True)
-    for cluster in found.all.values():
-        assert isinstance(cluster, FakeCluster)
-        assert cluster.reviewed == [{"verb": "*", "group": "*", "resource": "*", "namespace": ""}] * 2
+def test_rights_of_administrators_are_one_review(
+    monkeypatch: pytest.MonkeyPatch, sites: list[Site], warnings: list[str]
+) -> None:
+    check(monkeypatch, sites)
+    check(monkeypatch, sites, preview=True)
+    for site in sites:
+        assert isinstance(site.cluster, FakeCluster)
+        assert site.cluster.reviewed == [{"verb": "*", "group": "*", "resource": "*", "namespace": ""}] * 2
     assert warnings == []
 
 
-def test_lacking_rights_refuse_an_up_in_one_line_for_each_cluster(
-    monkeypatch: pytest.MonkeyPatch, found: Clusters, warnings: list[str]
+def test_rights_that_are_lacking_refuse_an_update_with_a_line_for_each_cluster(
+    monkeypatch: pytest.MonkeyPatch, sites: list[Site], warnings: list[str]
 ) -> None:
-    deny(found.all["target"], {"resource": "namespaces", "verb": "delete"}, {"resource": "secrets"})
-    deny(found.all["clients.caller"], {"namespace": "istio-system", "verb": "create"})
-    assert refusal(monkeypatch, found) == [
+    deny(sites[0], {"resource": "namespaces", "verb": "delete"}, {"resource": "secrets"})
+    deny(sites[1], {"namespace": "istio-system", "verb": "create"})
+    assert refusal(monkeypatch, sites) == [
         "kyma-mtls:target.kubeconfig: cluster https://target denies this user: delete namespaces; get, list, "
         "watch, create, patch, delete secrets in istio-system; rbac/target.yaml has what a stack needs",
         "kyma-mtls:clients.caller.kubeconfig: cluster https://caller denies this user: create "
@@ -76,38 +82,38 @@ def test_lacking_rights_refuse_an_up_in_one_line_for_each_cluster(
     assert warnings == []
 
 
-def test_lacking_rights_are_a_warning_of_a_preview(
-    monkeypatch: pytest.MonkeyPatch, found: Clusters, warnings: list[str]
+def test_rights_that_are_lacking_are_a_warning_of_a_preview(
+    monkeypatch: pytest.MonkeyPatch, sites: list[Site], warnings: list[str]
 ) -> None:
-    deny(found.all["target"], {"verb": "create"}, {"verb": "patch"}, {"verb": "delete"})
-    check(monkeypatch, found, preview=True)
+    deny(sites[0], {"verb": "create"}, {"verb": "patch"}, {"verb": "delete"})
+    check(monkeypatch, sites, preview=True)
     (line,) = warnings
     assert line.startswith("kyma-mtls:target.kubeconfig: cluster https://target denies this user: create, patch")
     assert line.endswith("; `pulumi up` will be refused")
 
 
-def test_user_with_the_rights_for_the_stack_alone_is_no_problem(
-    monkeypatch: pytest.MonkeyPatch, found: Clusters, warnings: list[str]
+def test_rights_for_the_stack_alone_are_enough(
+    monkeypatch: pytest.MonkeyPatch, sites: list[Site], warnings: list[str]
 ) -> None:
-    deny(found.all["target"], {"resource": "nodes"})
-    check(monkeypatch, found)
-    check(monkeypatch, found, preview=True)
+    deny(sites[0], {"resource": "nodes"})
+    check(monkeypatch, sites)
+    check(monkeypatch, sites, preview=True)
     assert warnings == []
 
 
 @pytest.mark.parametrize(("namespace", "asked"), [("mtls", "mtls"), ("", "")])
-def test_rights_in_the_stacks_namespace_are_asked_by_its_name_unless_that_is_random(
-    monkeypatch: pytest.MonkeyPatch, found: Clusters, namespace: str, asked: str
+def test_rights_in_the_stacks_namespace_are_reviewed_by_its_name_unless_that_is_random(
+    monkeypatch: pytest.MonkeyPatch, sites: list[Site], namespace: str, asked: str
 ) -> None:
-    cluster = deny(found.all["target"], {"resource": "nodes"})
-    check(monkeypatch, found, namespace=namespace)
+    cluster = deny(sites[0], {"resource": "nodes"})
+    check(monkeypatch, sites, namespace=namespace)
     places = {right["namespace"] for right in cluster.reviewed if right["resource"] in {"gateways", "services"}}
     assert places == {asked}
 
 
 @pytest.mark.parametrize("answer", [ConfigError("403 Forbidden"), None, {"kind": "Status"}, {"status": []}, UNSURE])
-def test_cluster_that_does_not_say_is_no_problem(
-    monkeypatch: pytest.MonkeyPatch, found: Clusters, warnings: list[str], answer: Any
+def test_rights_are_granted_where_the_cluster_does_not_review_them(
+    monkeypatch: pytest.MonkeyPatch, sites: list[Site], warnings: list[str], answer: Any
 ) -> None:
     def create(*_: object) -> Any:
         if isinstance(answer, ConfigError):
@@ -115,8 +121,8 @@ def test_cluster_that_does_not_say_is_no_problem(
         return answer
 
     monkeypatch.setattr(FakeCluster, "create", create)
-    check(monkeypatch, found)
-    check(monkeypatch, found, preview=True)
+    check(monkeypatch, sites)
+    check(monkeypatch, sites, preview=True)
     assert warnings == []
 
 
@@ -129,12 +135,12 @@ def granted(role: str) -> Iterator[Right]:
                         yield Right(verb, group, resource, document["metadata"].get("namespace", ""))
 
 
-@pytest.mark.parametrize(("role", "path"), [("target", "target"), ("client", "clients.caller")])
-def test_manifests_grant_what_a_stack_needs_and_no_more(role: str, path: str) -> None:
+@pytest.mark.parametrize(("role", "site"), list(zip(("target", "client"), two_sites(), strict=True)))
+def test_manifests_grant_the_rights_that_a_stack_needs_and_no_more(role: str, site: Site) -> None:
     needed = {
         right if right.namespace == "istio-system" else replace(right, namespace="")
         for platform in ("istio", "kyma")
-        for right in rights.needed(read(platform=platform), path, OFFERS[path])
+        for right in rights.needed(read(platform=platform), site)
     }
     allowed = set(granted(role))
     assert needed <= allowed
@@ -145,8 +151,8 @@ def test_verification_may_list_what_a_stack_makes_but_secrets() -> None:
     made = {
         (right.group, right.resource)
         for platform in ("istio", "kyma")
-        for path, offer in OFFERS.items()
-        for right in rights.needed(read(platform=platform), path, offer)
+        for site in two_sites()
+        for right in rights.needed(read(platform=platform), site)
         if right.verb == "create"
     }
     allowed = set(granted("verification"))
@@ -175,7 +181,7 @@ def test_verification_may_do_what_it_does_and_changes_nothing() -> None:
     assert changing <= needed
 
 
-def test_every_manifest_of_rights_is_in_the_readme() -> None:
+def test_manifests_are_in_the_readme() -> None:
     readme = (RBAC.parent / "README.md").read_text()
     assert {path.name for path in RBAC.iterdir()} == {"client.yaml", "target.yaml", "verification.yaml"}
     assert all(f"](rbac/{path.name})" in readme for path in RBAC.iterdir())

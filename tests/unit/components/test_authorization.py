@@ -1,12 +1,14 @@
 """Who a shared gateway admits to a host."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pulumi
 import pytest
 
-from components.authorization import Identities, deny_others
+from components.authorization import Admission, Identities, admission_policy
+from components.istio_gateway import IstioGateway
 from tests.unit.conftest import Deploy
 from tests.unit.facts import HELM_INGRESS
 
@@ -15,12 +17,12 @@ TO = [{"operation": HOSTS}]
 WAREHOUSE = "kyma-mtls/test/client/warehouse"
 
 
-def policy(deploy: Deploy, admitted: Identities, **options: Any) -> dict[str, Any]:
-    """Deploy a policy for one host of a gateway; give its inputs."""
+def policy(deploy: Deploy, admitted: Identities, gateway: IstioGateway = HELM_INGRESS, **of: Any) -> dict[str, Any]:
+    """Deploy a policy for one host of a gateway, of these methods and paths; return its inputs."""
 
     def program() -> None:
-        opts = pulumi.ResourceOptions()
-        deny_others("policy", "policy", HELM_INGRESS, "orders.example.com", admitted, opts, **options)
+        admission = Admission("orders.example.com", admitted, **of)
+        admission_policy("policy", "policy", gateway, admission, pulumi.ResourceOptions())
 
     return deploy(program).policy("policy")
 
@@ -35,7 +37,8 @@ def test_policy_denies_at_the_gateway_and_in_its_namespace(deploy: Deploy) -> No
 def test_policies_for_two_domains_are_two_resources_and_two_objects(deploy: Deploy) -> None:
     def program() -> None:
         for domain in ("orders.example.com", "shop.example.com"):
-            deny_others("policy", "policy", HELM_INGRESS, domain, Identities(), pulumi.ResourceOptions())
+            admission = Admission(domain, Identities())
+            admission_policy("policy", "policy", HELM_INGRESS, admission, pulumi.ResourceOptions())
 
     stack = deploy(program)  # which refuses a second resource of the same name
     names = {made["metadata"]["name"] for made in stack.objects()}
@@ -101,7 +104,7 @@ def test_identities_of_one_are_taken(deploy: Deploy, principal: str) -> None:
 
 @pytest.mark.parametrize("admitted", [Identities(), Identities([WAREHOUSE]), Identities(dns_names=["a.example"])])
 def test_policy_spares_connections_that_are_passed_through(deploy: Deploy, admitted: Identities) -> None:
-    (rule,) = policy(deploy, admitted, passthrough=True)["spec"]["rules"]
+    (rule,) = policy(deploy, admitted, replace(HELM_INGRESS, passthrough=True))["spec"]["rules"]
     assert rule["from"][0]["source"]["principals"] == ["*"], "a host is not seen there: none would be let through"
 
 

@@ -5,7 +5,7 @@ import pytest
 from pulumi.runtime import rpc
 
 from components.certificates import AuthorityArgs, Certificates, Credential, SigningRequest, client_names, joined
-from settings.values import KeyAlgorithm
+from components.choices import KeyAlgorithm
 from tests.unit.conftest import Deploy, Recorder
 from tests.unit.pki import issue
 
@@ -103,10 +103,13 @@ def test_trust_is_in_the_cas_of_all_generations_and_the_signing_one_comes_first(
     def program() -> object:
         args = AuthorityArgs("ECDSA-P256", 240, 2400, 24, "2", ("1", "3"))
         trust = Certificates("trust", args)
-        return {"trusted": trust.trusted, "generations": trust.generations}
+        credential = trust.server("orders", "orders.example.com")
+        return {"of-all": trust.trusted, "trusted": credential.trusted, "generations": credential.generations}
 
+    trusted = "trust-ca.2-certPemtrust-ca.1-certPemtrust-ca.3-certPem"
     assert deploy(program).result == {
-        "trusted": "trust-ca.2-certPemtrust-ca.1-certPemtrust-ca.3-certPem",
+        "of-all": trusted,
+        "trusted": trusted,
         "generations": "2.1.3",
     }
 

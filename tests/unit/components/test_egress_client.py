@@ -30,11 +30,9 @@ def client(deploy: Deploy, credential: Callable[[], Credential]) -> Client:
                 "demo_image": "curl:1",
                 "callers": (),
                 "client": credential(),
-                "generations": "2.1",
-                "ca_certificates": pulumi.Output.from_input("CA"),
                 "closed": True,
                 "closed_namespaces": (),
-                "ways_out": (DNS, ISTIODS),
+                "allowed_destinations": (DNS, ISTIODS),
             }
             deployed = EgressClient("client", EgressClientArgs(**(values | changed)))
             return {
@@ -59,7 +57,7 @@ def test_secret_has_the_keys_that_the_egress_gateway_reads(client: Client) -> No
     stack = client()
     metadata = stack.one("Secret", "client-credential.2.1")["metadata"]
     assert metadata == {"name": "client-credential-mtls.2.1", "namespace": "istio-system"}
-    pem = {"ca.crt": "CA", "tls.crt": "CERTIFICATE", "tls.key": "KEY"}
+    pem = {"ca.crt": "CA\n", "tls.crt": "CERTIFICATE", "tls.key": "KEY"}
     assert stack.pem("Secret", "client-credential.2.1") == pem
     assert (stack.result["namespace"], stack.result["secret"]) == ("mtls", "client-credential-mtls.2.1")
 
@@ -147,15 +145,17 @@ def test_only_a_namespace_that_is_made_is_closed_by_default(
     ids=["demo", "there", "callers", "callers-alone"],
 )
 def test_pods_without_a_way_to_their_dns_are_not_closed(client: Client, changed: dict[str, Any]) -> None:
-    with pytest.raises(pulumi.RunError, match=r"^ways_out: empty; closed Pods need their DNS and istiod$"):
-        client(**({"closed": None, "ways_out": ()} | changed))
+    with pytest.raises(
+        pulumi.RunError, match=r"^allowed_destinations: empty; Pods of closed namespaces need DNS and istiod$"
+    ):
+        client(**({"closed": None, "allowed_destinations": ()} | changed))
 
 
 @pytest.mark.parametrize(
     "changed", [MINE, NO_PODS, {"closed": False}, MINE | {"closed": False}], ids=["there", "no-pods", "open", "both"]
 )
-def test_ways_out_are_needed_for_closed_pods_only(client: Client, changed: dict[str, Any]) -> None:
-    stack = client(**({"closed": None, "ways_out": ()} | changed))
+def test_allowed_destinations_are_needed_for_closed_pods_only(client: Client, changed: dict[str, Any]) -> None:
+    stack = client(**({"closed": None, "allowed_destinations": ()} | changed))
     assert set(policies(stack)) == ({"mtls"} if changed == NO_PODS else set())
 
 

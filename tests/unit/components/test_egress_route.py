@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pulumi
@@ -28,7 +29,6 @@ def arguments(**changed: Any) -> EgressRouteArgs:
         "secret": pulumi.Output.from_input("client-credential-mtls"),
         "callers": Identities([CURL]),
         "caller_namespaces": (),
-        "passthrough": False,
     }
     return EgressRouteArgs(**(values | changed))
 
@@ -122,7 +122,7 @@ def test_egress_gateway_admits_the_callers_alone(route: Route) -> None:
 
 
 def test_egress_gateway_spares_what_it_passes_through(route: Route) -> None:
-    (rule,) = route(passthrough=True).policy("route-callers")["spec"]["rules"]
+    (rule,) = route(gateway=replace(ISTIOCTL_EGRESS, passthrough=True)).policy("route-callers")["spec"]["rules"]
     assert rule["from"] == [{"source": {"principals": ["*"], "notPrincipals": [CURL]}}]
 
 

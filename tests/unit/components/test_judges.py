@@ -85,7 +85,7 @@ def test_gardeners_objects_are_ready_once_the_latest_change_is(judge: Judge) -> 
             failing("Error: not in domain ranges", 0),
         ),
         (judges.certificate, asked("Revoked", message="it is"), failing("Revoked: it is", 0)),
-        (judges.certificate, asked("Waiting", message="quota"), waiting("Waiting: quota", told=True)),
+        (judges.certificate, asked("Waiting", message="quota"), waiting("Waiting: quota", warns=True)),
         (judges.dns_entry, asked("Error", message="already busy"), failing("Error: already busy", 150)),
         (judges.dns_entry, asked("Stale", message="no provider"), failing("Stale: no provider", 150)),
         (judges.dns_entry, asked("Invalid", message="no address"), failing("Invalid: no address", 150)),
@@ -164,7 +164,7 @@ def test_pods_that_are_refused_are_a_complaint() -> None:
 def test_pod_that_waits_for_a_node_is_told_but_may_wait() -> None:
     condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no node"}
     verdict = judged(pod("httpbin-new", conditions=[condition]), available=0)
-    assert verdict == waiting("Pod httpbin-new-1: Unschedulable: no node", told=True)
+    assert verdict == waiting("Pod httpbin-new-1: Unschedulable: no node", warns=True)
 
 
 def test_istio_module_is_done_when_its_egress_gateway_is() -> None:

@@ -10,11 +10,11 @@ import pytest
 from pulumi.runtime import rpc
 
 from components.certificates import AuthorityArgs
-from components.gardener import Gardener
-from components.gateway_certificate import CertificateArgs, GardenerArgs, OwnArgs
-from components.kubernetes import demo_domain, ip_stack
 from components.kyma_gateway import KymaGateway, KymaGatewayArgs, TakeOver
-from components.lifecycle import OWNER
+from components.kyma_gateway.addresses import demo_domain, ip_stack
+from components.kyma_gateway.certificate import CertificateArgs, GardenerArgs, OwnArgs
+from components.kyma_gateway.gardener import Gardener
+from components.ownership import OWNER_LABEL
 from components.readiness import READY
 from tests.unit.conftest import Deploy, Recorder
 from tests.unit.facts import HELM_INGRESS, ISTIOCTL_INGRESS
@@ -156,7 +156,7 @@ def test_kymas_operator_gives_its_gateway_up_before_ours_is_made(gateway: Gatewa
     stack = gateway(operator=True)
     assert stack.one("APIGatewayPatch", "gateway-operator")["spec"] == {"enableKymaGateway": False}
     owner = stack.one("APIGatewayPatch", "gateway-owner")
-    assert owner["metadata"]["labels"] == {OWNER: "0a1b"}, "force would let a second stack take over, too"
+    assert owner["metadata"]["labels"] == {OWNER_LABEL: "0a1b"}, "force would let a second stack take over, too"
     assert "APIGateway" not in stack.kinds(), "deleting the APIGateway uninstalls the module"
     assert stack.comes_after("APIGatewayPatch gateway-operator", "APIGatewayPatch gateway-owner")
     assert stack.comes_after("Stash gateway-operator-ready", "APIGatewayPatch gateway-operator")

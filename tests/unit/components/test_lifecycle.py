@@ -7,15 +7,17 @@ import pulumi
 import pulumi_kubernetes as k8s
 import pytest
 
-from components.lifecycle import MANAGER, OWNER, RESOURCE, Lifecycle, NotOwned
+from components.lifecycle import MANAGER, Lifecycle, NotOwned
+from components.ownership import OWNER_LABEL, RESOURCE_ANNOTATION
 from tests.unit.conftest import Deploy, Outputs, Recorder
 from tests.unit.fakes import FakeCluster, fake_cluster
 
 CERTS = "/api/v1/namespaces/istio-system/secrets/certs"
 NAMESPACE = "/api/v1/namespaces/mtls"
 GATEWAY = "/apis/networking.istio.io/v1/namespaces/mtls/gateways/gateway"
-OURS: dict[str, Any] = {"metadata": {"labels": {OWNER: "0a1b"}, "annotations": {RESOURCE: "secret"}}}
-ANOTHERS: dict[str, Any] = {"metadata": {"labels": {OWNER: "2c3d"}, "annotations": {RESOURCE: "secret"}}}
+BY_SECRET = {RESOURCE_ANNOTATION: "secret"}
+OURS: dict[str, Any] = {"metadata": {"labels": {OWNER_LABEL: "0a1b"}, "annotations": BY_SECRET}}
+ANOTHERS: dict[str, Any] = {"metadata": {"labels": {OWNER_LABEL: "2c3d"}, "annotations": BY_SECRET}}
 NOBODYS: dict[str, Any] = {"metadata": {"name": "certs"}}
 OPERATOR = "operator.kyma-project.io/v1alpha2"
 ISTIO = f"/apis/{OPERATOR}/namespaces/kyma/istios/default"
@@ -83,10 +85,11 @@ def test_every_object_names_its_owner_and_its_resource(deploy: Deploy) -> None:
     stack = parts(deploy, fake_cluster())
     for kind, name in (("Namespace", "namespace"), ("Gateway", "gateway")):
         metadata = stack.one(kind, name)["metadata"]
-        assert (metadata["labels"], metadata["annotations"]) == ({OWNER: "0a1b"}, {RESOURCE: name, **MANAGER})
+        assert metadata["labels"] == {OWNER_LABEL: "0a1b"}
+        assert metadata["annotations"] == {RESOURCE_ANNOTATION: name, **MANAGER}
     metadata = stack.one("Secret", "secret")["metadata"]
-    assert metadata["labels"] == {"a": "b", OWNER: "0a1b"}
-    assert metadata["annotations"] == {"c": "d", RESOURCE: "secret", **MANAGER}
+    assert metadata["labels"] == {"a": "b", OWNER_LABEL: "0a1b"}
+    assert metadata["annotations"] == {"c": "d", RESOURCE_ANNOTATION: "secret", **MANAGER}
 
 
 def test_every_object_is_deleted_before_it_is_replaced_and_checked_before_it_is_created(deploy: Deploy) -> None:
@@ -212,7 +215,7 @@ def wanted(
 ) -> dict[str, Any]:
     """Return the inputs of an object to be created."""
     named = metadata or {"name": "certs", "namespace": "istio-system"}
-    marks = {"labels": {OWNER: owner}, "annotations": {RESOURCE: resource}}
+    marks = {"labels": {OWNER_LABEL: owner}, "annotations": {RESOURCE_ANNOTATION: resource}}
     return {"apiVersion": "v1", "kind": kind, "metadata": {**named, **marks}}
 
 

@@ -35,10 +35,7 @@ def host(deploy: Deploy, credential: Callable[[], Credential]) -> Host:
                 "methods": ("GET",),
                 "paths": ("/*",),
                 "server": credential(),
-                "generations": "2.1",
-                "ca_certificates": ["CA\n"],
                 "admitted": [WAREHOUSE],
-                "passthrough": False,
             }
             deployed = MtlsHost("target-orders", MtlsHostArgs(**(values | changed)))
             return {"secret": deployed.secret, "gateway": deployed.gateway}
@@ -208,11 +205,11 @@ def test_identity_that_would_admit_nobody_or_many_is_refused(host: Host, identit
         ({"domain": "orders"}, "domain 'orders': not a domain name"),
         ({"domain": "Orders.example.com"}, "domain 'Orders.example.com': not a domain name"),
         ({"domain": pulumi.Output.from_input(DOMAIN)}, "domain: not a plain text, but Output"),
-        ({"methods": ()}, "methods: empty; name what is let through"),
+        ({"methods": ()}, "methods: empty; name at least one"),
         ({"methods": ["*"]}, "methods '*': not one of GET, HEAD"),
         ({"methods": ["get"]}, "methods 'get': not one of GET, HEAD"),
         ({"methods": "GET"}, "methods: not a list, but str"),
-        ({"paths": ()}, "paths: empty; name what is let through"),
+        ({"paths": ()}, "paths: empty; name at least one"),
         ({"paths": ["*"]}, "paths '*': not a path"),
         ({"paths": "/*"}, "paths: not a list, but str"),
         ({"admitted": WAREHOUSE}, "admitted: not a list, but str"),

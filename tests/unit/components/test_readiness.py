@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -15,6 +15,7 @@ from tests.unit.fakes import FakeCluster, fake_cluster
 
 SECRET = "/api/v1/namespaces/mtls/secrets/certs"  # noqa: S105 - a path
 VERSION = {"apiVersion": "v1", "kind": "Secret", "namespace": "mtls", "name": "certs", "uid": "1", "generation": 1}
+Answer = TypeVar("Answer")
 THERE: dict[str, Any] = {SECRET: {"metadata": {}}}
 
 
@@ -50,16 +51,32 @@ def saying(verdicts: Iterable[Verdict]) -> Judge:
     return lambda _cluster, _found: left.pop(0) if len(left) > 1 else left[0]
 
 
-def wait(judge: Judge, cluster: FakeCluster | None = None, limit: float = 600) -> None:
-    async def aside(ask: Callable[..., Verdict], *args: object) -> Verdict:
-        return ask(*args)
+async def at_once(function: Callable[..., Answer], *args: object) -> Answer:
+    """Call a function on the thread of the event loop."""
+    return function(*args)
 
-    asyncio.run(Wait(judge, limit).until_ready(cluster or fake_cluster(THERE), VERSION, aside))
+
+def wait(judge: Judge, cluster: FakeCluster | None = None, limit: float = 600) -> None:
+    asyncio.run(Wait(judge, limit).until_ready(cluster or fake_cluster(THERE), VERSION, at_once))
 
 
 def test_ready_object_is_not_waited_for(clock: Clock) -> None:
     wait(saying([READY]))
     assert (clock.now, clock.told) == (0, [])
+
+
+def test_last_step_runs_once_the_object_is_ready_and_again_if_it_fails(clock: Clock) -> None:
+    steps: list[float] = []
+
+    def finish() -> None:
+        steps.append(clock.now)
+        if len(steps) == 1:
+            raise ConnectionError("cluster https://target does not answer")
+
+    judge = saying([waiting("Processing"), READY])
+    asyncio.run(Wait(judge, 600, finish=finish).until_ready(fake_cluster(THERE), VERSION, at_once))
+    assert steps == [1, 2]
+    assert clock.told == ["1 s: Secret mtls/certs: cluster https://target does not answer"]
 
 
 def test_complaint_is_told_once_and_at_once(clock: Clock) -> None:
@@ -110,13 +127,10 @@ def test_object_that_is_gone_ends_the_wait(clock: Clock) -> None:
 
 
 def test_object_without_a_namespace_is_waited_for(clock: Clock) -> None:
-    async def aside(ask: Callable[..., Verdict], *args: object) -> Verdict:
-        return ask(*args)
-
     wanted = {"apiVersion": "v1", "kind": "Namespace", "name": "mtls"}
     cluster = fake_cluster({"/api/v1/namespaces/mtls": {"metadata": {}}})
     with pytest.raises(NotReady, match="Namespace mtls is not ready after 0 s: Error"):
-        asyncio.run(Wait(saying([failing("Error", 0)]), 600).until_ready(cluster, wanted, aside))
+        asyncio.run(Wait(saying([failing("Error", 0)]), 600).until_ready(cluster, wanted, at_once))
     assert clock.now == 0
 
 

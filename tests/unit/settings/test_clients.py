@@ -50,7 +50,7 @@ def test_a_partners_client_has_no_demo() -> None:
         ("domain", {"domain": "httpbin.example.com"}, "also the domain of hosts.httpbin"),
         ("callers", {"callers": "shop"}, "not a list"),
         ("callers", {"callers": []}, "empty"),
-        ("callers", {"callers": ["shop", "shop"]}, "shop stands there more than once"),
+        ("callers", {"callers": ["shop", "shop"]}, "shop is listed more than once"),
         ("callers[0]", {"callers": ["a/b/c"]}, "'a/b/c': not a caller"),
         ("callers[0]", {"callers": ["shop/"]}, "'shop/': not a caller"),
         ("callers[0]", {"callers": ["*"]}, "'*': not a caller"),

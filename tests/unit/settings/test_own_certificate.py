@@ -52,11 +52,14 @@ def test_the_type_of_the_key_is_told() -> None:
         ((issue("server", hosts=("*.example.com",)),), "not for *.kyma.example.com, but for *.example.com"),
         ((issue("server", hosts=(DOMAIN,)),), "not for *.kyma.example.com, but for kyma.example.com"),
         ((issue("server"),), "not for *.kyma.example.com, but for no DNS name at all"),
-        ((SERVER, issue("middle", ROOT)), "CN=middle did not sign CN=server, which stands before it"),
-        ((SERVER, ROOT, MIDDLE), "CN=root did not sign CN=server, which stands before it"),
-        ((issue("server", LEAF, hosts=HOSTS), LEAF, ROOT), "CN=leaf is not the certificate of a CA, but stands where"),
+        ((SERVER, issue("middle", ROOT)), "CN=middle did not sign CN=server, which it follows"),
+        ((SERVER, ROOT, MIDDLE), "CN=root did not sign CN=server, which it follows"),
+        (
+            (issue("server", LEAF, hosts=HOSTS), LEAF, ROOT),
+            "CN=leaf is not the certificate of a CA, but follows a certificate",
+        ),
         ((issue("server", hosts=HOSTS, key_usage=("key_encipherment",)),), "its key usage lacks digital signature"),
-        ((SERVER,), "the certificate of its CA (CN=middle) has to follow it"),
+        ((SERVER,), "the certificate of its CA (CN=middle) must follow it"),
         ((issue("server", hosts=HOSTS, usage=ExtendedKeyUsageOID.CLIENT_AUTH),), "lacks server authentication"),
         ((issue("server", hosts=HOSTS, key=rsa.generate_private_key(65537, 1024)),), "its RSA key has 1024 bits"),  # noqa: S505
     ],

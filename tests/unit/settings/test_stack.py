@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from settings import NetworkPolicy, Platform, Settings
-from settings.values import KeyAlgorithm
+from components.choices import KeyAlgorithm
+from settings import NetworkPolicy, Platform, read_config
 from tests.unit.config import SMALLEST, check_refusal, engine_config, read, refusal
 from tests.unit.pki import issue
 
@@ -42,7 +42,7 @@ def test_numbers_stand_for_texts_and_texts_for_numbers_within_structures() -> No
 
 
 def test_config_of_other_projects_is_none_of_ours() -> None:
-    settings = Settings.from_config({"kubernetes:context": "x"} | engine_config(SMALLEST))
+    settings = read_config({"kubernetes:context": "x"} | engine_config(SMALLEST))
     assert list(settings.hosts) == ["httpbin"]
 
 
@@ -103,7 +103,7 @@ def test_a_target_may_have_a_gateway_only() -> None:
         ("generation", "2" * 21, "not a generation"),
         ("generation", "2-cacert", "ends in -cacert, by which Istio knows Secrets that hold a CA"),
         ("trustedGenerations", "2", "not a list; `pulumi config set --path 'trustedGenerations[0]' VALUE`"),
-        ("trustedGenerations", ["2", "2"], "2 stands there more than once"),
+        ("trustedGenerations", ["2", "2"], "2 is listed more than once"),
         ("trustedGenerations", ["2", "3", "4", "5"], "at most 3 items"),
         ("namespace", "istio-system", "belongs to the cluster"),
         ("namespace", "kyma-installer", "belongs to the cluster"),
@@ -127,7 +127,7 @@ def test_a_target_may_have_a_gateway_only() -> None:
         ("hosts", "{", "not a structure; `pulumi config set --path 'hosts.NAME.domain' VALUE`"),
         ("hosts", "5", "not a structure; `pulumi config set --path 'hosts.NAME.domain' VALUE`"),
         ("confirm", "namespace=b", "not a list; `pulumi config set --path 'confirm[0]' VALUE`"),
-        ("confirm", ["namespace=b", "namespace=b"], "namespace=b stands there more than once"),
+        ("confirm", ["namespace=b", "namespace=b"], "namespace=b is listed more than once"),
     ],
 )
 def test_a_wrong_value_is_one_error_that_names_its_key(key: str, value: Any, message: str) -> None:
@@ -147,7 +147,7 @@ def test_trusted_generations_are_others() -> None:
 
 @pytest.mark.parametrize("value", ["namespace", "=b", "a b=c"])
 def test_a_confirmation_names_key_and_value(value: str) -> None:
-    check_refusal("confirm[0]", f"{value!r}: not KEY=VALUE", confirm=[value])
+    check_refusal("confirm[0]", f"{value!r}: not KEY=NEWVALUE", confirm=[value])
 
 
 @pytest.mark.parametrize("config", [{"target": {}}, {"clients": {"acme": ACME}}, {"hosts": {}}])

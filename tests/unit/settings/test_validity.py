@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from settings import validity
 from tests.unit.config import read
 from tests.unit.pki import Holder, issue
 
@@ -83,7 +84,7 @@ AUTHORITY, CREDENTIALS = "hosts.api.external.certificateAuthority", "hosts.api.e
     ],
 )
 def test_certificate_that_is_not_valid_now_is_a_warning(config: dict[str, Any], beginnings: list[str]) -> None:
-    warnings = read(**config).warnings
+    warnings = validity.warnings(read(**config))
     assert len(warnings) == len(beginnings), warnings
     for warning, beginning in zip(warnings, beginnings, strict=True):
         assert warning.startswith(f"kyma-mtls:{beginning}")

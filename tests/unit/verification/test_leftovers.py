@@ -13,7 +13,7 @@ from rich.console import Console
 import clusters
 from clusters import Cluster
 from components.ownership import OWNER_LABEL
-from settings import ClusterAccess, Settings
+from settings import ClusterAccess, read_config
 from tests.unit.deployed import outputs_of
 from tests.unit.fakes import FakeCluster, fake_cluster, kube_system
 from tests.unit.verification.stack_state import KNOWN, STATE, TARGET, TARGET_UID, resource, state_of
@@ -126,7 +126,7 @@ def stack_of() -> DeployedStack:
         "clients": {"ware-house": {"kubeconfig": "a.yaml"}, "billing": {"kubeconfig": "b.yaml"}},
         "hosts": {"httpbin": {"domain": "httpbin.example.com", "clients": ["ware-house"]}},
     }
-    settings = Settings.from_config({f"kyma-mtls:{key}": json.dumps(value) for key, value in config.items()})
+    settings = read_config({f"kyma-mtls:{key}": json.dumps(value) for key, value in config.items()})
     return DeployedStack("test", settings, read_outputs("test", outputs_of(settings), settings), state=STATE)
 
 

@@ -11,7 +11,7 @@ from kubernetes.client import ApiClient
 from pulumi import automation
 
 import clusters
-from settings import ConfigError, Settings
+from settings import ConfigError, read_config
 from tests.unit.deployed import (
     ACME,
     BILLING,
@@ -62,7 +62,7 @@ def test_selected_stack_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "kyma-mtls:clients": json.dumps({"warehouse": WAREHOUSE}),
         "kyma-mtls:hosts": json.dumps({"api": PARTNER}),
     }
-    settings = Settings.from_config(config)
+    settings = read_config(config)
     workspace = FakeWorkspace(config, outputs_of(settings))
     monkeypatch.setattr(automation, "LocalWorkspace", lambda **_: workspace)
     loaded = DeployedStack.load(None)

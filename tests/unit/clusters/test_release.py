@@ -1,11 +1,11 @@
-"""What Kyma's operator leaves behind, and when it has."""
+"""The release of the Kyma gateway: which objects go, which Secret stays behind, and when it is over."""
 
 from typing import Any
 
 import pytest
 
-from clusters import vacancy
-from components.lifecycle import OWNER
+from clusters import release
+from components.ownership import OWNER_LABEL
 from components.readiness import READY, failing, waiting
 from tests.unit.fakes import fake_cluster
 
@@ -23,7 +23,7 @@ def labelled(labels: dict[str, str], **found: Any) -> dict[str, Any]:
 
 
 OPERATORS = labelled(MODULE)
-OURS = labelled({**MODULE, OWNER: "0a1b"})
+OURS = labelled({**MODULE, OWNER_LABEL: "0a1b"})
 CERTIFIED = labelled({**MODULE, "cert.gardener.cloud/hash": "5ec"}, spec={"secretName": "kyma-gateway-certs"})
 ON_SHOOT = {GATEWAY: OPERATORS, DNS_ENTRY: OPERATORS, CERTIFICATE: CERTIFIED, SECRET: labelled(ISSUED | MODULE)}
 SHOOTS_NAMES = (
@@ -47,9 +47,9 @@ SHOOTS_NAMES = (
     ],
     ids=["nothing", "shoot", "without-secret-labels", "no-shoot", "ours", "users", "users-secret"],
 )
-def test_only_what_is_the_operators_becomes_free(found: dict[str, Any], names: tuple[str, ...]) -> None:
+def test_release_includes_the_operators_objects_only(found: dict[str, Any], names: tuple[str, ...]) -> None:
     cluster = fake_cluster(found)
-    assert vacancy.to_be_released(cluster, vacancy.leftover(cluster)) == names
+    assert release.to_be_released(cluster, release.leftover_secret(cluster)) == names
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_only_what_is_the_operators_becomes_free(found: dict[str, Any], names: t
         ({**ON_SHOOT, SECRET: labelled({**ISSUED, "cert.gardener.cloud/hash": "0th"})}, ""),
         ({**ON_SHOOT, CERTIFICATE: labelled(CERTIFIED["metadata"]["labels"], spec={"secretName": "other"})}, ""),
         ({**ON_SHOOT, SECRET: labelled(MODULE)}, ""),
-        ({**ON_SHOOT, SECRET: labelled({**ISSUED, **MODULE, OWNER: "0a1b"})}, ""),
+        ({**ON_SHOOT, SECRET: labelled({**ISSUED, **MODULE, OWNER_LABEL: "0a1b"})}, ""),
         ({SECRET: labelled(ISSUED | MODULE), CERTIFICATES: {"items": [CERTIFIED]}}, ""),
     ],
     ids=[
@@ -77,16 +77,16 @@ def test_only_what_is_the_operators_becomes_free(found: dict[str, Any], names: t
         "another-certificate-writes-it",
     ],
 )
-def test_only_the_secret_that_gardener_wrote_for_the_operator_is_left_behind(found: dict[str, Any], uid: str) -> None:
-    assert vacancy.leftover(fake_cluster(found)) == uid
+def test_leftover_secret_is_the_one_that_gardener_wrote_for_the_operator(found: dict[str, Any], uid: str) -> None:
+    assert release.leftover_secret(fake_cluster(found)) == uid
 
 
 def module(*finalizers: str, **status: Any) -> dict[str, Any]:
     return {"metadata": {"finalizers": list(finalizers)}, "status": status}
 
 
-def test_operator_keeps_its_gateway_by_a_finalizer_and_says_why() -> None:
-    judge = vacancy.given_up(fake_cluster(), "")
+def test_release_waits_for_the_operators_finalizer_and_reports_its_reasons() -> None:
+    judge = release.judge_of_release(fake_cluster(), "")
     kept = "gateways.operator.kyma-project.io/kyma-gateway"
     assert judge(fake_cluster(), module(kept)) == waiting("Kyma's operator has not given up kyma-gateway yet")
     condition = {"status": "False", "message": "Kyma Gateway deletion blocked: cart"}
@@ -94,10 +94,10 @@ def test_operator_keeps_its_gateway_by_a_finalizer_and_says_why() -> None:
     assert judge(fake_cluster(), blocked) == failing("Warning: Kyma Gateway deletion blocked: cart", 70)
 
 
-def test_gateway_is_given_up_when_all_of_it_is_gone_and_its_secret_goes_last() -> None:
+def test_release_is_over_when_all_but_the_leftover_secret_is_gone() -> None:
     deleting = labelled(MODULE, status={"state": "Deleting", "message": "record of the zone"})
     cluster = fake_cluster(ON_SHOOT | {DNS_ENTRY: deleting})
-    judge = vacancy.given_up(cluster, "u1")
+    judge = release.judge_of_release(cluster, "u1")
     cluster.found.pop(GATEWAY)
     cluster.found.pop(CERTIFICATE)
     standing = (
@@ -107,22 +107,29 @@ def test_gateway_is_given_up_when_all_of_it_is_gone_and_its_secret_goes_last() -
     assert not cluster.deleted
     cluster.found.pop(DNS_ENTRY)
     assert judge(cluster, module()) == READY
+    assert not cluster.deleted, "a judge changes nothing"
+
+
+def test_leftover_secret_is_removed_by_its_uid() -> None:
+    cluster = fake_cluster({SECRET: labelled(ISSUED)})
+    release.remove_leftover_secret(cluster, "u1")
     assert cluster.deleted == [(SECRET, "u1")]
 
 
-def test_no_other_secret_is_removed() -> None:
+def test_leftover_secret_is_not_another_secret() -> None:
     for found, left in (({}, "u1"), ({SECRET: labelled(ISSUED)}, "u2"), ({SECRET: OURS}, "")):
         cluster = fake_cluster(found)
-        assert vacancy.given_up(cluster, left)(cluster, module()) == READY
+        assert release.judge_of_release(cluster, left)(cluster, module()) == READY
+        release.remove_leftover_secret(cluster, left)
         assert not cluster.deleted
 
 
-def test_operators_own_secret_is_waited_for() -> None:
+def test_release_waits_for_the_operators_own_secret() -> None:
     cluster = fake_cluster({SECRET: OPERATORS})
-    verdict = vacancy.given_up(cluster, "")(cluster, module())
+    verdict = release.judge_of_release(cluster, "")(cluster, module())
     assert verdict == waiting("what Kyma's operator made is still there: Secret istio-system/kyma-gateway-certs")
 
 
-def test_gateway_of_a_stack_is_not_waited_for() -> None:
+def test_release_does_not_wait_for_a_stacks_objects() -> None:
     cluster = fake_cluster(dict.fromkeys(ON_SHOOT, OURS))
-    assert vacancy.given_up(cluster, "")(cluster, module()) == READY
+    assert release.judge_of_release(cluster, "")(cluster, module()) == READY

@@ -1,36 +1,37 @@
 """The way to the Kubernetes API through Kyma's apiserver-proxy, with a certificate and a DNS entry of its own.
 
-Follows "Apiserver-proxy" of Kyma's "Ingress and Egress traffic". Kyma no longer publishes the proxy itself: the Service
-selects whatever has its label.
+Follows "Apiserver-proxy" of Kyma 1's "Ingress and Egress traffic"
+(https://github.com/kyma-project/kyma/blob/fb87b74ee2fe06a8d2b549fe2ba748fa42fada99/docs/security/03-04-ingress-egress-traffic.md).
+Kyma no longer publishes the proxy itself: the Service selects Pods by the proxy's label.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
 
-from .gardener import Gardener
-from .gateway_certificate import CertificateSource, Wanted
-from .kubernetes import demo_domain, ip_stack, load_balancer_addresses
+from .addresses import demo_domain, ip_stack, load_balancer_addresses
+from .certificate import CertificateSource, Wanted
+from .gardener import DnsTargets, Gardener
+from .places import Places
 
-# An address is all there is to wait for: Pulumi's own readiness asks for Pods, too.
+# The provider's own wait for a Service waits for its Pods, too.
 _HAS_ADDRESS = {"pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress[0]}"}
 
 
 @dataclass(frozen=True)
 class ApiserverProxyArgs:
-    """How the proxy is reached.
+    """How clients reach the proxy.
 
     domain: its host name is apiserver.DOMAIN; empty for a domain derived from the address of its load balancer
-    place: metadata for the name of an object in the proxy's namespace
-    source: of its certificate
-    gardener: makes its DNS entry; without it, external-dns is asked for one
+    places: where its objects are
+    source: issues its certificate
+    gardener: makes its DNS entry; without it, an annotation asks external-dns for one
     """
 
     domain: str
-    place: Callable[[str], dict[str, Any]]
+    places: Places
     source: CertificateSource
     gardener: Gardener | None
 
@@ -39,7 +40,8 @@ class ApiserverProxy(pulumi.ComponentResource):
     """Makes the LoadBalancer Service apiserver-proxy-ssl, its certificate in the Secret apiserver-proxy-tls-cert, the
     ConfigMap apiserver-proxy and the DNS entry.
 
-    Gives `host` and `address`, an IP address or host name.
+    host: apiserver.DOMAIN
+    address: IP address or host name of its load balancer
     """
 
     host: pulumi.Output[str]
@@ -49,23 +51,23 @@ class ApiserverProxy(pulumi.ComponentResource):
         super().__init__("kyma-mtls:index:ApiserverProxy", name, None, opts)
         children = pulumi.ResourceOptions(parent=self)
         given = f"apiserver.{args.domain}" if args.domain else ""
-        service = self._service(name, args.place("apiserver-proxy-ssl"), given, children)
+        service = self._service(name, args.places.in_system("apiserver-proxy-ssl"), given, children)
         addresses = service.status.apply(load_balancer_addresses)
         self.address = addresses.apply(lambda known: next(iter(known or ()), ""))
         domain = pulumi.Output.from_input(args.domain) if args.domain else self.address.apply(demo_domain)
         self.host = pulumi.Output.concat("apiserver.", domain)
         k8s.core.v1.ConfigMap(
             f"{name}-domain",
-            metadata=args.place("apiserver-proxy"),
+            metadata=args.places.in_system("apiserver-proxy"),
             data={"DOMAIN": domain},
             opts=children,
         )
-        certificate = args.place("apiserver-proxy-tls-cert")
+        certificate = args.places.in_system("apiserver-proxy-tls-cert")
         args.source.issue(f"{name}-certificate", Wanted(self.host, certificate, certificate), children)
         if args.gardener:
             families = service.spec.apply(lambda spec: ip_stack(spec.ip_families or ()))
-            place = args.place("apiserver-proxy")
-            args.gardener.dns_entry(f"{name}-dns", place, self.host, addresses, families, children)
+            metadata = args.places.in_system("apiserver-proxy")
+            args.gardener.dns_entry(f"{name}-dns", metadata, self.host, DnsTargets(addresses, families), children)
         self.register_outputs({"host": self.host, "address": self.address})
 
     def _service(

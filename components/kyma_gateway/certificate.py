@@ -1,6 +1,7 @@
-"""Where the certificates of the Kyma gateway come from: the user, a CA of the stack's own, or Gardener.
+"""The sources of the Kyma gateway's certificates: the user, a CA of the stack's own, or Gardener.
 
-Follows "TLS management" of Kyma's "Ingress and Egress traffic".
+Follows "TLS management" of Kyma's "Ingress and Egress traffic"
+(https://kyma-project.io/docs/kyma/latest/04-operation-guides/security/sec-04-ingress-egress-traffic/).
 """
 
 from base64 import b64decode
@@ -10,20 +11,21 @@ from typing import Any, Protocol
 import pulumi
 import pulumi_kubernetes as k8s
 
-from .certificates import Authority, AuthorityArgs, Names
+from ..certificates import Authority, AuthorityArgs, Names
+from ..choices import KeyAlgorithm
+from ..objects import credential_secret
 from .gardener import Gardener
-from .kubernetes import credential_secret
 
 _COMMON_NAME_LENGTH = 64
 
 
 @dataclass(frozen=True)
 class OwnArgs:
-    """The user's own certificate, which is used for every host.
+    """A certificate that the user gives, for every host.
 
     certificate: PEM chain, server certificate first
     ca_certificate: PEM of the chain's last certificate
-    key: PEM
+    key: PEM of the server certificate's key
     """
 
     certificate: str
@@ -33,14 +35,14 @@ class OwnArgs:
 
 @dataclass(frozen=True)
 class GardenerArgs:
-    """What Gardener's certificate management is asked for.
+    """Certificates of Gardener's certificate management.
 
-    gardener: who asks
+    gardener: makes the Certificates
     issuer: name of an Issuer, or NAMESPACE/NAME for one in this cluster; empty for the cluster's default
     key_algorithm: ECDSA-P256, ECDSA-P384, RSA-2048, RSA-3072 or RSA-4096
-    validity_hours: asked of the issuer, which may choose otherwise: 1440 or more; 0 asks for nothing, since an ACME
-        issuer refuses whoever does
-    renew_before_hours: how long before its end Gardener renews a certificate
+    validity_hours: 1440 or more, which the issuer is asked for and may change; 0 asks for nothing: an ACME issuer
+        refuses a Certificate with a duration
+    renew_before_hours: before its end, when Gardener renews a certificate
     """
 
     gardener: Gardener
@@ -55,7 +57,12 @@ CertificateArgs = OwnArgs | AuthorityArgs | GardenerArgs
 
 @dataclass(frozen=True)
 class Wanted:
-    """A certificate for `host`: metadata of the Secret that it goes into, and of the Certificate that Gardener gets."""
+    """A certificate that a source is to issue.
+
+    host: DNS name
+    secret: metadata of the Secret that holds it
+    certificate: metadata of the Certificate, if Gardener issues it
+    """
 
     host: pulumi.Input[str]
     secret: dict[str, Any]
@@ -64,9 +71,11 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Issued:
-    """PEM texts of a chain, of the CA that it ends with, and of the key; Gardener's keys stay in their Secrets.
+    """An issued certificate.
 
-    `ca_certificate` also has the CAs of other generations that are to be trusted.
+    certificate: PEM chain
+    ca_certificate: PEM of the CA that the chain ends with, and of the trusted CAs of further generations
+    key: PEM; None for Gardener's, which stays in its Secret
     """
 
     certificate: pulumi.Output[str]
@@ -75,14 +84,14 @@ class Issued:
 
 
 class CertificateSource(Protocol):
-    """Something that issues certificates."""
+    """Issues certificates."""
 
     def issue(self, resource: str, wanted: Wanted, opts: pulumi.ResourceOptions) -> Issued:
         """Put a certificate and its key (tls.crt, tls.key) into the wanted Secret."""
 
 
 def certificate_source(name: str, args: CertificateArgs, opts: pulumi.ResourceOptions) -> CertificateSource:
-    """Return the source of certificates that these arguments describe."""
+    """Return the source of certificates for its arguments; objects of a CA are made with `opts`."""
     match args:
         case OwnArgs():
             return _Own(args)
@@ -98,7 +107,8 @@ class _Own:
         self._key = pulumi.Output.secret(args.key)
 
     def issue(self, resource: str, wanted: Wanted, opts: pulumi.ResourceOptions) -> Issued:
-        return _stored(resource, wanted, self._certificate, self._ca_certificate, self._key, opts)
+        _store(resource, wanted, self._certificate, self._key, opts)
+        return Issued(self._certificate, self._ca_certificate, self._key)
 
 
 class _SelfSigned:
@@ -107,7 +117,8 @@ class _SelfSigned:
 
     def issue(self, resource: str, wanted: Wanted, opts: pulumi.ResourceOptions) -> Issued:
         server = self._authority.sign(resource, {"organization": "Kyma"}, Names([wanted.host]), "server_auth")
-        return _stored(resource, wanted, server.certificate, self._authority.trusted, server.key, opts)
+        _store(resource, wanted, server.certificate, server.key, opts)
+        return Issued(server.certificate, server.trusted, server.key)
 
 
 class _Gardener:
@@ -115,14 +126,15 @@ class _Gardener:
         self._args = args
 
     def issue(self, resource: str, wanted: Wanted, opts: pulumi.ResourceOptions) -> Issued:
-        # Gardener writes into the Secret but leaves it behind; ours is removed with the stack.
+        # Gardener writes into the Secret, and does not delete it with the Certificate; the stack deletes its own:
+        # https://github.com/gardener/cert-management/blob/master/pkg/controller/issuer/certificate/reconciler.go
         secret = k8s.core.v1.Secret(resource, metadata=wanted.secret, opts=opts)
         spec = pulumi.Output.all(wanted.host, secret.metadata.name).apply(
             lambda known: {**self._terms(), **_named(known[0]), "secretName": known[1]}
         )
         ready = self._args.gardener.certificate(resource, wanted.certificate, spec, opts)
-        # Read once the Certificate is ready: until then, its ID is unknown. A read resource would take the key into the
-        # state, and break that if the stack is destroyed before the Certificate ever was ready.
+        # Read once the Certificate is ready: until then, the ID of `ready` is unknown. A read resource would put the
+        # key into the state, and break a destroy before the Certificate was ever ready.
         written = pulumi.Output.all(secret.id, ready.id).apply(lambda ids: self._args.gardener.written(ids[0]))
 
         def entry(key: str) -> pulumi.Output[str]:
@@ -131,15 +143,15 @@ class _Gardener:
         return Issued(entry("tls.crt"), entry("ca.crt"), None)
 
     def _terms(self) -> dict[str, object]:
-        algorithm, _, size = self._args.key_algorithm.partition("-")
+        algorithm = KeyAlgorithm(self._args.key_algorithm)
         namespace, _, name = self._args.issuer.rpartition("/")
         issuer = {"name": name} | ({"namespace": namespace} if namespace else {})
-        # Any other way to write a duration is rewritten to this one by Gardener, and its owner would change.
+        # Gardener rewrites every further notation of a duration to this one, and becomes the field's manager.
         validity = {"duration": f"{self._args.validity_hours}h0m0s"} if self._args.validity_hours else {}
         return {
             **validity,
             "renewBefore": f"{self._args.renew_before_hours}h0m0s",
-            "privateKey": {"algorithm": algorithm, "size": int(size.removeprefix("P"))},
+            "privateKey": {"algorithm": algorithm.type, "size": algorithm.bits},
             **({"issuerRef": issuer} if name else {}),
         }
 
@@ -148,13 +160,11 @@ def _named(host: str) -> dict[str, object]:
     return {"commonName": host} if len(host) <= _COMMON_NAME_LENGTH else {"dnsNames": [host]}
 
 
-def _stored(
+def _store(
     resource: str,
     wanted: Wanted,
     certificate: pulumi.Output[str],
-    ca_certificate: pulumi.Output[str],
     key: pulumi.Output[str],
     opts: pulumi.ResourceOptions,
-) -> Issued:
+) -> None:
     credential_secret(resource, wanted.secret, {"tls.crt": certificate, "tls.key": key}, opts)
-    return Issued(certificate, ca_certificate, key)

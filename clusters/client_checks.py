@@ -1,0 +1,59 @@
+"""Checks of a client's cluster: the one that calls out."""
+
+from dataclasses import replace
+
+from clusters import access_log, claims, control_plane, dns, gateways
+from clusters.cluster import Cluster
+from clusters.facts import ClusterFacts
+from clusters.problems import Problems
+from clusters.raw_servers import check_raw_servers
+from components.istio_gateway import DOCUMENTED_EGRESS, Destination, injection
+from components.ownership import Owner
+from settings import NetworkPolicy, Platform, Settings
+
+_NO_ISTIO_MODULE = "has no Kyma Istio module (no Istio kyma-system/default); add it, or set platform to istio"
+
+
+def check_client(settings: Settings, name: str, cluster: Cluster, owner: Owner) -> ClusterFacts:
+    """Return the facts of the cluster of client `name`; raise ConfigError with all of its problems."""
+    client, path, is_kyma = settings.clients[name], cluster.access.path, settings.platform == Platform.KYMA
+    has_policy = client.network_policy != NetworkPolicy.NONE
+    cluster.check_apis(control_plane.API)
+    if is_kyma:
+        _check_istio_module(cluster)
+    injectors = control_plane.injectors(cluster)
+    problems = Problems()
+    destinations: list[Destination] = []
+    with problems:
+        to_come = DOCUMENTED_EGRESS if is_kyma else None
+        found = gateways.find(cluster, client.egress_gateway, f"{path}.egressGateway", to_come=to_come)
+        gateway = replace(found, passthrough=client.gateway_passthrough)
+        with problems:
+            check_raw_servers(cluster, gateway)
+        with problems:
+            domains = {host: each.domain for host, each in settings.hosts_of(name).items()}
+            seen_by = {gateway.namespace, settings.namespace, *client.caller_namespaces}
+            warnings = claims.of_client(cluster, gateway, domains, owner, seen_by)
+    with problems:
+        if has_policy:
+            destinations += dns.find(cluster, client.dns, f"{path}.dns")
+    with problems:
+        if client.demo or has_policy:
+            own = control_plane.injector_of(cluster, injectors, settings.namespace, client.revision, f"{path}.revision")
+            if has_policy:
+                destinations += control_plane.istiods(cluster, own, injectors, f"{path}.networkPolicy")
+    problems.raise_any()
+    mesh = control_plane.mesh(cluster, injectors, gateway.revision)
+    return ClusterFacts(
+        gateway,
+        injection(client.revision),
+        tuple(destinations),
+        access_log.is_configured(cluster, gateway, mesh),
+        warnings=warnings,
+    )
+
+
+def _check_istio_module(cluster: Cluster) -> None:
+    """Refuse a cluster without the CR that the stack patches: server-side apply would make it, and so install Istio."""
+    if not cluster.find("operator.kyma-project.io/v1alpha2", "Istio", "kyma-system", "default"):
+        raise cluster.problem(_NO_ISTIO_MODULE)

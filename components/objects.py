@@ -1,0 +1,65 @@
+"""Kubernetes objects that several components make."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from .istio_gateway import IstioGateway
+
+_GROUPS = {
+    "AuthorizationPolicy": "security.istio.io",
+    "DestinationRule": "networking.istio.io",
+    "Gateway": "networking.istio.io",
+    "ServiceEntry": "networking.istio.io",
+    "Telemetry": "telemetry.istio.io",
+    "VirtualService": "networking.istio.io",
+}
+
+
+def injected_namespace(
+    resource: str, name: pulumi.Input[str], injection: Mapping[str, str], opts: pulumi.ResourceOptions
+) -> k8s.core.v1.Namespace:
+    """Return a namespace with the labels `injection`, by which its Pods get a sidecar."""
+    return k8s.core.v1.Namespace(resource, metadata={"name": name, "labels": dict(injection)}, opts=opts)
+
+
+def in_gateway_namespace(gateway: IstioGateway, name: pulumi.Input[str]) -> dict[str, Any]:
+    """Return the metadata of an object in a gateway's namespace, where Istio looks for its Secrets and policies."""
+    return {"name": name, "namespace": gateway.namespace}
+
+
+def istio(
+    resource: str,
+    kind: str,
+    metadata: Mapping[str, Any],
+    spec: Mapping[str, Any],
+    opts: pulumi.ResourceOptions,
+) -> k8s.apiextensions.CustomResource:
+    """Return an object of one of Istio's kinds, at version v1."""
+    return k8s.apiextensions.CustomResource(
+        resource, api_version=f"{_GROUPS[kind]}/v1", kind=kind, metadata=metadata, spec=spec, opts=opts
+    )
+
+
+def credential_secret(
+    resource: str,
+    metadata: dict[str, Any],
+    data: Mapping[str, pulumi.Output[str]],
+    opts: pulumi.ResourceOptions,
+) -> k8s.core.v1.Secret:
+    """Return a Secret that holds PEM texts by their keys."""
+    return k8s.core.v1.Secret(
+        resource,
+        metadata=metadata,
+        data={key: in_base64(pem) for key, pem in data.items()},
+        opts=opts,
+    )
+
+
+def in_base64(text: pulumi.Output[str]) -> pulumi.Output[str]:
+    """Return a text as the data of a Secret holds it."""
+    # In `pulumi destroy --run-program` of a stack whose first update failed, the text may be None.
+    return text.apply(lambda plain: base64.b64encode((plain or "").encode()).decode())

@@ -1,0 +1,18 @@
+"""Facts whose change interrupts what is deployed, so that a user has to confirm it."""
+
+from collections.abc import Iterable
+
+from clusters import Site
+from settings import Settings
+from settings.gateway import GatewayMode
+
+
+def facts(settings: Settings, sites: Iterable[Site]) -> dict[str, str]:
+    """Return the facts that cannot change without an interruption, by the config key that decides each."""
+    known = {"platform": str(settings.platform), "namespace": settings.namespace}
+    for site in sites:
+        known |= {site.path: site.cluster.uid, site.gateway_key: site.facts.gateway.name}
+    if settings.gateway.mode != GatewayMode.NONE:
+        known["gatewayMode"] = "gardener" if settings.gateway.mode == GatewayMode.GARDENER else "own or selfSigned"
+        known["gatewayTakeOver"] = str(settings.gateway.take_over).lower()
+    return known

@@ -1,0 +1,76 @@
+"""Sites that the stack deploys into, and drift: objects and fields that their clusters no longer have."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Self
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from clusters import Cluster, Site
+from clusters.facts import ClusterFacts
+from components.lifecycle import Lifecycle
+from components.placement import Placement
+from settings import ConfigError
+
+_REMEDY = (
+    "`pulumi up --refresh` makes deleted objects anew, and sets changed fields again; before a destroy, `pulumi "
+    "refresh` removes them from the state"
+)
+
+
+@dataclass(frozen=True)
+class ManagedSite:
+    """A site with the provider that deploys into its cluster, and the rule for the life of its objects."""
+
+    site: Site
+    provider: k8s.Provider
+    lifecycle: Lifecycle
+
+    @classmethod
+    def create(cls, site: Site, owner: pulumi.Input[str], placement: Placement) -> Self:
+        """Register the provider, which is configured once the placement is recorded."""
+        cluster = site.cluster
+        # Another cluster gets another provider: the old one stays until its objects are deleted.
+        provider = k8s.Provider(
+            f"{site.path}-{cluster.uid}",
+            kubeconfig=placement.secret(cluster.kubeconfig),
+            cluster_identifier=cluster.uid,
+            enable_secret_mutable=True,
+            enable_config_map_mutable=True,
+        )
+        return cls(site, provider, Lifecycle(site.path, owner, cluster))
+
+    @property
+    def cluster(self) -> Cluster:
+        """The connection to its cluster."""
+        return self.site.cluster
+
+    @property
+    def facts(self) -> ClusterFacts:
+        """What the checks read from its cluster."""
+        return self.site.facts
+
+    def options(self, key: str = "namespace", *, to_be_released: Collection[str] = ()) -> pulumi.ResourceOptions:
+        """Return options for a component, which deploy all of its objects into the cluster, under the lifecycle's rule.
+
+        key: config key that decides the names of the objects
+        to_be_released: objects, each KIND NAMESPACE/NAME, that Kyma's operator releases before the stack makes its own
+        """
+        rule = self.lifecycle.options(key, to_be_released=to_be_released)
+        return pulumi.ResourceOptions.merge(rule, pulumi.ResourceOptions(provider=self.provider))
+
+
+async def find_drift(lifecycles: Iterable[Lifecycle]) -> list[str]:
+    """Return a line for each object, or field, that the state has and a cluster lacks; the last line has the remedy.
+
+    A cluster that does not answer has a line that says so; these lines come first.
+    """
+    missing: list[str] = []
+    unanswered: list[str] = []
+    for lifecycle in lifecycles:
+        try:
+            missing += await lifecycle.missing()
+        except ConfigError as error:
+            unanswered.append(str(error))
+    return [*unanswered, *missing, *([_REMEDY] if missing else [])]

@@ -1,0 +1,43 @@
+"""X-Forwarded-Client-Cert: in which modes of the ingress gateway callers could write it themselves."""
+
+import json
+from typing import Any
+
+import pytest
+
+from clusters import Site
+from tests.unit.clusters.served import ISTIO_CONFIG, Check, problems, whole
+from tests.unit.pki import issue
+
+PARTNER = issue("partner")
+
+
+def mesh(mode: str) -> dict[str, Any]:
+    """Return Istio's mesh config with this mode of the header."""
+    topology = {"gatewayTopology": {"forwardClientCertDetails": mode}} if mode else {}
+    return {ISTIO_CONFIG: {"data": {"mesh": json.dumps({"defaultConfig": topology})}}}
+
+
+def check_partner(check: Check, mesh: dict[str, Any], identity: str, **host: Any) -> list[Site]:
+    """Check a target with this config of Istio, for a host that admits a partner's client."""
+    partner = {"certificateAuthority": PARTNER.pem, "identity": identity}
+    hosts = {"httpbin": {"domain": "httpbin.example.com", "clients": ["partner"]} | host}
+    return check(whole("uid-1", **mesh), whole("uid-2"), clients={"partner": partner}, hosts=hosts)
+
+
+@pytest.mark.parametrize("mode", ["FORWARD_ONLY", "ALWAYS_FORWARD_ONLY"])
+def test_dns_identity_is_refused_where_callers_write_the_header(check: Check, mode: str) -> None:
+    def run(*_: Any) -> list[Site]:
+        return check_partner(check, mesh(mode), "dns:partner.example")
+
+    (line,) = problems(run)
+    assert line.startswith("clients.partner.identity: cluster forwards the caller's own X-Forwarded-Client-Cert")
+    assert f"({mode})" in line
+    assert check_partner(check, mesh(mode), "spiffe://partner.example/client"), "no header names it"
+    assert check_partner(check, mesh(mode), "dns:partner.example", clients=[]), "it is admitted nowhere"
+
+
+@pytest.mark.parametrize("mode", ["", "SANITIZE", "SANITIZE_SET", "APPEND_FORWARD"])
+def test_dns_identity_is_accepted_where_the_gateway_writes_the_header(check: Check, mode: str) -> None:
+    assert check_partner(check, mesh(mode), "dns:partner.example")
+    assert check_partner(check, {}, "dns:partner.example"), "another revision has a config of another name"

@@ -1,0 +1,93 @@
+"""Gateways of a cluster: what is read from their Services and Pods."""
+
+from typing import Any
+
+import pytest
+
+from clusters import gateways
+from components.istio_gateway import DOCUMENTED_EGRESS, IstioGateway
+from tests.unit.clusters.served import refusal
+from tests.unit.facts import HELM_INGRESS, ISTIOCTL_EGRESS, istio, service, workload
+from tests.unit.fakes import fake_cluster
+
+EDGE = "/api/v1/namespaces/ingress/services/edge"
+EDGES = {"app": "edge", "istio": "edge"}
+DEPLOYMENTS, DAEMON_SETS = (f"/apis/apps/v1/namespaces/ingress/{kind}" for kind in ("deployments", "daemonsets"))
+HTTPS = {"port": 443, "targetPort": 443}
+
+
+def edge(*ports: dict[str, Any], **changed: Any) -> dict[str, Any]:
+    """Return a cluster with a gateway of Helm's chart, in namespace `ingress`."""
+    found = service("ingress", "edge", EDGES, *(ports or (HTTPS,)), ipFamilies=["IPv4", "IPv6"])
+    found["status"]["loadBalancer"] = {"ingress": [{"ip": "192.0.2.9"}, {"ip": "2001:db8::9"}, {"ipMode": "VIP"}]}
+    pods = workload({**EDGES, "istio.io/rev": "stable"}, "edge")
+    return {EDGE: found, DEPLOYMENTS: {"items": [pods, workload({"app": "other"}, "other")]}, **changed}
+
+
+def read_edge(found: dict[str, Any]) -> IstioGateway:
+    return gateways.find(fake_cluster(found), "ingress/edge", "target.ingressGateway")
+
+
+def test_gateway_is_read_from_its_service_and_workloads() -> None:
+    assert read_edge(edge()) == HELM_INGRESS
+
+
+def test_gateway_of_istioctl_is_read_like_any_other() -> None:
+    found = gateways.find(fake_cluster(istio()), "istio-system/istio-egressgateway", "clients.a.egressGateway")
+    assert found == ISTIOCTL_EGRESS == DOCUMENTED_EGRESS
+
+
+@pytest.mark.parametrize(
+    ("port", "expected"), [({"port": 443, "targetPort": "https"}, "https"), ({"port": 443}, 443)], ids=["name", "none"]
+)
+def test_gateway_port_is_that_of_the_pods_behind_443(port: dict[str, Any], expected: int | str) -> None:
+    assert read_edge(edge({"port": 80, "targetPort": 8080}, port)).port == expected
+
+
+def test_gateway_service_accounts_are_those_of_every_workload() -> None:
+    found = edge(**{DAEMON_SETS: {"items": [workload({**EDGES, "more": "labels"}, "another")]}})
+    assert read_edge(found).accounts == ("another", "edge")
+
+
+def test_gateway_without_workloads_is_read_from_its_pods() -> None:
+    pod = {"metadata": {"labels": EDGES}, "spec": {"serviceAccountName": "by-hand"}}
+    pods = "/api/v1/namespaces/ingress/pods?labelSelector=app%3Dedge%2Cistio%3Dedge"
+    found = edge(**{DEPLOYMENTS: {"items": []}, pods: {"items": [pod]}})
+    assert read_edge(found).accounts == ("by-hand",)
+
+
+@pytest.mark.parametrize(
+    ("namespace", "revision"),
+    [({"labels": {"istio.io/rev": "canary"}}, "canary"), ({"labels": {"istio-injection": "enabled"}}, "default")],
+)
+def test_gateway_without_a_revision_has_that_of_its_namespace(namespace: dict[str, Any], revision: str) -> None:
+    found = edge(
+        **{DEPLOYMENTS: {"items": [workload(EDGES, "edge")]}, "/api/v1/namespaces/ingress": {"metadata": namespace}}
+    )
+    assert read_edge(found).revision == revision
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        ({}, "has no Service ingress/edge"),
+        (edge({"port": 80}, {"port": 15021}), "has no port 443 in Service ingress/edge; it has 80, 15021"),
+        (
+            edge(**{EDGE: service("ingress", "edge", {}, HTTPS)}),
+            "has no gateway behind Service ingress/edge, which has",
+        ),
+        (edge(**{DEPLOYMENTS: {"items": []}}), "has no Pods behind Service ingress/edge"),
+    ],
+    ids=["no-service", "no-port", "no-selector", "no-pods"],
+)
+def test_gateway_that_cannot_be_used_names_its_key(found: dict[str, Any], message: str) -> None:
+    said = refusal(lambda: read_edge(found))
+    assert said.startswith(f"kyma-mtls:target.ingressGateway: cluster https://target {message}"), said
+
+
+def test_gateway_to_come_may_be_missing_under_its_own_name() -> None:
+    def find(name: str) -> IstioGateway:
+        return gateways.find(fake_cluster(), name, "key", to_come=DOCUMENTED_EGRESS)
+
+    assert find("istio-system/istio-egressgateway") is DOCUMENTED_EGRESS
+    assert "has no Service egress/way-out" in refusal(lambda: find("egress/way-out"))

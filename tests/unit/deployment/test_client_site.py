@@ -1,0 +1,34 @@
+"""Client sites: NetworkPolicies, callers, routes and credentials."""
+
+import pytest
+
+from tests.unit.deployment.program import CALLER, EXTERNAL, ORDERS, SIGNED, TARGET, Stack
+
+
+@pytest.mark.parametrize(
+    ("policy", "namespaces"), [("own", {"mtls"}), ("callers", {"mtls", "logistics", "invoices"}), ("none", set())]
+)
+def test_network_policies_are_made_in_the_namespaces_that_the_config_says(
+    stack: Stack, policy: str, namespaces: set[str]
+) -> None:
+    callers = ["logistics/dispatcher", "logistics/tracker", "invoices"]
+    client = {**CALLER, "callers": callers, "networkPolicy": policy}
+    made = stack(target=TARGET, clients={"caller": client}, hosts={"orders": ORDERS}).objects()
+    assert {o["metadata"]["namespace"] for o in made if o["kind"] == "NetworkPolicy"} == namespaces
+
+
+def test_callers_in_the_stacks_own_namespace_are_named_once(stack: Stack) -> None:
+    client = {**CALLER, "callers": ["mtls/own", "logistics"]}
+    made = stack(target=TARGET, clients={"caller": client}, hosts={"orders": ORDERS}).objects()
+    (entry,) = (o["spec"] for o in made if o["kind"] == "ServiceEntry")
+    assert entry["exportTo"] == [".", "istio-system", "logistics"], "Istio refuses what . names already"
+
+
+def test_partners_host_is_called_at_its_port_with_its_own_credential(stack: Stack) -> None:
+    external = {**EXTERNAL, "port": 8443, "credentials": SIGNED}
+    made = stack(clients={"billing": CALLER}, hosts={"api": {"domain": "api.partner.example", "external": external}})
+    (rule,) = (o["spec"] for o in made.objects() if o["metadata"]["name"] == "originate-mtls-for-mtls-api")
+    (port,) = rule["trafficPolicy"]["portLevelSettings"]
+    assert port["port"] == {"number": 8443}
+    assert port["tls"]["credentialName"] == "client-credential-mtls-api"
+    assert made.result["signingRequests"] == {}

@@ -1,0 +1,23 @@
+"""Facts whose change interrupts what is deployed."""
+
+from deployment import interruptions
+from tests.unit.config import read
+from tests.unit.deployment.program import sites_of
+
+
+def test_facts_are_those_that_cannot_change_without_an_interruption() -> None:
+    settings = read(platform="istio")
+    facts = {
+        "platform": "istio",
+        "namespace": "",
+        "target": "uid-target",
+        "target.ingressGateway": "istio-system/istio-ingressgateway",
+        "clients.caller": "uid-caller",
+        "clients.caller.egressGateway": "istio-system/istio-egressgateway",
+    }
+    assert interruptions.facts(settings, sites_of(settings)) == facts
+    gateway = read(gatewayMode="selfSigned", gatewayTakeOver="true")
+    mode = {"gatewayMode": "own or selfSigned"}
+    assert interruptions.facts(gateway, sites_of(gateway)).items() >= {"gatewayTakeOver": "true", **mode}.items()
+    gardener = read(gatewayMode="gardener", gatewayDomain="kyma.example.com")
+    assert interruptions.facts(gardener, sites_of(gardener)).items() >= {"gatewayMode": "gardener"}.items()
