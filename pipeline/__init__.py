@@ -1,1 +1,1 @@
-"""What runs in pull requests, after a merge and on a schedule: the workflows of .github/ only wire these commands."""
+"""The commands that workflows run in pull requests, after a merge and on a schedule: `python -m pipeline --help`."""

@@ -1,4 +1,4 @@
-"""Take the steps of the workflows in .github/: previews in pull requests, deployments, renewals."""
+"""Run the steps of the workflows in .github/: previews in pull requests, deployments, renewals."""
 
 import argparse
 import json
@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline import comment, deployment, kubeconfig, stacks
 from pipeline.deployment import Refused
+from pipeline.engine import PolicyPack
 from pipeline.github import BOT, Repository
 from pipeline.issue import close, report
 from pipeline.plan import Plan
@@ -18,96 +19,98 @@ from settings import ConfigError
 
 _EXIT_CODES = """\
 exit codes:
-  0    it is done
-  1    the engine, the verification or a rule of this command says no; the lines say why
-  2    it cannot be tried: a wrong argument, environment, file or answer
+  0    success
+  1    the engine, the verification or a rule of this command refuses; stderr says why
+  2    invalid input: an argument, the environment, a file, or an answer of a server
   130  ended by Ctrl-C
 """
 
 
-def list_stacks(asked: argparse.Namespace) -> None:
-    """Print, as JSON, the stacks that are deployed from here: all, those that a change concerns, or one."""
-    found = stacks.concerned(asked.since) if asked.since else stacks.deployed()
-    if asked.only and asked.only not in found:
+def list_stacks(options: argparse.Namespace) -> None:
+    """Print, as JSON, the stacks that the pipeline deploys: all, those that a change affects, or one."""
+    found = stacks.affected(options.since) if options.since else stacks.deployed()
+    if options.only and options.only not in found:
         raise ConfigError(
-            f"{asked.only}: not one of the stacks that are deployed from here: {', '.join(found) or 'none'}"
+            f"{options.only}: the pipeline does not deploy this stack; it deploys {', '.join(found) or 'none'}"
         )
-    print(json.dumps([asked.only] if asked.only else found))
+    print(json.dumps([options.only] if options.only else found))
 
 
 def write_kubeconfig(_: argparse.Namespace) -> None:
-    """Write the variable KUBECONFIG_CONTENT to a file for the job's next steps."""
+    """Write the variable KUBECONFIG_CONTENT to a file for the next steps of the job."""
     kubeconfig.write()
 
 
-def preview(asked: argparse.Namespace) -> None:
+def preview(options: argparse.Namespace) -> None:
     """Preview a stack, save the plan, and write the comment for reviewers."""
-    policies = (asked.policy_pack, asked.policy_pack_config)
-    done = deployment.preview(asked.stack, asked.base, asked.plan, asked.head or "", *policies)
-    if asked.comment:
-        asked.comment.write_text(comment.markdown(done))
+    pack = PolicyPack(options.policy_pack, options.policy_pack_config) if options.policy_pack else None
+    done = deployment.preview(options.stack, options.base, options.plan, options.head or "", pack)
+    if options.comment:
+        options.comment.write_text(comment.markdown(done))
     if not done.plan:
         raise Refused(*(done.run.errors or ["`pulumi preview` failed"]))
 
 
-def put_comment(asked: argparse.Namespace) -> None:
-    """Create a stack's comment in a pull request, or edit it."""
-    body = asked.file.read_text()
+def put_comment(options: argparse.Namespace) -> None:
+    """Create or edit a stack's comment on a pull request."""
+    body = options.file.read_text()
     marker = body.partition("\n")[0]
     if not comment.is_marker(marker):
-        raise ConfigError(f"{asked.file}: not a comment that `preview` wrote")
-    print(Repository.of_this_run(asked.login).put_comment(asked.pull_request, marker, body))
+        raise ConfigError(f"{options.file}: not a comment that `preview` wrote")
+    print(Repository.of_this_run(options.login).put_comment(options.pull_request, marker, body))
 
 
-def expect_previewed(asked: argparse.Namespace) -> None:
-    """Fail if a plan has more than what the comment in the merged pull request told of its last commit."""
-    repository = Repository.of_this_run(asked.login)
-    merged = repository.pull_request_of(asked.commit)
+def expect_previewed(options: argparse.Namespace) -> None:
+    """Fail if a plan has operations that the comment on the merged pull request did not show for its last commit."""
+    repository, stack = Repository.of_this_run(options.login), options.stack
+    merged = repository.pull_request_of(options.commit)
     if not merged:
-        raise Refused(f"no merged pull request brought {asked.commit}, so no preview of {asked.stack} did", _BY_HAND)
-    found = repository.comment(merged.number, comment.marker(asked.stack))
+        raise Refused(
+            f"no merged pull request has commit {options.commit}, so reviewers saw no preview of {stack}", _BY_HAND
+        )
+    found = repository.comment(merged.number, comment.marker(stack))
     seen = comment.previewed(found["body"], merged.head) if found else None
     if seen is None:
-        what = (
-            f"no preview of {asked.stack} succeeded in pull request {merged.number} at its last commit, {merged.head}"
+        raise Refused(
+            f"no preview of {stack} succeeded in pull request {merged.number} at its last commit, {merged.head}",
+            _BY_HAND,
         )
-        raise Refused(what, _BY_HAND)
     try:
-        deployment.expect_previewed(Plan.read(asked.plan), seen)
+        deployment.expect_previewed(Plan.read(options.plan), seen)
     except Refused as error:
         raise Refused(str(error), _BY_HAND) from None
 
 
-def update(asked: argparse.Namespace) -> None:
-    """Deploy a stack by a plan and by nothing else, and verify it, read-only."""
-    deployment.update(asked.stack, asked.plan, asked.junit)
+def update(options: argparse.Namespace) -> None:
+    """Deploy exactly the plan of a stack, and verify the stack, read-only."""
+    deployment.update(options.stack, options.plan, options.junit)
 
 
-def renew(asked: argparse.Namespace) -> None:
-    """Renew the certificates that end soon, and verify the stack; deploy nothing if more than that is pending."""
+def renew(options: argparse.Namespace) -> None:
+    """Renew the certificates that end soon, and verify the stack; deploy nothing if any other change is pending."""
     try:
-        deployment.renew(asked.stack, asked.junit)
+        deployment.renew(options.stack, options.junit)
     except (Refused, ConfigError) as error:
-        if asked.problems:
-            asked.problems.write_text(f"{error}\n")
+        if options.problems:
+            options.problems.write_text(f"{error}\n")
         raise
 
 
-def put_issue(asked: argparse.Namespace) -> None:
-    """Open the stack's issue, or edit it, with the problems of a renewal; with --solved, close it."""
-    repository = Repository.of_this_run(asked.login)
-    print(close(repository, asked.stack) if asked.solved else report(repository, asked.stack, asked.problems))
+def put_issue(options: argparse.Namespace) -> None:
+    """Open or edit the stack's issue about a failed renewal; with --solved, close it."""
+    repository = Repository.of_this_run(options.login)
+    print(close(repository, options.stack) if options.solved else report(repository, options.stack, options.problems))
 
 
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_BY_HAND = "to deploy what is planned now, run the workflow by hand"
+_BY_HAND = "to deploy the current plan, run the workflow Deploy by hand with `apply`"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return the exit code."""
-    asked = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
-        asked.function(asked)
+        options.function(options)
     except Refused as error:
         print(error, file=sys.stderr)
         return 1
@@ -128,7 +131,7 @@ def _stack(name: str) -> str:
 
 def _sha(text: str) -> str:
     if not _SHA.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not the whole SHA of a commit")
+        raise argparse.ArgumentTypeError(f"{text!r} is not the full SHA of a commit")
     return text
 
 
@@ -168,22 +171,25 @@ _COMMANDS: dict[str, tuple[Any, ...]] = {
     "issue": (put_issue, "stack", "--problems", "--solved", "--login"),
 }
 _ARGUMENTS: dict[str, dict[str, Any]] = {
-    "stack": {"metavar": "STACK", "type": _stack, "help": "its file is Pulumi.STACK.yaml"},
-    "file": {"metavar": "FILE", "type": Path, "help": "what preview --comment wrote"},
-    "--since": {"metavar": "REVISION", "help": "only those whose file or whose code is another than in this revision"},
-    "--only": {"metavar": "STACK", "help": "this one, which has to be among them"},
+    "stack": {"metavar": "STACK", "type": _stack, "help": "the name of a stack; its file is Pulumi.STACK.yaml"},
+    "file": {"metavar": "FILE", "type": Path, "help": "a comment that preview --comment wrote"},
+    "--since": {"metavar": "REVISION", "help": "only stacks whose file or program differs from this revision"},
+    "--only": {"metavar": "STACK", "help": "only this stack; fail if the pipeline does not deploy it"},
     "--base": {"metavar": "REVISION", "default": "", "help": "compare the stack's file with that of this revision"},
     "--head": {"metavar": "SHA", "type": _sha, "help": "the last commit of the pull request's branch"},
-    "--plan": {"metavar": "FILE", "type": Path, "required": True, "help": "the plan that a preview saves"},
-    "--comment": {"metavar": "FILE", "type": Path, "help": "write the comment here, Markdown"},
-    "--policy-pack": {"metavar": "FILE", "type": Path, "help": "judge the preview by this policy pack, too"},
+    "--plan": {"metavar": "FILE", "type": Path, "required": True, "help": "the file with the plan that preview saves"},
+    "--comment": {"metavar": "FILE", "type": Path, "help": "write the comment to this file, as Markdown"},
+    "--policy-pack": {"metavar": "FILE", "type": Path, "help": "also judge the preview by this policy pack"},
     "--policy-pack-config": {"metavar": "FILE", "type": Path, "help": "the config of the policy pack, JSON"},
     "--pull-request": {"metavar": "NUMBER", "type": int, "required": True, "help": "the pull request to comment on"},
     "--commit": {"metavar": "SHA", "required": True, "help": "the commit that was pushed"},
-    "--junit": {"metavar": "FILE", "type": Path, "help": "write what was verified as JUnit XML, too"},
-    "--problems": {"metavar": "FILE", "type": Path, "help": "where renew writes what it could not do"},
+    "--junit": {"metavar": "FILE", "type": Path, "help": "also write the verdicts as JUnit XML to this file"},
+    "--problems": {"metavar": "FILE", "type": Path, "help": "the file to which renew writes its problems"},
     "--solved": {"action": "store_true", "help": "close the issue"},
-    "--login": {"default": BOT, "help": "whose comments and issues are trusted and edited (default: %(default)s)"},
+    "--login": {
+        "default": BOT,
+        "help": "the account whose comments and issues are trusted and edited (default: %(default)s)",
+    },
 }
 
 

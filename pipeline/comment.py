@@ -1,4 +1,4 @@
-"""What a pull request is told of a stack: who may call whom, what would be interrupted, and the diff."""
+"""The comment on a pull request about a stack: who may call whom, what would be interrupted, and the diff."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -12,13 +12,13 @@ from pipeline.stack_file import StackFile
 from settings import Settings
 
 LONGEST = 65_536
-"""What GitHub accepts, in characters; counted in bytes here, of which there are never fewer."""
+"""The longest comment that GitHub accepts, in characters. The pipeline counts bytes, which are never fewer."""
 LONGEST_PART = 12_000
 MOST_OBJECTS = 50
 _SHORT = 7
 
 _OPERATIONS = re.compile(r"<!-- operations of ([0-9a-f]+): ([0-9a-f ]*) -->")
-# What says nothing of a change: half of the text, which would be cut for it.
+# Lines that describe no change: about half of the output, for which changes would be cut off.
 _NOISE = re.compile(r"^( +\[(urn|provider)=.*\]|Update plan written to .*|Run `pulumi up --plan=.*)\n?", re.MULTILINE)
 _SIGN = re.compile(r"^( +)([-+~])", re.MULTILINE)
 
@@ -27,10 +27,10 @@ _SIGN = re.compile(r"^( +)([-+~])", re.MULTILINE)
 class Preview:
     """A preview of a stack.
 
-    before: the stack's file that is deployed, if there is one; or why it cannot be read
-    after: the stack's file with the change; or why it cannot be read
-    plan: what the preview saved; None if it failed
-    head: the commit that is proposed, if it is known
+    before: the deployed file of the stack, None for a new stack, or why the file cannot be read
+    after: the file of the stack with the change, or why it cannot be read
+    plan: the plan that the preview saved; None if it failed
+    head: the commit that is previewed; empty if it is not known
     """
 
     stack: str
@@ -42,27 +42,27 @@ class Preview:
 
 
 def marker(stack: str) -> str:
-    """Return the first line of a stack's comment, by which it is found again."""
+    """Return the first line of a stack's comment, which identifies it."""
     return f"<!-- kyma-mtls preview of {stack} -->"
 
 
 def is_marker(line: str) -> bool:
-    """Tell whether a line is the first one of some stack's comment."""
+    """Return whether a line is the first one of a stack's comment."""
     return re.fullmatch(re.escape(marker("STACK")).replace("STACK", r"[\w.-]+"), line) is not None
 
 
 def previewed(body: str, head: str) -> frozenset[str] | None:
-    """Return the digests of the operations that a comment told of; None if it is of another commit, or of a failure."""
-    second = "".join(body.splitlines()[1:2])  # and nowhere else, where it could be somebody's words
+    """Return the digests of the operations in a comment; None if its commit differs, or if its preview failed."""
+    second = "".join(body.splitlines()[1:2])  # any other line may quote the config or the engine
     found = _OPERATIONS.fullmatch(second)
     return frozenset(found[2].split()) if found and found[1] == head else None
 
 
 def markdown(preview: Preview) -> str:
-    """Write the comment, cut to what GitHub accepts."""
+    """Return the comment, cut to the length that GitHub accepts."""
     at = f" at `{preview.head[:_SHORT]}`" if preview.head else ""
-    told = [f"## `{preview.stack}`{at}: {_outcome(preview)}", *_who(preview), *_interruptions(preview)]
-    text = redacted("\n\n".join(["\n".join(_hidden(preview)), *told, *_errors(preview)]))
+    shown = [f"## `{preview.stack}`{at}: {_outcome(preview)}", *_who(preview), *_interruptions(preview)]
+    text = redacted("\n\n".join(["\n".join(_hidden(preview)), *shown, *_errors(preview)]))
     return text + _diff(redacted(preview.run.output), LONGEST - len(text.encode()))
 
 
@@ -74,7 +74,7 @@ def fenced(content: str, language: str = "") -> str:
 
 
 def _hidden(preview: Preview) -> Iterable[str]:
-    """Write what nobody sees: whose comment it is, and what it told of which commit."""
+    """Yield the lines that GitHub hides: the stack of the comment, and the digests of its operations and its commit."""
     yield marker(preview.stack)
     if preview.plan and preview.head:
         yield f"<!-- operations of {preview.head}: {' '.join(each.digest for each in preview.plan.operations)} -->"
@@ -99,25 +99,25 @@ def _who(preview: Preview) -> Iterable[str]:
         yield "No client gains or loses access."
     if drawn := connections.picture(old, new):
         yield fenced(drawn, "mermaid")
-    if told := connections.sentences(before, preview.after):
-        yield _list(told)
+    if changes := connections.sentences(before, preview.after):
+        yield _list(changes)
 
 
 def _interruptions(preview: Preview) -> Iterable[str]:
     yield "### What would be interrupted"
-    told = [fenced(_shortened("\n".join(preview.run.interruptions)))] if preview.run.interruptions else []
+    parts = [fenced(_shortened("\n".join(preview.run.interruptions)))] if preview.run.interruptions else []
     before = preview.before.settings if isinstance(preview.before, StackFile) else None
     if before and isinstance(preview.after, StackFile) and _breaks_trust(before, preview.after.settings):
-        told.append("Trust in the old CA ends at once: requests may fail until both sides have changed over.")
+        parts.append("Trust in the old CA ends at once: requests may fail until both sides have the new certificates.")
     objects = _objects(preview.plan.of("delete", "replace")) if preview.plan else []
     if objects:
-        told.append(
+        parts.append(
             _list([f"{each.kind} {connections.code(f'{each.type} {each.name}')}" for each in objects[:MOST_OBJECTS]])
         )
     if len(objects) > MOST_OBJECTS:
-        told.append(f"… and {len(objects) - MOST_OBJECTS} more; the diff has all.")
-    if told:
-        yield from told
+        parts.append(f"… and {len(objects) - MOST_OBJECTS} more; the diff has all.")
+    if parts:
+        yield from parts
     else:
         yield (
             "Nothing: no object of a cluster is deleted or replaced."
@@ -133,18 +133,18 @@ def _errors(preview: Preview) -> Iterable[str]:
 
 
 def _diff(output: str, room: int) -> str:
-    """Return the diff, folded, in at most so many bytes."""
-    text = _SIGN.sub(r"\2\1", _NOISE.sub("", output)).strip()  # GitHub looks for the sign where a line begins
+    """Return the diff, folded, in at most `room` bytes."""
+    text = _SIGN.sub(r"\2\1", _NOISE.sub("", output)).strip()  # GitHub colours a line by its first character
     opening, closing = "\n\n<details><summary>Diff</summary>\n\n", "\n\n</details>\n"
     if len((whole := f"{opening}{fenced(text, 'diff')}{closing}").encode()) <= room:
         return whole
-    closing += "\nThe diff is too long for a comment, and cut here. The log of the run has all of it.\n"
+    closing += "\nThe diff is too long for a comment and is cut here. The log of the run has all of it.\n"
     around = len(f"{opening}{fenced(text, 'diff')}{closing}".encode()) - len(text.encode())
     return f"{opening}{fenced(_beginning(text, room - around), 'diff')}{closing}"
 
 
 def _beginning(text: str, most: int) -> str:
-    """Return whole lines of at most so many bytes together."""
+    """Return the first whole lines of a text, together at most this many bytes."""
     if len(text.encode()) <= most:
         return text
     return text.encode()[: max(0, most)].decode(errors="ignore").rpartition("\n")[0]

@@ -18,21 +18,21 @@ _GAINED, _LOST = "#1a7f37", "#cf222e"
 
 
 def pairs(settings: Settings | None) -> set[Pair]:
-    """Return who may call whom."""
+    """Return each client with each host that admits it."""
     return {(client, host) for host in settings.hosts for client in settings.admitted(host)} if settings else set()
 
 
 def sentences(before: StackFile | None, after: StackFile) -> list[str]:
-    """Say what changes, a sentence each: first who gains or loses access, then every other key."""
+    """Return a sentence for each change: first of access, then of every other key."""
     old, new = before.settings if before else None, after.settings
-    told = [*_hosts(old, new), *_clients(old, new), *_admissions(old, new)]
-    return [*told, *(_other_keys(before, after) if before else ())]
+    access = [*_hosts(old, new), *_clients(old, new), *_admissions(old, new)]
+    return [*access, *(_other_keys(before, after) if before else ())]
 
 
 def picture(before: Settings | None, after: Settings) -> str:
-    """Draw the clients and hosts; of more than MOST_EDGES connections, those that change.
+    """Return a Mermaid graph of clients and hosts; of more than MOST_EDGES connections, of those that change.
 
-    Empty if none changes, or more than can be seen in a picture.
+    Return an empty text if no connection changes, or more than MOST_EDGES do.
     """
     old, new = pairs(before), pairs(after)
     gained, lost = new - old, old - new
@@ -57,7 +57,7 @@ def picture(before: Settings | None, after: Settings) -> str:
 
 
 def code(text: str) -> str:
-    """Return a text as Markdown's code; nothing in it is Markdown, or ends the code."""
+    """Return a text as inline code of Markdown that the text cannot end."""
     return f"`{' '.join(text.replace('`', chr(39)).split())}`"
 
 
@@ -66,7 +66,7 @@ def _hosts(before: Settings | None, after: Settings) -> Iterator[str]:
     for name in sorted(after.hosts.keys() - known.keys()):
         host = after.hosts[name]
         kind = ", a partner's," if host.external else ""
-        admitted = _listed(after.admitted(name)) or "nobody"
+        admitted = _listed(after.admitted(name)) or "no client"
         yield f"Host {code(name)} ({code(host.domain)}){kind} is new and admits {admitted}."
     for name in sorted(known.keys() - after.hosts.keys()):
         callers = _listed(before.admitted(name)) if before else ""
@@ -76,7 +76,7 @@ def _hosts(before: Settings | None, after: Settings) -> Iterator[str]:
 def _clients(before: Settings | None, after: Settings) -> Iterator[str]:
     known = before.clients if before else {}
     for name in sorted(after.clients.keys() - known.keys()):
-        hosts = _listed(after.hosts_of(name)) or "nothing"
+        hosts = _listed(after.hosts_of(name)) or "no host"
         yield f"Client {code(name)}{_partner(after.clients[name])} is new and may call {hosts}."
     for name in sorted(known.keys() - after.clients.keys()):
         hosts = _listed(before.hosts_of(name)) if before else ""
@@ -84,7 +84,7 @@ def _clients(before: Settings | None, after: Settings) -> Iterator[str]:
 
 
 def _admissions(before: Settings | None, after: Settings) -> Iterator[str]:
-    """Tell of hosts and clients that are in both."""
+    """Yield a sentence for each admission that changes between a host and a client of both configs."""
     if before is None:
         return
     hosts, clients = before.hosts.keys() & after.hosts.keys(), before.clients.keys() & after.clients.keys()
@@ -95,31 +95,33 @@ def _admissions(before: Settings | None, after: Settings) -> Iterator[str]:
 
 
 def _other_keys(before: StackFile, after: StackFile) -> Iterator[str]:
-    """Tell of every key that says something else, but of no admission, and of nothing that comes or goes as a whole."""
-    gone = tuple(f"{kind}.{name}." for kind in ("hosts", "clients") for name in _come_or_gone(before, after, kind))
-    old, new = ({key: value for key, value in _keys(file) if not key.startswith(gone)} for file in (before, after))
+    """Yield a sentence for each changed key; none for admissions, nor for added or removed hosts and clients."""
+    left_out = tuple(
+        f"{kind}.{name}." for kind in ("hosts", "clients") for name in _added_or_removed(before, after, kind)
+    )
+    old, new = ({key: value for key, value in _keys(file) if not key.startswith(left_out)} for file in (before, after))
     for key in sorted({*old, *new}):
         yield from _changed(key, old.get(key), new.get(key))
     for key in sorted({*before.secrets, *after.secrets}):
-        if before.secrets.get(key) != after.secrets.get(key) and not key.startswith(gone):
+        if before.secrets.get(key) != after.secrets.get(key) and not key.startswith(left_out):
             yield f"The secret {code(key)} {'changes' if key in after.secrets else 'is removed'}."
 
 
-def _come_or_gone(before: StackFile, after: StackFile, kind: str) -> set[str]:
+def _added_or_removed(before: StackFile, after: StackFile, kind: str) -> set[str]:
     return set(getattr(before.settings, kind)) ^ set(getattr(after.settings, kind))
 
 
 def _keys(file: StackFile) -> Iterator[tuple[str, Value]]:
-    yield from ((key, value) for key, value in _flat("", file.settings) if not _is_told_otherwise(key))
+    yield from ((key, value) for key, value in _flat("", file.settings) if not _is_described_elsewhere(key))
     yield from file.gateway.items()
 
 
-def _is_told_otherwise(key: str) -> bool:
+def _is_described_elsewhere(key: str) -> bool:
     return key.startswith("gateway.") or (key.startswith("hosts.") and key.endswith(".clients"))
 
 
 def _flat(path: str, value: Any) -> Iterator[tuple[str, Value]]:
-    """Yield each key with its value, a list as a tuple; nothing for what is not set."""
+    """Yield each key that is set, with its value; a list as a tuple."""
     if isinstance(value, BaseModel):
         value = {str(field.alias): getattr(value, name) for name, field in type(value).model_fields.items()}
     if isinstance(value, Mapping):
@@ -137,8 +139,8 @@ def _changed(key: str, old: Value | None, new: Value | None) -> Iterator[str]:
     if isinstance(old or (), tuple) and isinstance(new or (), tuple):
         gains = [each for each in new or () if each not in (old or ())]
         loses = [each for each in old or () if each not in (new or ())]
-        told = [f"gains {_listed(gains)}"] * bool(gains) + [f"loses {_listed(loses)}"] * bool(loses)
-        yield f"{code(key)} {' and '.join(told) or 'has another order'}."
+        changes = [f"gains {_listed(gains)}"] * bool(gains) + [f"loses {_listed(loses)}"] * bool(loses)
+        yield f"{code(key)} {' and '.join(changes) or 'changes its order'}."
     elif new is None:
         yield f"{code(key)} is no longer set."
     elif old is None:

@@ -4,67 +4,80 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from pipeline import engine, expiry, renewal, stacks
 from pipeline.comment import Preview
+from pipeline.engine import PolicyPack
 from pipeline.plan import Operation, Plan
 from pipeline.stack_file import StackFile, path_of
 from settings import ConfigError
 from verification.stack import DeployedStack
 
 _PLAN_IS_STALE = (
-    "This is no longer what was planned. Steps completed before this error remain; nothing else was changed. "
-    "Preview again, and deploy by the new plan"
+    "The update would differ from its plan. Steps completed before this error remain; the update changed nothing else. "
+    "Preview again, and deploy the new plan"
 )
 
 
 class Refused(Exception):  # noqa: N818 - it is no error of the program
-    """Something is not done; a line for each reason."""
+    """The command refuses to act; the message has a line for each reason."""
 
     def __init__(self, *reasons: str) -> None:
         super().__init__("\n".join(reasons))
 
 
-def preview(
-    stack: str, base: str, plan: Path, head: str = "", pack: Path | None = None, pack_config: Path | None = None
-) -> Preview:
-    """Preview the stack as its file is now, and save the plan; compare the file with that of the revision `base`."""
-    run = engine.preview(stack, plan, pack, pack_config)
+def preview(stack: str, base: str, plan: Path, head: str = "", pack: PolicyPack | None = None) -> Preview:
+    """Preview the stack with its current file, and save the plan.
+
+    base: the revision whose file is compared; empty for none
+    plan: the file to save the plan to
+    head: the commit that is previewed
+    pack: the policy pack that judges the preview
+    """
+    run = engine.preview(stack, plan, pack)
     before, after = stacks.file_at(base, stack) if base else None, Path(path_of(stack)).read_text()
     planned = Plan.read(plan) if run.exit_code == 0 else None
     return Preview(stack, None if before is None else _read(before), _read(after), run, planned, head)
 
 
 def expect_previewed(plan: Plan, previewed: frozenset[str]) -> None:
-    """Raise Refused if a plan does what no comment has told, other than renewing certificates."""
-    more = renewal.unexplained(plan)
-    if unseen := [each for each in more if each.digest not in previewed]:
-        raise Refused("the plan has what the preview in the pull request did not have:", *_told(unseen))
+    """Raise Refused if a plan has operations that no comment has shown, other than renewals of certificates.
+
+    previewed: the digests of the operations that the comment has shown
+    """
+    changes = renewal.unexplained(plan)
+    if unseen := [each for each in changes if each.digest not in previewed]:
+        raise Refused("the plan has operations that the preview in the pull request did not have:", *_lines(unseen))
 
 
 def expect_no_later(stack: str) -> None:
-    """Raise Refused if the stack was last changed from a commit that follows the one that is checked out."""
+    """Raise Refused if the stack was last changed from a commit that follows the checked-out one."""
     last = engine.last_commit(stack)
     if last and stacks.is_behind(last):
         raise Refused(
-            f"{stack} was last changed from a later commit, {last}, which this would take back; deploy the latest"
+            f"{stack} was last changed from a later commit, {last}, which this deployment would revert; "
+            "deploy the latest commit"
         )
 
 
 def update(stack: str, plan: Path, junit: Path | None) -> None:
-    """Deploy a stack by a plan, and verify it; raise Refused if that fails, or if a later commit is deployed."""
+    """Deploy a plan and verify the stack; raise Refused if either fails, or if a later commit is deployed."""
     expect_no_later(stack)
     run = engine.up(stack, plan)
     if run.exit_code:
         remedy = [_PLAN_IS_STALE] if run.left_its_plan else []
-        raise Refused(f"`pulumi up` failed: {stack} is not, or not wholly, deployed", *run.errors, *remedy)
+        raise Refused(f"`pulumi up` failed: {stack} is not deployed, or only in part", *run.errors, *remedy)
     verify(stack, junit)
 
 
 def verify(stack: str, junit: Path | None) -> None:
-    """Verify a deployed stack without touching its clusters; raise Refused if a promise is not kept."""
+    """Verify a deployed stack without changes to its clusters; raise Refused if a promise is broken.
+
+    junit: the file to write the verdicts to
+    """
     command = [sys.executable, "-m", "verification", "--read-only", "--stack", stack]
     if junit:
         command += ["--junit", str(junit)]
@@ -73,9 +86,10 @@ def verify(stack: str, junit: Path | None) -> None:
 
 
 def renew(stack: str, junit: Path | None) -> None:
-    """Renew the certificates that end soon, if nothing else is to be changed, and verify the stack.
+    """Renew the certificates that end soon, and verify the stack.
 
-    Raise Refused if anything else is, or if a certificate ends soon that the stack cannot renew: with all of it.
+    Raise Refused, with all problems, if any other change is pending, or if the stack cannot renew a certificate that
+    ends soon.
     """
     problems: list[str] = []
     for step in (partial(_renew, stack, junit), partial(_expect_no_ending, stack)):
@@ -97,7 +111,8 @@ def _renew(stack: str, junit: Path | None) -> None:
         planned = Plan.read(plan)
         if drift := renewal.unexplained(planned):
             raise Refused(
-                "more than a renewal is pending, so nothing is renewed; deploy it or revert it:", *_told(drift)
+                "more than a renewal is pending, so nothing is renewed; deploy or revert these operations:",
+                *_lines(drift),
             )
         if planned.operations:
             update(stack, plan, junit)
@@ -107,17 +122,17 @@ def _renew(stack: str, junit: Path | None) -> None:
 
 def _expect_no_ending(stack: str) -> None:
     deployed = DeployedStack.load(stack, read_only=True)
-    if ending := expiry.ending(deployed.settings, deployed.outputs, expiry.now()):
+    if ending := expiry.ending(deployed.settings, deployed.outputs, datetime.now(UTC)):
         raise Refused("these certificates end soon, and no `pulumi up` renews them:", *ending)
 
 
 def _read(text: str) -> StackFile | str:
-    """Read a stack's file; return why that cannot be, if so."""
+    """Return a stack's file, or why it cannot be read."""
     try:
         return StackFile.parse(text)
     except ConfigError as error:
         return str(error)
 
 
-def _told(operations: Sequence[Operation]) -> list[str]:
+def _lines(operations: Sequence[Operation]) -> list[str]:
     return [f"  {each}" for each in operations]

@@ -1,4 +1,4 @@
-"""Runs of the Pulumi engine, with what they say made safe to be shown."""
+"""Runs of the Pulumi engine, with secrets masked in their output."""
 
 import json
 import os
@@ -22,11 +22,19 @@ _LEFT_ITS_PLAN = re.compile(r"violates plan|not allowed by the plan|expected res
 
 
 @dataclass(frozen=True)
-class Run:
-    """How a run of the engine ended.
+class PolicyPack:
+    """The program of a policy pack, and its config as a JSON file."""
 
-    output: what it printed for people
-    errors: what it reported as errors
+    program: Path
+    config: Path | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of the engine.
+
+    output: its printed text
+    errors: its error messages, and those of mandatory policies
     """
 
     exit_code: int
@@ -35,29 +43,29 @@ class Run:
 
     @property
     def interruptions(self) -> list[str]:
-        """What the program refuses because it would interrupt what is deployed."""
+        """The messages by which the program refuses changes that would interrupt the deployed stack."""
         return list(dict.fromkeys(_INTERRUPTION.findall("\n".join(self.errors))))
 
     @property
     def left_its_plan(self) -> bool:
-        """Whether it failed because it would have done something else than its plan."""
+        """Whether it failed because its operations differ from its plan."""
         return any(_LEFT_ITS_PLAN.search(error) for error in self.errors)
 
 
-def preview(stack: str, plan: Path, pack: Path | None = None, pack_config: Path | None = None) -> Run:
-    """Preview an update, judge it by a policy pack if one is given, and save its plan."""
-    policies = ["--policy-pack", str(pack)] if pack else []
-    policies += ["--policy-pack-config", str(pack_config)] if pack and pack_config else []
+def preview(stack: str, plan: Path, pack: PolicyPack | None = None) -> Run:
+    """Preview an update, judge it by the policy pack if one is given, and save its plan."""
+    policies = ["--policy-pack", str(pack.program)] if pack else []
+    policies += ["--policy-pack-config", str(pack.config)] if pack and pack.config else []
     return _run("preview", "--stack", stack, "--diff", "--save-plan", str(plan), *policies)
 
 
 def up(stack: str, plan: Path) -> Run:
-    """Update a stack by a plan, and by nothing else."""
+    """Update a stack by exactly this plan."""
     return _run("up", "--stack", stack, "--yes", "--skip-preview", "--plan", str(plan))
 
 
 def last_commit(stack: str) -> str | None:
-    """Return the commit from which the stack was changed last; None if it never was, or from no repository."""
+    """Return the commit from which the stack was changed last; None if it never was, or outside a repository."""
     command = ["pulumi", "stack", "history", "--stack", stack, "--json", "--page-size", "1", "--non-interactive"]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
@@ -75,7 +83,7 @@ def _run(*arguments: str) -> Run:
         log = Path(folder, "events")
         command = ["pulumi", *arguments, *shown, "--event-log", str(log)]
         try:
-            exit_code, output = _shown_as_it_runs(command)
+            exit_code, output = _run_and_print(command)
         except FileNotFoundError:
             raise ConfigError(_MISSING) from None
         errors = [*_errors(log)] if log.exists() else []
@@ -85,12 +93,12 @@ def _run(*arguments: str) -> Run:
     return Run(exit_code, output, tuple(dict.fromkeys(redacted(each).strip() for each in errors)))
 
 
-def _shown_as_it_runs(command: Sequence[str]) -> tuple[int, str]:
-    """Run a command, print what it prints with secrets masked, and return its exit code and all of that."""
+def _run_and_print(command: Sequence[str]) -> tuple[int, str]:
+    """Run a command, print its output with secrets masked, and return its exit code and this output."""
     printed: list[str] = []
-    environment = os.environ | {"PULUMI_DEBUG_COMMANDS": "true"}  # by which it knows --event-log
+    environment = os.environ | {"PULUMI_DEBUG_COMMANDS": "true"}  # the engine has --event-log only with it
     options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT, "text": True}
-    options["start_new_session"] = True  # so that it hears of a signal once, whoever else gets it
+    options["start_new_session"] = True  # a signal to the process group does not reach it a second time
     with (
         _interrupts() as started,
         subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, **options) as running,
@@ -104,9 +112,11 @@ def _shown_as_it_runs(command: Sequence[str]) -> tuple[int, str]:
 
 @contextmanager
 def _interrupts() -> Iterator[list[subprocess.Popen[str]]]:
-    """Hand the first SIGINT or SIGTERM to the engine that starts, as a SIGINT, by which it ends in order.
+    """Forward the first SIGINT or SIGTERM to the engine as SIGINT, by which it ends in order.
 
-    The second one is not handed on, since the engine would end at once.
+    Later signals are not forwarded: at a second SIGINT, the engine would end at once.
+
+    Yields a list; the caller appends the engine's process to it.
     """
     started: list[subprocess.Popen[str]] = []
 
@@ -125,9 +135,9 @@ def _interrupts() -> Iterator[list[subprocess.Popen[str]]]:
 def _errors(log: Path) -> Iterator[str]:
     for line in log.read_text().splitlines():
         event = json.loads(line)
-        said, judged = (event.get(kind) or {} for kind in ("diagnosticEvent", "policyEvent"))
-        if said.get("severity") == "error":
-            yield _COLOR.sub("", said["message"])
+        diagnostic, judged = (event.get(kind) or {} for kind in ("diagnosticEvent", "policyEvent"))
+        if diagnostic.get("severity") == "error":
+            yield _COLOR.sub("", diagnostic["message"])
         if judged.get("enforcementLevel") == "mandatory":
             resource = judged.get("resourceUrn", "").rpartition("::")[2]
             yield _COLOR.sub("", f"policy {judged['policyName']}: {resource}: {judged['message']}")

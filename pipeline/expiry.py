@@ -1,8 +1,8 @@
-"""Certificates that end soon although everything was renewed that the stack renews."""
+"""Certificates that end soon although the stack has renewed every certificate that it can."""
 
 import ssl
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from cryptography import x509
 
@@ -12,17 +12,17 @@ from settings.gateway import GatewayMode
 from verification.tls import Endpoint
 
 _OURS = "`pulumi up` has not renewed it"
-_PARTNER_CA = "ask the partner for the next CA, and set it behind this one"
-_PARTNER_CREDENTIAL = "ask the partner for another one, and set it"
-_OWN = "set another one, with its gatewayKey"
-_GARDENER = "Gardener has not renewed it: look at its Certificate in the target"
+_PARTNER_CA = "ask the partner for the next CA, and append it to this one"
+_PARTNER_CREDENTIAL = "ask the partner for a new certificate, and set it"
+_OWN = "set a new one, with its gatewayKey"
+_GARDENER = "Gardener has not renewed it: see its Certificate in the target"
 
 End = tuple[str, datetime, str]
-"""The path of a certificate, its end, and what to do before."""
+"""The path of a certificate in the config, its end, and the remedy."""
 
 
 def ending(settings: Settings, outputs: Outputs, now: datetime) -> list[str]:
-    """Return a line for each certificate that ends within renewBeforeDays."""
+    """Return a line with the remedy for each certificate that ends within renewBeforeDays."""
     limit = now + timedelta(days=settings.renew_before_days)
     ends = [*_issued(outputs), *_brought(settings)]
     lines = [
@@ -53,7 +53,7 @@ def _brought(settings: Settings) -> Iterator[End]:
 
 
 def _served(settings: Settings, gateway: GatewayOutput, limit: datetime) -> Iterator[str]:
-    """Ask the Kyma gateway itself: no output has the end of its certificate, which Gardener may have renewed."""
+    """Read the certificate from the Kyma gateway itself: Gardener may have renewed it, so no output has its end."""
     remedy = _GARDENER if settings.gateway.mode == GatewayMode.GARDENER else _OURS
     try:
         with Endpoint(f"expiry.{gateway.domain}", gateway.address, gateway.ca_certificate).connect(None) as connection:
@@ -66,8 +66,3 @@ def _served(settings: Settings, gateway: GatewayOutput, limit: datetime) -> Iter
     else:
         if end < limit:
             yield f"{PROJECT}:gatewayMode: its certificate ends on {end:%Y-%m-%d %H:%M} UTC; {remedy}"
-
-
-def now() -> datetime:
-    """Return the time."""
-    return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""The one comment of a stack in a pull request, and its one issue, by GitHub's REST API."""
+"""A stack's comment on a pull request, and its issue, by GitHub's REST API (https://docs.github.com/rest)."""
 
 import json
 import os
@@ -12,14 +12,14 @@ import urllib3
 from settings import ConfigError
 
 BOT = "github-actions[bot]"
-"""Whose comments and issues a workflow's own token writes."""
+"""The account that a workflow's own token writes as."""
 _PAGE = 100
 _TIMEOUT_SECONDS = 30
 
 
 @dataclass(frozen=True)
 class PullRequest:
-    """A pull request that was merged, and the last commit of its branch."""
+    """A merged pull request, and the last commit of its branch."""
 
     number: int
     head: str
@@ -27,7 +27,12 @@ class PullRequest:
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository, OWNER/NAME, at a URL of the API; `login` is whose comments and issues may be edited."""
+    """A repository.
+
+    url: of the API
+    name: OWNER/NAME
+    login: the account whose comments and issues may be edited
+    """
 
     url: str
     name: str
@@ -36,11 +41,11 @@ class Repository:
 
     @classmethod
     def of_this_run(cls, login: str) -> Self:
-        """Return that of the workflow that runs; the token comes from the environment only."""
+        """Return the repository of the running workflow; raise ConfigError if its environment is incomplete."""
         token = os.environ.get("GH_TOKEN") or os.environ.get("GITHUB_TOKEN")
         name = os.environ.get("GITHUB_REPOSITORY")
         if not token or not name:
-            raise ConfigError("GH_TOKEN and GITHUB_REPOSITORY have to be set, as in a step of a workflow")
+            raise ConfigError("GH_TOKEN and GITHUB_REPOSITORY must be set, as in a step of a workflow")
         return cls(os.environ.get("GITHUB_API_URL", "https://api.github.com"), name, login, token)
 
     def put_comment(self, pull_request: int, marker: str, body: str) -> str:
@@ -54,7 +59,7 @@ class Repository:
         return self._own(f"issues/{pull_request}/comments", marker)
 
     def pull_request_of(self, commit: str) -> PullRequest | None:
-        """Return the merged pull request that brought a commit, if one did."""
+        """Return the merged pull request that has a commit, if there is one."""
         merged = (each for each in self._all(f"commits/{commit}/pulls") if each["merged_at"])
         return next((PullRequest(int(each["number"]), str(each["head"]["sha"])) for each in merged), None)
 

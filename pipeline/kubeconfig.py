@@ -11,14 +11,19 @@ VARIABLE = "KUBECONFIG_CONTENT"
 
 
 def write() -> Path:
-    """Write the variable's content to a file that only this user reads; set KUBECONFIG for the job's next steps."""
+    """Write the variable's content to a file that only this user can read; set KUBECONFIG for the job's next steps.
+
+    Return the file; raise ConfigError if a variable is missing, or if the content is no kubeconfig.
+    """
     content, folder, variables = (os.environ.get(name) for name in (VARIABLE, "RUNNER_TEMP", "GITHUB_ENV"))
     if not folder or not variables:
-        raise ConfigError("RUNNER_TEMP and GITHUB_ENV have to be set, as in a step of a workflow")
+        raise ConfigError("RUNNER_TEMP and GITHUB_ENV must be set, as in a step of a workflow")
     if not content:
-        raise ConfigError(f"{VARIABLE} is empty: has the job's GitHub environment a secret KUBECONFIG?")
+        raise ConfigError(f"{VARIABLE} is empty: set the secret KUBECONFIG in the job's GitHub environment")
     if not _is_kubeconfig(content):
-        raise ConfigError(f"{VARIABLE} is no kubeconfig with contexts; check the secret KUBECONFIG of the environment")
+        raise ConfigError(
+            f"{VARIABLE} is no kubeconfig with contexts; correct the secret KUBECONFIG of the environment"
+        )
     path = Path(folder, "kubeconfig")
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         os.fchmod(file.fileno(), 0o600)

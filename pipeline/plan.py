@@ -1,4 +1,4 @@
-"""What an update is going to do, read from the plan that a preview saves."""
+"""The operations of an update, read from the plan that a preview saves."""
 
 import hashlib
 import json
@@ -14,16 +14,16 @@ _CHANGES = ("create", "update", "delete")
 _STAYS = {"same", "read", "refresh", "remove-pending-replace"}
 _KNOWN = {*_REPLACES, *_CHANGES, *_STAYS}
 _MARK, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
-"""The key, and its value, by which the engine marks a secret."""
+"""The key and its value by which the engine marks a secret: sdk/go/common/resource/sig in pulumi/pulumi."""
 _DIGITS = 12
 
 
 @dataclass(frozen=True, order=True)
 class Operation:
-    """What becomes of a resource.
+    """An operation on a resource.
 
     kind: create, update, replace or delete
-    values: the inputs that are others than before, with their new values; None for one that goes
+    values: the changed inputs with their new values; None for one that is removed
     """
 
     urn: str
@@ -32,7 +32,7 @@ class Operation:
 
     @property
     def changed(self) -> Set[str]:
-        """The names of the inputs that are others than before."""
+        """The names of the changed inputs."""
         return self.values.keys()
 
     @property
@@ -47,7 +47,7 @@ class Operation:
 
     @property
     def digest(self) -> str:
-        """A short hash, by which a comment can remember it; the same whoever previews, since it knows no secrets."""
+        """A short hash by which a comment records the operation, without secrets: their ciphertext always differs."""
         left_out = {"kubeconfig"} if self.is_provider else set()
         values = {key: _public(value) for key, value in self.values.items() if key not in left_out}
         text = json.dumps([self.kind, self.urn, values], sort_keys=True)
@@ -55,17 +55,17 @@ class Operation:
 
     @property
     def is_provider(self) -> bool:
-        """Whether it concerns a provider."""
+        """Whether the resource is a provider."""
         return self.type.startswith("pulumi:providers:")
 
     @property
     def is_credential(self) -> bool:
-        """Whether nothing but the credentials change by which a cluster is reached."""
+        """Whether only the credentials of a cluster's provider change."""
         return self.is_provider and self.kind == "update" and self.changed <= {"kubeconfig"}
 
     @property
     def is_internal(self) -> bool:
-        """Whether it concerns a default provider, of which the engine itself says nothing either."""
+        """Whether the resource is a default provider, which the engine does not show either."""
         return self.is_provider and self.name.startswith("default")
 
     def __str__(self) -> str:
@@ -74,14 +74,17 @@ class Operation:
 
 @dataclass(frozen=True)
 class Plan:
-    """The operations of a plan, and which resources depend on the outputs of which, changed or not."""
+    """A plan.
+
+    dependencies: of every resource, changed or not: the resources whose outputs it uses
+    """
 
     operations: tuple[Operation, ...]
     dependencies: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """Read the file that `pulumi preview --save-plan` writes; raise ConfigError if it is another one."""
+        """Read the file that `pulumi preview --save-plan` writes; raise ConfigError if it is no such file."""
         try:
             plans: dict[str, Any] = json.loads(file.read_text()).get("resourcePlans") or {}
         except (ValueError, AttributeError):
@@ -97,13 +100,13 @@ class Plan:
         return [each for each in self.operations if each.kind in kinds]
 
     def depends(self, urn: str, sources: Collection[str]) -> bool:
-        """Tell whether a resource depends on one of others, be it by way of more."""
+        """Return whether a resource depends on one of the sources, directly or indirectly."""
         needed = self.dependencies.get(urn, frozenset())
         return any(each in sources or self.depends(each, sources) for each in needed)
 
     @property
     def summary(self) -> str:
-        """How many operations of each kind there are."""
+        """The number of operations of each kind."""
         counts = {kind: len(self.of(kind)) for kind in ("create", "update", "replace", "delete")}
         return ", ".join(f"{count} to {kind}" for kind, count in counts.items() if count) or "no changes"
 
@@ -115,17 +118,17 @@ def _operation(urn: str, plan: dict[str, Any]) -> Operation:
 
 
 def _public(value: Any) -> Any:
-    """Return a value without the ciphertext of its secrets, which is another one in each run."""
+    """Return a value without the ciphertext of its secrets, which differs in each run."""
     if isinstance(value, dict):
         return _MARK if value.get(_MARK) == _SECRET else {key: _public(each) for key, each in value.items()}
     return [_public(each) for each in value] if isinstance(value, list) else value
 
 
 def _kind(urn: str, plan: dict[str, Any]) -> str:
-    """Return what the steps of a resource amount to; empty for none. Raise ConfigError for a step that is not known."""
+    """Return the kind of operation of a resource's steps, empty for none; raise ConfigError for an unknown step."""
     steps = set(plan.get("steps") or ())
     if unknown := steps - _KNOWN:
-        raise ConfigError(f"{urn}: the pipeline does not know the step {min(unknown)}; deploy it by `pulumi up`")
+        raise ConfigError(f"{urn}: the pipeline does not know the step {min(unknown)}; deploy the stack by `pulumi up`")
     if steps & _REPLACES or {"create", "delete"} <= steps:
         return "replace"
     return next((kind for kind in _CHANGES if kind in steps), "")

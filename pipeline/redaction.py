@@ -1,4 +1,4 @@
-"""The last line of defence: the engine masks what it knows as a secret; this masks what looks like one."""
+"""Masks for text that looks like a secret: the engine masks only the values that it knows as secrets."""
 
 import base64
 import re
@@ -8,7 +8,7 @@ _MASK = "[secret]"
 _PEM = re.compile(r"-----BEGIN ([A-Z ]*)PRIVATE KEY-----.*?(-----END \1PRIVATE KEY-----|\Z)", re.DOTALL)
 _BASE64_PEM = re.compile(r"LS0tLS1CRUdJTi[A-Za-z0-9+/=]+")
 _TOKEN = re.compile(r"eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]+")
-# The engine tells of inputs that are not those of a plan by their values, secrets in clear among them.
+# The engine prints the values of inputs that differ from a plan, secrets in clear included.
 _VALUES_OF_PLAN = re.compile(r"(?<=violates plan: properties changed: ).*", re.DOTALL)
 
 
@@ -20,9 +20,9 @@ def redacted(text: str) -> str:
 
 
 def in_safe_parts(lines: Iterable[str]) -> Iterator[str]:
-    """Yield lines without what `redacted` masks, as they come; those of a PEM block together.
+    """Yield masked lines as they arrive, the lines of a PEM block together.
 
-    Nothing is yielded after values of a plan, since nothing shows where they end.
+    After values of a plan, yield only the mask: their end cannot be recognized.
     """
     held = ""
     for line in lines:

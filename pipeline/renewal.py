@@ -1,4 +1,4 @@
-"""What a renewal of certificates brings, and nothing else: with an unchanged config, anything more is drift."""
+"""The operations that a renewal of certificates explains. With an unchanged config, any other operation is drift."""
 
 from collections.abc import Collection
 
@@ -10,12 +10,12 @@ _GARDENERS = ":cert.gardener.cloud/v1alpha1:Certificate::"
 
 
 def unexplained(plan: Plan) -> list[Operation]:
-    """Return the operations that no renewal brings.
+    """Return the operations that no renewal explains.
 
     A renewal replaces certificates whose inputs are the same, or whose CA is renewed, and updates the data of the
     Secrets and ConfigMaps that carry them. Gardener renews by itself: the carriers of its certificates follow.
 
-    Of a carrier's data, anything may change: in a plan, that of a Secret is encrypted as a whole.
+    All data of a carrier may change: in a plan, the data of a Secret is encrypted as a whole.
     """
     renewed = {each.urn for each in plan.operations if _is_renewal(each)}
     sources = renewed | {urn for urn in plan.dependencies if _GARDENERS in urn}

@@ -1,4 +1,4 @@
-"""A stack's file, read by the models of the config, without a key that decrypts its secrets."""
+"""A stack's file, read by the models of the config, without the key of its secrets."""
 
 import json
 import re
@@ -24,9 +24,9 @@ def path_of(stack: str) -> str:
 
 @dataclass(frozen=True)
 class StackFile:
-    """What a stack's file says.
+    """The content of a stack's file.
 
-    settings: its config, of the Kyma gateway only whether there is one
+    settings: its config; of the Kyma gateway, only whether there is one
     gateway: the keys of the Kyma gateway, as texts
     secrets: the ciphertext of each encrypted value, by its path
     """
@@ -37,23 +37,23 @@ class StackFile:
 
     @classmethod
     def parse(cls, text: str) -> "StackFile":
-        """Read the text of a stack's file; raise ConfigError if that cannot be."""
+        """Read the text of a stack's file; raise ConfigError if it is invalid."""
         config, secrets = _without_secrets(_config(text)), dict(_secrets("", _config(text)))
         for key in _STRUCTURES:
             if key in secrets:
                 raise ConfigError(
-                    f"{PROJECT}:{key}: encrypted as a whole, so nobody can review it; encrypt only the keys in it, "
-                    f"such as `pulumi config set --path --secret {key}.….key`"
+                    f"{PROJECT}:{key}: encrypted as a whole, so reviewers cannot read it; "
+                    f"encrypt only the secret keys in it, such as `pulumi config set --path --secret {key}.….key`"
                 )
         texts = {key: _text(value) for key, value in config.items()}
         gateway = {key: texts.pop(key) for key in tuple(texts) if key.startswith("gateway")}
         if gateway.get("gatewayMode", "none") != "none":
-            texts["gatewayMode"] = "selfSigned"  # what the mode needs may be encrypted
+            texts["gatewayMode"] = "selfSigned"  # the keys that the mode requires may be encrypted
         return cls(read_config({f"{_PREFIX}{key}": text for key, text in texts.items()}), gateway, secrets)
 
 
 def local_kubeconfigs(path: Path) -> list[str]:
-    """Return the kubeconfigs that a stack's file names: files of one machine. Raise ConfigError if it is no YAML."""
+    """Return the kubeconfig files that a stack's file names; raise ConfigError if it is no YAML."""
     config = _config(path.read_text())
     target, clients = _structure(config.get("target")), _structure(config.get("clients"))
     named = [cluster.get("kubeconfig") for cluster in (target, *map(_structure, clients.values()))]

@@ -1,4 +1,4 @@
-"""Which stacks the pipeline deploys, and which of them a change concerns."""
+"""The stacks that the pipeline deploys, and those that a change affects."""
 
 import subprocess
 import sys
@@ -14,14 +14,14 @@ PROGRAM = (
     "requirements.txt",
     *(f"{name}/" for name in ("clusters", "components", "deployment", "outputs", "settings")),
 )
-"""What every deployment runs."""
+"""The files and folders that every deployment runs."""
 
 
 def deployed() -> list[str]:
-    """Return the stacks that the pipeline deploys; say of each other one on stderr why it does not.
+    """Return the stacks that the pipeline deploys; print the reason for each stack that is left out to stderr.
 
-    A kubeconfig that a file names lies on one machine only. Here, kubeconfigs are secrets of GitHub environments, and
-    stacks name contexts in them.
+    A kubeconfig that a stack's file names exists on one machine only. The pipeline takes kubeconfigs from secrets of
+    GitHub environments, in which stacks name contexts.
     """
     found = []
     for path in sorted(Path().glob("Pulumi.*.yaml")):
@@ -30,18 +30,18 @@ def deployed() -> list[str]:
         try:
             local = stack_file.local_kubeconfigs(path)
         except ConfigError:
-            local = []  # its preview says what is wrong
+            local = []  # its preview reports the error
         if local:
             print(
-                f"{name[1]}: left out, since it names kubeconfigs of one machine: {', '.join(local)}", file=sys.stderr
+                f"{name[1]}: left out: its file names kubeconfigs of one machine: {', '.join(local)}", file=sys.stderr
             )
         else:
             found.append(name[1])
     return sorted(found)
 
 
-def concerned(since: str) -> list[str]:
-    """Return those whose file, or whose code, is another than in a revision; all if there is no such revision."""
+def affected(since: str) -> list[str]:
+    """Return the stacks whose file or program differs from a revision; all if there is no such revision."""
     stacks, changed = deployed(), _changed(since)
     if changed is None or any(path.startswith(PROGRAM) for path in changed):
         return stacks
@@ -49,19 +49,19 @@ def concerned(since: str) -> list[str]:
 
 
 def file_at(revision: str, stack: str) -> str | None:
-    """Return the text of a stack's file in a revision; None if it had none."""
+    """Return the text of a stack's file in a revision; None if the revision has no such file."""
     done = _git("show", "--end-of-options", f"{revision}:./{stack_file.path_of(stack)}")
     return done.stdout if done.returncode == 0 else None
 
 
 def is_behind(revision: str) -> bool:
-    """Tell whether a revision is a later one, which has in its history what is checked out."""
+    """Return whether the checked-out commit is in the history of a revision."""
     done = _git("rev-list", "--max-count=1", "--ancestry-path", "--end-of-options", f"HEAD..{revision}", "--")
     return done.returncode == 0 and bool(done.stdout)
 
 
 def _changed(since: str) -> Collection[str] | None:
-    # The two trees: where branches have diverged, what is merged is what runs.
+    # A diff of the two trees, without their merge base: the merged tree runs.
     done = _git("diff", "--name-only", "--relative", "-z", "--end-of-options", since, "HEAD", "--")
     return done.stdout.split("\0") if done.returncode == 0 else None
 

@@ -1,4 +1,4 @@
-"""The policy pack, as Pulumi starts it."""
+"""The program of the policy pack, which the Pulumi engine starts."""
 
 from mtls_policies.pack import serve
 

@@ -1,1 +1,1 @@
-"""Proof that a deployed stack does what the mTLS tutorial promises: `python -m verification --help`."""
+"""The verification of a deployed stack against the promises of its config: `python -m verification --help`."""

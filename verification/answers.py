@@ -1,4 +1,4 @@
-"""An HTTP answer, and what it tells: who gave it, and whom the target took for the client."""
+"""An HTTP answer: whether Envoy or the service gave it, and which client certificate the target saw."""
 
 import json
 import re
@@ -12,13 +12,15 @@ RBAC = "RBAC: access denied"
 
 _SHOWN = 200
 _ENVOY_FAILED = ("upstream connect error", "upstream request timeout", "no healthy upstream")
-_FROM_UPSTREAM = "x-envoy-upstream-service-time"  # set by Envoy on what it did not answer itself
+# Envoy sets it on answers that it forwards, not on its own:
+# https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#x-envoy-upstream-service-time
+_FROM_UPSTREAM = "x-envoy-upstream-service-time"
 _PAIR = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|[^",;]*)([,;]|$)')
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, headers (names in lower case) and body, or as much of it as was read."""
+    """Status, headers (names in lower case), and the body or its beginning."""
 
     status: int
     headers: Mapping[str, str]
@@ -26,7 +28,7 @@ class Answer:
 
     @classmethod
     def printed(cls, text: str) -> "Answer":
-        """Read what `curl -i` printed."""
+        """Read the output of `curl -i`; raise Failed if it is no HTTP answer."""
         head, _, body = text.replace("\r\n", "\n").partition("\n\n")
         first, *lines = head.split("\n")
         status = re.match(r"HTTP/\S+ (\d{3})\b", first)
@@ -36,13 +38,13 @@ class Answer:
         return cls(int(status[1]), {name.strip().lower(): value.strip() for name, _, value in pairs}, body)
 
     @property
-    def said(self) -> str:
-        """The status and how the body begins, on one line."""
+    def summary(self) -> str:
+        """The status and the beginning of the body, on one line."""
         return f"{self.status} {_brief(self.body)}".strip()
 
     @property
     def denied(self) -> bool:
-        """Whether an AuthorizationPolicy refused the request; an answer to HEAD shows that by its length only."""
+        """Whether an AuthorizationPolicy refused the request; for HEAD, only the content length shows it."""
         found = self.body.strip() == RBAC
         return self.status == HTTPStatus.FORBIDDEN and (
             found or (not self.body and self.headers.get("content-length") == str(len(RBAC)))
@@ -55,38 +57,38 @@ class Answer:
 
     @property
     def redirected(self) -> bool:
-        """Whether Envoy sent the client away instead of asking a service."""
+        """Whether Envoy itself redirected the client."""
         return self.status == HTTPStatus.MOVED_PERMANENTLY and _FROM_UPSTREAM not in self.headers
 
     @property
     def refused(self) -> bool:
-        """Whether a gateway refused the request, by a policy or for want of a route."""
+        """Whether a gateway refused the request, by a policy, or because it has no route."""
         return self.denied or self.without_route or self.status == HTTPStatus.MISDIRECTED_REQUEST
 
     @property
     def without_upstream(self) -> bool:
-        """Whether a gateway could not reach whom it should have asked."""
+        """Whether a gateway could not reach its upstream."""
         return self.status in (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT) and (
             not self.body or _FROM_UPSTREAM not in self.headers or self.body.startswith(_ENVOY_FAILED)
         )
 
     def check_is_services(self) -> str:
-        """Return what was answered; raise Failed if Envoy did, instead of the service behind it."""
+        """Return the answer's status; raise Failed if Envoy answered instead of the service behind it."""
         if self.denied:
             raise Failed(f"got {self.status}: {RBAC}")
         if self.without_route:
-            raise Failed(f"got {self.status} of Envoy itself, which has no route for this")
+            raise Failed(f"got {self.status} of Envoy itself, which has no route for the request")
         if self.without_upstream:
-            raise Failed(f"got {self.said}, of Envoy itself")
+            raise Failed(f"got {self.summary}, of Envoy itself")
         return f"{self.status} of the service"
 
     def check_shows(self, subject: str, identity: str) -> str:
-        """Return what httpbin's /headers shows; raise Failed unless that is this client."""
+        """Return the client that httpbin's /headers shows; raise Failed if it is not this one."""
         if self.status != HTTPStatus.OK:
-            raise Failed(f"got {self.said}")
+            raise Failed(f"got {self.summary}")
         hops = client_hops(self.body)
         if not hops:
-            raise Failed("got 200, but X-Forwarded-Client-Cert names nobody")
+            raise Failed("got 200, but X-Forwarded-Client-Cert names no client")
         subjects, uris = (hops[-1].get(key, []) for key in ("Subject", "URI"))
         if subjects != [subject] or identity not in uris:
             seen = f"Subject {' '.join(subjects)}, URI {' '.join(uris) or 'none'}"
@@ -97,7 +99,7 @@ class Answer:
 def client_hops(body: str) -> list[dict[str, list[str]]]:
     """Return the hops with a Subject that httpbin's /headers shows in X-Forwarded-Client-Cert, nearest last.
 
-    Workloads of a mesh have certificates without a Subject: the hops between them are left out.
+    Certificates of a mesh have no Subject: hops between its workloads are left out.
     """
     try:
         headers = json.loads(body)["headers"].get("X-Forwarded-Client-Cert", [])

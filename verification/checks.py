@@ -1,29 +1,30 @@
-"""What a check is: a promise, what is expected of it, and a way to see it kept."""
+"""A check: a promise, the expected result, and the function that tries it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-CREATES = "--read-only: it would create Pods or objects of Istio in a cluster"
-READS_KEY = "--read-only: it would read the CA's private key"
-EXECUTES = "--read-only: it would run a command in the egress gateway's Pod"
+CREATES = "--read-only: the check would create Pods or objects of Istio in a cluster"
+READS_KEY = "--read-only: the check would read the CA's private key"
+EXECUTES = "--read-only: the check would run a command in the egress gateway's Pod"
 
 
 class Failed(Exception):  # noqa: N818 - a verdict, not an error of the program
-    """What was seen instead of what was promised."""
+    """The promise is broken; the message says what the check saw instead."""
 
 
 class Skipped(Exception):  # noqa: N818
-    """Why a promise cannot be tried on this stack."""
+    """The promise cannot be tried on this stack; the message says why."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """A promise, how to see it kept, and where to look when it is not.
+    """A promise, the function that tries it, and where to look if it is broken.
 
-    group: the heading under which it is printed
-    expected: what has to be seen
-    run: returns what it saw, or raises Failed or Skipped
-    host, client: names of those that it is about, in the stack's config
+    group: the heading under which its verdict is printed
+    expected: the result that keeps the promise
+    run: returns the result, or raises Failed or Skipped
+    look: commands that show the cause
+    host, client: the names in the stack's config of the host and the client that it tries; empty for none
     """
 
     group: str
@@ -36,7 +37,7 @@ class Check:
 
 
 def skipped(group: str, promise: str, reason: str, host: str = "", client: str = "") -> Check:
-    """Return a check that says why its promise cannot be tried."""
+    """Return a check that raises Skipped with this reason."""
 
     def run() -> str:
         raise Skipped(reason)

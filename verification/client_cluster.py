@@ -1,4 +1,4 @@
-"""What the verification reads and runs in a client's cluster."""
+"""A client's cluster: its credential, its demo's curl, and its egress gateway's log."""
 
 import base64
 import time
@@ -17,12 +17,18 @@ from verification.tls import ClientCredential
 
 CURL = {"app": "curl"}
 
-_LOG_DELAY = timedelta(seconds=15)  # Envoy writes its log in batches
+# Envoy writes its log every 10 s: https://www.envoyproxy.io/docs/envoy/latest/operations/cli#cmdoption-file-flush-interval-msec
+_LOG_DELAY = timedelta(seconds=15)
 
 
 @dataclass(frozen=True)
 class ClientCluster:
-    """A client's cluster: its API, the `namespace` of the demo, the `gateway` and the `secret` of its credential."""
+    """A client's cluster.
+
+    namespace: the stack's, in which the demo runs
+    gateway: the Service of the egress gateway
+    secret: the name of the Secret with the credential, in the gateway's namespace
+    """
 
     api: ApiClient
     namespace: str
@@ -31,7 +37,7 @@ class ClientCluster:
 
     def credential(self) -> ClientCredential:
         """Read the egress gateway's own credential from its Secret."""
-        called = f"Secret {self.gateway.namespace}/{self.secret}"
+        described = f"Secret {NamespacedName(self.gateway.namespace, self.secret)}"
         try:
             secret: Any = CoreV1Api(self.api).read_namespaced_secret(
                 self.secret, self.gateway.namespace, _request_timeout=REQUEST_SECONDS
@@ -39,15 +45,17 @@ class ClientCluster:
         except ApiException as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
-            raise Failed(f"{called} is missing in the client's cluster; `pulumi up --refresh` makes it anew") from None
+            raise Failed(
+                f"{described} is missing in the client's cluster; `pulumi up --refresh` creates it again"
+            ) from None
         data = secret.data or {}
         missing = [key for key in ("tls.crt", "tls.key") if not data.get(key)]
         if missing:
-            raise Failed(f"{called} has no {' and no '.join(missing)}")
+            raise Failed(f"{described} has no {' and no '.join(missing)}")
         return ClientCredential(base64.b64decode(data["tls.crt"]), base64.b64decode(data["tls.key"]))
 
     def curl(self, *arguments: str) -> Executed:
-        """Run curl in the demo's Pod. Raise Failed while no such Pod is ready."""
+        """Run curl in the demo's Pod; raise Failed if no such Pod is ready."""
         ready = pods.ready(self.api, self.namespace, CURL)
         if not ready:
             raise Failed(f"no curl Pod is ready in namespace {self.namespace}")
@@ -60,7 +68,7 @@ class ClientCluster:
                 if marker in line:
                     return line
             if datetime.now(UTC) - since > _LOG_DELAY:
-                raise Failed("the egress gateway's log has no line of it")
+                raise Failed("the egress gateway's log has no line of this request")
             time.sleep(1)
 
     def _egress_gateway_log(self, since: datetime) -> str:
@@ -70,7 +78,7 @@ class ClientCluster:
             core.read_namespaced_pod_log(
                 pod.metadata.name,
                 self.gateway.namespace,
-                container=pods.SIDECAR,  # others may have been injected
+                container=pods.SIDECAR,  # webhooks may inject containers of their own
                 since_seconds=seconds,
                 _request_timeout=REQUEST_SECONDS,
             )

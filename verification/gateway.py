@@ -1,4 +1,4 @@
-"""What the Kyma gateway promises, for a stack that has one."""
+"""Promises of the Kyma gateway, for a stack that has one."""
 
 import http.client
 import socket
@@ -18,7 +18,7 @@ _HOSTNAME_MISMATCH = 62  # X509_V_ERR_HOSTNAME_MISMATCH: signed by the gateway's
 
 
 def http_is_redirected(gateway: GatewayOutput) -> str:
-    """Plain HTTP for a name of the domain."""
+    """Ask by plain HTTP for a name of the domain."""
     host = _name(gateway)
     with closing(http.client.HTTPConnection(_address(gateway), 80, timeout=TIMEOUT_SECONDS)) as connection:
         connection.request("GET", "/", headers={"Host": host})
@@ -30,41 +30,41 @@ def http_is_redirected(gateway: GatewayOutput) -> str:
 
 
 def certificate_is_for_the_domain(gateway: GatewayOutput) -> str:
-    """TLS 1.2 and 1.3 with a name of the domain, which the certificate and its CA have to prove."""
+    """Connect by TLS 1.2 and 1.3 with a name of the domain; verify the certificate by the CA of the outputs."""
     for version in VERSIONS.values():
         _handshake(gateway, _name(gateway), version)
     return f"*.{gateway.domain} by {' and '.join(VERSIONS)}"
 
 
 def old_tls_is_refused(gateway: GatewayOutput) -> str:
-    """TLS 1.1."""
+    """Connect by TLS 1.1."""
     try:
         _handshake(gateway, _name(gateway), ssl.TLSVersion.TLSv1_1)
     except ssl.SSLError as error:
         if "ALERT_PROTOCOL_VERSION" not in (error.reason or ""):
             raise Failed(f"TLS 1.1: {error}") from None
         return "TLS 1.1: alert protocol version"
-    raise Failed("a handshake by TLS 1.1 came about")
+    raise Failed("a handshake by TLS 1.1 succeeded")
 
 
 def other_hosts_are_refused(gateway: GatewayOutput) -> str:
-    """TLS with a name outside the domain."""
+    """Connect by TLS with a name outside the domain."""
     try:
         _handshake(gateway, _OUTSIDE, ssl.TLSVersion.TLSv1_3)
     except ssl.SSLCertVerificationError as error:
         if error.verify_code == _HOSTNAME_MISMATCH:
-            raise Failed(f"{_OUTSIDE} got the gateway's own certificate") from None
-        return f"{_OUTSIDE}: served by another gateway"
+            raise Failed(f"{_OUTSIDE} got the certificate of the Kyma gateway") from None
+        return f"{_OUTSIDE}: a different gateway serves it"
     except (ssl.SSLError, ConnectionResetError) as error:
         return f"{_OUTSIDE}: {error.strerror or error}"
-    raise Failed(f"a handshake for {_OUTSIDE} came about")
+    raise Failed(f"a handshake for {_OUTSIDE} succeeded")
 
 
 def checks(stack: DeployedStack) -> Iterator[Check]:
     """Yield the checks of the gateway; none for a stack without one."""
     if stack.outputs.gateway:
-        place = (stack.outputs.target or TargetOutput()).gateway
-        listeners = f"istioctl proxy-config listeners -n {place.namespace} svc/{place.name}"
+        service = (stack.outputs.target or TargetOutput()).gateway
+        listeners = f"istioctl proxy-config listeners -n {service.namespace} svc/{service.name}"
         look = f"target cluster: kubectl get gateways.networking.istio.io,secrets -A; {listeners}"
         for promise, (expected, run) in _PROMISES.items():
             yield Check("Kyma gateway", promise, expected, partial(run, stack.outputs.gateway), look)
@@ -81,7 +81,7 @@ def _address(gateway: GatewayOutput) -> str:
 def _handshake(gateway: GatewayOutput, host: str, version: ssl.TLSVersion) -> None:
     context = ssl.create_default_context(cadata=gateway.ca_certificate)
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a user's own chain may end below the root
-    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # else OpenSSL itself refuses TLS 1.1
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # at its default level, OpenSSL itself refuses TLS 1.1
     context.minimum_version = context.maximum_version = version
     with closing(socket.create_connection((_address(gateway), 443), TIMEOUT_SECONDS)) as plain:
         context.wrap_socket(plain, server_hostname=host).close()
@@ -89,10 +89,10 @@ def _handshake(gateway: GatewayOutput, host: str, version: ssl.TLSVersion) -> No
 
 _PROMISES = {
     "the Kyma gateway redirects port 80 to 443": ("301 to https", http_is_redirected),
-    "the Kyma gateway proves its domain": (
+    "the Kyma gateway's certificate is valid for its domain": (
         "a certificate for *.DOMAIN, by TLS 1.2 and 1.3",
         certificate_is_for_the_domain,
     ),
-    "the Kyma gateway refuses TLS before 1.2": ("a TLS alert", old_tls_is_refused),
-    "the Kyma gateway refuses other hosts": ("no certificate of this gateway", other_hosts_are_refused),
+    "the Kyma gateway refuses TLS versions below 1.2": ("a TLS alert", old_tls_is_refused),
+    "the Kyma gateway refuses names outside its domain": ("no certificate of this gateway", other_hosts_are_refused),
 }

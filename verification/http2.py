@@ -1,4 +1,4 @@
-"""One request by HTTP/2 over a connection that has agreed to it."""
+"""One HTTP/2 request over a connection that negotiated h2."""
 
 import ssl
 
@@ -20,7 +20,7 @@ _PART = 1 << 16
 
 
 def request(connection: ssl.SSLSocket, method: str, path: str, authority: str) -> Answer:
-    """Ask and return the answer; ConnectionError if there is none."""
+    """Send a request and return the answer; raise ConnectionError if there is none."""
     state = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
     state.initiate_connection()
     pseudo = [(":method", method), (":scheme", "https"), (":authority", authority), (":path", path)]
@@ -47,5 +47,5 @@ def request(connection: ssl.SSLSocket, method: str, path: str, authority: str) -
                     raise ConnectionError(f"HTTP/2 ended by {type(event).__name__}, error {event.error_code}")
                 case StreamEnded():
                     return Answer(int(headers.pop(":status")), headers, body.decode(errors="replace"))
-        if len(body) >= _PART:  # what a user's service answers may be long, or never end
+        if len(body) >= _PART:  # a user's service may send a long or endless body
             return Answer(int(headers.pop(":status")), headers, body.decode(errors="replace"))

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP: the first leaves time to clean up, the second ends the process at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first starts the cleanup, the second ends the process at once."""
 
 import os
 import signal
@@ -18,10 +18,10 @@ class Interrupted(BaseException):
 
 
 @contextmanager
-def interruptible(tell_what_is_left: Callable[[], None]) -> Iterator[Callable[[], None]]:
-    """Raise Interrupted at the first signal; at the next one, tell what is left and end at once.
+def interruptible(report_left: Callable[[], None]) -> Iterator[Callable[[], None]]:
+    """Raise Interrupted at the first signal; at the second one, report what is left and end the process at once.
 
-    Gives a function that begins the cleaning up: from then on, the first signal ends the process as well.
+    Yields a function that begins the cleanup: from then on, the next signal ends the process.
     SIGHUP stays ignored under nohup.
     """
     signals = [each for each in _SIGNALS if each != signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN]
@@ -29,7 +29,7 @@ def interruptible(tell_what_is_left: Callable[[], None]) -> Iterator[Callable[[]
     def end_at_once(number: int, _: FrameType | None) -> None:
         for each in signals:
             signal.signal(each, signal.SIG_DFL)
-        tell_what_is_left()
+        report_left()
         os._exit(128 + number)
 
     def begin_cleaning() -> None:

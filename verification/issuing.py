@@ -1,6 +1,6 @@
-"""Client certificates that the verification issues for itself, in memory only: by a CA of its own, or by the stack's.
+"""Client certificates that the verification issues in memory only, by a CA of its own or by the stack's CA.
 
-The stack's CA has its private key in the encrypted state. It is read once, through a pipe, and only when it is needed.
+The private key of the stack's CA is in the encrypted state. It is read through a pipe, once, when a check needs it.
 """
 
 import json
@@ -23,14 +23,15 @@ from verification.checks import Failed
 from verification.tls import ClientCredential
 
 _HOUR = timedelta(hours=1)
-_PLAINTEXT = "plaintext"  # under which a state that is exported with --show-secrets has a secret, as JSON
+_PLAINTEXT = "plaintext"  # the key of a secret, as JSON, in a state exported with --show-secrets
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a certificate says.
+    """The content of a certificate.
 
-    starts, ends: from now
+    names: its alternative names
+    starts, ends: its validity, relative to now
     usage: its extended key usage
     """
 
@@ -42,14 +43,18 @@ class Wanted:
 
 
 def foreign_credential(subject: x509.Name, *names: x509.GeneralName) -> ClientCredential:
-    """Make a credential with the given subject and alternative names, whose CA is its own."""
+    """Make a credential with this Subject and these alternative names, signed by a CA that no gateway trusts."""
     key = ec.generate_private_key(ec.SECP256R1())
     return _issue(Wanted(subject, names), key, subject, key)
 
 
 @dataclass
 class Authority:
-    """The stack's CA: its certificate (PEM), and how to export the state with its secrets."""
+    """The stack's CA.
+
+    certificate: PEM
+    export: returns the state with its secrets in clear
+    """
 
     certificate: str
     export: Callable[[], str] = field(repr=False)
@@ -57,7 +62,7 @@ class Authority:
     _key: CertificateIssuerPrivateKeyTypes | None = field(default=None, repr=False)
 
     def sign(self, wanted: Wanted) -> ClientCredential:
-        """Issue a credential; raise Failed if the CA's key cannot be had."""
+        """Issue a credential; raise Failed if the state has no key of the CA."""
         issuer = x509.load_pem_x509_certificates(self.certificate.encode())[0]
         with self._lock:
             if self._key is None:
@@ -86,13 +91,13 @@ def _issue(
 
 
 def _key_of(certificate: x509.Certificate, exported: str) -> CertificateIssuerPrivateKeyTypes:
-    """Return the private key in the state that belongs to a certificate, whatever its resource is called."""
+    """Return the state's private key of a certificate, found by its public key."""
     resources = (json.loads(exported).get("deployment") or {}).get("resources") or []
     public = _encoded(certificate.public_key())  # type: ignore[arg-type]
     for key in _private_keys(resources):
         if _encoded(key.public_key()) == public:
             return key
-    raise Failed("the state has no private key of output caCertificate; `pulumi up` makes them agree")
+    raise Failed("the state has no private key of output caCertificate; run `pulumi up`")
 
 
 def _private_keys(resources: Iterable[Mapping[str, Any]]) -> Iterable[CertificateIssuerPrivateKeyTypes]:

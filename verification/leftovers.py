@@ -1,22 +1,23 @@
-"""What a stack promises of its clusters: they have each object of its state, and no other with its mark.
+"""The promise that each cluster has exactly the objects of the stack's state with the stack's label.
 
-An update that is killed may leave one behind, and no later one would delete it. Envoy serves on with a Secret that is
-gone, until it starts anew.
+A killed update may leave an object that no later update deletes. If a Secret is deleted, Envoy keeps the certificate
+until its Pod restarts.
 """
 
 from collections.abc import Iterator
 from functools import partial
 
 from clusters import Cluster
+from components.namespaced_name import NamespacedName
 from components.ownership import OWNER_LABEL
 from settings import ConfigError
 from verification.checks import Check, Failed, Skipped
-from verification.stack import DeployedStack, called
+from verification.stack import DeployedStack, cluster_name
 from verification.state import Object, State
 
 
 def objects_are_those_of_the_state(state: State, cluster: Cluster) -> str:
-    """List the objects with the stack's label, of every kind that it has anywhere."""
+    """List the objects with the stack's label, of every kind in its state, and compare them with the state."""
     found: set[Object] = set()
     refused: dict[tuple[str, str], str] = {}
     for api_version, kind in state.kinds:
@@ -33,32 +34,33 @@ def objects_are_those_of_the_state(state: State, cluster: Cluster) -> str:
         raise Failed("\n".join([*map(_left, left), *map(_lost, lost)]))
     if refused:
         raise Skipped(next(iter(refused.values())))
-    return f"{len(found)} objects of the stack, and no other with its label"
+    return f"{len(found)} objects, exactly those of the state"
 
 
 def checks(stack: DeployedStack) -> Iterator[Check]:
     """Yield the checks of each connected cluster."""
     kinds = ",".join(sorted({_resource(Object.of(*described, "", "")) for described in stack.state.kinds}))
     for path, cluster in stack.reached.items():
-        where = called(path)
-        promise = f"the {where} has the stack's objects, each of them and no other"
+        where = cluster_name(path)
+        promise = f"the {where} has exactly the stack's objects"
         look = f"{where}: kubectl get {kinds} -A -l {OWNER_LABEL}={stack.state.owner}"
         run = partial(objects_are_those_of_the_state, stack.state, cluster)
-        yield Check("clusters", promise, "the objects of the stack's state, and no other with its label", run, look)
+        yield Check("clusters", promise, "exactly the objects of the stack's state with the stack's label", run, look)
 
 
 def _lost(lost: Object) -> str:
-    place = f"{lost.namespace}/{lost.name}" if lost.namespace else lost.name
-    return f"{lost.kind} {place} is gone, or has lost its label; `pulumi preview` says what to do"
+    return f"{_described(lost)} is gone, or has lost its label; `pulumi preview` shows the remedy"
 
 
 def _left(left: Object) -> str:
-    if not left.namespace:
-        return f"{left.kind} {left.name}; remove it with kubectl delete {_resource(left)} {left.name}"
-    remedy = f"kubectl -n {left.namespace} delete {_resource(left)} {left.name}"
-    return f"{left.kind} {left.namespace}/{left.name}; remove it with {remedy}"
+    kubectl = f"kubectl -n {left.namespace}" if left.namespace else "kubectl"
+    return f"{_described(left)}; remove it with {kubectl} delete {_resource(left)} {left.name}"
+
+
+def _described(each: Object) -> str:
+    return f"{each.kind} {NamespacedName(each.namespace, each.name) if each.namespace else each.name}"
 
 
 def _resource(each: Object) -> str:
-    """Return the kind in the form that kubectl takes for no other group's."""
+    """Return KIND.GROUP as kubectl takes it, without a group for the core API."""
     return f"{each.kind.lower()}.{each.group}" if each.group else each.kind.lower()

@@ -1,7 +1,7 @@
 """Pods of a cluster, and commands that run in them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -22,7 +22,7 @@ _COMMAND_SECONDS = 60
 
 @dataclass(frozen=True)
 class Executed:
-    """How a command in a Pod ended."""
+    """The exit code and the output of a command in a Pod."""
 
     code: int
     stdout: str
@@ -30,7 +30,7 @@ class Executed:
 
 
 def refusal_of(error: ApiException) -> str:
-    """Return why an API server refused something, in its own words."""
+    """Return the API server's own message for a refused request."""
     try:
         return str(json.loads(error.body or "")["message"])
     except (ValueError, TypeError, LookupError):
@@ -38,12 +38,23 @@ def refusal_of(error: ApiException) -> str:
 
 
 def labels_of(labels: Mapping[str, str]) -> str:
-    """Return labels as a selector."""
+    """Return the label selector for these labels."""
     return ",".join(f"{name}={value}" for name, value in labels.items())
 
 
+def exists(ask: Callable[[], object]) -> bool:
+    """Send a request about an object; return False if the API server does not find it."""
+    try:
+        ask()
+    except ApiException as error:
+        if error.status == HTTPStatus.NOT_FOUND:
+            return False
+        raise
+    return True
+
+
 def selected(api: ApiClient, service: NamespacedName) -> list[Any]:
-    """Return the running Pods behind a Service; raise Failed if there is no such Service, or none of them."""
+    """Return the running Pods behind a Service; raise Failed if there is no such Service, or no such Pod."""
     core = CoreV1Api(api)
     try:
         found: Any = core.read_namespaced_service(service.name, service.namespace, _request_timeout=REQUEST_SECONDS)
@@ -51,40 +62,47 @@ def selected(api: ApiClient, service: NamespacedName) -> list[Any]:
         if error.status != HTTPStatus.NOT_FOUND:
             raise
         raise Failed(f"there is no Service {service}") from None
-    pods: Any = core.list_namespaced_pod(
+    running: Any = core.list_namespaced_pod(
         service.namespace,
         label_selector=labels_of(found.spec.selector or {}),
         field_selector="status.phase=Running",
         _request_timeout=REQUEST_SECONDS,
     )
-    if not pods.items:
+    if not running.items:
         raise Failed(f"no Pod of Service {service} is running")
-    return list(pods.items)
+    return list(running.items)
 
 
 def ready(api: ApiClient, namespace: str, labels: Mapping[str, str]) -> list[Any]:
     """Return the Pods with these labels that are ready."""
-    pods: Any = CoreV1Api(api).list_namespaced_pod(
+    found: Any = CoreV1Api(api).list_namespaced_pod(
         namespace, label_selector=labels_of(labels), _request_timeout=REQUEST_SECONDS
     )
-    return [pod for pod in pods.items if is_ready(pod)]
+    return [pod for pod in found.items if is_ready(pod)]
 
 
 def is_ready(pod: Any) -> bool:
-    """Tell whether a Pod serves."""
+    """Return whether a Pod is ready and not being deleted."""
     conditions = pod.status.conditions or []
     return not pod.metadata.deletion_timestamp and any(c.type == "Ready" and c.status == "True" for c in conditions)
 
 
 def has_sidecar(pod: Any) -> bool:
-    """Tell whether a Pod has Istio's proxy, which may be a native sidecar."""
+    """Return whether a Pod has Istio's proxy as a container or as a native sidecar."""
     containers = [*pod.spec.containers, *(pod.spec.init_containers or [])]
     return any(container.name == SIDECAR for container in containers)
 
 
+def waiting_for(pod: Any) -> str:
+    """Return why the containers of a Pod wait; its phase if none does."""
+    statuses = [*(pod.status.init_container_statuses or []), *(pod.status.container_statuses or [])]
+    reasons = [each.state.waiting.reason for each in statuses if each.state and each.state.waiting]
+    return ", ".join(filter(None, reasons)) or pod.status.phase or "unknown"
+
+
 def execute(api: ApiClient, namespace: str, pod: str, container: str, *command: str) -> Executed:
-    """Run a command in a Pod to its end. Raise Failed if that cannot be seen, Skipped if it is forbidden."""
-    # While it connects, stream() changes the ApiClient that it is given, which must not be another thread's.
+    """Run a command in a Pod; raise Failed if its end is not known, Skipped if the cluster forbids it."""
+    # stream() patches its ApiClient while it connects (kubernetes/stream/stream.py), so each thread needs its own.
     with ApiClient(api.configuration) as own:
         try:
             session = stream(
@@ -103,16 +121,16 @@ def execute(api: ApiClient, namespace: str, pod: str, container: str, *command: 
             raise Failed(f"the connection to Pod {namespace}/{pod} broke: {error}") from None
         except ApiException as error:
             if error.status == HTTPStatus.FORBIDDEN or "403 Forbidden" in str(error.reason):
-                raise Skipped(f"the cluster does not let commands run in Pod {namespace}/{pod}") from None
+                raise Skipped(f"the cluster forbids commands in Pod {namespace}/{pod}") from None
             raise
 
 
 def _exit_code(session: WSClient) -> int:
     try:
         code = session.returncode
-    except (TypeError, LookupError, ValueError):  # the API server told no exit code
-        raise Failed("the command was not run to its end in its Pod") from None
+    except (TypeError, LookupError, ValueError):  # the API server sent no exit code
+        raise Failed("the API server reported no exit code of the command in its Pod") from None
     if code is None:
         session.close()
-        raise Failed(f"the command did not end within {_COMMAND_SECONDS} s in its Pod")
+        raise Failed(f"the command in the Pod did not end within {_COMMAND_SECONDS} s")
     return int(code)

@@ -1,4 +1,4 @@
-"""The request by which a host is tried: harmless, and allowed by its route."""
+"""The request that tries a host: harmless, and allowed by its route."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,9 @@ from outputs import ClientOutput
 from settings import Host
 from verification.answers import Answer
 
-NO_SAFE_METHOD = "its route allows none of GET, HEAD and OPTIONS, and nothing else is tried on a service"
+NO_SAFE_METHOD = (
+    "the host's route allows none of GET, HEAD and OPTIONS, and the verification sends no other method to a service"
+)
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _METHODS = ("POST", "PUT", "PATCH", "DELETE", *_SAFE_METHODS)
@@ -15,30 +17,33 @@ _SHOWS_HEADERS = "/headers"
 
 @dataclass(frozen=True)
 class Probe:
-    """A method and a path; `shows_client` if the demo answers by what it was told of the client."""
+    """A method and a path.
+
+    shows_client: whether the answer shows the headers by which the demo identifies its client
+    """
 
     method: str
     path: str
     shows_client: bool = False
 
     def judge(self, answer: Answer, client: ClientOutput) -> str:
-        """Return what was seen; raise Failed unless the host served this client."""
+        """Return a summary of the answer; raise Failed if the host did not serve this client."""
         if self.shows_client:
             return answer.check_shows(client.subject, client.identity)
         return answer.check_is_services()
 
     @property
     def expected(self) -> str:
-        """What a host answers that serves this client."""
+        """The answer of a host that serves the client."""
         return "200, with the client's Subject and URI" if self.shows_client else "an answer of the service"
 
     @property
     def options(self) -> tuple[str, ...]:
-        """How curl is told the method, and to print the answer's head."""
+        """The options of curl that set the method, and print the head of the answer."""
         return {"GET": ("-i",), "HEAD": ("-I",)}.get(self.method, ("-i", "-X", self.method))
 
 
-def probe(host: Host) -> Probe | None:
+def probe_of(host: Host) -> Probe | None:
     """Return the request that tries a host; None if its route allows no safe method."""
     method = next((method for method in _SAFE_METHODS if method in host.methods), None)
     if not method:

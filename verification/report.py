@@ -1,4 +1,4 @@
-"""How verdicts are told: a line for each as it comes, and all of them as JSON and as JUnit XML."""
+"""Verdicts as lines on the console, as JSON and as JUnit XML."""
 
 import json
 from collections import Counter
@@ -21,20 +21,20 @@ _SHOWN = 160
 
 @dataclass
 class Report:
-    """Prints each verdict under its group's heading, and remembers it."""
+    """Prints each verdict under its group's heading, and keeps all of them."""
 
     console: Console
     status: Status | None = None
     verdicts: list[tuple[Check, Outcome]] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 
-    def waiting(self, done: int, total: int, what: str) -> None:
-        """Show how many checks are done, and what one of them saw that runs again."""
+    def waiting(self, done: int, total: int, retried: str) -> None:
+        """Show how many checks are done, and the last result of one that is tried again."""
         if self.status:
-            self.status.update(f"{done} of {total} done [dim]{escape(what[:_SHOWN])}[/]")
+            self.status.update(f"{done} of {total} done [dim]{escape(retried[:_SHOWN])}[/]")
 
     def judged(self, check: Check, outcome: Outcome) -> None:
-        """Print how a check ended."""
+        """Print and keep the outcome of a check."""
         if not self.verdicts or self.verdicts[-1][0].group != check.group:
             self.console.print(f"[bold]{escape(check.group)}[/]")
         self.verdicts.append((check, outcome))
@@ -48,25 +48,25 @@ class Report:
                 self.console.print(f"  [red]????[/] {promise}: could not be judged: {saw}")
             case Verdict.FAILED:
                 lines = {"expected": escape(check.expected), "saw": saw, "look": escape(check.look)}
-                told = [f"\n{f'{name}: ':>17}{_indented(text)}" for name, text in lines.items()]
-                self.console.print(f"  [red]FAIL[/] {promise}{''.join(told)}")
+                details = [f"\n{f'{name}: ':>17}{_indented(text)}" for name, text in lines.items()]
+                self.console.print(f"  [red]FAIL[/] {promise}{''.join(details)}")
 
     def leaves(self, commands: Iterable[str]) -> None:
-        """Print the commands that remove what is left in the clusters, and remember them."""
+        """Print and keep the commands that remove objects left in the clusters."""
         for command in commands:
             self.left.append(command)
             self.console.print(f"[red]left behind[/] in the {escape(command)}")
 
     @property
     def exit_code(self) -> int:
-        """1 if a promise is broken; 2 if one could not be judged, or if something is left in a cluster."""
+        """1 if a promise is broken; 2 if one could not be judged, or if an object is left in a cluster; else 0."""
         if self.totals[Verdict.FAILED]:
             return 1
         return 2 if self.totals[Verdict.ERROR] or self.left else 0
 
     @property
     def totals(self) -> Counter[Verdict]:
-        """How many checks ended in each way."""
+        """The number of checks with each verdict."""
         return Counter(outcome.verdict for _, outcome in self.verdicts)
 
     @property
@@ -74,10 +74,10 @@ class Report:
         """The totals on one line."""
         ended = (Verdict.PASSED, Verdict.FAILED, Verdict.SKIPPED)
         errors = self.totals[Verdict.ERROR]
-        told = [f"{self.totals[verdict]} {verdict.value}" for verdict in ended]
-        return ", ".join([*told, f"{errors} could not be judged"] if errors else told)
+        counts = [f"{self.totals[verdict]} {verdict.value}" for verdict in ended]
+        return ", ".join([*counts, f"{errors} could not be judged"] if errors else counts)
 
-    def json(self, stack: str) -> str:
+    def as_json(self, stack: str) -> str:
         """Return all verdicts as a JSON document."""
         checks = [
             {
@@ -108,7 +108,7 @@ class Report:
 
 
 def problems_json(stack: str | None, problems: list[str]) -> str:
-    """Return, as a JSON document, why nothing can be judged."""
+    """Return the problems that prevent a verification, as a JSON document."""
     return json.dumps({"stack": stack, "problems": problems}, indent=2)
 
 

@@ -1,4 +1,4 @@
-"""Judging checks side by side, and telling how they ended in the order in which they stand."""
+"""Runs of checks in parallel, with their outcomes reported in the order of the checks."""
 
 import http.client
 import threading
@@ -27,17 +27,17 @@ _FAILURES = (Failed, ApiException, ConfigException, urllib3.exceptions.HTTPError
 
 
 class Verdict(Enum):
-    """How a check ended."""
+    """The verdict on a promise."""
 
     PASSED = "passed"
     FAILED = "failed"
     SKIPPED = "skipped"
-    ERROR = "error"  # nobody knows whether the promise is kept
+    ERROR = "error"  # it is not known whether the promise is kept
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a check ended, what it saw, and how long it took."""
+    """The verdict of a check, its result or reason, and its duration in seconds."""
 
     verdict: Verdict
     saw: str
@@ -45,23 +45,23 @@ class Outcome:
 
 
 class Listener(Protocol):
-    """Hears how the checks go on."""
+    """Receives the progress of a run."""
 
-    def waiting(self, done: int, total: int, what: str) -> None:
-        """Hear how many are done, and what one saw that runs again."""
+    def waiting(self, done: int, total: int, retried: str) -> None:
+        """Receive the number of finished checks, and the last result of one that is tried again."""
 
     def judged(self, check: Check, outcome: Outcome) -> None:
-        """Hear how one ended."""
+        """Receive the outcome of a check."""
 
 
 def judge(check: Check, timeout: float, waiting: Callable[[str], None], stop: threading.Event) -> Outcome:
-    """Run one check until it passes or `timeout` seconds are over; tell `waiting` what it saw before it runs again."""
+    """Run one check until it passes or `timeout` seconds are over; pass the result of each attempt to `waiting`."""
     start = time.monotonic()
     while True:
         try:
             return Outcome(Verdict.PASSED, printable(check.run()), time.monotonic() - start)
         except Exception as error:
-            verdict, saw = _verdict_of(error), told(error)
+            verdict, saw = _verdict_of(error), described(error)
             may_pass = verdict != Verdict.SKIPPED and isinstance(error, (*_FAILURES, ConfigError))
         is_final = not may_pass or time.monotonic() - start > timeout
         if not is_final:
@@ -71,7 +71,7 @@ def judge(check: Check, timeout: float, waiting: Callable[[str], None], stop: th
 
 
 def run(checks: Sequence[Check], timeout: float, listener: Listener) -> None:
-    """Judge all checks, and tell how each ended. Whatever interrupts this does not wait for those that still run."""
+    """Run all checks and report each outcome; if interrupted, do not wait for those that still run."""
     pending: list[Future[Outcome]] = []
     stop, pool = threading.Event(), ThreadPoolExecutor(AT_ONCE)
 
@@ -89,19 +89,19 @@ def run(checks: Sequence[Check], timeout: float, listener: Listener) -> None:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def told(error: Exception) -> str:
-    """Return what an error says; of one that nobody expected only what and where, since its text may hold a token."""
+def described(error: Exception) -> str:
+    """Return an error's message; of an unexpected error only type and place, since its message may hold a token."""
     if isinstance(error, ApiException):
         refusal = f"the API server answered {error.status or 'nothing'}: {refusal_of(error)}"
         return printable(refusal)
     if isinstance(error, (*_FAILURES, Skipped, ConfigError)):
         return printable(str(error).strip()) or type(error).__name__
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} in {Path(place.filename).name}:{place.lineno}"
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {Path(frame.filename).name}:{frame.lineno}"
 
 
 def printable(text: str) -> str:
-    """Return a text without what a terminal obeys, or XML has no place for: a service may answer anything."""
+    """Return a text with control characters escaped: a service's answer may hold some, and XML allows none."""
     return "".join(
         each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode() for each in text
     )

@@ -1,31 +1,46 @@
-"""What the demo promises of itself: its Pods have a sidecar, without which no policy of the mesh holds for them."""
+"""The promise that the demo's Pods have a sidecar: policies of the mesh hold for no Pod without one."""
 
+from collections.abc import Mapping
 from functools import partial
 
 from components.demo import HTTPBIN
 from verification import pods
+from verification.attacker import Attacker
 from verification.checks import Check, Failed
 from verification.client_cluster import CURL
-from verification.stack import DeployedStack, called
+from verification.context import ClientContext, HostContext
 
 SERVER = {"app": HTTPBIN}
-PROMISE = "the demo's Pods have a sidecar"
+
+_PROMISE = "the demo's Pods have a sidecar"
+_EXPECTED = "a container istio-proxy in each Pod"
+_LOOK = "kubectl get namespaces --show-labels; istioctl x check-inject"
 
 
-def check(stack: DeployedStack, path: str, group: str, host: str = "", client: str = "") -> Check:
-    """Return what is tried on the demo in the cluster of this path."""
-    run = partial(pods_have_a_sidecar, stack, path)
-    look = f"{called(path)}: kubectl get namespaces --show-labels; istioctl x check-inject"
-    return Check(group, PROMISE, "a container istio-proxy in each Pod", run, look, host, client)
+def of_host(host: HostContext) -> Check:
+    """Return the check of the demo that serves a host."""
+    return host.check(_PROMISE, _EXPECTED, partial(_server_has_a_sidecar, host), f"target cluster: {_LOOK}")
 
 
-def pods_have_a_sidecar(stack: DeployedStack, path: str) -> str:
-    """List the demo's Pods that are ready."""
-    attacker = stack.attackers[path]
-    ready = pods.ready(attacker.api, attacker.stack_namespace, SERVER if path == "target" else CURL)
+def of_client(client: ClientContext) -> Check:
+    """Return the check of the demo that calls as a client."""
+    return client.check(_PROMISE, _EXPECTED, partial(_caller_has_a_sidecar, client), client.look(_LOOK))
+
+
+def pods_have_a_sidecar(attacker: Attacker, labels: Mapping[str, str]) -> str:
+    """List the ready Pods with these labels in the stack's namespace; raise Failed if one has no sidecar."""
+    ready = pods.ready(attacker.api, attacker.stack_namespace, labels)
     if not ready:
         raise Failed(f"no Pod of the demo is ready in namespace {attacker.stack_namespace}")
     bare = [pod.metadata.name for pod in ready if not pods.has_sidecar(pod)]
     if bare:
         raise Failed(f"Pod {', '.join(bare)} in namespace {attacker.stack_namespace} has no sidecar")
     return f"{len(ready)} of {len(ready)}"
+
+
+def _server_has_a_sidecar(host: HostContext) -> str:
+    return pods_have_a_sidecar(host.attacker, SERVER)
+
+
+def _caller_has_a_sidecar(client: ClientContext) -> str:
+    return pods_have_a_sidecar(client.attacker, CURL)

@@ -1,4 +1,4 @@
-"""A deployed stack: its settings, its outputs, its state, and connections to its clusters."""
+"""A deployed stack: its settings, outputs and state, and the connections to its clusters."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,21 +14,21 @@ from settings import ConfigError, Settings, read_config
 from verification.attacker import Attacker
 from verification.checks import Failed
 from verification.client_cluster import ClientCluster
+from verification.deployed_outputs import read_outputs
 from verification.issuing import Authority
-from verification.outputs import read_outputs
 from verification.state import State
 from verification.tls import Endpoint
 
 
 @dataclass(frozen=True)
 class DeployedStack:
-    """A stack's name, settings, outputs and state; its clusters, as far as it is connected.
+    """A stack's name, settings, outputs and state, and its connected clusters.
 
-    clients: what is tried in the clusters of its own clients, by name
-    reached: every cluster, by the path of the config that names it
-    attackers: from which each of these is attacked, by the same path
+    clients: the connected clusters of its clients, by the client's name
+    reached: every connected cluster, by its path in the config
+    attackers: the attacker in each connected cluster, by the same path
     authority: the CA of its hosts and clients
-    read_only: whether nothing may be created in a cluster, nor the CA's key be read
+    read_only: whether checks may neither create objects in a cluster nor read the CA's key
     """
 
     name: str
@@ -43,7 +43,10 @@ class DeployedStack:
 
     @classmethod
     def load(cls, name: str | None, *, read_only: bool = False) -> Self:
-        """Read the stack in the current directory; the selected one by default. Raise ConfigError if that can't be."""
+        """Read a stack of the project in the current directory; raise ConfigError if it cannot be read.
+
+        name: the selected stack by default
+        """
         try:
             workspace = automation.LocalWorkspace(work_dir=".")
             selected = name or getattr(workspace.stack(), "name", None)
@@ -70,9 +73,9 @@ class DeployedStack:
         )
 
     def connect(self, names: Collection[str], *, target: bool = False) -> Self:
-        """Connect to the clusters of these clients, and to the target if so asked and if there is one.
+        """Connect in parallel to the clusters of these clients; raise ConfigError with the problems of all clusters.
 
-        Connect in parallel; raise ConfigError with the problems of all.
+        target: also connect to the target cluster if the stack has one
         """
         access = [self.settings.client_access(name) for name in names]
         if target and self.settings.target_access:
@@ -90,22 +93,22 @@ class DeployedStack:
     def _attacker(self, path: str, api: ApiClient) -> Attacker:
         target = self.outputs.target
         of_client = {f"clients.{name}": client.namespace for name, client in self.outputs.clients.items()}
-        home = of_client.get(path) or (target.namespace if target else "")
-        return Attacker(called(path), api, home, self.state.owner, self.settings.client_image)
+        namespace = of_client.get(path) or (target.namespace if target else "")
+        return Attacker(cluster_name(path), api, namespace, self.state.owner, self.settings.client_image)
 
     def endpoint(self, host: str) -> Endpoint:
-        """Return the target's gateway, asked for this host."""
+        """Return the target's ingress gateway, asked for this host."""
         address = (self.outputs.target and self.outputs.target.address) or ""
         return Endpoint(self.outputs.hosts[host].domain, address, self.outputs.ca_certificate)
 
 
-def called(path: str) -> str:
-    """Return what a cluster is called in messages, by the path of the config that names it."""
+def cluster_name(path: str) -> str:
+    """Return a cluster's name in messages, by its path in the config."""
     return "target cluster" if path == "target" else f"cluster of client {path.removeprefix('clients.')}"
 
 
 def _export(workspace: automation.LocalWorkspace, stack: str) -> str:
-    # workspace.export_stack would decrypt the state's secrets, which nothing here needs.
+    # workspace.export_stack would decrypt the secrets of the state, which the verification does not need.
     export = ["stack", "export", "--stack", stack]
     return workspace.pulumi_command.run(export, workspace.work_dir, workspace.env_vars).stdout
 
@@ -114,7 +117,7 @@ def _export_secrets(workspace: automation.LocalWorkspace, stack: str) -> str:
     export = ["stack", "export", "--show-secrets", "--stack", stack]
     try:
         return workspace.pulumi_command.run(export, workspace.work_dir, workspace.env_vars).stdout
-    except automation.CommandError:  # its text may hold what was printed
+    except automation.CommandError:  # its message may hold the output, and with it keys
         raise Failed("`pulumi stack export --show-secrets` failed") from None
 
 

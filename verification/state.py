@@ -1,4 +1,4 @@
-"""The state of a deployed stack, as far as the verification needs it: the mark of its objects, and what they are."""
+"""The objects in the state of a deployed stack, and the mark that their label has."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ _MARK = "::random:index/randomId:RandomId::owner"
 
 @dataclass(frozen=True, order=True)
 class Object:
-    """A Kubernetes object. Its kind's version is left out, since a cluster has an object under all of them."""
+    """A Kubernetes object, without the version of its kind: a cluster serves an object under every version."""
 
     group: str
     kind: str
@@ -21,18 +21,18 @@ class Object:
 
     @classmethod
     def of(cls, api_version: str, kind: str, namespace: str, name: str) -> Self:
-        """Return the object that has this API version among others."""
+        """Return the object with the group of this API version."""
         return cls(api_version.rpartition("/")[0], kind, namespace, name)
 
 
 @dataclass(frozen=True)
 class State:
-    """What the state says of the objects that the stack made.
+    """The objects that the stack made.
 
-    owner: the value of the label that all of them bear
+    owner: the value of the label that all of them have
     kinds: their API versions and kinds
-    objects: they themselves, each with the name of its provider, which ends with the uid of its cluster
-    going: those of them that are still to be deleted
+    objects: each with the name of its provider, which ends with the uid of its cluster
+    going: those that the next update deletes
     """
 
     owner: str = ""
@@ -42,7 +42,7 @@ class State:
 
     @classmethod
     def read(cls, stack: str, exported: str) -> Self:
-        """Read what `pulumi stack export` prints; raise ConfigError if it does not tell the stack's mark."""
+        """Read what `pulumi stack export` prints; raise ConfigError if it has no mark of the stack."""
         resources = (json.loads(exported).get("deployment") or {}).get("resources") or []
         owner = next((each["outputs"]["hex"] for each in resources if each["urn"].endswith(_MARK)), "")
         if not owner:
@@ -65,12 +65,12 @@ class State:
         return {each for provider, each in self.objects if provider.endswith(f"-{uid}")}
 
     def needed_in(self, uid: str) -> set[Object]:
-        """Return those of them that have to be there."""
+        """Return the objects that the cluster with this uid must have: those that the next update does not delete."""
         return {each for provider, each in self.objects - self.going if provider.endswith(f"-{uid}")}
 
 
 def _made(resources: list[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Yield what the stack made in a cluster, other than what it only reads, or changes in another's object."""
+    """Yield the Kubernetes objects that the stack created: no object that it only reads or patches."""
     for resource in resources:
         is_object = resource["type"].startswith("kubernetes:") and not resource["type"].endswith("Patch")
         if is_object and resource.get("id") and not resource.get("external"):

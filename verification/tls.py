@@ -1,4 +1,4 @@
-"""One HTTPS request to a gateway, with any client credential or none."""
+"""One HTTPS request to a gateway, with or without a client credential."""
 
 import http.client
 import os
@@ -15,7 +15,10 @@ from verification.checks import Failed
 
 TIMEOUT_SECONDS = 10
 REFUSAL_SECONDS = 3
-VERSIONS = {"TLS 1.2": ssl.TLSVersion.TLSv1_2, "TLS 1.3": ssl.TLSVersion.TLSv1_3}  # those in use
+VERSIONS = {
+    "TLS 1.2": ssl.TLSVersion.TLSv1_2,
+    "TLS 1.3": ssl.TLSVersion.TLSv1_3,
+}  # the versions that gateways may offer
 
 HANDSHAKE_FAILURE, PROTOCOL_VERSION = "handshake failure", "protocol version"
 ABOUT_CERTIFICATES = {
@@ -36,7 +39,12 @@ class ClientCredential:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A gateway's `address` and the `domain` asked of it (SNI, Host); `ca` (PEM) must have signed its certificate."""
+    """A gateway, and the domain to ask it for.
+
+    domain: in SNI and Host
+    address: IP address or host name of the gateway; empty for the domain itself
+    ca: PEM of the CA that must have signed the gateway's certificate
+    """
 
     domain: str
     address: str
@@ -53,9 +61,11 @@ class Endpoint:
         host: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Ask by this version of TLS, by any if none is given; OSError or HTTPException if there is no answer.
+        """Send a request and return the answer; raise OSError or HTTPException if there is none.
 
-        `host` is asked for instead of the domain that TLS names; `headers` are added.
+        version: of TLS; 1.2 or 1.3 by default
+        host: in the Host header; the domain of SNI by default
+        headers: further headers
         """
         oldest, newest = (version, version) if version else (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
         with closing(http.client.HTTPConnection(self.domain)) as connection:
@@ -66,7 +76,7 @@ class Endpoint:
             return Answer(response.status, found, _beginning(response).decode(errors="replace"))
 
     def request_http2(self, method: str, path: str, credential: ClientCredential | None, *, host: str = "") -> Answer:
-        """Ask by HTTP/2; raise Failed if the gateway does not speak it."""
+        """Send a request by HTTP/2; raise Failed if the gateway does not offer it."""
         with closing(self.connect(credential, alpn=("h2",))) as connection:
             if connection.selected_alpn_protocol() != "h2":
                 raise Failed("the gateway does not offer HTTP/2")
@@ -75,7 +85,10 @@ class Endpoint:
     def alert(
         self, credential: ClientCredential | None, version: ssl.TLSVersion, alpn: tuple[str, ...] = ()
     ) -> str | None:
-        """Return the TLS alert by which exactly this version is refused; None if it isn't. OSError without TLS."""
+        """Return the TLS alert by which the gateway refuses this version; None if it accepts.
+
+        Raise OSError if the gateway does not speak TLS.
+        """
         try:
             with self.connect(credential, version, version, alpn) as connection:
                 # In TLS 1.3 the refusal follows the handshake. Sending first could lose it to a reset.
@@ -100,13 +113,15 @@ class Endpoint:
         context = ssl.create_default_context(cadata=self.ca)
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # a user's own chain may end below the root
         if newest < ssl.TLSVersion.TLSv1_2:
-            context.set_ciphers("DEFAULT:@SECLEVEL=0")  # else OpenSSL itself refuses it
+            context.set_ciphers("DEFAULT:@SECLEVEL=0")  # at its default level, OpenSSL itself refuses old versions
         context.minimum_version, context.maximum_version = oldest, newest
         if alpn:
             context.set_alpn_protocols(list(alpn))
         if credential:
             _load(context, credential)
-        with closing(self.plain()) as plain:  # once wrapped, it is no longer the plain one's to close
+        with closing(
+            self.plain()
+        ) as plain:  # wrap_socket detaches the plain socket, so closing it leaves the connection open
             return context.wrap_socket(plain, server_hostname=self.domain)
 
     def plain(self) -> socket.socket:
@@ -115,7 +130,7 @@ class Endpoint:
 
 
 def alert_of(error: ssl.SSLError) -> str:
-    """Return the name of the TLS alert that an error tells of; raise the error if it tells of none."""
+    """Return the name of the TLS alert in an error; raise the error if it has none."""
     _, found, alert = (error.reason or "").partition("ALERT_")
     if not found:
         raise error
@@ -123,7 +138,7 @@ def alert_of(error: ssl.SSLError) -> str:
 
 
 def _beginning(response: http.client.HTTPResponse) -> bytes:
-    # What a user's service answers may be long, or never end.
+    # A user's service may send a long or endless body.
     body, end = b"", time.monotonic() + TIMEOUT_SECONDS
     try:
         while len(body) < _LONGEST_BODY and time.monotonic() < end and (part := response.read1(_LONGEST_BODY)):
@@ -138,7 +153,7 @@ def _load(context: ssl.SSLContext, credential: ClientCredential) -> None:
     files = [_pipe(credential.certificate), _pipe(credential.key)]
     try:
         context.load_cert_chain(*(f"/dev/fd/{file}" for file in files))
-    except OSError as error:  # so is ssl.SSLError; without PEM in it, a pipe is read beyond its end
+    except OSError as error:  # ssl.SSLError included; without PEM in it, OpenSSL reads a pipe beyond its end
         reason = getattr(error, "reason", "") or "no PEM"
         raise Failed(f"the credential is no certificate with its key: {reason}") from None
     finally:

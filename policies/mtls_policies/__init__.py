@@ -1,5 +1,6 @@
-"""Policies for stacks that connect clusters by mutual TLS; each module is one concept, and looks at nothing but types
-and properties of resources.
+"""Policies for stacks that connect clusters by mutual TLS, a module for each subject.
+
+They judge the types and properties of resources only, so they apply to any program.
 """
 
 from mtls_policies import certificates, egress, gateways, key_material, origination

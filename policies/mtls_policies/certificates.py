@@ -1,4 +1,4 @@
-"""How long certificates live that a stack issues, or asks an issuer in the cluster for."""
+"""The validity of certificates that a stack issues, or requests from an issuer in the cluster."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from mtls_policies.policy import Config, Resource, ResourcePolicy
 
 _ISSUED = ("tls:index/locallySignedCert:LocallySignedCert", "tls:index/selfSignedCert:SelfSignedCert")
-_ASKED_FOR = ("cert-manager.io/Certificate", "cert.gardener.cloud/Certificate")
+_REQUESTED = ("cert-manager.io/Certificate", "cert.gardener.cloud/Certificate")
 _HOURS = {"h": 1.0, "m": 1 / 60, "s": 1 / 3600}
 
 
@@ -14,7 +14,7 @@ def _judge(resource: Resource, config: Config) -> Iterator[str]:
     if resource.type in _ISSUED:
         field, hours = "validityPeriodHours", resource.properties.get("validityPeriodHours")
         is_authority = resource.properties.get("isCaCertificate")
-    elif resource.kind in _ASKED_FOR:
+    elif resource.kind in _REQUESTED:
         field, hours = "spec.duration", _hours(resource.spec.get("duration"))
         is_authority = resource.spec.get("isCA")
     else:
@@ -25,7 +25,7 @@ def _judge(resource: Resource, config: Config) -> Iterator[str]:
 
 
 def _hours(duration: object) -> float | None:
-    """Read a duration as Kubernetes writes it, such as 2160h0m0s; without one, the issuer decides."""
+    """Return the hours of a Kubernetes duration such as 2160h0m0s; None without one: then the issuer decides."""
     if not isinstance(duration, str):
         return None
     return sum(float(number) * _HOURS[unit] for number, unit in re.findall(r"(\d+(?:\.\d+)?)([hms])", duration))
@@ -33,7 +33,7 @@ def _hours(duration: object) -> float | None:
 
 POLICY = ResourcePolicy(
     "certificate-lifetime",
-    "No certificate lives longer than allowed.",
+    "No certificate is valid for longer than allowed.",
     _judge,
     {
         "maximumDays": {"type": "integer", "minimum": 1, "default": 365},

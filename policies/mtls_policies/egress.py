@@ -1,7 +1,7 @@
-"""A way out through an egress gateway is the only one: a NetworkPolicy closes the others.
+"""NetworkPolicies that close every way out of a namespace but its egress gateway.
 
-A stack claims egress by VirtualServices that take an external host's requests to a Gateway: one is bound to `mesh`, and
-the same or another one to a Gateway, for a host of a ServiceEntry. They alone keep no Pod from going past the gateway.
+A stack routes egress through a gateway by VirtualServices for an external host of a ServiceEntry: one is bound to
+`mesh`, and the same or a second one to a Gateway. Routes alone do not stop a Pod that connects past the gateway.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,16 +28,16 @@ def _judge_cluster(resources: Sequence[Resource]) -> Iterator[tuple[str, str]]:
         if not any(_closes(each) for each in policies if _namespace(each) in (namespace, UNKNOWN)):
             yield (
                 route.urn,
-                f"namespace {namespace} lets its Pods go past the egress gateway; it needs a NetworkPolicy for egress "
+                f"namespace {namespace} lets its Pods connect past the egress gateway; add a NetworkPolicy for egress "
                 "with an empty podSelector",
             )
-        for policy in policies:  # of any Pods, since policies add up
+        for policy in policies:  # for any Pods: the rules of all policies add up
             if _namespace(policy) == namespace and "Egress" in _types(policy) and _lead_anywhere(_rules(policy)):
-                yield policy.urn, f"spec.egress: lets Pods of {namespace} go past the egress gateway"
+                yield policy.urn, f"spec.egress: lets Pods of {namespace} connect past the egress gateway"
 
 
 def _claims(resources: Sequence[Resource]) -> dict[str, Resource]:
-    """Return each namespace that takes requests for external hosts to an egress gateway, with a route that does so."""
+    """Return each namespace that routes external hosts through an egress gateway, with one of these routes."""
     routes = [each for each in resources if each.kind == "networking.istio.io/VirtualService"]
     entered = [each for each in resources if each.kind == "networking.istio.io/ServiceEntry"]
     external = [each for each in entered if each.spec.get("location", "MESH_EXTERNAL") == "MESH_EXTERNAL"]
@@ -59,14 +59,14 @@ def _hosts(resources: Iterable[Resource]) -> list[str]:
     return [host for each in resources for host in _texts(each.spec.get("hosts"))]
 
 
-def _common(some: Iterable[str], others: Iterable[str]) -> set[str]:
-    """Return what hosts have in common, each of which may be a wildcard."""
-    pairs = [*product(some, others), *product(others, some)]
+def _common(first: Iterable[str], second: Iterable[str]) -> set[str]:
+    """Return the hosts of each list that a host or a wildcard of the other list covers."""
+    pairs = [*product(first, second), *product(second, first)]
     return {host for host, pattern in pairs if fnmatchcase(host, pattern)}
 
 
 def _closes(policy: Resource) -> bool:
-    """Tell whether a NetworkPolicy restricts the egress of all Pods of its namespace, or may do so once it is known."""
+    """Return whether a NetworkPolicy restricts the egress of all Pods of its namespace, or may once it is known."""
     if policy.is_patch:
         return False  # the rest of the policy is not in the stack
     if policy.properties.get("spec") is UNKNOWN:
@@ -76,7 +76,7 @@ def _closes(policy: Resource) -> bool:
 
 
 def _types(policy: Resource) -> Sequence[Any]:
-    """Return what a NetworkPolicy restricts; unless it says so, that is egress only if it has a rule for it."""
+    """Return the types of a NetworkPolicy; without policyTypes, Egress if it has egress rules."""
     types = policy.spec.get("policyTypes") or (["Egress"] if policy.spec.get("egress") else [])
     return [UNKNOWN] if types is UNKNOWN else entries(types)
 
@@ -86,7 +86,7 @@ def _rules(policy: Resource) -> list[Mapping[str, Any]]:
 
 
 def _lead_anywhere(rules: Iterable[Mapping[str, Any]]) -> bool:
-    """Tell whether egress rules together allow every address, and not for DNS alone."""
+    """Return whether egress rules together allow every address, for more than DNS."""
     beyond_dns = [rule for rule in rules if not _are_of_dns(rule.get("ports"))]
     if not all(rule.get("to") for rule in beyond_dns):
         return True
@@ -99,12 +99,12 @@ def _lead_anywhere(rules: Iterable[Mapping[str, Any]]) -> bool:
 
 def _networks(cidrs: Iterable[str]) -> Iterator[IPv4Network | IPv6Network]:
     for cidr in cidrs:
-        with suppress(ValueError):  # the API server refuses it
+        with suppress(ValueError):  # the API server refuses an invalid CIDR
             yield ip_network(cidr, strict=False)
 
 
 def _are_of_dns(ports: object) -> bool:
-    """Tell whether ports, as far as they are known, are those of DNS; a rule without ports is for all."""
+    """Return whether ports, as far as they are known, are those of DNS; a rule without ports allows all."""
     return bool(ports) and all(each is UNKNOWN or _is_of_dns(structure(each)) for each in entries(ports))
 
 
@@ -123,6 +123,6 @@ def _texts(value: object) -> list[str]:
 
 POLICY = StackPolicy(
     "egress-network-policy",
-    "Where requests are to leave through an egress gateway, a NetworkPolicy lets Pods take no other way.",
+    "A namespace that routes requests through an egress gateway has a NetworkPolicy that closes every other way out.",
     _judge,
 )

@@ -1,4 +1,4 @@
-"""The oldest TLS version, and the ciphers, that Istio Gateways accept."""
+"""The oldest TLS version and the ciphers that Istio Gateways accept."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,7 +8,8 @@ from mtls_policies.policy import UNKNOWN, Config, Resource, ResourcePolicy, entr
 _TERMINATING = ("SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL")
 _VERSIONS = ["TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3"]
 
-# With forward secrecy and authenticated encryption. They are also what Envoy offers where a Gateway names none.
+# With forward secrecy and authenticated encryption; also those that Envoy offers if a Gateway names none:
+# https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/transport_sockets/tls/v3/common.proto
 MODERN_CIPHERS = [
     "ECDHE-ECDSA-AES128-GCM-SHA256",
     "ECDHE-ECDSA-AES256-GCM-SHA384",
@@ -37,7 +38,7 @@ def _problems(tls: Mapping[str, Any], config: Config) -> Iterator[str]:
     if oldest in _VERSIONS[: _VERSIONS.index(floor)]:
         yield f"minProtocolVersion: accepts {oldest}; {floor} is the oldest allowed"
     if oldest in ("TLSV1_3", UNKNOWN):
-        return  # the ciphers of TLS 1.3 are not for anybody to choose
+        return  # neither Istio nor Envoy has a setting for the ciphers of TLS 1.3
     offered = tls.get("cipherSuites") or MODERN_CIPHERS
     refused = [name for name in entries(offered) if name is not UNKNOWN and name not in allowed]
     if refused:
@@ -46,7 +47,7 @@ def _problems(tls: Mapping[str, Any], config: Config) -> Iterator[str]:
 
 POLICY = ResourcePolicy(
     "gateway-tls",
-    "Gateways that terminate TLS accept no old version of it, and no weak cipher.",
+    "Gateways that terminate TLS accept neither old TLS versions nor weak ciphers.",
     _judge,
     {
         "minProtocolVersion": {"type": "string", "enum": ["TLSV1_2", "TLSV1_3"], "default": "TLSV1_2"},

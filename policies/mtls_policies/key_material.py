@@ -1,6 +1,6 @@
-"""Private keys belong in Secrets: not in ConfigMaps, and not in a stack's outputs, whether these are secret or not.
+"""Private keys, which belong in Secrets: neither in ConfigMaps nor in stack outputs, secret or not.
 
-The engine hands secrets to policies in plain text. No message holds any of a value.
+The engine passes secrets to policies in clear. No message shows any part of a value.
 """
 
 from base64 import b64decode, b64encode
@@ -11,18 +11,18 @@ from mtls_policies.policy import STACK, Config, Resource, ResourcePolicy, StackP
 
 
 def _encoded(mark: bytes) -> Iterator[str]:
-    """Yield what Base64 makes of a mark, wherever it stands: without the characters that it shares with neighbours."""
+    """Yield the Base64 of a mark at each offset, without the characters that also encode its neighbours."""
     for before in range(3):
         text = b64encode(bytes(before) + mark).decode().rstrip("=")
         yield text[(0, 2, 3)[before] : len(text) - (1 if (before + len(mark)) % 3 else 0)]
 
 
-# Of every PEM private key, encrypted ones included; without whitespace, since Base64 is often broken into lines.
+# Of every PEM private key, encrypted ones included. Whitespace is removed: Base64 often has line breaks.
 _MARKS = ("PRIVATEKEY-----", *_encoded(b"PRIVATE KEY-----"))
 
 
 def _keys(value: object, path: str) -> Iterator[str]:
-    """Yield the path of every text that holds a PEM private key, as it is or in Base64."""
+    """Yield the path of every text that holds a PEM private key, plain or in Base64."""
     if isinstance(value, str):
         whole = "".join(value.split())
         if any(mark in whole for mark in _MARKS):
@@ -36,10 +36,10 @@ def _keys(value: object, path: str) -> Iterator[str]:
 
 
 def _with_content(encoded: Any) -> Any:
-    """Return Base64 with what it encodes, which may hold Base64 in turn."""
+    """Return Base64 together with its content, which may hold Base64, too."""
     try:
         return f"{encoded}|{b64decode(encoded).decode('latin-1')}"
-    except (TypeError, ValueError):  # it is not known yet, or the API server refuses it
+    except (TypeError, ValueError):  # not known yet, or invalid: the API server refuses it
         return encoded
 
 
@@ -60,5 +60,5 @@ def _judge_outputs(resources: Sequence[Resource], _: Config) -> Iterator[tuple[s
             yield stack.urn, f"output {path}: holds a private key; give the name of its Secret instead"
 
 
-CONFIG_MAPS = ResourcePolicy("no-key-in-config-maps", "No ConfigMap holds a private key.", _judge_config_map)
-OUTPUTS = StackPolicy("no-key-in-outputs", "No output of the stack holds a private key.", _judge_outputs)
+CONFIG_MAPS = ResourcePolicy("no-key-in-config-maps", "No ConfigMap holds a PEM private key.", _judge_config_map)
+OUTPUTS = StackPolicy("no-key-in-outputs", "No stack output holds a PEM private key, secret or not.", _judge_outputs)

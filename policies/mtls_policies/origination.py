@@ -1,4 +1,4 @@
-"""Mutual TLS that a gateway or sidecar originates: with whom, and by which workload."""
+"""Mutual TLS that a gateway or sidecar originates: the servers that it accepts, and the workload that originates it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,19 +9,19 @@ from mtls_policies.policy import UNKNOWN, Config, Resource, ResourcePolicy, entr
 def _judge(resource: Resource, _: Config) -> Iterator[str]:
     if resource.kind != "networking.istio.io/DestinationRule":
         return
-    unsaid = "MUTUAL" if resource.is_patch else "DISABLE"  # a Patch without a mode may be of a rule that has it
+    unsaid = "MUTUAL" if resource.is_patch else "DISABLE"  # a Patch without a mode may patch a rule with mode MUTUAL
     mutual = [(path, tls) for path, tls in _tls_settings(resource.spec) if tls.get("mode", unsaid) == "MUTUAL"]
     for path, tls in mutual:
         names = tls.get("subjectAltNames", UNKNOWN if resource.is_patch else [])
         if not names:
-            yield f"{path}.subjectAltNames: not set; every certificate of a trusted CA would pass for the server's"
+            yield f"{path}.subjectAltNames: not set; the client would accept any server of a trusted CA"
         if tls.get("insecureSkipVerify") is True:
-            yield f"{path}.insecureSkipVerify: true; every certificate would pass for the server's"
+            yield f"{path}.insecureSkipVerify: true; the client would accept any server"
     selector = resource.spec.get("workloadSelector")
     if mutual and not resource.is_patch and selector is not UNKNOWN and not structure(selector).get("matchLabels"):
         yield (
-            "spec.workloadSelector.matchLabels: not set; the rule would also be that of workloads which cannot read "
-            "the client's certificate, and those send plaintext"
+            "spec.workloadSelector.matchLabels: not set; the rule would also apply to workloads that cannot read "
+            "the client's certificate, and they would send plaintext"
         )
 
 
@@ -38,6 +38,6 @@ def _tls_settings(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, A
 
 POLICY = ResourcePolicy(
     "mutual-origination",
-    "A DestinationRule that originates mutual TLS names the server and the workload that does so.",
+    "A DestinationRule that originates mutual TLS names the server and selects the workload.",
     _judge,
 )

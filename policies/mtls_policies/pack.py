@@ -1,4 +1,4 @@
-"""The policies in the terms of pulumi-policy."""
+"""The policies as policies of pulumi-policy."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ Report = Callable[..., None]
 
 
 def serve() -> None:
-    """Serve the policies to the engine, until it ends this process. All are mandatory unless config says otherwise."""
+    """Serve the policies to the engine until it ends this process; all are mandatory unless its config changes that."""
     PolicyPack("kyma-mtls", [_bound(policy) for policy in POLICIES], EnforcementLevel.MANDATORY)
 
 
@@ -37,7 +37,7 @@ def _bound(policy: ResourcePolicy | StackPolicy) -> ResourceValidationPolicy | S
 def _resource_validation(policy: ResourcePolicy) -> Callable[[ResourceValidationArgs, Report], None]:
     def validate(args: ResourceValidationArgs, report: Report) -> None:
         config = args.get_config()
-        if args.resource_type == STACK:  # there is one
+        if args.resource_type == STACK:  # there is exactly one such resource
             for line in _unknown_settings(policy, config):
                 report(line)
         for line in policy.judge(_resource(args), config):
@@ -58,7 +58,7 @@ def _stack_validation(policy: StackPolicy) -> Callable[[StackValidationArgs, Rep
 
 
 def _unknown_settings(policy: ResourcePolicy | StackPolicy, config: Config) -> Iterator[str]:
-    """Yield what the engine lets pass, though a limit may depend on it."""
+    """Yield a problem for each unknown setting: the engine accepts it, and a limit would silently stay as it was."""
     for name in sorted(config.keys() - policy.config.keys()):
         yield f"config {name}: no such setting; there are {', '.join(policy.config) or 'none'}"
 
@@ -69,7 +69,7 @@ def _resource(given: ResourceValidationArgs | PolicyResource) -> Resource:
 
 
 def _plain(value: Any) -> Any:
-    """Copy properties, which raise when something is read that is not known yet."""
+    """Copy properties, with UNKNOWN for values that are not known yet: the proxies of pulumi-policy raise for them."""
     if isinstance(value, Mapping):
         return {key: _item(value, key) for key in value}
     if isinstance(value, Sequence) and not isinstance(value, str):

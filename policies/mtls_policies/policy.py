@@ -1,13 +1,13 @@
-"""What a policy is, and what it is given to judge."""
+"""Policies, and the resources that they judge."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-# The type of the resource that stands for the whole stack; its outputs are the stack's.
+# The type of the root resource, whose outputs are the stack's outputs.
 STACK = "pulumi:pulumi:Stack"
 
-# Stands for a value that a preview does not know yet. It is true, unlike a value that is missing.
+# A value that a preview does not know yet. It is true, unlike a missing value.
 UNKNOWN: Any = object()
 
 Config = Mapping[str, Any]
@@ -18,9 +18,9 @@ class Resource:
     """A resource of a stack.
 
     type: its token, such as kubernetes:core/v1:ConfigMap
-    urn: by which messages name it
-    properties: its inputs; its outputs, once all of the stack is judged
-    provider: URN of its provider, which tells clusters apart; empty if it has none
+    urn: its name in messages
+    properties: its inputs; for policies of the whole stack, its outputs
+    provider: URN of its provider, which identifies the cluster; empty if it has none
     """
 
     type: str
@@ -30,7 +30,7 @@ class Resource:
 
     @property
     def kind(self) -> str:
-        """GROUP/KIND of a Kubernetes object or of what a Patch changes, in any version; empty for anything else."""
+        """GROUP/KIND of a Kubernetes object, or of the object that a Patch changes; empty for any other resource."""
         match self.type.split(":"):
             case ["kubernetes", version, kind]:
                 return f"{version.partition('/')[0]}/{kind.removesuffix('Patch')}"
@@ -38,7 +38,7 @@ class Resource:
 
     @property
     def is_patch(self) -> bool:
-        """Whether it is a Patch of a Kubernetes object; what it does not set may be set there."""
+        """Whether it is a Patch of a Kubernetes object, in which fields may be set that the Patch does not set."""
         return bool(self.kind) and self.type.endswith("Patch")
 
     @property
@@ -49,11 +49,11 @@ class Resource:
 
 @dataclass(frozen=True)
 class ResourcePolicy:
-    """Judges each resource by itself, before anything is done to it.
+    """Judges each resource by itself, before the engine changes it.
 
-    name: by which config and reports name it
-    requires: what it requires, in a sentence
-    judge: yields a line for each violation
+    name: its name in config and reports
+    requires: its requirement, in a sentence
+    judge: yields a message for each violation
     config: the JSON schema of each setting, with its default
     """
 
@@ -67,7 +67,7 @@ class ResourcePolicy:
 class StackPolicy:
     """Judges all resources together, at the end of a preview or an update.
 
-    judge: yields the URN of the resource in violation, and a line that says how
+    judge: yields the URN of each resource in violation, and a message
     """
 
     name: str
@@ -77,10 +77,10 @@ class StackPolicy:
 
 
 def structure(value: object) -> Mapping[str, Any]:
-    """Return a structure; an empty one in place of what is missing, not known yet, or something else."""
+    """Return a structure; an empty one for a value that is missing, not known yet, or of a different type."""
     return value if isinstance(value, Mapping) else {}
 
 
 def entries(value: object) -> Sequence[Any]:
-    """Return a list; an empty one in place of what is missing, not known yet, or something else."""
+    """Return a list; an empty one for a value that is missing, not known yet, or of a different type."""
     return value if isinstance(value, list) else []

@@ -213,7 +213,7 @@ def test_comment_of_a_new_stack_tells_who_may_call_whom_and_shows_the_diff(first
         "```mermaid\ngraph LR\n",
         "- Host `httpbin` (`pipeline.target.test`) is new and admits `client`.",
         "- Host `api` (`pipeline.internet.test`), a partner's, is new and admits `client2`.",
-        "- Client `acme`, a partner's (`dns:acme.example`), is new and may call nothing.",
+        "- Client `acme`, a partner's (`dns:acme.example`), is new and may call no host.",
         "Nothing: no object of a cluster is deleted or replaced.",
         "<details><summary>Diff</summary>",
         "[secret]",
@@ -252,7 +252,7 @@ def test_change_is_told_and_its_plan_is_refused_once_it_no_longer_fits(checkout:
         checkout.git("checkout", FILE)
         checkout.deployed.up()  # what the plan still allowed is done
     assert "violates plan: properties changed: (values withheld)" in refused
-    assert "Preview again, and deploy by the new plan" in refused
+    assert "Preview again, and deploy the new plan" in refused
     checkout.expect_no_secret()
 
 

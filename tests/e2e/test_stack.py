@@ -105,7 +105,7 @@ def test_network_policy_alone_closes_the_direct_way_out(lab: Lab, project: Proje
     eventually(lambda: outside() == "503", "the sidecar cannot connect")
     deployed.up(clients={"client": CLIENT | {"networkPolicy": "none"}})
     eventually(lambda: outside() == "200", "without the policy all is open")
-    verified = project.verify(deployed.stack, "--only", "direct way out")
+    verified = project.verify(deployed.stack, "--only", "direct TLS connection")
     assert verified.returncode == 0, verified.stdout
     assert re.search("SKIP.*networkPolicy is none", verified.stdout), "what weakens security is said aloud"
     deployed.up(clients={"client": CLIENT})

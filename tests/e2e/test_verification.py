@@ -19,8 +19,8 @@ import pytest
 
 from tests.e2e.conftest import Deployed, Lab, Project, eventually, meanwhile, together
 from verification.__main__ import chosen_checks
-from verification.attacker import LABEL
 from verification.checks import Check
+from verification.manifests import LABEL
 from verification.runner import Verdict, judge
 from verification.stack import DeployedStack
 
@@ -150,8 +150,8 @@ SCENES: dict[str, tuple[list[Change | Addition], dict[str, str]]] = {
             )
         ],
         {
-            "first: no client certificate is refused": "TLS 1.2: the handshake succeeded",
-            "first: a certificate of another CA is refused": "TLS 1.2: the handshake succeeded",
+            "first: a connection without a client certificate is refused": "TLS 1.2: the handshake succeeded",
+            "first: a client certificate of an untrusted CA is refused": "TLS 1.2: the handshake succeeded",
             "first: an expired certificate is refused": "TLS 1.2: the handshake succeeded",
             "first: a certificate that is not valid yet is refused": "TLS 1.2: the handshake succeeded",
             "first: a certificate without clientAuth is refused": "TLS 1.2: the handshake succeeded",
@@ -172,12 +172,12 @@ SCENES: dict[str, tuple[list[Change | Addition], dict[str, str]]] = {
             ),
         ],
         {
-            "first: a certificate of the CA with an identity that is not listed is refused": "got 200",
+            "first: a certificate of the stack's CA with an unlisted identity is refused": "got 200",
             "first: a method that is not allowed is refused": "POST got 200",
             "first: a path that is not allowed is refused": "got 404",
-            "first: another namespace's Gateway does not publish it": "without a client certificate: got 200",
+            "first: a Gateway in an unrelated namespace does not publish": "without a client certificate: got 200",
             "second: client client is refused": "got 200",
-            "second: a request in the name of another host does not reach it": f"SNI {FIRST}, Host {SECOND}: got 200",
+            "second: a request with the SNI of a different host is refused": f"SNI {FIRST}, Host {SECOND}: got 200",
         },
     ),
     "other_namespaces_get_in": (
@@ -188,10 +188,10 @@ SCENES: dict[str, tuple[list[Change | Addition], dict[str, str]]] = {
             Change("client", ISTIO, CALLERS),
         ],
         {
-            "first: another namespace's VirtualService does not take it over": "got 418",
-            "first: its workload answers nobody past the gateway": "a Pod with a sidecar at httpbin.broken.svc:8000: "
+            "first: a VirtualService in an unrelated namespace does not capture the host's requests": "got 418",
+            "first: the workload refuses Pods that bypass the": "a Pod with a sidecar at httpbin.broken.svc:8000: "
             "got 200",
-            "client: a caller that is not declared does not reach first": "got 200",
+            "client: an undeclared caller does not reach first": "got 200",
         },
     ),
     "ways_out_are_open": (
@@ -218,10 +218,10 @@ SCENES: dict[str, tuple[list[Change | Addition], dict[str, str]]] = {
             Change("client", NAMESPACE, ROUTE, (remove("/spec/http/1/match/0/port"),)),
         ],
         {
-            "client: the direct way out is refused": "first could be reached by TLS directly",
-            "client: the direct way out by IP address and by another port is refused": "could be reached by TLS",
-            "client: a Pod without a sidecar cannot leave the stack's namespace": "could be reached",
-            "client: its Envoy accepts no server of another name or CA as first": "any name",
+            "client: a direct TLS connection past the egress gateway": "first could be reached by TLS directly",
+            "client: direct connections by IP address and by other ports are refused": "could be reached by TLS",
+            "client: a Pod without a sidecar cannot connect out of the stack's namespace": "could be reached",
+            "client: the egress gateway accepts no server with a different name or CA as first": "any name",
             "client: a Pod without a sidecar does not reach first through the egress gateway": ":80: got 200",
         },
     ),
@@ -234,8 +234,8 @@ SCENES: dict[str, tuple[list[Change | Addition], dict[str, str]]] = {
             Addition("target", BARE_POD),
         ],
         {
-            "the target cluster has the stack's objects": f"Secret {ISTIO}/kyma-mtls-certs-{NAMESPACE}-first.1 is gone",
-            "the cluster of client client has the stack's objects": f"VirtualService {NAMESPACE}/direct-first-",
+            "the target cluster has exactly the stack's": f"Secret {ISTIO}/kyma-mtls-certs-{NAMESPACE}-first.1 is gone",
+            "the cluster of client client has exactly the stack's objects": f"VirtualService {NAMESPACE}/direct-first-",
             "first: client client is admitted": f"Secret {ISTIO}/client-credential-{NAMESPACE}.1 is missing",
             "first: the demo's Pods have a sidecar": "Pod bare in namespace broken has no sidecar",
             "client: plain HTTP to first leaves through the egress gateway": "got",
@@ -250,8 +250,8 @@ SCENES: dict[str, tuple[list[Change | Addition], dict[str, str]]] = {
         ],
         {
             "first: a forged X-Forwarded-Client-Cert is replaced": "the forged header came through",
-            "client: a forged X-Forwarded-Client-Cert of a caller does not reach first": "the forged header came",
-            "first: its name is the same in capitals and with a port": f"Host {FIRST}:443: got 403",
+            "client: a caller's forged X-Forwarded-Client-Cert does not reach first": "the forged header came",
+            "first: the domain is served in capitals and with a port": f"Host {FIRST}:443: got 403",
         },
     ),
     "route_is_gone": (
@@ -377,7 +377,7 @@ def test_each_broken_promise_is_noticed(lab: Lab, attacked: Attacked, scene: str
 def test_killed_verification_is_cleaned_up_by_the_next_and_a_signal_leaves_nothing_behind(
     lab: Lab, project: Project, attacked: Attacked
 ) -> None:
-    killed = start(project, attacked, "--only", "not declared", "cannot leave")
+    killed = start(project, attacked, "--only", "undeclared", "cannot connect")
     eventually(lambda: left(lab, attacked).count("pod/") > 1, "the attackers' Pods are there", 60)
     killed.kill()
     killed.communicate()
@@ -388,7 +388,7 @@ def test_killed_verification_is_cleaned_up_by_the_next_and_a_signal_leaves_nothi
         return len([each for each in set(left(lab, attacked).split()) - old if each.startswith("namespace/")])
 
     signals = (signal.SIGINT, signal.SIGHUP)
-    running = [start(project, attacked, "--only", "past the gateway", "not declared", "cannot leave") for _ in signals]
+    running = [start(project, attacked, "--only", "bypass", "undeclared", "cannot connect") for _ in signals]
     eventually(lambda: new_namespaces() > 2, "both have namespaces, of which each has one in each cluster", 60)
     for process, number in zip(running, signals, strict=True):
         process.send_signal(number)
@@ -409,15 +409,15 @@ def test_read_only_verification_creates_nothing_and_says_what_it_did_not_try(
     told = json.loads(done.stdout)
     assert (done.returncode, seen) == (0, {""})
     skipped = {check["promise"]: check["seen"] for check in told["checks"] if check["verdict"] == "skipped"}
-    assert skipped["an expired certificate is refused"] == "--read-only: it would read the CA's private key"
+    assert skipped["an expired certificate is refused"] == "--read-only: the check would read the CA's private key"
     created = [
-        *("its workload answers nobody past the gateway", "a caller that is not declared does not reach first"),
+        *("the workload refuses Pods that bypass the gateway", "an undeclared caller does not reach first"),
         *(
-            "another namespace's Gateway does not publish it",
-            "another namespace's VirtualService does not take it over",
+            "a Gateway in an unrelated namespace does not publish the host",
+            "a VirtualService in an unrelated namespace does not capture the host's requests",
         ),
-        "a Pod without a sidecar cannot leave the stack's namespace",
+        "a Pod without a sidecar cannot connect out of the stack's namespace",
     ]
     assert {skipped[promise] for promise in created} == {
-        "--read-only: it would create Pods or objects of Istio in a cluster"
+        "--read-only: the check would create Pods or objects of Istio in a cluster"
     }

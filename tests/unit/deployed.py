@@ -6,7 +6,7 @@ from typing import Any
 from outputs import VERSION, ClientOutput, GatewayOutput, HostOutput, Outputs, TargetOutput
 from settings import Settings, read_config
 from tests.unit.pki import issue
-from verification.outputs import read_outputs
+from verification.deployed_outputs import read_outputs
 from verification.stack import DeployedStack
 
 AUTHORITY = issue("acme CA")

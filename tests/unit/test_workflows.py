@@ -1,4 +1,4 @@
-"""What the workflows promise beyond what actionlint and zizmor see."""
+"""Rules for the workflows that actionlint and zizmor do not check."""
 
 import re
 from collections.abc import Iterator
@@ -15,12 +15,9 @@ from pipeline.__main__ import _COMMANDS
 GITHUB = Path(__file__).parents[2] / ".github"
 ACTION = GITHUB / "actions/setup/action.yml"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
-ACTIONS = {
-    "actions/cache": "27d5ce7f107fe9357f9df03efb73ab90386fccae",
-    "actions/checkout": "3d3c42e5aac5ba805825da76410c181273ba90b1",
-    "actions/setup-python": "5fda3b95a4ea91299a34e894583c3862153e4b97",
-    "pulumi/actions": "8e5e406f4007fca908480587cb9893c07090f58d",
-}
+FILES = [*WORKFLOWS, ACTION]
+ACTIONS = {"actions/cache", "actions/checkout", "actions/setup-python", "pulumi/actions"}
+PIN = re.compile(r"uses: (?P<action>[^@\s]+)@(?P<commit>[0-9a-f]{40}) # (?P<version>v\d+\.\d+\.\d+)")
 CREDENTIALS = re.compile(r"\$\{\{ secrets\.")
 
 
@@ -38,11 +35,22 @@ def has_credentials(job: dict[str, Any]) -> bool:
     return bool(CREDENTIALS.search(yaml.safe_dump(job, width=1000)))
 
 
-@pytest.mark.parametrize("file", [*WORKFLOWS, ACTION], ids=lambda file: file.stem)
-def test_actions_are_pinned_by_commit(file: Path) -> None:
-    used = re.findall(r"uses: (\S+)", file.read_text())
-    for action, _, commit in (each.partition("@") for each in used if not each.startswith("./")):
-        assert commit == ACTIONS[action]
+def used_actions(file: Path) -> list[str]:
+    """Return the lines of a file that use an action of a different repository."""
+    return re.findall(r"\buses: (?!\./).*", file.read_text())
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_actions_are_known_and_pinned_by_commit_with_their_version(file: Path) -> None:
+    for line in used_actions(file):
+        pin = PIN.fullmatch(line)
+        assert pin, f"{line}: not OWNER/NAME@COMMIT # vVERSION"
+        assert pin["action"] in ACTIONS
+
+
+def test_action_has_one_pin_in_all_files() -> None:
+    pins = {PIN.sub(r"\g<action> \g<commit> \g<version>", line) for file in FILES for line in used_actions(file)}
+    assert sorted(pin.split()[0] for pin in pins) == sorted(ACTIONS)
 
 
 def test_pulumi_is_the_version_of_the_program() -> None:
@@ -61,7 +69,7 @@ def test_workflow_has_no_permissions_and_no_dangerous_trigger(file: Path) -> Non
 @pytest.mark.parametrize(
     ("workflow", "name", "job"), [*jobs()], ids=lambda value: value if isinstance(value, str) else ""
 )
-def test_credentials_are_those_of_an_environment_and_far_from_forks(
+def test_credentials_come_from_an_environment_and_stay_out_of_forks(
     workflow: str, name: str, job: dict[str, Any]
 ) -> None:
     assert job["permissions"]["contents"] == "read"
@@ -77,7 +85,9 @@ def test_credentials_are_those_of_an_environment_and_far_from_forks(
             "github.event.pull_request.user.login != 'dependabot[bot]'",
         ]
     else:
-        assert job["concurrency"]["group"] == f"stack-{stack}", "an update and a renewal of a stack never meet"
+        assert job["concurrency"]["group"] == f"stack-{stack}", (
+            "an update and a renewal of a stack never run at the same time"
+        )
         assert job["concurrency"]["cancel-in-progress"] is False
     assert name in {"preview", "deploy", "renew"}
 
@@ -90,7 +100,7 @@ def test_checkout_keeps_no_token(file: Path) -> None:
                 assert step["with"]["persist-credentials"] is False
 
 
-@pytest.mark.parametrize("file", [*WORKFLOWS, ACTION], ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_steps_are_commands_of_the_project_and_no_secret_is_an_argument(file: Path) -> None:
     text = file.read_text()
     runs = re.findall(r"run: ([^|\n].*)", text) + re.findall(r"(\.venv/bin/python -m pipeline.*)\)\"", text)
@@ -104,11 +114,13 @@ def test_steps_are_commands_of_the_project_and_no_secret_is_an_argument(file: Pa
 def test_step_that_changes_a_stack_gets_the_signals_and_ends_before_its_job(workflow: str, command: str) -> None:
     job = load(GITHUB / f"workflows/{workflow}.yml")["jobs"][workflow]
     (step,) = (each for each in job["steps"] if f" -m pipeline {command} " in each.get("run", ""))
-    assert step["run"].startswith("exec "), "the runner signals nobody but the shell"
-    assert step["timeout-minutes"] < job["timeout-minutes"] - 10, "a job that times out skips what follows a failure"
+    assert step["run"].startswith("exec "), "the runner signals the shell only"
+    assert step["timeout-minutes"] < job["timeout-minutes"] - 10, (
+        "a job that times out skips the steps that report a failure"
+    )
 
 
-def test_deployment_by_hand_shows_its_plan_unless_it_is_told_to_apply_it() -> None:
+def test_deployment_by_hand_shows_its_plan_and_applies_it_only_on_request() -> None:
     workflow = load(GITHUB / "workflows/deploy.yml")
     assert workflow[True]["workflow_dispatch"]["inputs"]["apply"]["default"] is False
     update = workflow["jobs"]["deploy"]["steps"][-1]
@@ -116,7 +128,16 @@ def test_deployment_by_hand_shows_its_plan_unless_it_is_told_to_apply_it() -> No
     assert update["if"] == "github.event_name == 'push' || inputs.apply"
 
 
-def test_kubeconfig_comes_by_the_variable_that_the_command_reads() -> None:
+def test_kubeconfig_is_passed_in_the_variable_that_the_command_reads() -> None:
     texts = [file.read_text() for file in WORKFLOWS]
     given = [line.strip() for text in texts for line in text.splitlines() if "secrets.KUBECONFIG" in line]
     assert given == [f"{kubeconfig.VARIABLE}: ${{{{ secrets.KUBECONFIG }}}}"] * 3
+
+
+def test_caches_are_saved_on_the_branch_from_which_pull_requests_restore_them() -> None:
+    caching = {file for file in WORKFLOWS if "actions/cache@" in file.read_text()}
+    assert {file.stem for file in caching} == {"test"}
+    for file in caching:
+        triggers = load(file)[True]
+        assert "pull_request" in triggers
+        assert triggers["push"] == {"branches": ["main"]}

@@ -1,4 +1,4 @@
-"""Attempts to break in, by what they abuse. Each is one promise of a host or a client: that the attempt fails."""
+"""Attacks on a stack, a module for each means. Each check promises that an attack on a host or client fails."""
 
 from collections.abc import Iterator
 
@@ -14,23 +14,23 @@ from verification.attacks import (
     workload,
 )
 from verification.checks import Check
-from verification.stack import DeployedStack
+from verification.context import ClientContext, HostContext
 
 
-def of_host(stack: DeployedStack, host: str) -> Iterator[Check]:
-    """All attacks on a host that the target serves."""
-    yield from certificates.checks(stack, host)
-    yield from host_names.checks(stack, host)
-    yield from protocols.checks(stack, host)
-    yield from forged_header.of_host(stack, host)
-    yield from workload.checks(stack, host)
-    yield from foreign_routes.checks(stack, host)
+def of_host(host: HostContext) -> Iterator[Check]:
+    """Yield all attacks on a host that the target serves."""
+    yield from certificates.checks(host)
+    yield from host_names.checks(host)
+    yield from protocols.checks(host)
+    yield from forged_header.of_host(host)
+    yield from workload.checks(host)
+    yield from foreign_routes.checks(host)
 
 
-def of_client(stack: DeployedStack, client: str) -> Iterator[Check]:
-    """All attacks on a client that has a cluster, and is admitted by a host."""
-    if client in stack.settings.own_clients and stack.settings.hosts_of(client):
-        yield from forged_header.of_client(stack, client)
-        yield from egress_gateway.checks(stack, client)
-        yield from server_identity.checks(stack, client)
-        yield from network.checks(stack, client)
+def of_client(client: ClientContext) -> Iterator[Check]:
+    """Yield all attacks on a client; none if it has no cluster, or no host admits it."""
+    if client.name in client.stack.settings.own_clients and client.hosts:
+        yield from forged_header.of_client(client)
+        yield from egress_gateway.checks(client)
+        yield from server_identity.checks(client)
+        yield from network.checks(client)

@@ -1,7 +1,8 @@
-"""Routes for a host that another namespace of the target cluster adds.
+"""Routes for a host in a namespace of the target cluster that is not the stack's.
 
-Not tried: a server for the same host at port 443. Istio would give the listener two filter chains of one name, Envoy
-would refuse the listener as a whole, and until the Gateway is gone the ingress gateway would take no change at all.
+Not tried: a server for the same host at port 443. The listener would have two filter chains that match the same name;
+Envoy refuses such a listener as a whole, and the ingress gateway takes no change until the Gateway is gone. See
+https://github.com/istio/istio/issues/13717.
 """
 
 import time
@@ -15,109 +16,101 @@ from kubernetes.client import CoreV1Api
 from components.demo import HTTPBIN, HTTPBIN_PORT
 from components.namespaced_name import NamespacedName
 from verification.answers import Answer
-from verification.attacker import Attacker
 from verification.attacks.workload import QUICKLY
-from verification.checks import CREATES, Check, Failed, Skipped, skipped
-from verification.hosts import NO_OWN_CLIENT, group_of, look_policy, own_admitted
+from verification.checks import CREATES, Check, Failed, Skipped
+from verification.context import ClientContext, HostContext
+from verification.hosts import NO_OWN_CLIENT
 from verification.pods import REQUEST_SECONDS
-from verification.probes import NO_SAFE_METHOD, Probe, probe
-from verification.stack import DeployedStack
+from verification.probes import NO_SAFE_METHOD, Probe
 
-HEADER = "x-kyma-mtls-verification"  # only requests that bear it can meet an attacker's answer
+HEADER = "x-kyma-mtls-verification"
+"""Only requests with this header can reach an attacker's answer."""
 TEAPOT = 418
 
-_PUBLISH = "another namespace's Gateway does not publish it"
-_TAKE_OVER = "another namespace's VirtualService does not take it over"
+_PUBLISH = "a Gateway in an unrelated namespace does not publish the host"
+_CAPTURE = "a VirtualService in an unrelated namespace does not capture the host's requests"
 _LIVE_SECONDS = 20
 _TIMES = 3  # over new connections: of several gateways, only one may have the route yet
 _PORT = 80
 
 
-def checks(stack: DeployedStack, host: str) -> Iterator[Check]:
+def checks(host: HostContext) -> Iterator[Check]:
     """Yield the checks of one host."""
-    group, asked, own = group_of(stack, host), probe(stack.settings.hosts[host]), own_admitted(stack, host)
-    target = stack.settings.target
-    if stack.read_only or not asked:
-        for promise in (_PUBLISH, _TAKE_OVER):
-            yield skipped(group, promise, CREATES if stack.read_only else NO_SAFE_METHOD, host)
+    probe, target = host.probe, host.stack.settings.target
+    if host.stack.read_only or not probe:
+        for promise in (_PUBLISH, _CAPTURE):
+            yield host.skipped(promise, CREATES if host.stack.read_only else NO_SAFE_METHOD)
         return
     if target and target.gateway_passthrough:
-        yield skipped(group, _PUBLISH, "gatewayPassthrough accepts this: the policies spare it", host)
+        yield host.skipped(_PUBLISH, "gatewayPassthrough allows it: the stack's policies exempt such requests")
     else:
-        run = partial(foreign_gateway_publishes_nothing, stack, host, asked)
-        yield Check(
-            group, _PUBLISH, "403 of the gateway's policy; the way as such is open", run, look_policy(stack), host
-        )
-    if own:
-        run = partial(foreign_virtual_service_takes_nothing, stack, host, own[0], asked)
-        look = f"target cluster: kubectl get gateway.networking.istio.io -A; its hosts begin with ./ ({host})"
-        yield Check(group, _TAKE_OVER, "an answer that is not the attacker's", run, look, host)
+        run = partial(foreign_gateway_publishes_nothing, host, probe)
+        yield host.check(_PUBLISH, "403 of the gateway's policy, while port 80 serves", run, host.look_policy)
+    if host.own_clients:
+        run = partial(foreign_virtual_service_captures_nothing, host, host.own_clients[0], probe)
+        look = f"target cluster: kubectl get gateway.networking.istio.io -A; its hosts begin with ./ ({host.name})"
+        yield host.check(_CAPTURE, "an answer that is not the attacker's", run, look)
     else:
-        yield skipped(group, _TAKE_OVER, NO_OWN_CLIENT, host)
+        yield host.skipped(_CAPTURE, NO_OWN_CLIENT)
 
 
-def foreign_gateway_publishes_nothing(stack: DeployedStack, host: str, asked: Probe) -> str:
-    """Add a Gateway at port 80, and a VirtualService to the workload."""
-    attacker, domain = stack.attackers["target"], stack.outputs.hosts[host].domain
-    mark = f"publish-{uuid4().hex[:8]}"
-    routes = [{"route": [{"destination": _destination(stack, host, attacker)}]}]
-    route = _virtual_service(f"{mark}-route", [domain], [mark], routes)
-    with attacker.deployed(_gateway(stack, mark, [_control(mark), domain]), route, _control_route(mark)):
-        _wait_until_live(lambda: _ask_inside(stack, _control(mark), asked))
+def foreign_gateway_publishes_nothing(host: HostContext, probe: Probe) -> str:
+    """Add a Gateway at port 80, and a VirtualService that routes to the workload."""
+    domain, mark = host.domain, f"publish-{uuid4().hex[:8]}"
+    route = _virtual_service(f"{mark}-route", [domain], [mark], [_to_workload(host)])
+    with host.attacker.deployed(_gateway(host, mark, [_control(mark), domain]), route, _control_route(mark)):
+        _wait_until_live(lambda: _ask_inside(host, _control(mark), probe))
         names = (domain, domain.upper(), f"{domain}:{_PORT}") * _TIMES
-        answers = [(name, _ask_inside(stack, name, asked)) for name in names]
+        answers = [(name, _ask_inside(host, name, probe)) for name in names]
     for name, answer in answers:
         if not answer.refused and not answer.redirected:
-            raise Failed(f"Host {name}, without a client certificate: got {answer.said}")
+            raise Failed(f"Host {name}, without a client certificate: got {answer.summary}")
     return " and ".join(sorted({str(answer.status) for _, answer in answers}))
 
 
-def foreign_virtual_service_takes_nothing(stack: DeployedStack, host: str, client: str, asked: Probe) -> str:
-    """Add a VirtualService for the stack's own Gateway, which answers itself."""
-    attacker, endpoint = stack.attackers["target"], stack.endpoint(host)
-    mark = f"take-over-{uuid4().hex[:8]}"
-    gateways = [mark, stack.outputs.hosts[host].gateway]
-    answers_itself = [{"match": [{"headers": {HEADER: {"exact": mark}}}], "directResponse": {"status": TEAPOT}}]
-    hosts = [_control(mark), endpoint.domain]
-    # A VirtualService without a last route for all the rest would take live requests away, if it took any.
-    rest = [{"route": [{"destination": _destination(stack, host, attacker)}]}]
-    route = _virtual_service(mark, hosts, gateways, answers_itself + rest)
-    credential = stack.clients[client].credential()
-    with attacker.deployed(_gateway(stack, mark, [_control(mark)]), route):
-        _wait_until_live(lambda: _ask_inside(stack, _control(mark), asked, mark))
+def foreign_virtual_service_captures_nothing(host: HostContext, client: ClientContext, probe: Probe) -> str:
+    """Bind a VirtualService that answers itself to the stack's own Gateway."""
+    endpoint, mark = host.endpoint, f"take-over-{uuid4().hex[:8]}"
+    answers_itself = {"match": [{"headers": {HEADER: {"exact": mark}}}], "directResponse": {"status": TEAPOT}}
+    # If it captured requests, a VirtualService without a last route would drop live ones.
+    rules = [answers_itself, _to_workload(host)]
+    route = _virtual_service(mark, [_control(mark), endpoint.domain], [mark, host.output.gateway], rules)
+    credential = client.credential()
+    with host.attacker.deployed(_gateway(host, mark, [_control(mark)]), route):
+        _wait_until_live(lambda: _ask_inside(host, _control(mark), probe, mark))
         answers = [
-            endpoint.request(asked.method, asked.path, credential, headers={HEADER: mark}) for _ in range(_TIMES)
+            endpoint.request(probe.method, probe.path, credential, headers={HEADER: mark}) for _ in range(_TIMES)
         ]
     if any(answer.status == TEAPOT for answer in answers):
-        raise Failed(f"got {TEAPOT}: the other namespace's own answer")
-    return [asked.judge(answer, stack.outputs.clients[client]) for answer in answers][-1]
+        raise Failed(f"got {TEAPOT}: the attacker's VirtualService answered")
+    return [probe.judge(answer, client.output) for answer in answers][-1]
 
 
-def _ask_inside(stack: DeployedStack, host: str, asked: Probe, mark: str = "") -> Answer:
-    """Ask the ingress gateway for a host by plain HTTP, from a Pod without a sidecar."""
-    gateway = _ingress(stack)
-    url = f"http://{gateway.name}.{gateway.namespace}.svc{asked.path}"
+def _ask_inside(host: HostContext, name: str, probe: Probe, mark: str = "") -> Answer:
+    """Ask the ingress gateway for a name by plain HTTP, from a Pod without a sidecar."""
+    gateway = _ingress(host)
+    url = f"http://{gateway.name}.{gateway.namespace}.svc{probe.path}"
     header = ("-H", f"{HEADER}: {mark}") if mark else ()
-    done = stack.attackers["target"].curl_without_sidecar(*QUICKLY, *asked.options, "-H", f"Host: {host}", *header, url)
+    done = host.attacker.curl_without_sidecar(*QUICKLY, *probe.options, "-H", f"Host: {name}", *header, url)
     if done.code:
         raise Failed(f"port 80 of the ingress gateway: curl ended with {done.code}: {done.stderr.strip()}")
     return Answer.printed(done.stdout)
 
 
 def _wait_until_live(ask: Callable[[], Answer]) -> None:
-    """Wait until the attacker's own host answers: what was deployed with it is live then, too."""
+    """Wait until the attacker's control host answers: every object that was deployed with it is live then, too."""
     end = time.monotonic() + _LIVE_SECONDS
-    saw = "nothing"
+    saw = "no answer"
     while time.monotonic() < end:
         try:
             answer = ask()
             if answer.status == TEAPOT:
                 return
-            saw = answer.said
-        except Failed as failure:  # nothing may have listened at port 80 before
+            saw = answer.summary
+        except Failed as failure:  # before the Gateway is live, port 80 may have no listener
             saw = str(failure)
         time.sleep(0.5)
-    raise Skipped(f"the attacker's own host is not served, so that nothing can be told: {saw}")
+    raise Skipped(f"the attacker's control host is not served, so the answer would prove nothing: {saw}")
 
 
 def _control(mark: str) -> str:
@@ -129,13 +122,13 @@ def _control_route(mark: str) -> dict[str, Any]:
     return _virtual_service(mark, [_control(mark)], [mark], answer)
 
 
-def _gateway(stack: DeployedStack, name: str, hosts: list[str]) -> dict[str, Any]:
-    place, attacker = _ingress(stack), stack.attackers["target"]
-    service: Any = CoreV1Api(attacker.api).read_namespaced_service(
-        place.name, place.namespace, _request_timeout=REQUEST_SECONDS
+def _gateway(host: HostContext, name: str, hosts: list[str]) -> dict[str, Any]:
+    ingress = _ingress(host)
+    service: Any = CoreV1Api(host.attacker.api).read_namespaced_service(
+        ingress.name, ingress.namespace, _request_timeout=REQUEST_SECONDS
     )
     if all(port.port != _PORT for port in service.spec.ports):
-        raise Skipped(f"the ingress gateway's Service {place} has no port {_PORT}, at which this is tried")
+        raise Skipped(f"the ingress gateway's Service {ingress} has no port {_PORT}, which this attack needs")
     server = {"port": {"number": _PORT, "name": "http", "protocol": "HTTP"}, "hosts": hosts}
     return {"kind": "Gateway", "name": name, "spec": {"selector": service.spec.selector, "servers": [server]}}
 
@@ -146,18 +139,16 @@ def _virtual_service(name: str, hosts: list[str], gateways: list[str], http: lis
     return {"kind": "VirtualService", "name": name, "spec": spec}
 
 
-def _destination(stack: DeployedStack, host: str, attacker: Attacker) -> dict[str, Any]:
-    service = stack.settings.hosts[host].service
-    place = (
-        NamespacedName(service.namespace, service.name)
-        if service
-        else NamespacedName(attacker.stack_namespace, HTTPBIN)
-    )
-    port = service.port if service else HTTPBIN_PORT
-    return {"host": f"{place.name}.{place.namespace}.svc.cluster.local", "port": {"number": port}}
+def _to_workload(host: HostContext) -> dict[str, Any]:
+    """Return a rule of a VirtualService that routes all requests to the host's workload."""
+    service = host.settings.service
+    namespace = service.namespace if service else host.attacker.stack_namespace
+    name, port = (service.name, service.port) if service else (HTTPBIN, HTTPBIN_PORT)
+    destination = {"host": f"{name}.{namespace}.svc.cluster.local", "port": {"number": port}}
+    return {"route": [{"destination": destination}]}
 
 
-def _ingress(stack: DeployedStack) -> NamespacedName:
-    if not stack.outputs.target:
-        raise Failed("output target is gone")
-    return stack.outputs.target.gateway
+def _ingress(host: HostContext) -> NamespacedName:
+    if not host.stack.outputs.target:
+        raise Failed("the stack has no output target")
+    return host.gateway

@@ -1,4 +1,4 @@
-"""X-Forwarded-Client-Cert, by which the target's workloads know their clients, sent by the client itself."""
+"""X-Forwarded-Client-Cert, by which workloads of the target identify their clients, forged by the client itself."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -6,61 +6,57 @@ from uuid import uuid4
 
 from outputs import ClientOutput
 from verification.answers import Answer
-from verification.checks import Check, Failed, skipped
-from verification.clients import awaits_partner, call
-from verification.hosts import NO_OWN_CLIENT, group_of, look, own_admitted
-from verification.probes import Probe, probe
-from verification.stack import DeployedStack
+from verification.calls import call
+from verification.checks import Check, Failed
+from verification.context import ClientContext, HostContext
+from verification.hosts import NO_OWN_CLIENT
+from verification.probes import Probe
 
-NOT_SHOWN = "only the demo shows what a workload is told of the client"
+NOT_SHOWN = "only the demo shows which headers its workload receives"
 
 _HEADER = "X-Forwarded-Client-Cert"
 _FORGED = 'By=spiffe://forged/a;Hash=0;Subject="CN=forged.invalid";URI=spiffe://forged.invalid/b'
 _MARK = "forged"
-_EXPECTED = "200, with the client's own Subject and URI, and no other"
+_EXPECTED = "200, with the client's own Subject and URI only"
 
 
-def of_host(stack: DeployedStack, host: str) -> Iterator[Check]:
-    """Yield the checks of one host, from outside."""
-    group, promise = group_of(stack, host), f"a forged {_HEADER} is replaced"
-    asked, own = probe(stack.settings.hosts[host]), own_admitted(stack, host)
-    if not asked or not asked.shows_client or not own:
-        yield skipped(group, promise, NO_OWN_CLIENT if not own else NOT_SHOWN, host)
+def of_host(host: HostContext) -> Iterator[Check]:
+    """Yield the check of one host, called from this machine."""
+    promise, probe, own = f"a forged {_HEADER} is replaced", host.probe, host.own_clients
+    if not probe or not probe.shows_client or not own:
+        yield host.skipped(promise, NOT_SHOWN if own else NO_OWN_CLIENT)
         return
-    run = partial(forged_header_is_replaced, stack, host, own[0], asked)
-    yield Check(group, promise, _EXPECTED, run, look(stack), host)
+    yield host.check(promise, _EXPECTED, partial(forged_header_is_replaced, host, own[0], probe))
 
 
-def of_client(stack: DeployedStack, client: str) -> Iterator[Check]:
-    """Yield the checks of one client's hosts, by its demo."""
-    group, hosts = f"client {client}", stack.settings.hosts_of(client)
-    for host in hosts:
-        asked = probe(hosts[host])
-        promise = f"a forged {_HEADER} of a caller does not reach {host}"
-        if awaits_partner(hosts[host], client) or not asked or not asked.shows_client:
-            continue  # the way as such is said to be untried
-        if not stack.settings.clients[client].demo:
-            yield skipped(group, promise, "its callers are your own Pods", host, client)
+def of_client(client: ClientContext) -> Iterator[Check]:
+    """Yield the checks of one client's hosts, called by its demo."""
+    for host in client.callable_hosts:
+        probe = host.probe
+        if not probe or not probe.shows_client:
+            continue  # clients.py reports such a host
+        promise = f"a caller's forged {_HEADER} does not reach {host.name}"
+        if not client.settings.demo:
+            yield client.skipped(promise, "the callers are your own Pods", host.name)
             continue
-        run = partial(forged_header_of_a_caller_is_replaced, stack, client, host, asked)
-        yield Check(group, promise, _EXPECTED, run, look(stack), host, client)
+        run = partial(forged_header_of_a_caller_is_replaced, client, host, probe)
+        yield client.check(promise, _EXPECTED, run, host.look, host.name)
 
 
-def forged_header_is_replaced(stack: DeployedStack, host: str, client: str, asked: Probe) -> str:
-    """Call as an admitted client that claims to be another."""
-    credential = stack.clients[client].credential()
-    answer = stack.endpoint(host).request(asked.method, asked.path, credential, headers={_HEADER: _FORGED})
-    return _judge(answer, asked, stack.outputs.clients[client])
+def forged_header_is_replaced(host: HostContext, client: ClientContext, probe: Probe) -> str:
+    """Call as an admitted client that claims a different identity."""
+    answer = host.endpoint.request(probe.method, probe.path, client.credential(), headers={_HEADER: _FORGED})
+    return _judge(answer, probe, client.output)
 
 
-def forged_header_of_a_caller_is_replaced(stack: DeployedStack, client: str, host: str, asked: Probe) -> str:
-    """Call as a declared caller that claims to be another client."""
-    answer = call(stack, client, host, asked, uuid4().hex, "-H", f"{_HEADER}: {_FORGED}")
-    return _judge(answer, asked, stack.outputs.clients[client])
+def forged_header_of_a_caller_is_replaced(client: ClientContext, host: HostContext, probe: Probe) -> str:
+    """Call as a declared caller that claims a different client's identity."""
+    answer = call(client, host, probe, uuid4().hex, "-H", f"{_HEADER}: {_FORGED}")
+    return _judge(answer, probe, client.output)
 
 
-def _judge(answer: Answer, asked: Probe, client: ClientOutput) -> str:
-    seen = asked.judge(answer, client)
+def _judge(answer: Answer, probe: Probe, client: ClientOutput) -> str:
+    seen = probe.judge(answer, client)
     if _MARK in answer.body:
         raise Failed(f"{seen}; but the forged header came through, too")
     return seen

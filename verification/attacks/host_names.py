@@ -1,6 +1,6 @@
-"""One host asked for in the name of another, and one name written in several ways.
+"""SNI of one host with Host of a different one, and one domain in several spellings.
 
-TLS names a host (SNI) before HTTP does (Host, :authority); a gateway that looks at one only can be fooled by the other.
+TLS names a host (SNI) before HTTP does (Host, :authority). A client can fool a gateway that looks at one of them only.
 """
 
 from collections.abc import Iterator
@@ -8,90 +8,93 @@ from functools import partial
 
 from settings import Platform
 from verification.attacks.certificates import unlisted_credential
-from verification.checks import READS_KEY, Check, Failed, skipped
-from verification.hosts import NO_OWN_CLIENT, group_of, look_policy, own_admitted, trusts_the_stacks_ca
-from verification.probes import NO_SAFE_METHOD, Probe, probe
-from verification.stack import DeployedStack
+from verification.checks import READS_KEY, Check, Failed
+from verification.context import ClientContext, HostContext
+from verification.hosts import NO_OWN_CLIENT
+from verification.probes import NO_SAFE_METHOD, Probe
+from verification.refusals import BY_ENVOY
 from verification.tls import ClientCredential, Endpoint
 
 _KYMA = "verification"
-_FRONTED = "a request in the name of another host does not reach it"
-_SPELLED = "its name is the same in capitals and with a port"
+_SPELLED = "the domain is served in capitals and with a port"
+_FRONTED = "a request with the SNI of a different host is refused"
+_FRONTED_BY_KYMA = "a request with the SNI of the Kyma gateway is refused"
 
 
-def checks(stack: DeployedStack, host: str) -> Iterator[Check]:
+def checks(host: HostContext) -> Iterator[Check]:
     """Yield the checks of one host."""
-    group, asked = group_of(stack, host), probe(stack.settings.hosts[host])
-    if not asked:
-        yield skipped(group, _SPELLED, NO_SAFE_METHOD, host)
+    probe = host.probe
+    if not probe:
+        yield host.skipped(_SPELLED, NO_SAFE_METHOD)
         return
-    own = own_admitted(stack, host)
-    if own:
-        run = partial(spellings_are_served, stack, host, own[0], asked)
-        yield Check(group, _SPELLED, asked.expected, run, look_policy(stack), host)
+    if host.own_clients:
+        run = partial(spellings_are_served, host, host.own_clients[0], probe)
+        yield host.check(_SPELLED, probe.expected, run, host.look_policy)
     else:
-        yield skipped(group, _SPELLED, NO_OWN_CLIENT, host)
-    if other := _front(stack, host):
-        yield _fronting(stack, host, other, asked)
-    if stack.outputs.gateway:
-        run = partial(kyma_gateway_is_no_front, stack, host, asked)
-        promise = "a request in the name of the Kyma gateway does not reach it"
-        yield Check(group, promise, "403 or 404 of Envoy", run, look_policy(stack), host)
+        yield host.skipped(_SPELLED, NO_OWN_CLIENT)
+    if front := _front(host):
+        yield _fronting(host, front, probe)
+    if host.stack.outputs.gateway:
+        run = partial(kyma_gateway_is_no_front, host, probe)
+        yield host.check(_FRONTED_BY_KYMA, BY_ENVOY, run, host.look_policy)
 
 
-def spellings_are_served(stack: DeployedStack, host: str, client: str, asked: Probe) -> str:
-    """Ask for the host's name as other clients write it, with the credential of an admitted client."""
-    endpoint, credential = stack.endpoint(host), stack.clients[client].credential()
+def spellings_are_served(host: HostContext, client: ClientContext, probe: Probe) -> str:
+    """Ask for the domain as HTTP clients may spell it, with the credential of an admitted client."""
+    endpoint, credential = host.endpoint, client.credential()
     spelled = [endpoint.domain.upper()]
-    if stack.settings.platform == Platform.ISTIO:  # the policy of an APIRule knows no port
+    if host.stack.settings.platform == Platform.ISTIO:  # an APIRule's policy allows no Host with a port
         spelled.append(f"{endpoint.domain}:443")
     for name in spelled:
-        answer = endpoint.request(asked.method, asked.path, credential, host=name)
+        answer = endpoint.request(probe.method, probe.path, credential, host=name)
         try:
-            asked.judge(answer, stack.outputs.clients[client])
+            probe.judge(answer, client.output)
         except Failed as failure:
             raise Failed(f"Host {name}: {failure}") from None
     return f"served as {' and '.join(spelled)}"
 
 
-def fronting_is_refused(stack: DeployedStack, host: str, other: str, client: str, asked: Probe) -> str:
-    """SNI of another host, Host of this one; with the credential of a client that this host does not admit."""
-    credential = stack.clients[client].credential() if client else unlisted_credential(stack)
-    return _refused(stack.endpoint(other), stack.outputs.hosts[host].domain, asked, credential)
+def fronting_is_refused(host: HostContext, front: HostContext, client: ClientContext | None, probe: Probe) -> str:
+    """Send SNI of the front and Host of this host, with the credential of a client that this host does not admit.
+
+    client: that client; without one, the stack's CA signs a credential that no host lists
+    """
+    credential = client.credential() if client else unlisted_credential(host.stack)
+    return _refused(front.endpoint, host.domain, probe, credential)
 
 
-def kyma_gateway_is_no_front(stack: DeployedStack, host: str, asked: Probe) -> str:
-    """SNI of the Kyma gateway, which asks for no client certificate, and Host of this one."""
-    gateway = stack.outputs.gateway
+def kyma_gateway_is_no_front(host: HostContext, probe: Probe) -> str:
+    """Send SNI of the Kyma gateway, which asks for no client certificate, and Host of this host."""
+    gateway = host.stack.outputs.gateway
     if not gateway:
-        raise Failed("output gateway is gone")
+        raise Failed("the stack has no output gateway")
     front = Endpoint(f"{_KYMA}.{gateway.domain}", gateway.address or "", gateway.ca_certificate)
-    return _refused(front, stack.outputs.hosts[host].domain, asked, None)
+    return _refused(front, host.domain, probe, None)
 
 
-def _refused(front: Endpoint, domain: str, asked: Probe, credential: ClientCredential | None) -> str:
+def _refused(front: Endpoint, domain: str, probe: Probe, credential: ClientCredential | None) -> str:
     seen = set()
     for name in (domain, f"{domain}:443", domain.upper(), f"{domain}."):
-        answers = {"": front.request(asked.method, asked.path, credential, host=name)}
+        answers = {"": front.request(probe.method, probe.path, credential, host=name)}
         if name == domain:
-            answers[" by HTTP/2"] = front.request_http2(asked.method, asked.path, credential, host=name)
+            answers[" by HTTP/2"] = front.request_http2(probe.method, probe.path, credential, host=name)
         for how, answer in answers.items():
             if not answer.refused:
-                raise Failed(f"SNI {front.domain}, Host {name}{how}: got {answer.said}")
+                raise Failed(f"SNI {front.domain}, Host {name}{how}: got {answer.summary}")
             seen.add(str(answer.status))
     return f"SNI {front.domain}: {' and '.join(sorted(seen))}"
 
 
-def _front(stack: DeployedStack, host: str) -> str:
-    """Return a host in whose name this one is asked for: one that lets clients of the stack past TLS."""
-    others = [other for other in stack.settings.served if other != host and trusts_the_stacks_ca(stack, other)]
-    return next(iter(others), "")
+def _front(host: HostContext) -> HostContext | None:
+    """Return a different host whose TLS lets clients of the stack pass; None if there is none."""
+    hosts = [HostContext(host.stack, name) for name in host.stack.settings.served if name != host.name]
+    return next((each for each in hosts if each.trusts_the_stacks_ca), None)
 
 
-def _fronting(stack: DeployedStack, host: str, other: str, asked: Probe) -> Check:
-    admitted = stack.settings.admitted(host)
-    client = next((each for each in own_admitted(stack, other) if each not in admitted), "")
-    if not client and stack.read_only:
-        return skipped(group_of(stack, host), _FRONTED, READS_KEY, host)
-    run = partial(fronting_is_refused, stack, host, other, client, asked)
-    return Check(group_of(stack, host), _FRONTED, "403 or 404 of Envoy", run, look_policy(stack), host)
+def _fronting(host: HostContext, front: HostContext, probe: Probe) -> Check:
+    admitted = host.stack.settings.admitted(host.name)
+    client = next((each for each in front.own_clients if each.name not in admitted), None)
+    if not client and host.stack.read_only:
+        return host.skipped(_FRONTED, READS_KEY)
+    run = partial(fronting_is_refused, host, front, client, probe)
+    return host.check(_FRONTED, BY_ENVOY, run, host.look_policy)

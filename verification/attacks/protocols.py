@@ -1,50 +1,47 @@
-"""Protocols by which a host may not be asked, and HTTP/2, which is held to the same as HTTP/1.1."""
+"""Protocols that a host must refuse, and HTTP/2, for which the promises of HTTP/1.1 hold."""
 
 import ssl
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 
-from verification.checks import Check, Failed, skipped
-from verification.hosts import BY_BOTH, NO_OWN_CLIENT, group_of, look, own_admitted, refused_by_tls
-from verification.probes import NO_SAFE_METHOD, Probe, probe
-from verification.stack import DeployedStack
+from verification.checks import Check, Failed
+from verification.context import ClientContext, HostContext
+from verification.hosts import NO_OWN_CLIENT
+from verification.probes import NO_SAFE_METHOD, Probe
+from verification.refusals import BY_TLS, refused_by_tls
 
 _HTTP2 = "HTTP/2 is served to an admitted client"
 
 
-def checks(stack: DeployedStack, host: str) -> Iterator[Check]:
+def checks(host: HostContext) -> Iterator[Check]:
     """Yield the checks of one host."""
-    group, asked, own = group_of(stack, host), probe(stack.settings.hosts[host]), own_admitted(stack, host)
-    client = own[0] if own else ""
-    run = partial(old_tls_is_refused, stack, host, client)
-    yield Check(group, "TLS 1.1 is refused", "alert protocol version", run, look(stack), host)
-    run = partial(plaintext_is_refused, stack, host)
-    yield Check(group, "plain HTTP at port 443 is refused", "no answer of HTTP", run, look(stack), host)
-    run = partial(http2_without_certificate_is_refused, stack, host)
-    yield Check(group, "HTTP/2 without a client certificate is refused", BY_BOTH, run, look(stack), host)
-    if client and asked:
-        run = partial(http2_is_served, stack, host, client, asked)
-        yield Check(group, _HTTP2, asked.expected, run, look(stack), host)
+    probe, client = host.probe, next(iter(host.own_clients), None)
+    yield host.check("TLS 1.1 is refused", "alert protocol version", partial(old_tls_is_refused, host, client))
+    yield host.check("plain HTTP at port 443 is refused", "no answer of HTTP", partial(plaintext_is_refused, host))
+    run = partial(http2_without_certificate_is_refused, host)
+    yield host.check("HTTP/2 without a client certificate is refused", BY_TLS, run)
+    if client and probe:
+        yield host.check(_HTTP2, probe.expected, partial(http2_is_served, host, client, probe))
     else:
-        yield skipped(group, _HTTP2, NO_SAFE_METHOD if client else NO_OWN_CLIENT, host)
+        yield host.skipped(_HTTP2, NO_SAFE_METHOD if client else NO_OWN_CLIENT)
 
 
-def old_tls_is_refused(stack: DeployedStack, host: str, client: str) -> str:
-    """TLS 1.1, with the credential of an admitted client if there is one."""
-    credential = stack.clients[client].credential() if client else None
+def old_tls_is_refused(host: HostContext, client: ClientContext | None) -> str:
+    """Connect by TLS 1.1, with the credential of an admitted client if there is one."""
+    credential = client.credential() if client else None
     try:
-        alert = stack.endpoint(host).alert(credential, ssl.TLSVersion.TLSv1_1)
+        alert = host.endpoint.alert(credential, ssl.TLSVersion.TLSv1_1)
     except OSError as error:
         raise Failed(f"{error}, which is no refusal by TLS") from None
     if not alert or "version" not in alert:
-        raise Failed(f"alert {alert}" if alert else "a handshake by TLS 1.1 came about")
+        raise Failed(f"alert {alert}" if alert else "a handshake by TLS 1.1 succeeded")
     return f"alert {alert}"
 
 
-def plaintext_is_refused(stack: DeployedStack, host: str) -> str:
-    """HTTP without TLS, to the port of HTTPS."""
-    endpoint = stack.endpoint(host)
+def plaintext_is_refused(host: HostContext) -> str:
+    """Send HTTP without TLS to the port of HTTPS."""
+    endpoint = host.endpoint
     with closing(endpoint.plain()) as connection:
         try:
             connection.sendall(f"GET / HTTP/1.1\r\nHost: {endpoint.domain}\r\nConnection: close\r\n\r\n".encode())
@@ -58,12 +55,12 @@ def plaintext_is_refused(stack: DeployedStack, host: str) -> str:
     return "a TLS alert" if answer else "the connection was closed"
 
 
-def http2_without_certificate_is_refused(stack: DeployedStack, host: str) -> str:
-    """TLS 1.2 and 1.3 that agree on HTTP/2, without a client certificate."""
-    return refused_by_tls(stack.endpoint(host), None, ("h2",))
+def http2_without_certificate_is_refused(host: HostContext) -> str:
+    """Connect by TLS 1.2 and 1.3 with HTTP/2 in ALPN, without a client certificate."""
+    return refused_by_tls(host.endpoint, None, ("h2",))
 
 
-def http2_is_served(stack: DeployedStack, host: str, client: str, asked: Probe) -> str:
-    """Send the same request, with the same credential, as by HTTP/1.1."""
-    answer = stack.endpoint(host).request_http2(asked.method, asked.path, stack.clients[client].credential())
-    return asked.judge(answer, stack.outputs.clients[client])
+def http2_is_served(host: HostContext, client: ClientContext, probe: Probe) -> str:
+    """Send the request of the HTTP/1.1 checks, with the same credential, by HTTP/2."""
+    answer = host.endpoint.request_http2(probe.method, probe.path, client.credential())
+    return probe.judge(answer, client.output)

@@ -1,6 +1,7 @@
-"""A server of another name or CA in the place of a host.
+"""A server with a different name or CA in the place of a host.
 
-Nobody can be put there without touching the stack's objects, so the egress gateway's Envoy is asked what it accepts.
+The verification cannot put a server there without changing the stack's objects, so it reads from the egress gateway's
+Envoy which servers it accepts.
 """
 
 import json
@@ -9,57 +10,53 @@ from functools import partial
 from typing import Any
 
 from verification import pods
-from verification.checks import EXECUTES, Check, Failed, skipped
-from verification.clients import awaits_partner, port_of
-from verification.stack import DeployedStack
+from verification.checks import EXECUTES, Check, Failed
+from verification.context import ClientContext, HostContext
 
 _DUMP = "config_dump?resource=dynamic_active_clusters&name_regex="
 _CA = "-cacert"
 
 
-def checks(stack: DeployedStack, client: str) -> Iterator[Check]:
+def checks(client: ClientContext) -> Iterator[Check]:
     """Yield the checks of one client's egress gateway."""
-    group, hosts = f"client {client}", stack.settings.hosts_of(client)
-    gateway = stack.outputs.clients[client].gateway
-    look = (
-        f"cluster of client {client}: istioctl proxy-config clusters -n {gateway.namespace} svc/{gateway.name} -o yaml"
-    )
-    for host in hosts:
-        if awaits_partner(hosts[host], client):
-            continue  # there is no route
-        promise = f"its Envoy accepts no server of another name or CA as {host}"
-        if stack.read_only:
-            yield skipped(group, promise, EXECUTES, host, client)
+    gateway = client.gateway
+    look = client.look(f"istioctl proxy-config clusters -n {gateway.namespace} svc/{gateway.name} -o yaml")
+    for host in client.callable_hosts:
+        promise = f"the egress gateway accepts no server with a different name or CA as {host.name}"
+        if client.stack.read_only:
+            yield client.skipped(promise, EXECUTES, host.name)
             continue
-        run = partial(server_is_verified, stack, client, host)
         expected = "in Envoy's configuration: this name, the CA and the certificate of the credential's Secret"
-        yield Check(group, promise, expected, run, look, host, client)
+        yield client.check(promise, expected, partial(server_is_verified, client, host), look, host.name)
 
 
-def server_is_verified(stack: DeployedStack, client: str, host: str) -> str:
-    """Read the configuration with which Envoy connects to the host."""
-    cluster, domain = stack.clients[client], stack.outputs.hosts[host].domain
-    called = f"outbound|{port_of(stack.settings.hosts[host])}||{domain}"
-    pod = pods.selected(cluster.api, cluster.gateway)[0].metadata
-    ask = f"{_DUMP}^{called.replace('|', '[|]').replace('.', '[.]')}$"
-    done = pods.execute(cluster.api, pod.namespace, pod.name, pods.SIDECAR, "pilot-agent", "request", "GET", ask)
+def server_is_verified(client: ClientContext, host: HostContext) -> str:
+    """Read the configuration by which the egress gateway's Envoy connects to the host."""
+    api, name = client.cluster.api, f"outbound|{host.port}||{host.domain}"
+    pod = pods.selected(api, client.cluster.gateway)[0].metadata
+    path = f"{_DUMP}^{name.replace('|', '[|]').replace('.', '[.]')}$"
+    done = pods.execute(api, pod.namespace, pod.name, pods.SIDECAR, "pilot-agent", "request", "GET", path)
     if done.code:
         raise Failed(f"pilot-agent ended with {done.code}: {done.stderr.strip()}")
-    external = stack.settings.hosts[host].external
-    return judge(done.stdout, called, domain, "" if external else cluster.secret)
+    return judge(done.stdout, name, host.domain, "" if host.settings.external else client.cluster.secret)
 
 
-def judge(dump: str, called: str, domain: str, secret: str) -> str:
-    """Return what Envoy accepts; raise Failed unless it is this domain alone, by this Secret if one is given."""
+def judge(dump: str, name: str, domain: str, secret: str) -> str:
+    """Return which server Envoy accepts; raise Failed unless it is this domain only, by the CA of its credential.
+
+    dump: the answer of Envoy's admin interface to `config_dump`
+    name: of the cluster in Envoy's configuration
+    secret: the name of the credential's Secret; empty for any
+    """
     try:
         found = [each["cluster"] for each in json.loads(dump).get("configs", [])]
     except (ValueError, LookupError, TypeError, AttributeError):
-        raise Failed(f"Envoy told no configuration: {dump[:100]!r}") from None
+        raise Failed(f"Envoy printed no configuration: {dump[:100]!r}") from None
     if not found:
-        raise Failed(f"Envoy has no cluster {called}")
+        raise Failed(f"Envoy has no cluster {name}")
     tls = found[0].get("transport_socket", {}).get("typed_config", {}).get("common_tls_context")
     if not tls:
-        raise Failed(f"Envoy's cluster {called} is without TLS")
+        raise Failed(f"Envoy's cluster {name} is without TLS")
     names = _names(tls)
     if names != [domain]:
         raise Failed(f"accepts a server of {'the names ' + ', '.join(names) if names else 'any name'}")
@@ -74,7 +71,7 @@ def judge(dump: str, called: str, domain: str, secret: str) -> str:
 def _names(tls: Mapping[str, Any]) -> list[str]:
     context = tls.get("combined_validation_context", {}).get("default_validation_context", {})
     matchers = [each.get("matcher", {}) for each in context.get("match_typed_subject_alt_names", [])]
-    matchers += context.get("match_subject_alt_names", [])  # what Istio writes
+    matchers += context.get("match_subject_alt_names", [])  # the field that Istio sets
     return sorted({str(each.get("exact", each)) for each in matchers})
 
 

@@ -1,4 +1,4 @@
-"""The workload behind a host, reached past the gateway by other Pods of the target cluster."""
+"""Pods of the target cluster that call a host's workload past the gateway."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -11,53 +11,48 @@ from components.namespaced_name import NamespacedName
 from settings import Platform
 from verification import pods
 from verification.answers import Answer
-from verification.checks import CREATES, Check, Failed, Skipped, skipped
-from verification.clients import CURL_NOT_CONNECTED
-from verification.hosts import group_of
+from verification.calls import NOT_CONNECTED
+from verification.checks import CREATES, Check, Failed, Skipped
+from verification.context import HostContext
 from verification.pods import REQUEST_SECONDS, Executed
-from verification.probes import NO_SAFE_METHOD, Probe, probe
-from verification.stack import DeployedStack
+from verification.probes import NO_SAFE_METHOD, Probe
 
 QUICKLY = ("-sS", "--connect-timeout", "5", "--max-time", "10")
 
-_PROMISE = "its workload answers nobody past the gateway"
+_PROMISE = "the workload refuses Pods that bypass the gateway"
 _LOOK = "target cluster: kubectl get authorizationpolicies,peerauthentications -A"
-_NOT_ANSWERED = CURL_NOT_CONNECTED | {52, 56}  # nothing received, reset while receiving
+_NOT_ANSWERED = NOT_CONNECTED | {52, 56}  # no answer, reset while receiving
 
 
-def checks(stack: DeployedStack, host: str) -> Iterator[Check]:
-    """Yield the checks of one host."""
-    group, served = group_of(stack, host), stack.settings.hosts[host]
-    asked = probe(served)
-    if not served.demo and stack.settings.platform == Platform.ISTIO:
-        reason = "it is your Service, to whose namespace the stack adds no policy"
-        yield skipped(group, _PROMISE, reason, host)
-    elif stack.read_only or not asked:
-        yield skipped(group, _PROMISE, CREATES if stack.read_only else NO_SAFE_METHOD, host)
+def checks(host: HostContext) -> Iterator[Check]:
+    """Yield the check of one host."""
+    probe = host.probe
+    if not host.settings.demo and host.stack.settings.platform == Platform.ISTIO:
+        yield host.skipped(_PROMISE, "the workload is your own Service, to whose namespace the stack adds no policy")
+    elif host.stack.read_only or not probe:
+        yield host.skipped(_PROMISE, CREATES if host.stack.read_only else NO_SAFE_METHOD)
     else:
-        run = partial(workload_is_closed, stack, host, asked)
         expected = "403 of the workload's own policy, or no connection, for Pods with and without a sidecar"
-        yield Check(group, _PROMISE, expected, run, _LOOK, host)
+        yield host.check(_PROMISE, expected, partial(workload_is_closed, host, probe), _LOOK)
 
 
-def workload_is_closed(stack: DeployedStack, host: str, asked: Probe) -> str:
-    """By the Service and by the Pods' addresses, with the right Host and the header that the gateway would add."""
-    attacker, domain = stack.attackers["target"], stack.outputs.hosts[host].domain
-    identity = next(iter(stack.settings.admitted(host)), "")
-    uri = stack.outputs.clients[identity].identity if identity else "spiffe://verification.invalid/a"
-    as_gateway = ("-H", f"Host: {domain}", "-H", f'X-Forwarded-Client-Cert: Hash=0;Subject="";URI={uri}')
+def workload_is_closed(host: HostContext, probe: Probe) -> str:
+    """Call the Service and the Pods' addresses, also with the Host and the header that the gateway would send."""
+    identity = next(iter(host.stack.settings.admitted(host.name)), "")
+    uri = host.stack.outputs.clients[identity].identity if identity else "spiffe://verification.invalid/a"
+    as_gateway = ("-H", f"Host: {host.domain}", "-H", f'X-Forwarded-Client-Cert: Hash=0;Subject="";URI={uri}')
+    pods_of_attacker = {
+        "a Pod with a sidecar": host.attacker.curl_with_sidecar,
+        "a Pod without a sidecar": host.attacker.curl_without_sidecar,
+    }
     seen: dict[str, None] = {}
-    for place in _addresses(stack, host):
-        url = f"http://{place}{asked.path}"
-        for who, curl in (
-            ("a Pod with a sidecar", attacker.curl_with_sidecar),
-            ("a Pod without a sidecar", attacker.curl_without_sidecar),
-        ):
+    for address in _addresses(host):
+        for pod, curl in pods_of_attacker.items():
             for disguise in ((), as_gateway):
-                said = _judge(curl(*QUICKLY, *asked.options, *disguise, url), f"{who} at {place}")
-                seen[said] = None
+                done = curl(*QUICKLY, *probe.options, *disguise, f"http://{address}{probe.path}")
+                seen[_judge(done, f"{pod} at {address}")] = None
     if "403" not in seen:
-        raise Skipped(f"no answer of a policy: something else in the cluster is in the way ({', '.join(seen)})")
+        raise Skipped(f"no policy answered: the cluster's network refuses the connection first ({', '.join(seen)})")
     return ", ".join(seen)
 
 
@@ -71,22 +66,18 @@ def _judge(done: Executed, where: str) -> str:
         return "403"
     if answer.without_upstream:
         return "no connection"
-    raise Failed(f"{where}: got {answer.said}")
+    raise Failed(f"{where}: got {answer.summary}")
 
 
-def _addresses(stack: DeployedStack, host: str) -> list[str]:
-    """Return where a host's workload listens: its Service, and its Pods."""
-    attacker, served = stack.attackers["target"], stack.settings.hosts[host].service
-    place = (
-        NamespacedName(served.namespace, served.name) if served else NamespacedName(attacker.stack_namespace, HTTPBIN)
-    )
-    service: Any = CoreV1Api(attacker.api).read_namespaced_service(
-        place.name, place.namespace, _request_timeout=REQUEST_SECONDS
-    )
+def _addresses(host: HostContext) -> list[str]:
+    """Return ADDRESS:PORT of a host's workload: by its Service's name, and by the IP address of each Pod."""
+    api, served = host.attacker.api, host.settings.service
+    name = NamespacedName(*((served.namespace, served.name) if served else (host.attacker.stack_namespace, HTTPBIN)))
+    service: Any = CoreV1Api(api).read_namespaced_service(name.name, name.namespace, _request_timeout=REQUEST_SECONDS)
     ports = [port for port in service.spec.ports if not served or port.port == served.port]
-    by_name = [f"{place.name}.{place.namespace}.svc:{port.port}" for port in ports]
+    by_name = [f"{name.name}.{name.namespace}.svc:{port.port}" for port in ports]
     targets = [port.target_port for port in ports if isinstance(port.target_port, int)]
-    addresses = [pod.status.pod_ip for pod in pods.selected(attacker.api, place) if pod.status.pod_ip]
+    addresses = [pod.status.pod_ip for pod in pods.selected(api, name) if pod.status.pod_ip]
     return by_name + [f"{_in_url(address)}:{port}" for address in addresses for port in targets]
 
 

@@ -1,4 +1,4 @@
-"""What a pull request is told, whatever a stack's config and the engine say."""
+"""The comment on a pull request, for any config and any output of the engine."""
 
 import base64
 import re
@@ -11,17 +11,21 @@ from pipeline import comment
 from pipeline.comment import LONGEST, Preview, fenced, markdown, marker, previewed
 from pipeline.engine import Run
 from pipeline.plan import Operation, Plan
-from pipeline.redaction import in_safe_parts, redacted
-from tests.unit.pipeline.test_connections import file_of, hosts
+from tests.unit.pipeline.fake_engine import HEAD
+from tests.unit.pipeline.plans import (
+    STACK,
+)
+from tests.unit.pipeline.stack_files import (
+    file_of,
+    hosts,
+)
 from tests.unit.pki import issue
 
-HEAD = "3d3c42e5aac5ba805825da76410c181273ba90b1"
-STACK = "urn:pulumi:prod::kyma-mtls::"
 ROUTE = Operation(f"{STACK}kyma-mtls:index:MtlsHost$kubernetes:core/v1:Service::target-orders", "delete")
 KEY = Operation(f"{STACK}tls:index/privateKey:PrivateKey::key", "replace")
 CHANGE = Operation(f"{STACK}kubernetes:core/v1:ConfigMap::map", "update")
 REFUSAL = (
-    "kyma-mtls:namespace: changes from a to b, which interrupts what is deployed: it is deleted and made anew. To "
+    "kyma-mtls:namespace: changes from a to b, which interrupts what is deployed: it is deleted and created again. To "
     "confirm: `pulumi config set --path 'confirm[0]' 'namespace=b'`"
 )
 
@@ -50,21 +54,21 @@ def test_comment_opens_with_who_may_call_whom_and_ends_with_the_diff() -> None:
     assert "\n~     kubernetes:core/v1:ConfigMap: (update)\n" in text, "the sign begins the line, where it is coloured"
 
 
-def test_change_of_no_admission_says_so_first() -> None:
-    told = section(markdown(preview("", after=file_of(**hosts(methods=["PUT"])))), "Who may call whom")
-    assert told.startswith("No client gains or loses access.\n\n- `hosts.orders.methods` gains `PUT`")
-    told = section(markdown(preview("", after=file_of())), "Who may call whom")
-    assert told == "No client gains or loses access."
+def test_comment_says_first_that_no_access_changes() -> None:
+    shown = section(markdown(preview("", after=file_of(**hosts(methods=["PUT"])))), "Who may call whom")
+    assert shown.startswith("No client gains or loses access.\n\n- `hosts.orders.methods` gains `PUT`")
+    shown = section(markdown(preview("", after=file_of())), "Who may call whom")
+    assert shown == "No client gains or loses access."
 
 
-def test_comment_remembers_the_operations_of_its_commit() -> None:
+def test_comment_records_the_operations_of_its_commit() -> None:
     assert previewed(markdown(preview("", CHANGE, ROUTE)), HEAD) == frozenset({CHANGE.digest, ROUTE.digest})
     assert previewed(markdown(preview("")), HEAD) == frozenset()
     assert previewed(markdown(preview("", errors=("it fails",))), HEAD) is None
     assert previewed(markdown(preview("", CHANGE)), HEAD[::-1]) is None
 
 
-def test_preview_of_no_known_commit_is_remembered_for_none() -> None:
+def test_preview_of_an_unknown_commit_records_no_operations() -> None:
     text = markdown(replace(preview("", CHANGE), head=""))
     assert "\n## `prod`: 1 to update\n" in text
     assert previewed(text, "") is None
@@ -79,29 +83,29 @@ def test_operations_are_read_from_their_own_line_only() -> None:
 
 
 def test_interruption_names_what_is_deleted_or_replaced_in_clusters() -> None:
-    told = section(markdown(preview("", CHANGE, KEY, ROUTE)), "What would be interrupted")
-    assert told == "- delete `kubernetes:core/v1:Service target-orders`"
+    shown = section(markdown(preview("", CHANGE, KEY, ROUTE)), "What would be interrupted")
+    assert shown == "- delete `kubernetes:core/v1:Service target-orders`"
 
 
-def test_no_interruption_is_said() -> None:
+def test_comment_says_that_nothing_is_interrupted() -> None:
     assert "Nothing: " in section(markdown(preview("", CHANGE)), "What would be interrupted")
 
 
-def test_refused_interruption_is_told_with_its_remedy() -> None:
+def test_refused_interruption_is_shown_with_its_remedy() -> None:
     text = markdown(preview("", errors=(f"hook failed:\n{REFUSAL}",)))
     assert "## `prod` at `3d3c42e`: the preview fails" in text
     assert REFUSAL in section(text, "What would be interrupted")
     assert REFUSAL in section(text, "Errors")
 
 
-def test_failing_preview_says_so_and_does_not_say_that_nothing_is_interrupted() -> None:
+def test_failing_preview_leaves_interruptions_unknown() -> None:
     text = markdown(preview("", errors=("kyma-mtls:target.context: no such context",)))
     assert section(text, "What would be interrupted") == "Unknown, as the preview fails."
     assert "no such context" in section(text, "Errors")
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "is_told"),
+    ("before", "after", "is_shown"),
     [
         ({}, {"generation": "2"}, True),
         ({}, {"generation": "2", "trustedGenerations": ["1"]}, True),
@@ -109,12 +113,14 @@ def test_failing_preview_says_so_and_does_not_say_that_nothing_is_interrupted() 
         ({}, {}, False),
     ],
 )
-def test_end_of_trust_at_once_is_an_interruption(before: dict[str, Any], after: dict[str, Any], is_told: bool) -> None:
+def test_immediate_end_of_trust_is_an_interruption(
+    before: dict[str, Any], after: dict[str, Any], is_shown: bool
+) -> None:
     text = markdown(preview("", before=file_of(**before), after=file_of(**after)))
-    assert ("Trust in the old CA ends at once" in text) == is_told
+    assert ("Trust in the old CA ends at once" in text) == is_shown
 
 
-def test_file_that_cannot_be_read_is_told_in_a_block() -> None:
+def test_unreadable_file_is_reported_in_a_code_block() -> None:
     text = markdown(preview("", before="kyma-mtls:hosts: old rules", after=file_of()))
     assert "```\nkyma-mtls:hosts: old rules\n```" in text
     assert "is new" in text
@@ -123,7 +129,7 @@ def test_file_that_cannot_be_read_is_told_in_a_block() -> None:
 
 
 @pytest.mark.parametrize("content", ["```\n# heading", "````", "a ``` b", "~~~", "", "`"])
-def test_content_cannot_end_its_block(content: str) -> None:
+def test_content_cannot_end_its_code_block(content: str) -> None:
     first, *_, last = fenced(content, "diff").splitlines()
     fence = first.removesuffix("diff")
     assert last == fence
@@ -146,7 +152,7 @@ def test_short_diff_is_whole() -> None:
     assert "cut here" not in text
 
 
-def test_diff_has_no_lines_that_say_nothing_of_the_change() -> None:
+def test_diff_leaves_out_lines_without_a_change() -> None:
     noise = (
         "    [urn=urn:pulumi:prod::a]\n    [provider=b]\nUpdate plan written to 'p'\nRun `pulumi up --plan='p'` to …\n"
     )
@@ -154,7 +160,7 @@ def test_diff_has_no_lines_that_say_nothing_of_the_change() -> None:
     assert "```diff\n~   Service: (update)\n    [id=shop/orders]\n~       spec: {\n```" in text
 
 
-def test_everything_long_at_once_still_fits() -> None:
+def test_comment_with_only_long_parts_still_fits() -> None:
     many = {f"h{number}": {"domain": f"h{number}.example.com", "clients": ["billing"]} for number in range(500)}
     objects = [Operation(f"{STACK}kubernetes:core/v1:Service::{number}", "delete") for number in range(800)]
     for text in (
@@ -175,30 +181,7 @@ def test_private_keys_and_tokens_are_masked() -> None:
     assert text.count("[secret]") == 5
 
 
-def test_certificate_is_not_masked() -> None:
-    pem = issue("public").pem
-    encoded = base64.b64encode(pem.encode()).decode()
-    assert redacted(f"{pem}{encoded}") == f"{pem}{encoded}"
-
-
-def test_values_of_a_plan_are_withheld() -> None:
-    error = "error: resource urn violates plan: properties changed: ~~kubeconfig[{&{{hunter2}}}!={x}]\nhunter2"
-    assert redacted(error) == "error: resource urn violates plan: properties changed: (values withheld)\n"
-
-
-def test_stream_is_masked_as_a_whole_text_is() -> None:
-    key = issue("leak").key_pem
-    lines = f"before\n{key}after\nerror: x violates plan: properties changed: ~~a[\nhunter2\n]\nhunter2\n".splitlines(
-        True
-    )
-    parts = [*in_safe_parts(lines)]
-    assert parts[0] == "before\n", "what is harmless is not held back"
-    assert "".join(parts) == (
-        "before\n[secret]\nafter\nerror: x violates plan: properties changed: (values withheld)\n"
-    )
-
-
-def test_marker_is_that_of_one_stack() -> None:
+def test_marker_identifies_one_stack() -> None:
     assert comment.is_marker(marker("prod-eu.1"))
     assert marker("prod") != marker("prod-eu")
     for other in ("", "<!-- other -->", f"{marker('prod')} more", marker("a b")):

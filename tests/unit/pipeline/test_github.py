@@ -116,9 +116,9 @@ def test_comment_is_created_once_and_then_edited(hub: Hub, file: Path, capsys: p
     assert hub.requests[:2] == ["GET issues/7/comments", "POST issues/7/comments"]
 
 
-def test_comment_is_found_behind_many_others(hub: Hub, file: Path) -> None:
+def test_comment_is_found_on_a_later_page(hub: Hub, file: Path) -> None:
     for number in range(250):
-        hub.add("comments", f"{number}", "somebody")
+        hub.add("comments", f"{number}", "a-user")
     hub.add("comments", f"{marker('prod')}\nold")
     assert put(file) == 0
     assert len(hub.comments) == 251
@@ -128,19 +128,19 @@ def test_comment_is_found_behind_many_others(hub: Hub, file: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "login"),
     [
-        (f"{marker('prod')}\nmine", "somebody"),
-        (f"{marker('prod-eu')}\nof another stack", BOT),
+        (f"{marker('prod')}\nmine", "a-user"),
+        (f"{marker('prod-eu')}\nof a different stack", BOT),
         (f"> {marker('prod')}\nquoted", BOT),
         ("", BOT),
     ],
 )
-def test_comment_of_others_is_left_alone(hub: Hub, file: Path, body: str, login: str) -> None:
+def test_comment_of_different_author_or_stack_is_left_alone(hub: Hub, file: Path, body: str, login: str) -> None:
     hub.add("comments", body, login)
     assert put(file) == 0
     assert [each["body"] for each in hub.comments] == [body, f"{marker('prod')}\nfirst"]
 
 
-def test_file_that_is_no_comment_is_refused(hub: Hub, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_file_without_a_comment_is_refused(hub: Hub, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text("anything")
     assert put(file) == 2
     assert "not a comment that `preview` wrote" in capsys.readouterr().err
@@ -155,21 +155,21 @@ def test_refusal_is_one_line_without_the_token(hub: Hub, file: Path, capsys: pyt
     assert TOKEN not in said
 
 
-def test_missing_token_is_told(
+def test_missing_token_is_reported(
     hub: Hub, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("GH_TOKEN")
     assert put(file) == 2
-    assert "GH_TOKEN and GITHUB_REPOSITORY have to be set" in capsys.readouterr().err
+    assert "GH_TOKEN and GITHUB_REPOSITORY must be set" in capsys.readouterr().err
     assert not hub.requests
 
 
-def test_token_is_in_no_text_of_the_repository(hub: Hub) -> None:
+def test_repr_of_repository_hides_the_token(hub: Hub) -> None:
     assert TOKEN not in repr(repository(hub))
 
 
-def test_server_that_does_not_answer_is_told() -> None:
-    with socket.socket() as reserved:  # nobody listens at its port
+def test_server_without_an_answer_is_reported() -> None:
+    with socket.socket() as reserved:  # no server listens at its port
         reserved.bind(("127.0.0.1", 0))
         there = Repository(f"http://127.0.0.1:{reserved.getsockname()[1]}", "team/mesh", BOT, TOKEN)
         with pytest.raises(ConfigError, match="GitHub does not answer GET issues/7/comments"):
@@ -183,7 +183,7 @@ def test_merged_pull_request_of_a_commit_is_found(hub: Hub) -> None:
     assert repository(hub).pull_request_of(SHA) == PullRequest(7, SHA[::-1])
 
 
-def test_issue_is_opened_once_edited_and_closed_and_then_another_one(hub: Hub, tmp_path: Path) -> None:
+def test_issue_is_opened_once_edited_and_closed_before_a_new_one(hub: Hub, tmp_path: Path) -> None:
     problems = tmp_path / "problems.txt"
     problems.write_text("kyma-mtls:clients.acme.certificateAuthority: ends on …\n")
     there = repository(hub)
@@ -199,7 +199,7 @@ def test_issue_is_opened_once_edited_and_closed_and_then_another_one(hub: Hub, t
     assert hub.issues[0]["state"] == "closed"
     issue.report(there, "prod", None)
     assert [each["state"] for each in hub.issues] == ["closed", "open"]
-    assert "ended without saying why" in hub.issues[1]["body"]
+    assert "ended without a message" in hub.issues[1]["body"]
 
 
 def test_issue_links_to_the_run(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """Which stacks a change concerns, in real git repositories."""
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 
 from pipeline import stacks
 from pipeline.__main__ import main
+from tests.unit.pipeline.repository import git
 
 CLOUD = "config:\n  kyma-mtls:target: {context: target}\n  kyma-mtls:clients: {warehouse: {context: warehouse}}\n"
 LOCAL = (
@@ -26,11 +26,6 @@ FILES = {
 }
 
 Commit = Callable[..., str]
-
-
-def git(*arguments: str) -> str:
-    identity = ("-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
-    return subprocess.run(["git", *identity, *arguments], capture_output=True, text=True, check=True).stdout.strip()
 
 
 @pytest.fixture
@@ -56,7 +51,7 @@ def commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commit:
 
 
 @pytest.mark.parametrize(
-    ("path", "concerned"),
+    ("path", "affected"),
     [
         ("Pulumi.prod.yaml", ["prod"]),
         ("Pulumi.prod-eu.yaml", ["prod-eu"]),
@@ -75,41 +70,41 @@ def commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commit:
         ("examples/settings/hosts.py", []),
     ],
 )
-def test_change_concerns_the_stack_of_a_file_or_all(commit: Commit, path: str, concerned: list[str]) -> None:
+def test_change_affects_the_stack_of_its_file_or_all(commit: Commit, path: str, affected: list[str]) -> None:
     before = commit({path: (LOCAL if path == "Pulumi.dev.yaml" else CLOUD) + "# changed\n"})
-    assert stacks.concerned(before) == concerned
+    assert stacks.affected(before) == affected
 
 
-def test_removed_code_concerns_all_stacks_and_a_removed_file_none(commit: Commit) -> None:
-    assert stacks.concerned(commit({"settings/hosts.py": None})) == ["prod", "prod-eu"]
-    assert stacks.concerned(commit({"Pulumi.prod.yaml": None})) == []
+def test_removed_code_affects_all_stacks_and_removed_file_none(commit: Commit) -> None:
+    assert stacks.affected(commit({"settings/hosts.py": None})) == ["prod", "prod-eu"]
+    assert stacks.affected(commit({"Pulumi.prod.yaml": None})) == []
 
 
 @pytest.mark.parametrize("revision", ["0" * 40, "nowhere", "-x"])
-def test_revision_that_is_not_there_concerns_all_stacks(commit: Commit, revision: str) -> None:
+def test_missing_revision_affects_all_stacks(commit: Commit, revision: str) -> None:
     commit({"README.md": "more"})
-    assert stacks.concerned(revision) == ["prod", "prod-eu"]
+    assert stacks.affected(revision) == ["prod", "prod-eu"]
 
 
-def test_project_in_a_folder_of_a_repository_knows_its_changes(commit: Commit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_project_in_a_subfolder_finds_its_changes(commit: Commit, monkeypatch: pytest.MonkeyPatch) -> None:
     before = commit({"mesh/Pulumi.prod.yaml": CLOUD, "mesh/Pulumi.beta.yaml": CLOUD})
     changed = commit({"mesh/Pulumi.beta.yaml": f"{CLOUD}# changed\n"})
     monkeypatch.chdir("mesh")
-    assert stacks.concerned(before) == ["beta", "prod"]
-    assert stacks.concerned(changed) == ["beta"]
+    assert stacks.affected(before) == ["beta", "prod"]
+    assert stacks.affected(changed) == ["beta"]
     assert stacks.file_at(changed, "beta") == CLOUD
     assert stacks.file_at(before, "beta") is None
 
 
-def test_stack_of_one_machine_is_left_out_and_told(commit: Commit, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stack_of_one_machine_is_left_out_with_a_reason(commit: Commit, capsys: pytest.CaptureFixture[str]) -> None:
     commit({"Pulumi.broken.yaml": "config: ["})
     assert main(["stacks"]) == 0
     printed = capsys.readouterr()
-    assert printed.out == '["broken", "prod", "prod-eu"]\n', "the preview says what is wrong with a file"
-    assert printed.err == "dev: left out, since it names kubeconfigs of one machine: .lab/client.yaml\n"
+    assert printed.out == '["broken", "prod", "prod-eu"]\n', "the preview reports an invalid file"
+    assert printed.err == "dev: left out: its file names kubeconfigs of one machine: .lab/client.yaml\n"
 
 
-def test_structure_that_is_a_json_text_is_read(commit: Commit) -> None:
+def test_structure_in_a_json_text_is_read(commit: Commit) -> None:
     commit({"Pulumi.text.yaml": """config:\n  kyma-mtls:target: '{"kubeconfig": "t.yaml"}'\n"""})
     assert "text" not in stacks.deployed()
 
@@ -119,4 +114,4 @@ def test_one_stack_is_chosen_by_name(commit: Commit, capsys: pytest.CaptureFixtu
     assert main(["stacks", "--only", "prod"]) == 0
     assert capsys.readouterr().out == '["prod"]\n'
     assert main(["stacks", "--only", "dev"]) == 2
-    assert "dev: not one of the stacks that are deployed from here: prod, prod-eu" in capsys.readouterr().err
+    assert "dev: the pipeline does not deploy this stack; it deploys prod, prod-eu" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""What the verification says of objects that an interrupted update left behind."""
+"""The promise that clusters have exactly the stack's objects."""
 
 import io
 import json
@@ -13,63 +13,25 @@ from rich.console import Console
 import clusters
 from clusters import Cluster
 from components.ownership import OWNER_LABEL
-from settings import ClusterAccess, ConfigError, read_config
+from settings import ClusterAccess, read_config
 from tests.unit.deployed import outputs_of
 from tests.unit.fakes import FakeCluster, fake_cluster, kube_system
+from tests.unit.verification.stack_state import KNOWN, STATE, TARGET, TARGET_UID, resource, state_of
 from verification import __main__ as command
 from verification import leftovers, runner
 from verification.checks import Check, Failed, Skipped
-from verification.outputs import read_outputs
+from verification.deployed_outputs import read_outputs
 from verification.report import Report
 from verification.stack import DeployedStack
-from verification.state import Object, State
-
-TARGET_UID, CLIENT_UID = "6f9619ff-8b86-d011-b42d-00cf4fc964ff", "0a1b2c3d-0000-4000-8000-000000000001"
-TARGET, CLIENT = f"target-{TARGET_UID}", f"clients.ware-house-{CLIENT_UID}"
-MARK = {
-    "urn": "urn:pulumi:test::kyma-mtls::random:index/randomId:RandomId::owner",
-    "type": "random:index/randomId:RandomId",
-    "id": "Chs",
-    "outputs": {"hex": "0a1b", "dec": "2587"},
-}
 
 
-def resource(provider: str, kind: str, known: str, api_version: str = "v1", **more: object) -> dict[str, Any]:
-    """Return a Kubernetes resource as the state has it."""
-    core = api_version if "/" in api_version else f"core/{api_version}"
-    return {
-        "urn": f"urn:pulumi:test::kyma-mtls::a$kubernetes:{core}:{kind}::{known}",
-        "type": f"kubernetes:{core}:{kind}",
-        "id": known,
-        "provider": f"urn:pulumi:test::kyma-mtls::pulumi:providers:kubernetes::{provider}::dbec2663-600b-4179",
-        "inputs": {"apiVersion": api_version, "kind": kind, "data": {"ciphertext": "SECRET"}},
-        "outputs": {"apiVersion": api_version, "kind": kind, "data": {"ciphertext": "SECRET"}},
-        **more,
-    }
-
-
-KNOWN = [
-    resource(TARGET, "Namespace", "mtls"),
-    resource(TARGET, "Secret", "istio-system/certs"),
-    resource(CLIENT, "Secret", "istio-system/credential"),
-    resource(CLIENT, "Gateway", "mtls/egress", "networking.istio.io/v1"),
-]
-
-
-def state_of(*resources: Mapping[str, Any]) -> State:
-    return State.read("test", json.dumps({"version": 3, "deployment": {"resources": [MARK, *resources]}}))
-
-
-STATE = state_of(*KNOWN)
-
-
-def listed(resource: str, *objects: str) -> dict[str, Any]:
+def listed(plural: str, *objects: str) -> dict[str, Any]:
     """Return the answer to a list of the stack's own objects: NAMESPACE/NAME or NAME."""
     items = []
     for each in objects:
         namespace, _, name = each.rpartition("/")
         items.append({"metadata": {"name": name, **({"namespace": namespace} if namespace else {})}})
-    return {f"{resource}?{urlencode({'labelSelector': f'{OWNER_LABEL}=0a1b'})}": {"items": items}}
+    return {f"{plural}?{urlencode({'labelSelector': f'{OWNER_LABEL}=0a1b'})}": {"items": items}}
 
 
 def namespaces(*names: str) -> dict[str, Any]:
@@ -102,91 +64,32 @@ def refusing(found: Mapping[str, Any]) -> Cluster:
     return RefusingCluster(cluster.access, cluster.api, found=cluster.found)
 
 
-# What the state says
-
-
-def test_state_tells_the_mark_the_kinds_and_the_objects() -> None:
-    assert STATE.owner == "0a1b"
-    assert STATE.kinds == (("networking.istio.io/v1", "Gateway"), ("v1", "Namespace"), ("v1", "Secret"))
-    assert STATE.known_in(TARGET_UID) == {
-        Object("", "Namespace", "", "mtls"),
-        Object("", "Secret", "istio-system", "certs"),
-    }
-    assert STATE.known_in(CLIENT_UID) == {
-        Object("", "Secret", "istio-system", "credential"),
-        Object("networking.istio.io", "Gateway", "mtls", "egress"),
-    }
-    assert STATE.known_in("another") == set()
-
-
-def test_state_keeps_no_data() -> None:
-    assert "SECRET" not in repr(STATE)
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        resource(TARGET, "Service", "istio-system/istio-ingressgateway", external=True),
-        resource(TARGET, "IstioPatch", "kyma-system/default", "operator.kyma-project.io/v1alpha2"),
-        resource(TARGET, "Secret", ""),
-        {"urn": "urn:x", "type": "pulumi:providers:kubernetes", "id": "1", "outputs": {"kubeconfig": "SECRET"}},
-        {"urn": "urn:x", "type": "kyma-mtls:index:Placement"},
-    ],
-    ids=["read", "patch", "no-id", "provider", "component"],
-)
-def test_what_the_stack_did_not_make_does_not_count(other: dict[str, Any]) -> None:
-    assert state_of(*KNOWN, other) == STATE
-
-
-def test_an_object_that_is_still_to_be_deleted_is_known() -> None:
-    state = state_of(resource(TARGET, "Secret", "mtls/old", delete=True))
-    assert state.known_in(TARGET_UID) == {Object("", "Secret", "mtls", "old")}
-
-
-def test_an_object_without_outputs_is_known_by_its_inputs() -> None:
-    whole = resource(TARGET, "Secret", "mtls/new")
-    del whole["outputs"]
-    assert state_of(whole).known_in(TARGET_UID) == {Object("", "Secret", "mtls", "new")}
-
-
-@pytest.mark.parametrize("deployment", [None, {}, {"resources": []}, {"resources": KNOWN}])
-def test_state_without_a_mark_cannot_be_judged(deployment: object) -> None:
-    with pytest.raises(ConfigError, match="stack test: its state has no RandomId owner; deploy it again"):
-        State.read("test", json.dumps({"version": 3, "deployment": deployment}))
-
-
-# What a cluster has
-
-
-def test_a_cluster_with_the_states_objects_alone_passes() -> None:
+def test_cluster_with_exactly_the_states_objects_passes() -> None:
     cluster = cluster_of({**namespaces("mtls"), **secrets("istio-system/certs")})
-    assert (
-        leftovers.objects_are_those_of_the_state(STATE, cluster)
-        == "2 objects of the stack, and no other with its label"
-    )
+    assert leftovers.objects_are_those_of_the_state(STATE, cluster) == "2 objects, exactly those of the state"
 
 
-def test_an_object_that_is_gone_is_told_with_its_remedy() -> None:
+def test_missing_object_is_reported_with_its_remedy() -> None:
     with pytest.raises(Failed) as caught:
         leftovers.objects_are_those_of_the_state(STATE, cluster_of(namespaces("mtls")))
     assert str(caught.value) == (
-        "Secret istio-system/certs is gone, or has lost its label; `pulumi preview` says what to do"
+        "Secret istio-system/certs is gone, or has lost its label; `pulumi preview` shows the remedy"
     )
 
 
-def test_an_object_that_is_still_to_be_deleted_may_be_gone() -> None:
+def test_object_pending_deletion_may_be_gone() -> None:
     state = state_of(*KNOWN, resource(TARGET, "Secret", "mtls/old", delete=True))
     cluster = cluster_of({**namespaces("mtls"), **secrets("istio-system/certs")})
     assert leftovers.objects_are_those_of_the_state(state, cluster).startswith("2 objects")
 
 
-def test_an_object_that_replaced_one_still_to_be_deleted_has_to_be_there() -> None:
+def test_replacement_of_object_pending_deletion_must_exist() -> None:
     state = state_of(*KNOWN, resource(TARGET, "Secret", "istio-system/certs", delete=True))
     with pytest.raises(Failed, match="Secret istio-system/certs is gone"):
         leftovers.objects_are_those_of_the_state(state, cluster_of(namespaces("mtls")))
 
 
-def test_each_leftover_is_told_with_its_remedy() -> None:
+def test_leftovers_are_reported_with_their_remedies() -> None:
     found = {
         **namespaces("mtls", "old"),
         **secrets("istio-system/certs", "istio-system/x", "istio-system/credential"),
@@ -199,30 +102,22 @@ def test_each_leftover_is_told_with_its_remedy() -> None:
         "Secret istio-system/credential; remove it with kubectl -n istio-system delete secret credential",
         "Secret istio-system/x; remove it with kubectl -n istio-system delete secret x",
         "Gateway mtls/egress; remove it with kubectl -n mtls delete gateway.networking.istio.io egress",
-    ], "what the state knows in another cluster is a leftover in this one"
+    ], "an object of a different cluster in the state is a leftover in this one"
 
 
-def test_an_object_is_the_same_under_each_version_of_its_kind() -> None:
-    version = resource(CLIENT, "Gateway", "mtls/other", "networking.istio.io/v1beta1")
-    assert Object.of("networking.istio.io/v1", "Gateway", "mtls", "other") in state_of(version).known_in(CLIENT_UID)
-
-
-def test_a_cluster_that_was_replaced_is_not_known() -> None:
+def test_cluster_that_was_replaced_is_not_known() -> None:
     with pytest.raises(Failed, match="Namespace mtls; remove it"):
-        leftovers.objects_are_those_of_the_state(STATE, cluster_of(namespaces("mtls"), "another"))
+        leftovers.objects_are_those_of_the_state(STATE, cluster_of(namespaces("mtls"), "replaced"))
 
 
-def test_a_cluster_that_refuses_a_list_is_skipped() -> None:
+def test_cluster_that_refuses_a_list_is_skipped() -> None:
     with pytest.raises(Skipped, match=r"cluster https://target refuses GET /api/v1/secrets\?.*: 403 Forbidden"):
         leftovers.objects_are_those_of_the_state(STATE, refusing(namespaces("mtls")))
 
 
-def test_a_leftover_is_told_even_if_another_list_is_refused() -> None:
+def test_leftover_is_reported_even_if_a_list_is_refused() -> None:
     with pytest.raises(Failed, match="Namespace old; remove it"):
         leftovers.objects_are_those_of_the_state(STATE, refusing(namespaces("mtls", "old")))
-
-
-# Which checks there are, and how they are told
 
 
 def stack_of() -> DeployedStack:
@@ -252,14 +147,14 @@ def connected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return paths
 
 
-def test_every_cluster_is_tried_at_the_end(connected: list[str]) -> None:
+def test_checks_of_clusters_come_last(connected: list[str]) -> None:
     _, checks = command.chosen_checks(stack_of(), [], [])
     assert sorted(connected) == ["clients.billing", "clients.ware-house", "target"]
     assert of_clusters(checks) == [check.promise for check in checks[-3:]]
     assert of_clusters(checks) == [
-        "the target cluster has the stack's objects, each of them and no other",
-        "the cluster of client ware-house has the stack's objects, each of them and no other",
-        "the cluster of client billing has the stack's objects, each of them and no other",
+        "the target cluster has exactly the stack's objects",
+        "the cluster of client ware-house has exactly the stack's objects",
+        "the cluster of client billing has exactly the stack's objects",
     ]
     label = "-A -l kyma-mtls/owner=0a1b"
     assert checks[-3].look == f"target cluster: kubectl get gateway.networking.istio.io,namespace,secret {label}"
@@ -290,29 +185,29 @@ def test_clusters_are_left_out_where_hosts_or_clients_are_chosen(
     assert sorted(connected) == expected
 
 
-def test_a_stack_without_a_target_has_no_target_cluster(connected: list[str]) -> None:
+def test_stack_without_a_target_has_no_target_cluster(connected: list[str]) -> None:
     stack = stack_of()
     stack = replace(stack, settings=stack.settings.model_copy(update={"target": None}))
     stack.connect(["billing"], target=True)
     assert connected == ["clients.billing"]
 
 
-def test_leftovers_are_told_one_below_the_other() -> None:
+def test_leftovers_are_printed_on_lines_of_their_own() -> None:
     found = {**namespaces("mtls"), **secrets("istio-system/certs", "a/x", "a/y")}
     stack = replace(stack_of(), reached={"target": cluster_of(found)})
     output = io.StringIO()
     runner.run(list(leftovers.checks(stack)), 0, Report(Console(file=output, width=300)))
     assert output.getvalue().splitlines()[:5] == [
         "clusters",
-        "  FAIL the target cluster has the stack's objects, each of them and no other",
-        "       expected: the objects of the stack's state, and no other with its label",
+        "  FAIL the target cluster has exactly the stack's objects",
+        "       expected: exactly the objects of the stack's state with the stack's label",
         "            saw: Secret a/x; remove it with kubectl -n a delete secret x",
         "                 Secret a/y; remove it with kubectl -n a delete secret y",
     ]
 
 
-def test_help_tells_what_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_names_the_checks_that_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         command.main(["--help"])
     text = " ".join(capsys.readouterr().out.split())
-    assert text.count("nor about the objects of the clusters") == 2
+    assert text.count("none of the Kyma gateway or of the clusters' objects") == 2

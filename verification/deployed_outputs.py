@@ -9,7 +9,11 @@ from settings import PROJECT, ConfigError, Settings
 
 
 def read_outputs(stack: str, values: Mapping[str, object], settings: Settings) -> Outputs:
-    """Return a stack's outputs; raise ConfigError if they are not those of its settings."""
+    """Return a stack's outputs; raise ConfigError if they do not match its settings.
+
+    stack: its name, for messages
+    values: of its outputs, by name
+    """
     if not values:
         raise ConfigError(f"stack {stack} has no outputs yet; deploy it with `pulumi up`")
     try:

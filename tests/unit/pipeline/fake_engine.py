@@ -1,0 +1,71 @@
+"""A program that answers in the place of the engine."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+PULUMI = """#!{python}
+import json, pathlib, sys
+folder = pathlib.Path({folder!r})
+if sys.argv[1:3] == ["stack", "history"]:
+    print((folder / "history.json").read_text())
+    sys.exit()
+said = json.loads((folder / "answers.json").read_text())[sys.argv[1]]
+with (folder / "calls").open("a") as calls:
+    calls.write(" ".join(sys.argv[1:]) + "\\n")
+value = lambda option: pathlib.Path(sys.argv[sys.argv.index(option) + 1])
+if "plan" in said:
+    value("--save-plan").write_text(json.dumps({{"resourcePlans": said["plan"]}}))
+events = [{{"diagnosticEvent": {{"severity": "error", "message": each}}}} for each in said.get("errors", [])]
+events += [{{"policyEvent": each}} for each in said.get("judged", [])]
+value("--event-log").write_text("".join(json.dumps(each) + "\\n" for each in [{{"preludeEvent": {{}}}}, *events]))
+print(said.get("output", ""))
+sys.exit(said.get("exit", 0))
+"""
+INTERRUPTED = """#!{python}
+import os, signal, sys, time
+
+def interrupted(*_):
+    signal.signal(signal.SIGINT, lambda *_: os._exit(3))  # by a second SIGINT
+    for _ in range(3):
+        os.kill(os.getppid(), {number})
+        time.sleep(0.1)
+    print("error: update cancelled")
+    sys.exit(255)
+
+signal.signal(signal.SIGINT, interrupted)
+while True:  # until it gets its SIGINT
+    os.kill(os.getppid(), {number})
+    time.sleep(0.1)
+"""
+"""An engine that signals only the command, at once and until the command sends it a SIGINT, by which it ends."""
+HEAD = "3d3c42e5aac5ba805825da76410c181273ba90b1"
+LEAK = "urn violates plan: properties changed: ~~input[{&{{hunter2}}}!={x}]"
+
+
+class Engine:
+    """A `pulumi` on PATH, with the answers that a test sets."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.answers: dict[str, Any] = {"preview": {"plan": {}}, "up": {}}
+        program = folder / "bin/pulumi"
+        program.parent.mkdir()
+        program.write_text(PULUMI.format(python=sys.executable, folder=str(folder)))
+        program.chmod(0o755)
+
+    def answer(self, command: str, **answer: Any) -> None:
+        """Set the answer to a command: plan, output, errors, judged, exit."""
+        self.answers[command] = answer
+        (self.folder / "answers.json").write_text(json.dumps(self.answers))
+
+    def deployed_from(self, commit: str | None) -> None:
+        """Set the commit from which the stack was last changed; None if it never was."""
+        updates = [{"kind": "update", "environment": {"git.head": commit}}] if commit else []
+        (self.folder / "history.json").write_text(json.dumps(updates))
+
+    @property
+    def calls(self) -> list[str]:
+        calls = self.folder / "calls"
+        return [line.split()[0] for line in calls.read_text().splitlines()] if calls.exists() else []

@@ -1,0 +1,74 @@
+"""Plans that are compared with the comment of a merged pull request."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import comment
+from pipeline.__main__ import main
+from pipeline.github import PullRequest, Repository
+from tests.unit.pipeline.fake_engine import HEAD, Engine
+from tests.unit.pipeline.plans import (
+    LEAF,
+    SECRET,
+    SERVICE,
+    resource,
+)
+
+
+class Remembered:
+    """A repository where this pull request, or none, brought the commit; it has a comment, or none."""
+
+    def __init__(self, merged: PullRequest | None, body: str | None) -> None:
+        self.merged, self.body = merged, body
+
+    def pull_request_of(self, commit: str) -> PullRequest | None:
+        assert commit == "abc"
+        return self.merged
+
+    def comment(self, pull_request: int, marker: str) -> dict[str, Any] | None:
+        assert (pull_request, marker) == (7, comment.marker("prod"))
+        return self.body and {"body": self.body}  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("merged", "is_commented", "kinds", "said"),
+    [
+        (PullRequest(7, HEAD), True, ["create"], ""),
+        (
+            PullRequest(7, HEAD),
+            True,
+            ["create", "delete"],
+            "preview in the pull request did not have:\n  delete Service",
+        ),
+        (PullRequest(7, HEAD), False, [], f"no preview of prod succeeded in pull request 7 at its last commit, {HEAD}"),
+        (
+            PullRequest(7, "f" * 40),
+            True,
+            ["create"],
+            "no preview of prod succeeded in pull request 7 at its last commit",
+        ),
+        (None, True, [], "no merged pull request has commit abc, so reviewers saw no preview of prod"),
+    ],
+)
+def test_plan_is_compared_with_the_comment_of_the_merged_pull_request(
+    engine: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    merged: PullRequest | None,
+    is_commented: bool,
+    kinds: list[str],
+    said: str,
+) -> None:
+    engine.answer("preview", plan={SECRET: resource("create"), LEAF: resource("create")})
+    assert main(["preview", "prod", "--plan", "previewed.json", "--comment", "comment.md", "--head", HEAD]) == 0
+    body = Path("comment.md").read_text() if is_commented else None
+    monkeypatch.setattr(Repository, "of_this_run", lambda _: Remembered(merged, body))
+    now = {SECRET: resource("create")} | ({SERVICE: resource("delete")} if "delete" in kinds else {})
+    Path("plan.json").write_text(json.dumps({"resourcePlans": now}))
+    assert main(["previewed", "prod", "--plan", "plan.json", "--commit", "abc"]) == (1 if said else 0)
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert ("run the workflow Deploy by hand with `apply`" in printed) == bool(said)

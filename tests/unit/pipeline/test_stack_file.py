@@ -1,0 +1,23 @@
+"""Files of stacks, read without their secrets."""
+
+import pytest
+
+from pipeline.stack_file import StackFile
+from settings import ConfigError
+from tests.unit.pipeline.stack_files import SECURE, file_of, hosts
+
+
+def test_encrypted_structure_is_refused_with_the_remedy() -> None:
+    with pytest.raises(ConfigError, match=r"kyma-mtls:hosts: encrypted as a whole.* --path --secret"):
+        file_of(hosts=SECURE)
+
+
+@pytest.mark.parametrize("text", ["- a\n", "config: [", "config: text", "42"])
+def test_file_that_is_no_stack_file_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="not the YAML file of a stack"):
+        StackFile.parse(text)
+
+
+def test_invalid_config_is_refused_by_the_programs_rules() -> None:
+    with pytest.raises(ConfigError, match=r"kyma-mtls:hosts\.orders\.clients\[0\]: 'shop': no such client"):
+        file_of(**hosts(clients=["shop"]))
