@@ -70,11 +70,11 @@ def _judge(
         has_domain = any(is_named_for(name, route.kind, route.place.name) for route in own)
         if own and not has_domain:
             problem = (
-                f"has {domain} already, in {_listed(map(str, own))} of another host of this stack; remove that by one "
-                "`pulumi up`, and add this by the next"
+                f"has {domain} already, in {_listed(map(str, own))} of another host of this stack; remove that host by "
+                "one `pulumi up`, and add this one by the next"
             )
         elif outside:
-            problem = f"has {domain} already, in {_listed(outside)}; choose another one, or remove what has it"
+            problem = f"has {domain} already, in {_listed(outside)}; choose another domain, or remove it there"
         else:
             continue
         (warnings if has_domain else errors).append(str(cluster.problem(problem, f"hosts.{name}.domain")))

@@ -43,7 +43,7 @@ class Cluster:
         try:
             return str(found["metadata"]["uid"])
         except (TypeError, KeyError):
-            raise self.problem("answers like no Kubernetes API server: it has no namespace kube-system") from None
+            raise self.problem("is no Kubernetes API server: it has no namespace kube-system") from None
 
     @property
     def host(self) -> str:
@@ -77,7 +77,7 @@ class Cluster:
         if found is None:
             return None
         if not isinstance(found.get("metadata"), dict):
-            raise self.problem(f"answers {path} with something that has no metadata")
+            raise self.problem(f"answers {path} without metadata")
         return dict(found["metadata"])
 
     def labelled(self, api_version: str, kind: str, labels: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -140,7 +140,7 @@ class Cluster:
         except (client.ApiException, urllib3.exceptions.HTTPError, OSError) as error:
             raise self.problem(f"does not answer: {_brief(error)}") from None
         except ValueError:  # whose text is the token
-            raise self.problem("cannot be asked: its token has characters that no HTTP header may have") from None
+            raise self.problem("cannot be reached: the token has characters that HTTP headers exclude") from None
         if response.status == HTTPStatus.NOT_FOUND:
             return None
         if response.status not in (HTTPStatus.OK, HTTPStatus.CREATED):
@@ -171,7 +171,7 @@ class Cluster:
         except ValueError:
             parsed = None
         if not isinstance(parsed, dict):
-            raise self.problem(f"answers {path} with something that is no JSON object")
+            raise self.problem(f"answers {path} without a JSON object")
         return parsed
 
 

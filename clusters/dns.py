@@ -24,7 +24,7 @@ def find(cluster: Cluster, name: str, key: str) -> tuple[Destination, ...]:
     services = _named(cluster, name, key) if name else _usual(cluster)
     if not services:
         tried = "no kube-system/kube-dns, no Service with k8s-app=kube-dns, no openshift-dns/dns-default"
-        raise cluster.problem(f"has its DNS in no usual place ({tried}); set this to its Service, NAMESPACE/NAME", key)
+        raise cluster.problem(f"has no DNS under a usual name ({tried}); set this to its Service, NAMESPACE/NAME", key)
     destinations = [each for service in services for each in _service(cluster, service, key)]
     node_local = cluster.read(_NODE_LOCAL)
     return (*destinations, *([_node_local(node_local)] if node_local else []))

@@ -1,6 +1,8 @@
-"""Credentials from the exec plugin of a kubeconfig, as kubectl asks for them: ExecCredential, v1 and v1beta1.
+"""Credentials from the exec plugin of a kubeconfig, by ExecCredential v1 and v1beta1, as kubectl gets them.
 
-The Kubernetes client has this, too, but goes on without a credential if the plugin fails, and waits for ever.
+See https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins. The Kubernetes
+client for Python (kubernetes/config/exec_provider.py) does this, too, but goes on without a credential if the plugin
+fails, and waits for it without a limit.
 """
 
 import base64
@@ -16,7 +18,7 @@ from typing import Any
 
 from settings import PROJECT, ClusterAccess, ConfigError
 
-TIMEOUT_SECONDS = 180  # as long as logging in by a browser may take
+TIMEOUT_SECONDS = 180  # enough to log in by a browser
 
 _VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 _EXTENSION = "client.authentication.k8s.io/exec"
@@ -33,7 +35,7 @@ _SKEW = timedelta(seconds=10)
 
 
 class ExecPlugin:
-    """The plugin by which a kubeconfig's only user gets its credential; each use raises ConfigError if it fails."""
+    """The plugin that gives the only user of a kubeconfig its credential; raises ConfigError if the plugin fails."""
 
     def __init__(self, access: ClusterAccess, plugin: Mapping[str, Any], cluster: Mapping[str, Any]) -> None:
         self._access, self._plugin, self._cluster = access, plugin, cluster
@@ -41,7 +43,7 @@ class ExecPlugin:
         self._status: dict[str, Any] = {}
 
     def user(self) -> dict[str, str]:
-        """Return a kubeconfig's user with the credential."""
+        """Return the user, as a kubeconfig has it, with the credential."""
         status = self._current()
         if token := status.get("token"):
             return {"token": str(token)}
@@ -49,7 +51,7 @@ class ExecPlugin:
         return {name: base64.b64encode(str(status[key]).encode()).decode() for name, key in pems.items()}
 
     def token(self) -> str:
-        """Return a token that is still valid; empty if the plugin gives certificates."""
+        """Return a valid token, a new one if the last one has expired; empty if the plugin gives certificates."""
         return str(self._current().get("token") or "")
 
     def _current(self) -> dict[str, Any]:
@@ -61,9 +63,9 @@ class ExecPlugin:
     def _run(self) -> str:
         version, mode = self._plugin.get("apiVersion"), self._plugin.get("interactiveMode")
         if version not in _VERSIONS:
-            raise self._problem(f"has apiVersion {version}; {' and '.join(_VERSIONS)} are known")
+            raise self._problem(f"has apiVersion {version}; supported are {' and '.join(_VERSIONS)}")
         if mode == "Always":
-            raise self._problem("asks for a terminal (interactiveMode: Always), which the stack does not have")
+            raise self._problem("needs a terminal (interactiveMode: Always), which the stack does not have")
         variables = {each["name"]: each["value"] for each in self._plugin.get("env") or ()}
         try:
             process = subprocess.Popen(  # noqa: S603 - the user's own kubeconfig names it
@@ -93,7 +95,7 @@ class ExecPlugin:
                         os.killpg(process.pid, signal.SIGKILL)
         if process.returncode:
             said = [line.strip() for line in errors.splitlines() if line.strip()]
-            raise self._problem(f"failed: {said[-1] if said else f'exit code {process.returncode}, without a word'}")
+            raise self._problem(f"failed: {said[-1] if said else f'exit code {process.returncode}, without a message'}")
         return output
 
     def _parsed(self, output: str) -> dict[str, Any]:
@@ -123,7 +125,7 @@ class ExecPlugin:
 
 
 def find(access: ClusterAccess, kubeconfig: Mapping[str, Any]) -> ExecPlugin | None:
-    """Return the plugin that the only user of a kubeconfig has; None if the credential comes in another way."""
+    """Return the plugin of the only user of a kubeconfig; None if the user has a token or certificate instead."""
     user = kubeconfig["users"][0]["user"]
     if not user.get("exec") or any(user.get(way) for way in _OTHER_WAYS):
         return None

@@ -1,6 +1,7 @@
 """One context of a kubeconfig, self-contained, so that the state deletes objects where it created them.
 
-A provider that is given a path deletes wherever the path leads on the day; one that is given content does not.
+The state keeps a provider's kubeconfig: a path would lead to another cluster once the file changes, its content does
+not.
 """
 
 import base64
@@ -19,7 +20,7 @@ _LISTS = {"clusters": "cluster", "users": "user", "contexts": "context"}
 
 
 def load(access: ClusterAccess) -> dict[str, Any]:
-    """Return a kubeconfig with the wanted context alone, its files read in; raise ConfigError if that can't be."""
+    """Return a kubeconfig with the wanted context alone, and the content of its files; raise ConfigError for none."""
     sources = _sources(access)
     merged = _merged(access, sources)
     names = [context["name"] for context in merged["contexts"]]
@@ -91,7 +92,7 @@ def _merged(access: ClusterAccess, sources: list[Path]) -> dict[str, Any]:
 
 
 def _read_in(access: ClusterAccess, entry: dict[str, Any], source: Path) -> dict[str, Any]:
-    """Replace the files that an entry names, which are relative to its kubeconfig, by their content."""
+    """Return an entry with the content of its files, whose paths are relative to the kubeconfig."""
     try:
         flat = {**entry, **_rooted(entry, source.parent.absolute())}
         for name in _FILES:
@@ -103,15 +104,15 @@ def _read_in(access: ClusterAccess, entry: dict[str, Any], source: Path) -> dict
 
 
 def _rooted(entry: dict[str, Any], directory: Path) -> dict[str, Any]:
-    """Return what an entry says of programs, and of files that change, so that it is found from anywhere.
+    """Return the paths of programs and token files in an entry, as absolute ones.
 
-    Symbolic links stay: those of a mounted token lead elsewhere tomorrow.
+    Symbolic links are kept: Kubernetes replaces the target of those that lead to a mounted token.
     """
     rooted: dict[str, Any] = {}
     if path := entry.get("tokenFile"):
         rooted["tokenFile"] = str(directory / path)
     command = (entry.get("exec") or {}).get("command", "")
-    if os.sep in command:  # without a slash it is looked up on PATH
+    if os.sep in command:  # without a slash, PATH has it
         rooted["exec"] = {**entry["exec"], "command": str(directory / command)}
     return rooted
 

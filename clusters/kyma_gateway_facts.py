@@ -18,8 +18,8 @@ from components.ownership import Owner, Ownership, is_owned
 from settings import Platform, Settings
 from settings.gateway import GatewayMode
 
-_CERTIFICATES = ("cert.gardener.cloud", "has no Gardener certificate management; set gatewayMode to another one")
-_DNS = ("dns.gardener.cloud", "has no Gardener DNS management; set gatewayMode to another one")
+_CERTIFICATES = ("cert.gardener.cloud", "has no Gardener certificate management; set another gatewayMode")
+_DNS = ("dns.gardener.cloud", "has no Gardener DNS management; set another gatewayMode")
 _OPERATORS_GATEWAY = NamespacedName("kyma-system", "kyma-gateway")
 _GATEWAY_PATH = "/apis/networking.istio.io/v1/namespaces/kyma-system/gateways/kyma-gateway"
 
@@ -37,7 +37,7 @@ def find(settings: Settings, target: Cluster, address: str, owner: Owner) -> Kym
     if wanted.mode == GatewayMode.GARDENER:
         target.check_apis(_CERTIFICATES, _DNS)
         if not address:
-            raise target.problem("has no address yet that a DNS entry could lead to", "target.ingressGateway")
+            raise target.problem("has no address yet for a DNS entry", "target.ingressGateway")
     domain = wanted.domain or _domain(target, wanted.mode, address)
     if not wanted.take_over:
         _check_domain(target, domain)

@@ -1,7 +1,7 @@
-"""The kubeconfigs that the Kubernetes provider leaves in the folder for temporary files, credentials included.
+"""Kubeconfigs, credentials included, that the Kubernetes provider leaves in the folder for temporary files.
 
-Each time it is configured, it writes its kubeconfig into a new file there, for Helm, and never removes that. No setting
-prevents it. The stack's providers have no use for the file: nothing of it is a Helm release.
+Whenever it is configured, the provider writes its kubeconfig into a new file there, for Helm, and never removes the
+file (pulumi/pulumi-kubernetes). No setting prevents that. This program uses no Helm release.
 """
 
 import contextlib
@@ -18,16 +18,16 @@ _LARGEST = 1 << 20
 
 
 def marked(context: dict[str, Any]) -> dict[str, Any]:
-    """Return a kubeconfig's context with a mark that the provider keeps, by which its files are told from others'."""
+    """Return a kubeconfig's context with a mark, which the provider keeps: files with it are those of this program."""
     return {**context, "extensions": [{"name": _MARK, "extension": {"purpose": "provider"}}]}
 
 
 def remove() -> None:
     """Remove the files that providers of this project's stacks have left."""
-    # Go looks at TMPDIR alone, Python at TEMP and TMP, too.
+    # The provider, in Go, reads TMPDIR alone; Python reads TEMP and TMP, too.
     folder = tempfile.gettempdir() if os.name == "nt" else os.environ.get("TMPDIR") or "/tmp"  # noqa: S108
     for path in Path(folder).glob(_FILES):
-        with contextlib.suppress(OSError):  # another user's, or just removed by another run
+        with contextlib.suppress(OSError):  # another user's file, or removed by another run meanwhile
             if _is_marked(path):
                 path.unlink()
 
@@ -39,4 +39,4 @@ def _is_marked(path: Path) -> bool:
         contexts = yaml.safe_load(path.read_text())["contexts"]
         return any(each["name"] == _MARK for context in contexts for each in context["context"]["extensions"])
     except (ValueError, yaml.YAMLError, TypeError, KeyError):
-        return False  # another program's, or half written
+        return False  # another program's file, or a half-written one

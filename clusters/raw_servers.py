@@ -24,15 +24,17 @@ def check_raw_servers(cluster: Cluster, gateway: IstioGateway) -> None:
     raw = {route.place: servers for route, servers in _raw_servers(cluster, gateway)}
     # With a client certificate Istio sees a principal, which no condition of a policy can tell from an admitted one.
     impossible = sorted(str(name) for name, servers in raw.items() if any(map(_asks_for_certificate, servers)))
-    policy = f"without looking at a host, through {gateway.service}; a policy of this stack would end that"
+    reason = f"through {gateway.service} without reading a host; a policy of this stack would end the connections"
     if impossible:
         raise cluster.problem(
-            f"serves TCP with client certificates by Gateway {', '.join(impossible)}, {policy}; move them elsewhere"
+            f"serves TCP with client certificates by Gateway {', '.join(impossible)} {reason}; move it to another "
+            "ingress or egress gateway"
         )
     if raw and not gateway.passthrough:
         names = ", ".join(sorted(map(str, raw)))
         raise cluster.problem(
-            f"passes TLS or TCP by Gateway {names}, {policy}; set this to true, or move them to another one",
+            f"forwards TLS or TCP by Gateway {names} {reason}; set this to true, or move it to another ingress or "
+            "egress gateway",
             f"{cluster.access.path}.gatewayPassthrough",
         )
 

@@ -73,7 +73,7 @@ def judge_of_release(target: Cluster, leftover: str) -> Judge:
         if _FINALIZER in module["metadata"].get("finalizers", []):
             return _not_released(module.get("status") or {})
         if remaining := list(_remaining(target, leftover)):
-            return waiting(f"what Kyma's operator made is still there: {', '.join(remaining)}")
+            return waiting(f"the cluster still has objects of Kyma's operator: {', '.join(remaining)}")
         return READY
 
     return judge
@@ -81,7 +81,7 @@ def judge_of_release(target: Cluster, leftover: str) -> Judge:
 
 def _not_released(status: dict[str, Any]) -> Verdict:
     if status.get("state") not in {"Error", "Warning"}:
-        return waiting("Kyma's operator has not given up kyma-gateway yet")
+        return waiting("Kyma's operator has not released kyma-gateway yet")
     reasons = [each["message"] for each in status.get("conditions") or [] if each["status"] == "False"]
     return failing(f"{status['state']}: {'; '.join(reasons) or status.get('description')}", KYMA_PATIENCE)
 

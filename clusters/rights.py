@@ -191,4 +191,4 @@ def _denied(rights: list[Right], site: Site) -> str:
         kinds = ", ".join(kind for _, _, kind in group)
         parts.append(f"{verbs} {kinds}{f' in {namespace}' if namespace else ''}")
     file = f"rbac/{'client' if site.client else 'target'}.yaml"
-    return f"denies this user: {'; '.join(parts)}; {file} has what a stack needs"
+    return f"denies this user: {'; '.join(parts)}; {file} lists the rights that a stack needs"

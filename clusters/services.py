@@ -53,11 +53,11 @@ def _problems(cluster: Cluster, key: str, wanted: Service) -> Iterator[ConfigErr
     spec = found["spec"]
     selector = spec.get("selector")
     if spec.get("type") == "ExternalName":
-        yield cluster.problem(f"leads outside by {called}, which has the type ExternalName", key)
+        yield cluster.problem(f"has {called} of type ExternalName, which leads out of the cluster", key)
     elif not selector:
         yield cluster.problem(f"has no Pods behind {called}, which has no selector", key)
     elif bare := _without_sidecar(cluster, wanted.namespace, selector):
-        shown = ", ".join(bare[:_SHOWN]) + (" and others" if len(bare) > _SHOWN else "")
+        shown = ", ".join(bare[:_SHOWN]) + (f" and {len(bare) - _SHOWN} more" if len(bare) > _SHOWN else "")
         # Without sidecars, the gateway's requests travel in plain text, and no policy refuses those of other clients.
         yield cluster.problem(
             f"has no sidecars in Pods behind {called}: {shown}; label their namespace for injection, and restart them",

@@ -35,7 +35,7 @@ def deploy(stack: Stack, site: ManagedSite, namespace: pulumi.Input[str]) -> dic
         domain=facts.domain,
         ingress=ingress,
         namespace=namespace,
-        take_over=_take_over(stack, site.cluster, facts, give_back) if wanted.take_over else None,
+        take_over=_take_over(stack.owner, site.cluster, facts, give_back) if wanted.take_over else None,
         certificate=_certificate(wanted, stack.authority, site.cluster),
         cipher_suites=wanted.cipher_suites,
         apiserver_proxy=wanted.apiserver_proxy,
@@ -57,12 +57,12 @@ def deploy(stack: Stack, site: ManagedSite, namespace: pulumi.Input[str]) -> dic
 
 
 def _take_over(
-    stack: Stack, target: Cluster, facts: KymaGatewayFacts, give_back: pulumi.ResourceHookBinding
+    owner: pulumi.Input[str], target: Cluster, facts: KymaGatewayFacts, give_back: pulumi.ResourceHookBinding
 ) -> TakeOver:
     return TakeOver(
         namespaces=facts.own_namespaces,
         operator=facts.operator,
-        owner=stack.owner,
+        owner=owner,
         is_released=release.judge_of_release(target, facts.leftover_secret),
         restore=give_back,
         clean_up=partial(release.remove_leftover_secret, target, facts.leftover_secret),

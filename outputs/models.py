@@ -52,12 +52,12 @@ class TargetOutput(_Output):
 class HostOutput(_Output):
     """One host."""
 
-    domain: str = promised("Its domain name: declared callers ask for `http://DOMAIN`, everybody else for https")
+    domain: str = promised("Its domain name: declared callers request `http://DOMAIN`, all other clients https")
     external: bool = promised("Whether it is a partner's host")
     clients: dict[str, str] = promised("The identities that it admits, by the client's name")
     gateway: Name = promised("Its Gateway in the target; absent for a partner's host", default="")
     secret: str = promised(
-        "The Secret with its certificate, beside the ingress gateway; absent for a partner's host", default=""
+        "The Secret with its certificate, in the ingress gateway's namespace; absent for a partner's host", default=""
     )
     expiry: Time = promised("The end of its certificate; absent for a partner's host", default="")
 
@@ -65,21 +65,22 @@ class HostOutput(_Output):
 class ClientOutput(_Output):
     """One client."""
 
-    identity: str = promised("What its certificate proves: `spiffe://…`, or `dns:NAME` of a partner's")
+    identity: str = promised("The identity that its certificate proves: `spiffe://…`, or `dns:NAME` of a partner's")
     hosts: tuple[str, ...] = promised("The names of the hosts that admit it")
     namespace: str = promised("The stack's namespace in its cluster; absent for a partner's", default="")
     callers: tuple[str, ...] = promised(
-        "Who may call through its egress gateway, each NAMESPACE or NAMESPACE/SERVICEACCOUNT; absent for a partner's",
+        "The workloads that its egress gateway admits, each NAMESPACE or NAMESPACE/SERVICEACCOUNT; absent for a "
+        "partner's",
         default=(),
     )
     egress_gateway: Name = promised(
         "The Service of the egress gateway that its callers go through; absent for a partner's", default=""
     )
     access_log: bool = promised(
-        "Whether the stack has that gateway log requests; absent for a partner's", default=False
+        "Whether the stack configures that gateway's access log; absent for a partner's", default=False
     )
     secret: str = promised(
-        "The Secret with its certificate, beside the egress gateway; absent for a partner's", default=""
+        "The Secret with its certificate, in the egress gateway's namespace; absent for a partner's", default=""
     )
     subject: str = promised("The Subject of its certificate; absent for a partner's", default="")
     expiry: Time = promised("The end of its certificate; absent for a partner's", default="")
@@ -94,18 +95,18 @@ class GatewayOutput(_Output):
     """The Kyma gateway."""
 
     domain: str = promised("It serves `*.DOMAIN`")
-    gateway: Name = promised("Its Gateway in the target, for APIRules and VirtualServices of yours")
+    gateway: Name = promised("Its Gateway in the target, for your own APIRules and VirtualServices")
     address: str = promised("The first of the ingress gateway's addresses; empty while it has none")
-    ca_certificate: Pem = promised("The CA that its clients have to trust")
-    secret: str = promised("The Secret with its certificate, beside the ingress gateway")
-    ca_secret: str = promised("The Secret with its CA, beside the ingress gateway")
+    ca_certificate: Pem = promised("The CA for its clients to trust")
+    secret: str = promised("The Secret with its certificate, in the ingress gateway's namespace")
+    ca_secret: str = promised("The Secret with its CA, in the ingress gateway's namespace")
     apiserver_proxy: str = promised("The host name of Kyma's apiserver-proxy; absent without one", default="")
 
 
 class Outputs(_Output):
-    """What a deployed stack says of itself."""
+    """The outputs of a deployed stack."""
 
-    version: str = promised("The version of this contract that the stack keeps")
+    version: str = promised("The version of this contract that the outputs follow")
     ca_certificate: Pem = promised(
         "The CAs to trust for the stack's hosts: that of `generation`, then those of `trustedGenerations`"
     )

@@ -153,10 +153,10 @@ def test_what_clusters_lack_is_told_all_at_once(lab: Lab, project: Project, bare
     assert bare.startswith("cluster https://127.0.0.1:")
     assert bare.endswith("has no Istio; install it (on Kyma: add the Istio module)")
     assert found == {
-        "target.kubeconfig": f"cluster {TARGET} has no Gardener certificate management; set gatewayMode to another one",
-        "target.gatewayPassthrough": f"cluster {TARGET} passes TLS or TCP by Gateway raw/databases, without looking at "
-        "a host, through istio-ingressgateway; a policy of this stack would end that; set this to true, or move them "
-        "to another one",
+        "target.kubeconfig": f"cluster {TARGET} has no Gardener certificate management; set another gatewayMode",
+        "target.gatewayPassthrough": f"cluster {TARGET} forwards TLS or TCP by Gateway raw/databases through "
+        "istio-ingressgateway without reading a host; a policy of this stack would end the connections; set this to "
+        "true, or move it to another ingress or egress gateway",
         "hosts.orders.service": f"cluster {TARGET} has no Service raw/orders",
         "hosts.stock.service.port": f"cluster {TARGET} has no such port in Service raw/databases; it has 5432",
     }

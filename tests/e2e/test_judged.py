@@ -62,7 +62,7 @@ def told(said: str) -> set[str]:
 def taken(cluster: str, name: str, domain: str, claimants: str) -> str:
     return (
         f"kyma-mtls:hosts.{name}.domain: cluster {SERVERS[cluster]} has {domain} already, in {claimants}; choose "
-        "another one, or remove what has it"
+        "another domain, or remove it there"
     )
 
 
@@ -78,8 +78,8 @@ def test_everything_that_others_have_is_told_at_once_and_nothing_is_made(claimed
         taken("client", "entered", entered, "ServiceEntry claims/entered"),
         f"kyma-mtls:hosts.bare.service: {behind} has no sidecars in Pods behind Service claims/bare: bare; label their "
         "namespace for injection, and restart them",
-        f"kyma-mtls:hosts.outside.service: {behind} leads outside by Service claims/outside, which has the type "
-        "ExternalName",
+        f"kyma-mtls:hosts.outside.service: {behind} has Service claims/outside of type ExternalName, which leads out "
+        "of the cluster",
     }
     for cluster in CLUSTERS:
         assert claimed.kubectl(cluster, "get", "namespace", "claims-judged", "--ignore-not-found") == ""
@@ -139,4 +139,6 @@ def test_domain_does_not_move_to_another_host_of_the_stack_by_one_update(first: 
     assert {line.partition(": ")[0] for line in lines} == {"kyma-mtls:hosts.moved.domain"}, lines
     for line in lines:
         assert "has claims-first.target.test already, in " in line
-        assert "of another host of this stack; remove that by one `pulumi up`, and add this by the next" in line
+        assert (
+            "of another host of this stack; remove that host by one `pulumi up`, and add this one by the next" in line
+        )

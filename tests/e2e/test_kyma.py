@@ -83,7 +83,7 @@ def test_platform_kyma_serves_by_api_rules_and_gives_the_istio_cr_back(kyma: Kym
     before = kyma.istio_spec()
     with project.deployment("kyma", platform="kyma", namespace="kyma-a") as deployed:
         kyma.lab.apply("target", route_of_somebody("kyma.target.test"))
-        taken = "has kyma.target.test already, in VirtualService default/somebody; choose another one"
+        taken = "has kyma.target.test already, in VirtualService default/somebody; choose another domain"
         assert taken in refusal(deployed.stack.preview), "Kyma would refuse the APIRule"
         kyma.lab.kubectl("target", "-n", "default", "delete", ROUTE, "somebody")
         deployed.up()

@@ -123,11 +123,11 @@ def test_claims_are_reported_beside_all_other_problems(check: Check) -> None:
     target = whole("uid-1", **claiming(API_RULES))
     client = whole("uid-2", **claiming(SERVICE_ENTRIES, owner="0a1b"))
     del client[KUBE_DNS]
-    taken = "hosts.httpbin.domain: cluster has httpbin.example.com already, in {}; choose another one, or remove what "
+    taken = "hosts.httpbin.domain: cluster has httpbin.example.com already, in {}; choose another domain, or remove it "
     assert problems(check, target, client, gatewayMode="selfSigned")[:3] == [
         "gatewayDomain: cluster reaches its ingress gateway by no address; set a domain",
-        taken.format("APIRule shop/httpbin") + "has it",
-        taken.format("ServiceEntry shop/httpbin of another stack") + "has it",
+        taken.format("APIRule shop/httpbin") + "there",
+        taken.format("ServiceEntry shop/httpbin of another stack") + "there",
     ]
     assert len(problems(check, target, client, gatewayMode="selfSigned")) == 4
 

@@ -55,7 +55,7 @@ def cluster(*items: Item) -> FakeCluster:
 def line(*claimants: str) -> str:
     return (
         f"kyma-mtls:hosts.orders.domain: cluster https://target has {DOMAIN} already, in {', '.join(claimants)}; "
-        "choose another one, or remove what has it"
+        "choose another domain, or remove it there"
     )
 
 
@@ -203,7 +203,7 @@ def test_claims_of_the_stack_itself_are_known_by_its_mark() -> None:
 def moved(*claimants: str) -> list[str]:
     return [
         f"kyma-mtls:hosts.orders.domain: cluster https://target has {DOMAIN} already, in {', '.join(claimants)} of "
-        "another host of this stack; remove that by one `pulumi up`, and add this by the next"
+        "another host of this stack; remove that host by one `pulumi up`, and add this one by the next"
     ]
 
 

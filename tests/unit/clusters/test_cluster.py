@@ -55,11 +55,11 @@ def test_cluster_without_an_answer_is_reported_by_the_key_that_chose_it(reach: R
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (Answer(b"<html>Sign in</html>"), f"answers {KUBE_SYSTEM} with something that is no JSON object"),
-        (Answer(b"[1, 2]"), f"answers {KUBE_SYSTEM} with something that is no JSON object"),
-        (Answer(b"\xff\xfe"), f"answers {KUBE_SYSTEM} with something that is no JSON object"),
-        (Answer(b"{}", 404), "answers like no Kubernetes API server: it has no namespace kube-system"),
-        (Answer(b'{"metadata": []}'), "answers like no Kubernetes API server: it has no namespace kube-system"),
+        (Answer(b"<html>Sign in</html>"), f"answers {KUBE_SYSTEM} without a JSON object"),
+        (Answer(b"[1, 2]"), f"answers {KUBE_SYSTEM} without a JSON object"),
+        (Answer(b"\xff\xfe"), f"answers {KUBE_SYSTEM} without a JSON object"),
+        (Answer(b"{}", 404), "is no Kubernetes API server: it has no namespace kube-system"),
+        (Answer(b'{"metadata": []}'), "is no Kubernetes API server: it has no namespace kube-system"),
         (Answer(b"{}", 401), f"refuses GET {KUBE_SYSTEM}: 401 Unauthorized"),
         (Answer(b"{}", 403), f"refuses GET {KUBE_SYSTEM}: 403 Forbidden"),
         (Answer(b"oops", 500), f"refuses GET {KUBE_SYSTEM}: 500 Internal Server Error"),
@@ -161,5 +161,5 @@ def test_object_without_metadata_is_refused(tmp_path: Path, serve: Serve) -> Non
     secret = {"/api/v1/namespaces/a/secrets/b": {"kind": "Status"}}
     path = write_kubeconfig(tmp_path / "config", serve(kube_system("uid") | discovery() | secret))
     cluster = connect(ClusterAccess(path="target", kubeconfig=path, context=""))
-    with pytest.raises(ConfigError, match=r"with something that has no metadata$"):
+    with pytest.raises(ConfigError, match=r"without metadata$"):
         cluster.metadata("v1", "Secret", "a", "b")

@@ -28,7 +28,7 @@ def test_injector_is_that_of_the_default_a_revision_or_a_tag(revision: str, name
 
 
 @pytest.mark.parametrize(("revision", "label"), [("", "istio-injection: enabled"), ("canary", "istio.io/rev: canary")])
-def test_namespace_that_no_injector_takes_is_refused(revision: str, label: str) -> None:
+def test_injector_that_is_missing_is_refused(revision: str, label: str) -> None:
     cluster = fake_cluster(istio(injector("1-30"), injector("stable", revision="1-30")))
     assert refusal(lambda: of_labels(cluster, revision)) == (
         "kyma-mtls:target.revision: cluster https://target injects no sidecars into namespaces with the label "
@@ -59,9 +59,7 @@ def expression(operator: str, *values: str, key: str = "istio-injection") -> dic
         (expression("In", "enabled"), expression("In", "true", key="sidecar.istio.io/inject"), False),
     ],
 )
-def test_selectors_of_injectors_are_read_as_kubernetes_does(
-    namespace: dict[str, Any], pod: dict[str, Any], taken: bool
-) -> None:
+def test_injector_selectors_match_as_in_kubernetes(namespace: dict[str, Any], pod: dict[str, Any], taken: bool) -> None:
     webhook = {"name": "x.sidecar-injector.istio.io", "namespaceSelector": namespace, "objectSelector": pod}
     cluster = fake_cluster({WEBHOOKS: {"items": [{"metadata": {}, "webhooks": [webhook]}]}})
     if taken:
@@ -70,7 +68,7 @@ def test_selectors_of_injectors_are_read_as_kubernetes_does(
         refusal(lambda: of_labels(cluster, ""))
 
 
-def test_other_webhooks_inject_no_sidecars() -> None:
+def test_injectors_are_no_other_webhooks() -> None:
     webhook = {"name": "pods.example.com", "namespaceSelector": {}}
     refusal(lambda: of_labels(fake_cluster({WEBHOOKS: {"items": [{"metadata": {}, "webhooks": [webhook]}]}}), ""))
 
@@ -94,7 +92,7 @@ def test_istiods_are_those_of_every_revision() -> None:
 
 
 @pytest.mark.parametrize("found", [istio(injector(istiod=None)), istio() | {ISTIOD: None}], ids=["url", "no-service"])
-def test_istiod_outside_the_cluster_is_refused_where_a_policy_has_to_name_it(found: dict[str, Any]) -> None:
+def test_istiod_outside_the_cluster_is_refused_for_a_network_policy(found: dict[str, Any]) -> None:
     assert refusal(lambda: find_istiods(found)) == (
         "kyma-mtls:clients.a.networkPolicy: cluster https://target runs istiod outside the cluster, which a "
         "NetworkPolicy cannot allow; set this to none"

@@ -59,7 +59,7 @@ def test_dns_of_rke2_and_openshift_is_found() -> None:
     assert pods.ports == (("dns", "UDP"), ("dns", "TCP"))
 
 
-def test_dns_of_the_config_comes_before_the_usual() -> None:
+def test_dns_of_the_config_precedes_the_usual_one() -> None:
     own = service("names", "own", {"app": "own"}, *dns_ports(), clusterIPs=["10.0.0.53"])
     address, _ = find_dns({KUBE_DNS: kube_dns(), "/api/v1/namespaces/names/services/own": own}, "names/own")
     assert address.addresses == ("10.0.0.53/32",)
@@ -74,7 +74,7 @@ def test_dns_of_the_config_comes_before_the_usual() -> None:
     ],
     ids=["gardener", "equals", "shell"],
 )
-def test_dns_of_the_node_is_where_its_arguments_say(arguments: dict[str, Any]) -> None:
+def test_dns_cache_of_the_node_has_the_addresses_in_its_arguments(arguments: dict[str, Any]) -> None:
     labels = {"k8s-app": "node-local-dns"}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [arguments]}}
     node_local = {"spec": {"selector": {"matchLabels": labels}, "template": template}}
@@ -87,7 +87,7 @@ def test_dns_of_the_node_is_where_its_arguments_say(arguments: dict[str, Any]) -
 @pytest.mark.parametrize(
     ("found", "name", "message"),
     [
-        ({}, "", "has its DNS in no usual place (no kube-system/kube-dns, no Service with"),
+        ({}, "", "has no DNS under a usual name (no kube-system/kube-dns, no Service with"),
         ({KUBE_DNS: kube_dns()}, "names/own", "has no Service names/own"),
         ({KUBE_DNS: service("kube-system", "kube-dns", {"a": "b"})}, "", "has no port 53 in Service kube-system/kube-"),
         (
@@ -98,6 +98,6 @@ def test_dns_of_the_node_is_where_its_arguments_say(arguments: dict[str, Any]) -
     ],
     ids=["nowhere", "not-there", "no-port", "no-selector"],
 )
-def test_dns_that_is_not_found_names_its_key(found: dict[str, Any], name: str, message: str) -> None:
+def test_dns_that_is_missing_is_refused_by_its_key(found: dict[str, Any], name: str, message: str) -> None:
     said = refusal(lambda: find_dns(found, name))
     assert said.startswith(f"kyma-mtls:clients.a.dns: cluster https://target {message}"), said

@@ -66,7 +66,7 @@ def test_plugin_gives_a_token_or_a_certificate(plugin: Plugin, version: str) -> 
     assert with_certificate.token() == ""
 
 
-def test_plugin_gets_its_arguments_its_environment_and_what_is_asked(plugin: Plugin, tmp_path: Path) -> None:
+def test_plugin_gets_its_arguments_environment_and_exec_info(plugin: Plugin, tmp_path: Path) -> None:
     script = f'echo "$1 $HOST $KUBERNETES_EXEC_INFO" > {tmp_path}/told\n{credential(**TOKEN)}'
     extension = [{"name": "client.authentication.k8s.io/exec", "extension": {"audience": "a"}}]
     entry = {"args": ["--for"], "env": [{"name": "HOST", "value": "here"}]}
@@ -87,7 +87,7 @@ def test_plugin_gets_its_arguments_its_environment_and_what_is_asked(plugin: Plu
     ("script", "entry", "message"),
     [
         ("echo trace >&2; echo 'session expired, log in' >&2; exit 1", {}, "failed: session expired, log in"),
-        ("exit 3", {}, "failed: exit code 3, without a word"),
+        ("exit 3", {}, "failed: exit code 3, without a message"),
         ("echo Sign in", {}, "gave no ExecCredential"),
         ("echo '[]'", {}, "gave no ExecCredential"),
         ("echo '{}'", {}, "gave no ExecCredential"),
@@ -95,21 +95,21 @@ def test_plugin_gets_its_arguments_its_environment_and_what_is_asked(plugin: Plu
         (credential(), {}, "gave neither a token nor a certificate with its key"),
         (credential(clientCertificateData="C"), {}, "gave neither a token nor a certificate with its key"),
         (credential("other/v1", **TOKEN), {}, f"gave an ExecCredential of other/v1, not of {VERSION}"),
-        ("", {"apiVersion": "v0"}, f"has apiVersion v0; {VERSION} and {VERSION}beta1 are known"),
+        ("", {"apiVersion": "v0"}, f"has apiVersion v0; supported are {VERSION} and {VERSION}beta1"),
         (
             "",
             {"interactiveMode": "Always"},
-            "asks for a terminal (interactiveMode: Always), which the stack does not have",
+            "needs a terminal (interactiveMode: Always), which the stack does not have",
         ),
     ],
 )
-def test_plugin_that_fails_is_told_in_one_line(
+def test_plugin_failure_is_reported_in_one_line(
     plugin: Plugin, script: str, entry: dict[str, Any], message: str
 ) -> None:
     assert problem(plugin(script, **entry).user) == message
 
 
-def test_plugin_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_plugin_that_is_missing_is_reported(tmp_path: Path) -> None:
     entry = {"apiVersion": VERSION, "command": str(tmp_path / "login")}
     content = {"users": [{"user": {"exec": entry}}], "clusters": [{"cluster": CLUSTER}]}
     found = exec_plugin.find(ACCESS, content)
@@ -117,7 +117,7 @@ def test_plugin_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert problem(found.user) == "cannot be run: No such file or directory"
 
 
-def test_plugin_that_hangs_is_ended_with_what_it_started(
+def test_plugin_that_hangs_is_ended_with_its_child_processes(
     plugin: Plugin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exec_plugin, "TIMEOUT_SECONDS", 1)
@@ -135,7 +135,7 @@ def wait_until_gone(pid: int) -> None:
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process is there, and no zombie that nobody has asked about yet."""
+    """Return whether a process runs: neither ended nor a zombie."""
     try:
         os.kill(pid, 0)
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
@@ -144,7 +144,7 @@ def is_running(pid: int) -> bool:
 
 
 @pytest.mark.parametrize(("end", "runs"), [("2000-01-01T00:00:00Z", 3), ("2999-01-01T00:00:00Z", 1), (None, 1)])
-def test_plugin_is_asked_anew_when_its_credential_has_ended(
+def test_plugin_runs_again_when_its_credential_has_expired(
     plugin: Plugin, tmp_path: Path, end: str | None, runs: int
 ) -> None:
     status = TOKEN | ({"expirationTimestamp": end} if end else {})
@@ -157,12 +157,12 @@ def test_plugin_is_asked_anew_when_its_credential_has_ended(
 @pytest.mark.parametrize(
     "way", [{"token": "t"}, {"tokenFile": "t"}, {"auth-provider": {"name": "gcp"}}, {"exec": None}]
 )
-def test_plugin_is_not_run_where_there_is_another_credential(way: dict[str, Any]) -> None:
+def test_plugin_does_not_run_where_the_user_has_another_credential(way: dict[str, Any]) -> None:
     user = {"exec": {"apiVersion": VERSION, "command": "login"}} | way
     assert exec_plugin.find(ACCESS, {"users": [{"user": user}], "clusters": [{"cluster": CLUSTER}]}) is None
 
 
-def test_cluster_is_reached_by_what_the_plugin_gives(tmp_path: Path) -> None:
+def test_plugin_credential_reaches_the_cluster(tmp_path: Path) -> None:
     answer = {"apiVersion": VERSION, "kind": "ExecCredential", "status": TOKEN}
     entry = {"exec": {"apiVersion": VERSION, "command": "echo", "args": [json.dumps(answer)]}}
     heard: list[str | None] = []

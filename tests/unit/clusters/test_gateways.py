@@ -80,7 +80,7 @@ def test_gateway_without_a_revision_has_that_of_its_namespace(namespace: dict[st
     ],
     ids=["no-service", "no-port", "no-selector", "no-pods"],
 )
-def test_gateway_that_cannot_be_used_names_its_key(found: dict[str, Any], message: str) -> None:
+def test_gateway_that_is_unusable_is_refused_by_its_key(found: dict[str, Any], message: str) -> None:
     said = refusal(lambda: read_edge(found))
     assert said.startswith(f"kyma-mtls:target.ingressGateway: cluster https://target {message}"), said
 

@@ -31,7 +31,7 @@ def server(loaded: dict[str, Any]) -> str:
     return str(loaded["clusters"][0]["cluster"]["server"])
 
 
-def test_context_comes_alone(tmp_path: Path) -> None:
+def test_kubeconfig_has_the_wanted_context_alone(tmp_path: Path) -> None:
     path = write_kubeconfig(tmp_path / "config", SERVER, contexts=("one", "two"), user={"token": "t"})
     assert load(path, "two") == {
         "apiVersion": "v1",
@@ -45,14 +45,16 @@ def test_context_comes_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("contexts", "context", "expected"), [(("only",), "", "only"), (("one", "two"), "two", "two")])
-def test_current_context_may_lack_if_there_is_one_or_one_is_named(
+def test_kubeconfig_without_a_current_context_is_usable_with_one_context_or_a_named_one(
     tmp_path: Path, contexts: tuple[str, ...], context: str, expected: str
 ) -> None:
     path = write_kubeconfig(tmp_path / "config", SERVER, contexts=contexts, current="")
     assert load(path, context)["current-context"] == expected
 
 
-def test_first_file_of_a_list_wins_and_the_others_add(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kubeconfig_files_are_merged_and_the_first_one_precedes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = write_kubeconfig(tmp_path / "first", "https://first", contexts=("a",))
     second = write_kubeconfig(tmp_path / "second", "https://second", contexts=("a", "b"))
     third = write_kubeconfig(tmp_path / "third", "https://third", contexts=("c",))
@@ -63,14 +65,14 @@ def test_first_file_of_a_list_wins_and_the_others_add(tmp_path: Path, monkeypatc
     assert server(load(context="c")) == "https://third"
 
 
-def test_kubeconfig_of_the_config_is_taken_before_that_of_the_environment(
+def test_kubeconfig_of_the_config_precedes_that_of_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KUBECONFIG", write_kubeconfig(tmp_path / "other", "https://other"))
     assert server(load(write_kubeconfig(tmp_path / "config", SERVER))) == SERVER
 
 
-def test_home_is_where_kubectl_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kubeconfig_in_the_home_directory_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("KUBECONFIG", raising=False)
     assert error() == f"kubeconfig: not set, and there is no file {tmp_path}/.kube/config"
@@ -81,7 +83,7 @@ def test_home_is_where_kubectl_looks(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert error("~nouser/config") == "kubeconfig: ~nouser/config: no such user's home directory"
 
 
-def test_files_beside_it_are_read_in(tmp_path: Path) -> None:
+def test_kubeconfig_has_the_content_of_its_files(tmp_path: Path) -> None:
     names = ("certificate-authority", "client-certificate", "client-key")
     for name in names:
         (tmp_path / f"{name}.pem").write_text(name)
@@ -94,7 +96,9 @@ def test_files_beside_it_are_read_in(tmp_path: Path) -> None:
         assert name not in found
 
 
-def test_files_are_relative_to_the_kubeconfig_that_names_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kubeconfig_files_are_relative_to_the_kubeconfig_that_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("KUBECONFIG", "")
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
@@ -107,7 +111,7 @@ def test_files_are_relative_to_the_kubeconfig_that_names_them(tmp_path: Path, mo
     assert base64.b64decode(data) == b"b"
 
 
-def test_content_wins_over_a_file(tmp_path: Path) -> None:
+def test_kubeconfig_content_precedes_a_file(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("file")
     cluster = {"certificate-authority": "ca.pem", "certificate-authority-data": "Y29udGVudA=="}
     loaded = load(write_kubeconfig(tmp_path / "config", SERVER, cluster=cluster))
@@ -124,7 +128,7 @@ def test_content_wins_over_a_file(tmp_path: Path) -> None:
     ],
     ids=["token-file", "absolute-token-file", "command-beside", "command-on-path"],
 )
-def test_what_changes_by_itself_is_found_from_anywhere(
+def test_kubeconfig_has_absolute_paths_of_programs_and_token_files(
     tmp_path: Path, user: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     loaded = load(write_kubeconfig(tmp_path / "config", SERVER, user=user))["users"][0]["user"]
@@ -132,13 +136,13 @@ def test_what_changes_by_itself_is_found_from_anywhere(
     assert loaded == yaml.safe_load(texts)
 
 
-def test_link_to_a_token_stays_a_link(tmp_path: Path) -> None:
+def test_kubeconfig_keeps_the_link_to_a_token(tmp_path: Path) -> None:
     (tmp_path / "token").symlink_to("..data/token")
     loaded = load(write_kubeconfig(tmp_path / "config", SERVER, user={"tokenFile": "token"}))
     assert loaded["users"][0]["user"]["tokenFile"] == str(tmp_path / "token"), "it leads elsewhere tomorrow"
 
 
-def test_missing_parts_are_named(tmp_path: Path) -> None:
+def test_kubeconfig_error_names_the_missing_part(tmp_path: Path) -> None:
     path = write_kubeconfig(tmp_path / "config", SERVER, contexts=("one", "two"))
     assert error(path, "three") == f"context: {path} has no context 'three'; it has one, two"
     write_kubeconfig(tmp_path / "config", SERVER, contexts=("one", "two"), current="gone")
@@ -152,7 +156,7 @@ def test_missing_parts_are_named(tmp_path: Path) -> None:
     assert error(path).endswith("gone.pem'")
 
 
-def test_cluster_that_no_entry_describes_is_told(tmp_path: Path) -> None:
+def test_kubeconfig_without_the_contexts_cluster_is_refused(tmp_path: Path) -> None:
     path = write_kubeconfig(tmp_path / "config", SERVER)
     content = yaml.safe_load(Path(path).read_text())
     Path(path).write_text(yaml.safe_dump(content | {"clusters": []}))
@@ -161,12 +165,12 @@ def test_cluster_that_no_entry_describes_is_told(tmp_path: Path) -> None:
     assert load(path)["users"] == [{"name": "none", "user": {}}]
 
 
-def test_kubeconfig_that_does_not_exist_is_named() -> None:
+def test_kubeconfig_that_does_not_exist_is_refused_by_name() -> None:
     assert error("no/such/file") == "kubeconfig: no such file: no/such/file"
 
 
 @pytest.mark.parametrize("text", ["", "just text", "{", "[]", "contexts: 1", "contexts: [a]", "users: [{name: a}]"])
-def test_file_that_is_no_kubeconfig_is_named(tmp_path: Path, text: str) -> None:
+def test_kubeconfig_of_another_format_is_refused_by_name(tmp_path: Path, text: str) -> None:
     file = tmp_path / "config"
     file.write_text(text)
     assert error(str(file)) == f"kubeconfig: {file} is not a usable kubeconfig"
@@ -175,12 +179,12 @@ def test_file_that_is_no_kubeconfig_is_named(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     "user", [{"exec": "login"}, {"exec": {"command": 7}}, {"client-key": 7}, {"tokenFile": ["a"]}, {"exec": ["a"]}]
 )
-def test_user_that_is_no_user_is_told(tmp_path: Path, user: dict[str, Any]) -> None:
+def test_kubeconfig_with_a_malformed_user_is_refused(tmp_path: Path, user: dict[str, Any]) -> None:
     path = write_kubeconfig(tmp_path / "config", SERVER, user=user)
     assert error(path) == f"kubeconfig: {path} is not a usable kubeconfig"
 
 
-def test_bytes_that_are_no_text_are_told(tmp_path: Path) -> None:
+def test_kubeconfig_that_is_no_text_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "config"
     file.write_bytes(b"\xff\xfe\x00")
     assert error(str(file)) == f"kubeconfig: {file} is not a usable kubeconfig"

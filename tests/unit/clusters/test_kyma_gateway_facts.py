@@ -67,7 +67,7 @@ def test_default_gateway_that_serves_nothing_is_no_problem(bare: dict[str, Any])
         (
             {},
             {"gatewayMode": "gardener", "gatewayDomain": "kyma.example.com"},
-            "target.ingressGateway: cluster https://target has no address yet that a DNS entry could lead to",
+            "target.ingressGateway: cluster https://target has no address yet for a DNS entry",
         ),
         (
             {},
@@ -87,7 +87,7 @@ def test_default_gateway_that_serves_nothing_is_no_problem(bare: dict[str, Any])
         (
             {"/apis": {"groups": [{"name": "dns.gardener.cloud"}]}},
             {"gatewayMode": "gardener"},
-            "target.kubeconfig: cluster https://target has no Gardener certificate management; set gatewayMode to",
+            "target.kubeconfig: cluster https://target has no Gardener certificate management; set another gatewayMode",
         ),
         (
             {API_GATEWAY: ENABLED, API_RULES: {"items": [CART]}, VIRTUAL_SERVICES: {"items": []}},

@@ -16,7 +16,7 @@ def kubeconfig(context: dict[str, Any]) -> str:
     return yaml.safe_dump({"kind": "Config", "contexts": [{"name": "one", "context": context}]})
 
 
-def test_files_of_the_stacks_providers_go_and_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_with_the_mark_are_removed_and_no_other_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     ours = kubeconfig(provider_files.marked(PARTS))
     others = {
@@ -35,7 +35,7 @@ def test_files_of_the_stacks_providers_go_and_others_stay(tmp_path: Path, monkey
     assert {path.name for path in tmp_path.iterdir()} == {*others, "kubeconfig6", "kubeconfig7", "kubeconfig8"}
 
 
-def test_a_mark_adds_to_the_context() -> None:
+def test_mark_keeps_the_context() -> None:
     assert provider_files.marked(PARTS) == PARTS | {
         "extensions": [{"name": "kyma-mtls", "extension": {"purpose": "provider"}}]
     }

@@ -40,9 +40,9 @@ def test_raw_server_on_the_gateway_is_refused(check: Check, found: dict[str, Any
     target = whole("uid-1", **{GATEWAYS: {"items": [found]}})
     if refused:
         assert problems(check, target, whole("uid-2")) == [
-            "target.gatewayPassthrough: cluster passes TLS or TCP by Gateway others/raw, without looking at a host, "
-            "through istio-ingressgateway; a policy of this stack would end that; set this to true, or move them to "
-            "another one"
+            "target.gatewayPassthrough: cluster forwards TLS or TCP by Gateway others/raw through istio-ingressgateway "
+            "without reading a host; a policy of this stack would end the connections; set this to true, or move it to "
+            "another ingress or egress gateway"
         ]
         assert check(target, whole("uid-3"), target={"gatewayPassthrough": True})
     else:
@@ -54,8 +54,8 @@ def test_raw_servers_on_the_egress_gateway_are_listed_by_name(check: Check) -> N
     client = whole("uid-2", **{GATEWAYS: {"items": raw}})
     (line,) = problems(check, whole("uid-1"), client)
     assert line.startswith(
-        "clients.caller.gatewayPassthrough: cluster passes TLS or TCP by Gateway others/a, others/b, without looking "
-        "at a host, through istio-egressgateway; "
+        "clients.caller.gatewayPassthrough: cluster forwards TLS or TCP by Gateway others/a, others/b through "
+        "istio-egressgateway without reading a host; "
     )
     assert check(whole("uid-1"), client, client={"gatewayPassthrough": True})
 
@@ -73,8 +73,9 @@ def test_raw_server_with_client_certificates_is_refused_even_if_the_config_accep
     ]
     target = whole("uid-1", **{GATEWAYS: {"items": found}})
     assert problems(check, target, whole("uid-2"), target={"gatewayPassthrough": allowed}) == [
-        "target.kubeconfig: cluster serves TCP with client certificates by Gateway others/raw, without looking at a "
-        "host, through istio-ingressgateway; a policy of this stack would end that; move them elsewhere"
+        "target.kubeconfig: cluster serves TCP with client certificates by Gateway others/raw through "
+        "istio-ingressgateway without reading a host; a policy of this stack would end the connections; move it to "
+        "another ingress or egress gateway"
     ]
 
 

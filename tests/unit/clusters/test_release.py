@@ -88,7 +88,7 @@ def module(*finalizers: str, **status: Any) -> dict[str, Any]:
 def test_release_waits_for_the_operators_finalizer_and_reports_its_reasons() -> None:
     judge = release.judge_of_release(fake_cluster(), "")
     kept = "gateways.operator.kyma-project.io/kyma-gateway"
-    assert judge(fake_cluster(), module(kept)) == waiting("Kyma's operator has not given up kyma-gateway yet")
+    assert judge(fake_cluster(), module(kept)) == waiting("Kyma's operator has not released kyma-gateway yet")
     condition = {"status": "False", "message": "Kyma Gateway deletion blocked: cart"}
     blocked = module(kept, state="Warning", description="See the logs", conditions=[condition])
     assert judge(fake_cluster(), blocked) == failing("Warning: Kyma Gateway deletion blocked: cart", 70)
@@ -100,10 +100,8 @@ def test_release_is_over_when_all_but_the_leftover_secret_is_gone() -> None:
     judge = release.judge_of_release(cluster, "u1")
     cluster.found.pop(GATEWAY)
     cluster.found.pop(CERTIFICATE)
-    standing = (
-        "what Kyma's operator made is still there: DNSEntry kyma-system/kyma-gateway (Deleting: record of the zone)"
-    )
-    assert judge(cluster, module()) == waiting(standing)
+    entry = "DNSEntry kyma-system/kyma-gateway (Deleting: record of the zone)"
+    assert judge(cluster, module()) == waiting(f"the cluster still has objects of Kyma's operator: {entry}")
     assert not cluster.deleted
     cluster.found.pop(DNS_ENTRY)
     assert judge(cluster, module()) == READY
@@ -127,7 +125,9 @@ def test_leftover_secret_is_not_another_secret() -> None:
 def test_release_waits_for_the_operators_own_secret() -> None:
     cluster = fake_cluster({SECRET: OPERATORS})
     verdict = release.judge_of_release(cluster, "")(cluster, module())
-    assert verdict == waiting("what Kyma's operator made is still there: Secret istio-system/kyma-gateway-certs")
+    assert verdict == waiting(
+        "the cluster still has objects of Kyma's operator: Secret istio-system/kyma-gateway-certs"
+    )
 
 
 def test_release_does_not_wait_for_a_stacks_objects() -> None:

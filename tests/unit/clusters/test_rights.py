@@ -74,10 +74,10 @@ def test_rights_that_are_lacking_refuse_an_update_with_a_line_for_each_cluster(
     deny(sites[1], {"namespace": "istio-system", "verb": "create"})
     assert refusal(monkeypatch, sites) == [
         "kyma-mtls:target.kubeconfig: cluster https://target denies this user: delete namespaces; get, list, "
-        "watch, create, patch, delete secrets in istio-system; rbac/target.yaml has what a stack needs",
+        "watch, create, patch, delete secrets in istio-system; rbac/target.yaml lists the rights that a stack needs",
         "kyma-mtls:clients.caller.kubeconfig: cluster https://caller denies this user: create "
         "authorizationpolicies.security.istio.io, destinationrules.networking.istio.io, secrets, "
-        "telemetries.telemetry.istio.io in istio-system; rbac/client.yaml has what a stack needs",
+        "telemetries.telemetry.istio.io in istio-system; rbac/client.yaml lists the rights that a stack needs",
     ]
     assert warnings == []
 

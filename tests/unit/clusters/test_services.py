@@ -46,7 +46,7 @@ NO_SIDECAR = (
         (
             orders_service(8080),
             orders_pods(*[("app",)] * 5),
-            [NO_SIDECAR.format("orders-0, orders-1, orders-2 and others")],
+            [NO_SIDECAR.format("orders-0, orders-1, orders-2 and 2 more")],
         ),
         (Answer(b"{}", 404), {}, ["hosts.orders.service: cluster has no Service shop/orders"]),
         (
@@ -58,7 +58,8 @@ NO_SIDECAR = (
             {"spec": {"type": "ExternalName"}},
             {},
             [
-                "hosts.orders.service: cluster leads outside by Service shop/orders, which has the type ExternalName",
+                "hosts.orders.service: cluster has Service shop/orders of type ExternalName, which leads out of the "
+                "cluster",
                 "hosts.orders.service.port: cluster has no such port in Service shop/orders; it has none",
             ],
         ),

@@ -74,7 +74,7 @@ def components(made: Recorder) -> list[str]:
     ],
     ids=["demo", "hosts-and-clients", "partners-client-only", "revoked-client", "unsigned", "partners-host"],
 )
-def test_config_gives_its_parts_and_no_other(stack: Stack, config: dict[str, Any], expected: list[str]) -> None:
+def test_config_deploys_its_parts_and_no_other(stack: Stack, config: dict[str, Any], expected: list[str]) -> None:
     def plain(name: str) -> str:
         """Return `Kind name` without the client's name, with which a route's begins."""
         kind, _, rest = name.partition(" ")
@@ -83,7 +83,7 @@ def test_config_gives_its_parts_and_no_other(stack: Stack, config: dict[str, Any
     assert sorted(plain(name) for name in components(stack(**config))) == sorted(expected)
 
 
-def test_config_of_the_production_example_gives_its_parts(stack: Stack) -> None:
+def test_config_of_the_production_example_deploys_its_parts(stack: Stack) -> None:
     made = stack(**production())
     assert components(made) == [
         "EgressClient client-billing",

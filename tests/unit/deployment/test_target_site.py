@@ -24,7 +24,7 @@ def test_host_accepts_the_cas_of_the_clients_that_it_admits(stack: Stack, admitt
     assert pem.replace("certificates-ca.1-certPem", "CA") == bundle
 
 
-def test_change_of_trust_makes_other_secrets_which_both_gateways_name(stack: Stack) -> None:
+def test_change_of_trust_makes_new_secrets_for_both_gateways(stack: Stack) -> None:
     names = set()
     for generation, trusted in (("1", []), ("1", ["2"]), ("2", ["1"]), ("2", [])):
         config = {"generation": generation, "trustedGenerations": trusted}
