@@ -16,6 +16,7 @@ from typing import Required, TypedDict
 import pulumi
 import pulumi_tls as tls
 
+from .arguments import check_choice
 from .choices import KeyAlgorithm
 
 ORGANIZATION = "kyma-mtls"
@@ -48,7 +49,7 @@ class Names:
 
 @dataclass(frozen=True)
 class AuthorityArgs:
-    """How a CA, and the certificates that it signs, are issued.
+    """How a CA, and the certificates that it signs, are issued; RunError for an unknown algorithm.
 
     key_algorithm: of new keys: ECDSA-P256 (default), ECDSA-P384, RSA-2048, RSA-3072 or RSA-4096
     validity_hours: of the certificates of servers and clients, from issue to end; one year by default
@@ -65,6 +66,9 @@ class AuthorityArgs:
     early_renewal_hours: int = 30 * 24
     generation: str = "1"
     trusted_generations: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        check_choice("key_algorithm", self.key_algorithm, KeyAlgorithm)
 
 
 @dataclass(frozen=True)

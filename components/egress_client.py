@@ -12,9 +12,10 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from . import judges, rules
-from .arguments import check_each, check_platform
+from .arguments import check_choice, check_each
 from .authorization import Identities
 from .certificates import Credential, joined
+from .choices import Platform
 from .demo import CURL, DemoArgs, DemoCaller
 from .istio_gateway import DOCUMENTED_EGRESS, Destination, IstioGateway, injection
 from .objects import credential_secret, in_gateway_namespace, injected_namespace, istio
@@ -44,7 +45,7 @@ class EgressClientArgs:
         and istiod
     """
 
-    platform: str = "kyma"
+    platform: str = Platform.KYMA
     namespace: pulumi.Input[str]
     makes_namespace: bool = True
     injection: Mapping[str, str] = field(default_factory=injection)
@@ -59,7 +60,7 @@ class EgressClientArgs:
     allowed_destinations: Sequence[Destination] = ()
 
     def __post_init__(self) -> None:
-        check_platform(self.platform)
+        check_choice("platform", self.platform, Platform)
         check_each("callers", self.callers, rules.caller)
         check_each("closed_namespaces", self.closed_namespaces, rules.label)
         has_pods = not self.makes_namespace or self.demo_image
@@ -97,7 +98,7 @@ class EgressClient(pulumi.ComponentResource):
             self.namespace = made.metadata.name
         self.secret = self._credential()
         self.callers = self._identities()
-        if args.platform == "kyma" and args.gateway.name == DOCUMENTED_EGRESS.name:
+        if args.platform == Platform.KYMA and args.gateway.name == DOCUMENTED_EGRESS.name:
             self._enable_egress_gateway()
         if args.logs_requests:
             self._access_log()

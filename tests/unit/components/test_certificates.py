@@ -155,3 +155,8 @@ def test_key_algorithms_are_those_of_the_tls_provider(deploy: Deploy, algorithm:
     assert key["algorithm"] == name
     assert key.get("ecdsaCurve") == (size if name == "ECDSA" else None), "P224 is the provider's own default"
     assert key.get("rsaBits") == (int(size) if name == "RSA" else None)
+
+
+def test_unknown_key_algorithm_is_refused() -> None:
+    with pytest.raises(pulumi.RunError, match="key_algorithm 'ECDSA-P224': use one of ECDSA-P256, ECDSA-P384, RSA-"):
+        AuthorityArgs(key_algorithm="ECDSA-P224")
