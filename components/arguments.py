@@ -1,18 +1,18 @@
 """Checks of components' arguments: of mistakes that would deploy, and admit more than they should or nothing."""
 
 from collections.abc import Callable, Collection
+from enum import StrEnum
 from typing import Any
 
 import pulumi
 
 from . import rules
-from .choices import Platform
 
 
-def check_platform(platform: str) -> None:
-    """Raise RunError unless the platform is one of Platform."""
-    if platform not in list(Platform):
-        raise pulumi.RunError(f"platform {platform!r}: use one of {', '.join(Platform)}")
+def check_choice(argument: str, value: str, choices: type[StrEnum]) -> None:
+    """Raise RunError unless the value is one of the choices."""
+    if value not in list(choices):
+        raise pulumi.RunError(f"{argument} {value!r}: use one of {', '.join(choices)}")
 
 
 def check(argument: str, value: Any, rule: Callable[[str], str]) -> None:

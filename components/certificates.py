@@ -16,6 +16,7 @@ from typing import Required, TypedDict
 import pulumi
 import pulumi_tls as tls
 
+from .arguments import check_choice
 from .choices import KeyAlgorithm
 
 ORGANIZATION = "kyma-mtls"
@@ -27,7 +28,7 @@ class _Algorithm(TypedDict, total=False):
     rsa_bits: int
 
 
-# A change of the algorithm keeps a key that was made by another one.
+# A change of the algorithm keeps the keys that exist.
 _KEPT = pulumi.ResourceOptions(ignore_changes=["algorithm", "ecdsaCurve", "rsaBits"])
 
 
@@ -48,7 +49,7 @@ class Names:
 
 @dataclass(frozen=True)
 class AuthorityArgs:
-    """How a CA, and the certificates that it signs, are issued.
+    """How a CA, and the certificates that it signs, are issued; RunError for an unknown algorithm.
 
     key_algorithm: of new keys: ECDSA-P256 (default), ECDSA-P384, RSA-2048, RSA-3072 or RSA-4096
     validity_hours: of the certificates of servers and clients, from issue to end; one year by default
@@ -65,6 +66,9 @@ class AuthorityArgs:
     early_renewal_hours: int = 30 * 24
     generation: str = "1"
     trusted_generations: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        check_choice("key_algorithm", self.key_algorithm, KeyAlgorithm)
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class Credential(CertifiedKey):
     """A certified key of a server or client, and the CAs of the stack that it travels with.
 
     generations: of these CAs, joined by dots, first the one that signed this certificate. They are part of the name of
-        the Secret that holds the credential: other generations make a new Secret, which ends open connections
+        the Secret that holds the credential: a change of them makes a new Secret, which ends open connections
     trusted: PEM of these CAs in one text, in the same order
     """
 

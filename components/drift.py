@@ -54,7 +54,7 @@ class Inventory:
     async def drift(self, owner: Owner) -> list[str]:
         """Return a line for each object, and each field of a patch, that the state has and the cluster lacks.
 
-        An object with the mark of another stack than `owner`, or with none, is no longer this stack's.
+        An object without the mark of `owner` is no longer this stack's.
         """
         objects = [self._lost(each, owner) for each in self._objects]
         # In a preview, each field would be reported that `pulumi up --refresh` is about to set again.
@@ -90,7 +90,7 @@ class Inventory:
 
 
 def _lacking(wanted: Mapping[str, Any], found: Any, path: str = "spec") -> Iterator[str]:
-    """Yield each wanted field, as PATH: VALUE, that is missing in `found` or has another value."""
+    """Yield each wanted field, as PATH: VALUE, that is missing in `found` or differs there."""
     for name, value in wanted.items():
         there = found.get(name) if isinstance(found, Mapping) else None
         if isinstance(value, Mapping):

@@ -12,9 +12,10 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from . import judges, rules
-from .arguments import check_each, check_platform
+from .arguments import check_choice, check_each
 from .authorization import Identities
 from .certificates import Credential, joined
+from .choices import Platform
 from .demo import CURL, DemoArgs, DemoCaller
 from .istio_gateway import DOCUMENTED_EGRESS, Destination, IstioGateway, injection
 from .objects import credential_secret, in_gateway_namespace, injected_namespace, istio
@@ -40,10 +41,11 @@ class EgressClientArgs:
     closed: whether a NetworkPolicy restricts Pods of `namespace` to the egress gateway and allowed_destinations; None
         (default) for a namespace that the component makes
     closed_namespaces: namespaces of callers whose Pods are restricted likewise; none by default
-    allowed_destinations: what restricted Pods may reach beside the egress gateway: they need DNS and istiod
+    allowed_destinations: destinations of restricted Pods in addition to the egress gateway: they need DNS
+        and istiod
     """
 
-    platform: str = "kyma"
+    platform: str = Platform.KYMA
     namespace: pulumi.Input[str]
     makes_namespace: bool = True
     injection: Mapping[str, str] = field(default_factory=injection)
@@ -58,7 +60,7 @@ class EgressClientArgs:
     allowed_destinations: Sequence[Destination] = ()
 
     def __post_init__(self) -> None:
-        check_platform(self.platform)
+        check_choice("platform", self.platform, Platform)
         check_each("callers", self.callers, rules.caller)
         check_each("closed_namespaces", self.closed_namespaces, rules.label)
         has_pods = not self.makes_namespace or self.demo_image
@@ -96,7 +98,7 @@ class EgressClient(pulumi.ComponentResource):
             self.namespace = made.metadata.name
         self.secret = self._credential()
         self.callers = self._identities()
-        if args.platform == "kyma" and args.gateway.name == DOCUMENTED_EGRESS.name:
+        if args.platform == Platform.KYMA and args.gateway.name == DOCUMENTED_EGRESS.name:
             self._enable_egress_gateway()
         if args.logs_requests:
             self._access_log()

@@ -1,7 +1,9 @@
 """The one rule for the life of a stack's Kubernetes objects.
 
-The Kubernetes provider creates by server-side apply: a new object takes over one of the same name that the cluster has
-already. It deletes by name. Hence, for every object of a stack:
+The Kubernetes provider creates by server-side apply, which takes over an object of the same name that the cluster has
+already, and deletes by name
+(https://www.pulumi.com/registry/packages/kubernetes/how-to-guides/managing-resources-with-server-side-apply/).
+Hence, for every object of a stack:
 
 - it has the label kyma-mtls/owner, whose value no two stacks share, and an annotation with the name of its resource;
 - it is created only where the cluster has no such object, or has one that the same resource left in a killed update;
@@ -9,7 +11,7 @@ already. It deletes by name. Hence, for every object of a stack:
 - it is deleted before it is replaced, so that no later deletion by name meets the new one;
 - it must be in its cluster, and still be the stack's own, when the program ends (drift).
 
-What waits for an object (Ready) asks the cluster that has the object.
+A wait for an object (Ready) asks the cluster that has the object.
 """
 
 from collections.abc import Collection, Mapping
@@ -23,7 +25,7 @@ from .ownership import OWNER_LABEL, RESOURCE_ANNOTATION, Owner, owner_mark
 from .readiness import ClusterReader, Ready, called
 from .threads import Threads
 
-# Without it the Kubernetes provider chooses another field manager for each creation.
+# Without it the Kubernetes provider chooses a new field manager for each creation.
 MANAGER = {"pulumi.com/patchFieldManager": "kyma-mtls"}
 
 
@@ -52,7 +54,7 @@ class Lifecycle:
     def options(self, key: str, *, to_be_released: Collection[str] = ()) -> pulumi.ResourceOptions:
         """Return options for a component, which put every object below it under the rule.
 
-        key: of the config, by which users choose other names
+        key: of the config, by which users change the names of these objects
         to_be_released: objects, each KIND NAMESPACE/NAME, that Kyma's operator still has during a preview, and deletes
             before the update creates the stack's own
         """

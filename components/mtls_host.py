@@ -14,9 +14,10 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from . import judges, rules
-from .arguments import check, check_each, check_platform, check_some
+from .arguments import check, check_choice, check_each, check_some
 from .authorization import Admission, Identities, admission_policy
 from .certificates import Credential, joined
+from .choices import Platform
 from .demo import HTTPBIN, HTTPBIN_PORT
 from .istio_gateway import DOCUMENTED_INGRESS, IstioGateway
 from .objects import credential_secret, in_gateway_namespace, istio
@@ -52,7 +53,7 @@ class MtlsHostArgs:
     admitted: identities of the clients that may call: SPIFFE URIs, or dns:NAME
     """
 
-    platform: str = "kyma"
+    platform: str = Platform.KYMA
     host: str
     domain: str
     namespace: pulumi.Input[str]
@@ -65,7 +66,7 @@ class MtlsHostArgs:
     admitted: Sequence[str]
 
     def __post_init__(self) -> None:
-        check_platform(self.platform)
+        check_choice("platform", self.platform, Platform)
         check("domain", self.domain, rules.host_name)
         check_some("methods", self.methods, rules.method)
         check_some("paths", self.paths, rules.path)
@@ -88,7 +89,7 @@ class MtlsHost(pulumi.ComponentResource):
         self.secret = self._credential()
         admission = self._admission()
         self.gateway = self._gateway(admission)
-        if args.platform == "kyma":
+        if args.platform == Platform.KYMA:
             self._api_rule()
         else:
             self._virtual_service()
@@ -113,7 +114,7 @@ class MtlsHost(pulumi.ComponentResource):
             identity.removeprefix("spiffe://") for identity in self._args.admitted if identity.startswith("spiffe://")
         ]
         dns = [identity.removeprefix("dns:") for identity in self._args.admitted if identity.startswith("dns:")]
-        by_policy = self._args.platform != "kyma"
+        by_policy = self._args.platform != Platform.KYMA
         admission = Admission(
             self._args.domain,
             Identities(principals=spiffe, dns_names=dns),

@@ -50,7 +50,7 @@ def check_confirmed(old: Mapping[str, object], new: Mapping[str, object], confir
         )
     if "gatewayMode" in changed:
         changed.remove("gatewayMode")
-        if "gatewayTakeOver" not in changed:  # else another Secret serves
+        if "gatewayTakeOver" not in changed:  # with a take-over, the gateway serves by a new Secret
             refused["gatewayMode"] = (
                 f"kyma-mtls:gatewayMode: cannot change from {old['gatewayMode']} to {new['gatewayMode']}: Gardener and "
                 "the stack would write the same Secret; set gatewayMode to none, `pulumi up`, and set the new mode then"

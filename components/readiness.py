@@ -94,7 +94,7 @@ class Ready(pulumi.Stash):
     waited: the object's resource
     judge: returns the verdict on it
     limit: seconds until the wait fails without a complaint; 600 by default
-    finish: a last step, which runs once the object is ready and before this resource is made; it may run again
+    finish: a last step once the object is ready, before this resource is made; it may run again
 
     Lifecycle, the rule for the life of objects, knows the object's cluster.
     """

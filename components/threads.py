@@ -1,4 +1,4 @@
-"""Blocking calls beside the event loop, on threads that no call of the engine keeps busy."""
+"""Threads for blocking calls, which no call of the engine keeps busy."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,19 +13,19 @@ class RunInThread(Protocol):
     """Runs a blocking function without blocking the event loop."""
 
     def __call__(self, function: Callable[..., _Answer], *args: object) -> Awaitable[_Answer]:
-        """Return what the function returns for these arguments."""
+        """Return the result of the function for these arguments."""
 
 
 class Threads:
     """Eight threads for blocking calls.
 
-    The event loop's default threads do not do: all of them may wait for the engine while the engine waits for a hook
-    that needs one.
+    The event loop's default threads cannot run the calls of hooks: all of them may wait for the engine while that waits
+    for a hook.
     """
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(_THREADS)
 
     def run(self, function: Callable[..., _Answer], *args: object) -> Awaitable[_Answer]:
-        """Return what the function returns for these arguments."""
+        """Return the result of the function for these arguments."""
         return asyncio.get_running_loop().run_in_executor(self._executor, function, *args)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from cryptography import x509
 
 from outputs import GatewayOutput, Outputs
-from settings import PROJECT, Settings, certificates, validity
+from settings import PROJECT, Settings, certificate_checks, validity
 from settings.gateway import GatewayMode
 from verification.tls import Endpoint
 
@@ -45,7 +45,7 @@ def _issued(outputs: Outputs) -> Iterator[End]:
 
 def _brought(settings: Settings) -> Iterator[End]:
     for path, pem, is_authorities in validity.given(settings):
-        ends = [each.not_valid_after_utc for each in certificates.read(pem)]
+        ends = [each.not_valid_after_utc for each in certificate_checks.read(pem)]
         if is_authorities:
             yield path, max(ends), _PARTNER_CA
         else:

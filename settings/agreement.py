@@ -32,25 +32,25 @@ def _clusters(settings: Settings) -> Problems:
     access = [settings.target_access, *map(settings.client_access, settings.own_clients)]
     seen: dict[tuple[PurePath, str], str] = {}
     for each in filter(None, access):
-        other = seen.setdefault((PurePath(each.kubeconfig), each.context), each.path)
-        if other != each.path:
-            yield each.key, f"the same as that of {other}; each needs a cluster of its own"
+        first = seen.setdefault((PurePath(each.kubeconfig), each.context), each.path)
+        if first != each.path:
+            yield each.key, f"the same as that of {first}; each needs a cluster of its own"
 
 
 def _identities(settings: Settings) -> Problems:
     seen = {f"dns:{client.domain}": name for name, client in settings.own_clients.items() if client.domain}
     for name, client in settings.clients.items():
-        other = seen.setdefault(client.identity, name) if client.is_partner else name
-        if other != name:
-            yield f"clients.{name}.identity", f"{client.identity!r}: would admit clients.{other}, too"
+        first = seen.setdefault(client.identity, name) if client.is_partner else name
+        if first != name:
+            yield f"clients.{name}.identity", f"{client.identity!r}: would admit clients.{first}, too"
 
 
 def _domains(settings: Settings) -> Problems:
     seen: dict[str, str] = {}
     for name, host in settings.hosts.items():
-        other = seen.setdefault(host.domain, name)
-        if other != name:
-            yield f"hosts.{name}.domain", f"{host.domain!r}: also the domain of hosts.{other}"
+        first = seen.setdefault(host.domain, name)
+        if first != name:
+            yield f"hosts.{name}.domain", f"{host.domain!r}: also the domain of hosts.{first}"
     for name, client in settings.clients.items():
         if client.domain in seen:
             yield f"clients.{name}.domain", f"{client.domain!r}: also the domain of hosts.{seen[client.domain]}"

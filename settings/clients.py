@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from components import rules
-from settings import certificates
+from settings import certificate_checks
 from settings.clusters import EGRESS_GATEWAY, Context, GatewayPassthrough, Kubeconfig, Revision
 from settings.section import PROJECT, Section
 from settings.values import OptionalDomain, OptionalServiceName, ServiceName, each_once, refuse, with_final_newline
@@ -31,7 +31,7 @@ def _callers(value: tuple[str, ...]) -> tuple[str, ...]:
 
 def _certificate_authority(value: str) -> str:
     if value:
-        refuse(*(("", problem) for problem in certificates.authority_problems(value)))
+        refuse(*(("", problem) for problem in certificate_checks.authority_problems(value)))
     return with_final_newline(value)
 
 

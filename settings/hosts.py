@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from components import rules
-from settings import certificates
+from settings import certificate_checks
 from settings.clients import CertificateAuthority
 from settings.section import Section, encrypted_in
 from settings.values import Domain, Label, Name, Port, each_once, refuse, with_final_newline
@@ -57,7 +57,7 @@ class ExternalCredential(Section):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        refuse(*certificates.credential_problems(self.certificate, self.key.get_secret_value()))
+        refuse(*certificate_checks.credential_problems(self.certificate, self.key.get_secret_value()))
         return self
 
 

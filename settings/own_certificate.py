@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from settings import certificates
+from settings import certificate_checks
 
 
 @dataclass(frozen=True)
@@ -26,26 +26,26 @@ class Checked:
 def check(certificate: str, key: str, domain: str) -> Checked:
     """Judge a PEM chain, server certificate first and its CA last, and a PEM key. No message has a part of the key."""
     try:
-        chain = certificates.read(certificate)
+        chain = certificate_checks.read(certificate)
     except ValueError as error:
         return Checked((("Certificate", str(error)),), "")
     problems = [("Certificate", message) for message in _certificate_problems(chain, domain)]
-    problems += [("Key", message) for message in certificates.key_problems(key, chain[0], "gatewayCertificate")]
+    problems += [("Key", message) for message in certificate_checks.key_problems(key, chain[0], "gatewayCertificate")]
     return Checked(tuple(problems), "RSA" if isinstance(chain[0].public_key(), rsa.RSAPublicKey) else "ECDSA")
 
 
 def chain_end(certificate: str) -> str:
     """Return the last certificate of a PEM chain, PEM: the CA by which a client knows the server."""
-    return certificates.read(certificate)[-1].public_bytes(serialization.Encoding.PEM).decode()
+    return certificate_checks.read(certificate)[-1].public_bytes(serialization.Encoding.PEM).decode()
 
 
 def _certificate_problems(chain: list[x509.Certificate], domain: str) -> Iterator[str]:
     server = chain[0]
-    names = certificates.dns_names(server)
+    names = certificate_checks.dns_names(server)
     if f"*.{domain}" not in names:
         yield f"not for *.{domain}, but for {', '.join(names) or 'no DNS name at all'}"
-    yield from certificates.usage_problems(server, ExtendedKeyUsageOID.SERVER_AUTH, "server authentication")
-    yield from certificates.key_type_problems(server)
-    yield from certificates.order_problems(chain)
-    if len(chain) == 1 and not certificates.has_signed(server, server):
+    yield from certificate_checks.usage_problems(server, ExtendedKeyUsageOID.SERVER_AUTH, "server authentication")
+    yield from certificate_checks.key_type_problems(server)
+    yield from certificate_checks.order_problems(chain)
+    if len(chain) == 1 and not certificate_checks.has_signed(server, server):
         yield f"the certificate of its CA ({server.issuer.rfc4514_string()}) must follow it"

@@ -70,8 +70,8 @@ def _message(error: ErrorDetails, root: type[Section], known: Iterable[str]) -> 
         return f"not encrypted; {set_command(place, value='', options=' --secret')}"
     annotation = _annotation(location, root)
     if kind in {"model_type", "dict_type", "tuple_type"}:
-        what = "list" if kind == "tuple_type" else "structure"
-        return f"not a {what}; {set_command(_example(place, annotation))}"
+        expected = "list" if kind == "tuple_type" else "structure"
+        return f"not a {expected}; {set_command(_example(place, annotation))}"
     message = error["msg"].removeprefix(_MESSAGE_PREFIX)
     return f"{error['input']!r}: {message}" if _is_harmless(error["input"], annotation) else message
 

@@ -14,7 +14,7 @@ from settings.stack import Settings
 from settings.values import nearest
 
 _BY_NAME = ("clients", "hosts")
-# Keys that are judged against each other: with a wrong one, nothing can be said of the rest.
+# Keys that are judged against each other: if one is wrong, the rest cannot be judged.
 _TOGETHER = (("caValidityDays", "validityDays", "renewBeforeDays"), ("generation", "trustedGenerations"))
 
 

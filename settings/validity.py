@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import NamedTuple
 
-from settings.certificates import date_problems, read
+from settings.certificate_checks import date_problems, read
 from settings.problems import line
 from settings.stack import Settings
 

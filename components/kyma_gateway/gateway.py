@@ -1,4 +1,4 @@
-"""The component KymaGateway: what serves *.DOMAIN, and its certificate wherever Kyma's documents put it."""
+"""The component KymaGateway: the Gateway for *.DOMAIN, and its certificate in all places of Kyma's documents."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,10 +1,10 @@
-"""A workload that calls a host of a kyma-mtls stack, through the egress gateway of its cluster.
+"""A workload that calls a host of a kyma-mtls stack through the egress gateway of its cluster.
 
-It asks for plain HTTP; the egress gateway makes mutual TLS of that. The stack has to declare it as a caller:
+It calls by plain HTTP; the egress gateway calls the host by mutual TLS. The stack must declare it as a caller:
 
     pulumi config set --path 'clients.CLIENT.callers[0]' NAMESPACE/caller
 
-Its Pod is ready while the host answers, so `pulumi up` fails if the way does not work.
+The workload's Pod is ready while the host answers, so that `pulumi up` fails if the host cannot be reached.
 """
 
 from collections.abc import Mapping
@@ -22,13 +22,13 @@ stack = pulumi.StackReference(config.require("stack"))  # ORGANIZATION/kyma-mtls
 
 
 def url_of(outputs: list[Mapping[str, Any]]) -> str:
-    """Return the host's URL; raise RunError unless this workload is admitted on the whole way there."""
+    """Return the host's URL; raise RunError unless the egress gateway admits this workload, and the host its client."""
     clients, hosts = outputs
     client = clients.get(client_name, {})
     if not {namespace, f"{namespace}/{ACCOUNT}"} & {*client.get("callers", [])}:
-        raise pulumi.RunError(f"client {client_name} has no caller {namespace}/{ACCOUNT}: have its stack declare it")
+        raise pulumi.RunError(f"client {client_name} has no caller {namespace}/{ACCOUNT}: declare it in its stack")
     if host_name not in client["hosts"]:
-        raise pulumi.RunError(f"host {host_name} does not admit client {client_name}: have its stack list it")
+        raise pulumi.RunError(f"host {host_name} does not admit client {client_name}: list it in its stack")
     return f"http://{hosts[host_name]['domain']}{config.get('path') or '/'}"
 
 
@@ -50,7 +50,7 @@ k8s.apps.v1.Deployment(
             "spec": {
                 "service_account_name": account.metadata.name,
                 "automount_service_account_token": False,
-                "termination_grace_period_seconds": 0,  # sleep does not listen to anybody
+                "termination_grace_period_seconds": 0,  # sleep ignores the signal to terminate
                 "security_context": {
                     "run_as_non_root": True,
                     "run_as_user": 65532,

@@ -1,8 +1,7 @@
-"""A program of its own that connects an existing caller to an existing Service in another cluster, by kyma-mtls.
+"""A program that connects an existing caller to an existing Service in a second cluster, by the package kyma_mtls.
 
-What belongs to the way between them goes into `namespace`, which is made in both
-clusters, and beside their gateways. Gateways that neither istioctl nor Kyma made are described by the command
-kyma-mtls-gateway.
+It makes `namespace` in both clusters, and puts the objects of the connection there and into the gateways' namespaces.
+The command kyma-mtls-gateway describes gateways that neither istioctl nor Kyma installed.
 """
 
 import pulumi
@@ -39,14 +38,15 @@ def cluster(name: str) -> pulumi.ResourceOptions:
     provider = k8s.Provider(
         name,
         kubeconfig=config.require_secret(f"{name}Kubeconfig"),
-        cluster_identifier=config.get(f"{name}Uid"),  # else another kubeconfig for the same cluster replaces everything
+        # Without it, a new kubeconfig for the same cluster replaces all objects.
+        cluster_identifier=config.get(f"{name}Uid"),
         enable_secret_mutable=True,
     )
     return pulumi.ResourceOptions(provider=provider)
 
 
 def gateway(key: str, documented: IstioGateway) -> IstioGateway:
-    """Return the gateway that the config describes."""
+    """Return the gateway that the config describes; the documented one if it describes none."""
     described = config.get_object(key)
     return IstioGateway(**described) if described else documented
 

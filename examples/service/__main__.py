@@ -1,7 +1,7 @@
-"""A service of its own behind the Kyma gateway of a kyma-mtls stack, at NAME.DOMAIN.
+"""A service behind the Kyma gateway of a kyma-mtls stack, at hello.DOMAIN.
 
-The gateway proves `*.DOMAIN`; clients trust output `caCertificate`. On platform kyma, an APIRule takes the place of the
-VirtualService: its `gateway` is the same NAMESPACE/NAME.
+The gateway has a certificate for `*.DOMAIN`; clients trust the CA in output `caCertificate`. On platform kyma, use an
+APIRule instead of the VirtualService, with the same `gateway`, NAMESPACE/NAME.
 """
 
 import pulumi

@@ -1,4 +1,4 @@
-"""Components under Pulumi's mocks: what they register, by type and name."""
+"""Components under Pulumi's mocks, with the resources that they register, by type and name."""
 
 import asyncio
 import base64
@@ -59,7 +59,7 @@ class Recorder(mocks.Mocks):
         return dict(found[0])
 
     def pem(self, kind: str, name: str) -> dict[str, str]:
-        """Return the decoded data of a Secret or ConfigMap, which has to be secret in the state."""
+        """Return the decoded data of a Secret or ConfigMap, which must be secret in the state."""
         data = self.one(kind, name)["data"]
         assert rpc.is_rpc_secret(data), "previews and state would show the key"
         return {key: base64.b64decode(value).decode() for key, value in rpc.unwrap_rpc_secret(data).items()}
@@ -80,7 +80,7 @@ class Recorder(mocks.Mocks):
         return found[0]
 
     def comes_after(self, later: str, earlier: str) -> bool:
-        """Whether a resource, `Kind name`, depends on another one."""
+        """Return whether a resource, `Kind name`, depends on an earlier one."""
         return any(
             urn.endswith(f"::{earlier.split()[1]}") and f"{earlier.split(maxsplit=1)[0]}::" in urn
             for urn in self.requests[later].dependencies
@@ -138,7 +138,7 @@ def deploy() -> Deploy:
 
     def run(program: Callable[[], object], *, outputs: Outputs | None = None) -> Recorder:
         recorder = Recorder(outputs or {})
-        asyncio.set_event_loop(asyncio.new_event_loop())  # asyncio.run of another test leaves none
+        asyncio.set_event_loop(asyncio.new_event_loop())  # asyncio.run of an earlier test leaves none
         mocks.set_mocks(recorder, project="kyma-mtls", stack="test", preview=False, monitor=_Monitor(recorder))
         runtime.SETTINGS.callbacks = recorder
 
@@ -158,7 +158,7 @@ def deploy() -> Deploy:
 
 @pytest.fixture
 def credential() -> Callable[[], Credential]:
-    """Return a credential whose texts differ from each other."""
+    """Return a function that makes a credential, each of whose texts is different."""
 
     def make() -> Credential:
         return Credential(

@@ -1,4 +1,4 @@
-"""Certificates that a user could bring, right and wrong ones."""
+"""Certificates and keys for tests, valid and invalid ones."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

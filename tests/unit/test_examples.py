@@ -36,7 +36,7 @@ def test_production_stack_is_read_without_warning() -> None:
 def test_production_stack_holds_certificates_and_no_key() -> None:
     text = PRODUCTION.read_text()
     assert text.count("-----BEGIN ") == text.count("-----BEGIN CERTIFICATE-----") == 2
-    assert "secure:" not in text, "nobody else could decrypt it"
+    assert "secure:" not in text, "no reader could decrypt it"
 
 
 def test_production_stack_lacks_nothing_but_its_clusters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The components as a package for other programs."""
+"""The components as a package for further programs."""
 
 import io
 import json
@@ -48,7 +48,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def python(installed: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Run Python elsewhere than in the repository, with the package and what it depends on."""
+    """Run Python outside the repository, with the package and its dependencies."""
     return subprocess.run(
         [sys.executable, "-P", *arguments],
         cwd=installed.parent,
@@ -76,7 +76,7 @@ def files(package: Path) -> set[Path]:
     return {path.relative_to(package) for path in package.rglob("*") if path.suffix in {".py", ".typed"}}
 
 
-def test_every_module_and_promised_name_imports_without_the_repository(installed: Path) -> None:
+def test_modules_and_promised_names_import_without_the_repository(installed: Path) -> None:
     script = (
         "import importlib, importlib.util, json, pkgutil, kyma_mtls\n"
         "for each in pkgutil.walk_packages(kyma_mtls.__path__, 'kyma_mtls.'): importlib.import_module(each.name)\n"
@@ -89,14 +89,14 @@ def test_every_module_and_promised_name_imports_without_the_repository(installed
     assert json.loads(done.stdout) == [[], []]
 
 
-def test_import_is_cheap_until_a_component_is_asked_for() -> None:
+def test_import_needs_no_pulumi_until_a_component_is_used() -> None:
     modules = "sys, components, components.istio_gateway, components.rules"
     script = f"import {modules}; components.IstioGateway; print('pulumi' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == "False", "settings and clusters import the rules, and what a cluster offers"
+    assert done.stdout.strip() == "False", "settings and clusters import these modules"
 
 
-def test_other_names_are_not_promised() -> None:
+def test_package_promises_no_further_names() -> None:
     with pytest.raises(AttributeError, match="module 'components' has no attribute 'Lifecycle'"):
         _ = components.Lifecycle  # type: ignore[attr-defined]
 
@@ -106,8 +106,8 @@ def test_readme_and_docstring_document_every_promised_name() -> None:
     section = readme.partition("## Components in programs of your own\n")[2].partition("\n## ")[0]
     rows = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")]
     assert sorted(name for row in rows for name in re.findall(r"`(\w+)`", row)) == sorted(components.__all__)
-    told = components.__doc__ or ""
-    assert [name for name in components.__all__ if name.removesuffix("Args") not in told] == []
+    documented = components.__doc__ or ""
+    assert [name for name in components.__all__ if name.removesuffix("Args") not in documented] == []
 
 
 def test_dependencies_allow_what_is_locked() -> None:
@@ -128,7 +128,7 @@ def _numbers(version: str) -> list[int]:
 
 @pytest.fixture
 def example(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Recorder]:
-    """Runs the example with what it requires and some more config; the result is its outputs."""
+    """Return a function that runs the example with its required config and more; the result is its outputs."""
     monkeypatch.setitem(sys.modules, "kyma_mtls", components)
 
     def run(**config: str) -> Recorder:
@@ -159,7 +159,7 @@ def test_example_admits_its_client_by_the_identity_in_its_certificate(example: C
     assert route["rules"] == [{"path": "/*", "methods": ["GET"], "noAuth": True}]
 
 
-def test_example_lets_its_caller_alone_through_the_egress_gateway(example: Callable[..., Recorder]) -> None:
+def test_example_admits_its_caller_alone_to_the_egress_gateway(example: Callable[..., Recorder]) -> None:
     stack = example()
     (rule, *_) = stack.policy("client-orders-callers")["spec"]["rules"]
     assert rule["from"] == [{"source": {"notPrincipals": ["*/ns/logistics/sa/dispatcher"]}}]
@@ -181,13 +181,13 @@ def test_example_uses_the_gateways_that_the_command_describes(example: Callable[
     assert places == {"ingress", "egress"}
 
 
-def test_example_knows_its_clusters_by_their_uids_and_keeps_their_credentials_secret(
+def test_example_identifies_clusters_by_uid_and_keeps_their_credentials_secret(
     example: Callable[..., Recorder],
 ) -> None:
     stack = example(targetUid="uid-of-target", clientUid="uid-of-client")
     providers = {name: stack.one("kubernetes", name) for name in ("target", "client")}
     for name, provider in providers.items():
-        assert provider["clusterIdentifier"] == f"uid-of-{name}", "another address would replace everything"
+        assert provider["clusterIdentifier"] == f"uid-of-{name}", "a new address would replace all objects"
         assert rpc.unwrap_rpc_secret(provider["kubeconfig"]) == f"{name}.yaml"
         assert rpc.is_rpc_secret(provider["kubeconfig"])
     assert "clusterIdentifier" not in example().one("kubernetes", "target")
@@ -210,7 +210,7 @@ ANOTHER = {"kind": "DaemonSet", **workload(EGRESS_LABELS, "another")}
     [((SERVICE, ANOTHER, DEPLOYMENT, POD), ("way-out",)), ((ANOTHER, POD, SERVICE), ("by-hand",))],
     ids=["workload", "pods-alone"],
 )
-def test_command_prints_a_gateway_as_programs_take_it(
+def test_command_prints_a_gateway_for_programs(
     items: tuple[dict[str, Any], ...],
     accounts: tuple[str, ...],
     monkeypatch: pytest.MonkeyPatch,

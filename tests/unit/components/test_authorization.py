@@ -1,4 +1,4 @@
-"""Who a shared gateway admits to a host."""
+"""Admission of peers to a host of a shared gateway."""
 
 import re
 from dataclasses import replace
@@ -30,11 +30,11 @@ def policy(deploy: Deploy, admitted: Identities, gateway: IstioGateway = HELM_IN
 def test_policy_denies_at_the_gateway_and_in_its_namespace(deploy: Deploy) -> None:
     made = policy(deploy, Identities([WAREHOUSE]))
     assert made["metadata"]["namespace"] == "ingress", "it selects in its own namespace"
-    assert made["spec"]["action"] == "DENY", "an ALLOW for one host would end the others"
+    assert made["spec"]["action"] == "DENY", "an ALLOW for one host would deny its further hosts"
     assert made["spec"]["selector"] == {"matchLabels": HELM_INGRESS.selector}
 
 
-def test_policies_for_two_domains_are_two_resources_and_two_objects(deploy: Deploy) -> None:
+def test_policies_of_two_domains_are_two_resources_and_two_objects(deploy: Deploy) -> None:
     def program() -> None:
         for domain in ("orders.example.com", "shop.example.com"):
             admission = Admission(domain, Identities())
@@ -42,7 +42,7 @@ def test_policies_for_two_domains_are_two_resources_and_two_objects(deploy: Depl
 
     stack = deploy(program)  # which refuses a second resource of the same name
     names = {made["metadata"]["name"] for made in stack.objects()}
-    assert len(names) == 2, "the old domain would be served to everybody while it changes"
+    assert len(names) == 2, "the old domain would be open to all peers while it changes"
 
 
 @pytest.mark.parametrize(
@@ -65,13 +65,13 @@ def test_policies_for_two_domains_are_two_resources_and_two_objects(deploy: Depl
     ],
     ids=["nobody", "principal", "namespace", "principal-or-namespace", "dns-name"],
 )
-def test_policy_denies_all_of_the_host_to_whoever_is_not_admitted(
+def test_policy_denies_the_host_to_all_but_the_admitted(
     deploy: Deploy, admitted: Identities, rule: dict[str, Any]
 ) -> None:
     assert policy(deploy, admitted)["spec"]["rules"] == [rule]
 
 
-def test_policy_denies_whoever_is_admitted_neither_by_principal_nor_by_dns_name(deploy: Deploy) -> None:
+def test_policy_denies_peers_without_an_admitted_principal_or_dns_name(deploy: Deploy) -> None:
     (rule,) = policy(deploy, Identities([WAREHOUSE], dns_names=["a.example", "b.example"]))["spec"]["rules"]
     assert rule["from"] == [{"source": {"notPrincipals": [WAREHOUSE]}}]
     assert rule["when"][0]["notValues"] == ["*;DNS=a.example", "*;DNS=b.example"]
@@ -90,25 +90,25 @@ def test_policy_denies_whoever_is_admitted_neither_by_principal_nor_by_dns_name(
         ({"dns_names": [""]}, "dns_names '': not a DNS name"),
     ],
 )
-def test_identities_of_many_are_refused(identities: dict[str, Any], message: str) -> None:
+def test_identities_refuse_wildcards_for_many_peers(identities: dict[str, Any], message: str) -> None:
     with pytest.raises(pulumi.RunError, match=re.escape(message)):
         Identities(**identities)
 
 
 @pytest.mark.parametrize("principal", ["cluster.local/ns/shop/sa/cart", "*/ns/shop/sa/robot.v2", "acme.example/client"])
-def test_identities_of_one_are_taken(deploy: Deploy, principal: str) -> None:
+def test_identities_accept_single_peers(deploy: Deploy, principal: str) -> None:
     for given in (principal, pulumi.Output.from_input(principal)):
         (rule,) = policy(deploy, Identities([given]))["spec"]["rules"]
         assert rule["from"] == [{"source": {"notPrincipals": [principal]}}]
 
 
 @pytest.mark.parametrize("admitted", [Identities(), Identities([WAREHOUSE]), Identities(dns_names=["a.example"])])
-def test_policy_spares_connections_that_are_passed_through(deploy: Deploy, admitted: Identities) -> None:
+def test_policy_spares_connections_of_a_passthrough_gateway(deploy: Deploy, admitted: Identities) -> None:
     (rule,) = policy(deploy, admitted, replace(HELM_INGRESS, passthrough=True))["spec"]["rules"]
-    assert rule["from"][0]["source"]["principals"] == ["*"], "a host is not seen there: none would be let through"
+    assert rule["from"][0]["source"]["principals"] == ["*"], "Istio sees no host there: all connections would be denied"
 
 
-def test_policy_denies_other_methods_and_paths_each_for_itself(deploy: Deploy) -> None:
+def test_policy_denies_further_methods_and_paths_by_a_rule_each(deploy: Deploy) -> None:
     made = policy(deploy, Identities([WAREHOUSE]), methods=["GET", "POST"], paths=["/health", "/orders/*"])
     _, methods, paths = made["spec"]["rules"]
     of_peers = [{"source": {"principals": ["*"]}}]

@@ -1,4 +1,4 @@
-"""What a client cluster is given, whatever hosts it calls."""
+"""The objects of a client cluster that all of its hosts share."""
 
 import re
 from collections.abc import Callable
@@ -67,7 +67,7 @@ def test_secret_has_the_keys_that_the_egress_gateway_reads(client: Client) -> No
     [("CA\n", "CA\n"), (["CA\n", pulumi.Output.from_input("ACME\n"), "CA\n"], "CA\nACME\n")],
     ids=["text", "list"],
 )
-def test_cas_are_a_text_or_several(client: Client, given: object, joined: str) -> None:
+def test_ca_certificates_are_one_text_or_a_list(client: Client, given: object, joined: str) -> None:
     assert client(ca_certificates=given).pem("Secret", "client-credential.2.1")["ca.crt"] == joined
 
 
@@ -89,7 +89,9 @@ def test_callers_are_identities_in_any_trust_domain(
     stack = client(**changed)
     assert stack.result["principals"] == principals
     assert stack.result["namespaces"] == namespaces
-    assert ("Deployment" in stack.kinds()) == ("callers" not in changed), "the demo calls where nobody is declared"
+    assert ("Deployment" in stack.kinds()) == ("callers" not in changed), (
+        "the demo is the caller where none is declared"
+    )
 
 
 def test_demo_has_no_privilege_and_may_reach_the_egress_gateway(client: Client) -> None:
@@ -118,7 +120,7 @@ def test_demo_has_no_privilege_and_may_reach_the_egress_gateway(client: Client) 
     ],
     ids=["own", "callers", "none"],
 )
-def test_policies_close_the_namespaces_they_are_asked_for(
+def test_network_policies_close_the_named_namespaces(
     client: Client, closed: bool, namespaces: tuple[str, ...], expected: dict[str, str]
 ) -> None:
     assert policies(client(closed=closed, closed_namespaces=namespaces)) == expected
@@ -133,7 +135,7 @@ NO_PODS = {"demo_image": "", "callers": ("logistics",)}
     [({}, {"mtls"}), (NO_PODS, {"mtls"}), (MINE, set()), (MINE | {"closed": True}, {"mtls"})],
     ids=["made", "made-without-pods", "there", "there-and-closed"],
 )
-def test_only_a_namespace_that_is_made_is_closed_by_default(
+def test_network_policy_closes_a_made_namespace_by_default(
     client: Client, changed: dict[str, Any], closed: set[str]
 ) -> None:
     assert set(policies(client(**({"closed": None} | changed)))) == closed
@@ -144,7 +146,7 @@ def test_only_a_namespace_that_is_made_is_closed_by_default(
     [{}, MINE | {"closed": True}, NO_PODS | {"closed_namespaces": ["logistics"]}, MINE | {"closed_namespaces": ["a"]}],
     ids=["demo", "there", "callers", "callers-alone"],
 )
-def test_pods_without_a_way_to_their_dns_are_not_closed(client: Client, changed: dict[str, Any]) -> None:
+def test_closed_pods_without_allowed_destinations_are_refused(client: Client, changed: dict[str, Any]) -> None:
     with pytest.raises(
         pulumi.RunError, match=r"^allowed_destinations: empty; Pods of closed namespaces need DNS and istiod$"
     ):
@@ -154,7 +156,7 @@ def test_pods_without_a_way_to_their_dns_are_not_closed(client: Client, changed:
 @pytest.mark.parametrize(
     "changed", [MINE, NO_PODS, {"closed": False}, MINE | {"closed": False}], ids=["there", "no-pods", "open", "both"]
 )
-def test_allowed_destinations_are_needed_for_closed_pods_only(client: Client, changed: dict[str, Any]) -> None:
+def test_allowed_destinations_may_be_empty_without_closed_pods(client: Client, changed: dict[str, Any]) -> None:
     stack = client(**({"closed": None, "allowed_destinations": ()} | changed))
     assert set(policies(stack)) == ({"mtls"} if changed == NO_PODS else set())
 
@@ -167,7 +169,7 @@ def in_namespace(name: str, **labels: str) -> dict[str, Any]:
     }
 
 
-def test_policy_lets_out_to_the_egress_gateway_and_where_sidecars_have_to_get_only(client: Client) -> None:
+def test_network_policy_allows_the_egress_gateway_and_the_allowed_destinations_only(client: Client) -> None:
     stack = client(closed_namespaces=("logistics",))
     spec = stack.one("NetworkPolicy", "client-network-policy")["spec"]
     assert spec["podSelector"] == {}
@@ -189,7 +191,7 @@ def test_policy_lets_out_to_the_egress_gateway_and_where_sidecars_have_to_get_on
     assert stack.one("NetworkPolicy", "client-network-policy-logistics")["spec"] == spec
 
 
-def test_everything_belongs_to_the_egress_gateway_that_is_there(client: Client) -> None:
+def test_objects_follow_the_given_egress_gateway(client: Client) -> None:
     stack = client(gateway=HELM_EGRESS)
     gateway = stack.one("NetworkPolicy", "client-network-policy")["spec"]["egress"][0]
     assert gateway["to"] == [in_namespace("egress", app="way-out", istio="way-out")]
@@ -200,32 +202,32 @@ def test_everything_belongs_to_the_egress_gateway_that_is_there(client: Client) 
     assert telemetry["spec"]["selector"] == {"matchLabels": HELM_EGRESS.selector}
 
 
-def test_namespace_that_is_there_is_used_as_it_is(client: Client) -> None:
+def test_existing_namespace_is_left_alone(client: Client) -> None:
     stack = client(makes_namespace=False)
-    assert "Namespace" not in stack.kinds(), "its deletion would take all that others have there"
+    assert "Namespace" not in stack.kinds(), "its deletion would delete all objects in it"
     assert stack.result["namespace"] == "mtls"
     assert stack.one("Secret", "client-credential.2.1")["metadata"]["name"] == "client-credential-mtls.2.1"
 
 
-def test_revision_injects_the_sidecars(client: Client) -> None:
+def test_revision_is_the_label_of_namespace_and_pods(client: Client) -> None:
     stack = client(injection={"istio.io/rev": "canary"})
     assert stack.one("Namespace", "client-namespace")["metadata"]["labels"] == {"istio.io/rev": "canary"}
     template = stack.one("Deployment", "client-curl")["spec"]["template"]
     assert template["metadata"]["labels"]["istio.io/rev"] == "canary"
 
 
-def test_kyma_is_asked_for_the_egress_gateway_without_owning_its_resource(client: Client) -> None:
+def test_istio_cr_is_patched_and_not_owned_on_platform_kyma(client: Client) -> None:
     stack = client(platform="kyma")
     assert stack.one("IstioPatch", "client-istio")["spec"] == {"components": {"egressGateway": {"enabled": True}}}
     assert "Istio" not in stack.kinds(), "deleting the Istio CR uninstalls Istio"
     assert "IstioPatch" not in client(platform="kyma", gateway=HELM_EGRESS).kinds(), "the user's own is there"
 
 
-def test_istio_has_its_egress_gateway_as_installed(client: Client) -> None:
+def test_istio_cr_is_left_alone_on_platform_istio(client: Client) -> None:
     assert "IstioPatch" not in client().kinds()
 
 
-def test_the_stacks_namespace_keeps_stacks_apart_in_a_shared_one(client: Client) -> None:
+def test_names_in_the_gateways_namespace_end_in_the_stacks_namespace(client: Client) -> None:
     shared = [made for made in client().objects() if made["metadata"].get("namespace") == "istio-system"]
     assert {made["metadata"]["name"] for made in shared} == {"client-credential-mtls.2.1", "egress-access-log-mtls"}
 
@@ -236,7 +238,7 @@ def test_access_log_is_that_of_the_egress_gateway_alone(client: Client) -> None:
     assert spec["accessLogging"] == [{"providers": [{"name": "envoy"}]}]
 
 
-def test_access_log_stays_as_others_have_chosen(client: Client) -> None:
+def test_access_log_is_left_alone_unless_asked_for(client: Client) -> None:
     assert "Telemetry" not in client(logs_requests=False).kinds()
 
 
@@ -252,7 +254,9 @@ def test_access_log_stays_as_others_have_chosen(client: Client) -> None:
         ({"closed_namespaces": "logistics"}, "closed_namespaces: not a list, but str"),
     ],
 )
-def test_argument_that_would_admit_others_is_refused(client: Client, changed: dict[str, Any], message: str) -> None:
+def test_argument_that_would_admit_further_callers_is_refused(
+    client: Client, changed: dict[str, Any], message: str
+) -> None:
     with pytest.raises(pulumi.RunError, match=re.escape(message)):
         client(**changed)
 

@@ -51,7 +51,7 @@ def test_egress_gateway_verifies_the_name_of_the_server(route: Route) -> None:
     }
 
 
-def test_only_the_egress_gateway_originates_mutual_tls(route: Route) -> None:
+def test_mutual_tls_is_originated_by_the_egress_gateway_only(route: Route) -> None:
     rule = route().one("DestinationRule", "route-originate-mtls")
     assert rule["spec"]["workloadSelector"] == {"matchLabels": ISTIOCTL_EGRESS.selector}, (
         "sidecars would drop the credential and send plaintext"
@@ -121,20 +121,20 @@ def test_egress_gateway_admits_the_callers_alone(route: Route) -> None:
     }
 
 
-def test_egress_gateway_spares_what_it_passes_through(route: Route) -> None:
+def test_egress_gateway_with_passthrough_spares_its_connections(route: Route) -> None:
     (rule,) = route(gateway=replace(ISTIOCTL_EGRESS, passthrough=True)).policy("route-callers")["spec"]["rules"]
     assert rule["from"] == [{"source": {"principals": ["*"], "notPrincipals": [CURL]}}]
 
 
-def test_nothing_is_routed_before_it_is_admitted_and_encrypted(route: Route) -> None:
+def test_route_comes_after_admission_and_encryption(route: Route) -> None:
     stack = route()
     originate = "DestinationRule route-originate-mtls"
     callers = f"AuthorizationPolicy {stack.marked('route-callers')}"
-    assert stack.comes_after(originate, callers), "others could use the credential"
+    assert stack.comes_after(originate, callers), "further workloads could use the credential"
     assert stack.comes_after("VirtualService route-route", originate), "requests would leave without a certificate"
 
 
-def test_route_leads_through_the_egress_gateway_that_is_there(route: Route) -> None:
+def test_route_leads_through_the_given_egress_gateway(route: Route) -> None:
     stack = route(gateway=HELM_EGRESS)
     assert stack.one("Gateway", "route-gateway")["spec"]["selector"] == HELM_EGRESS.selector
     originate = stack.one("DestinationRule", "route-originate-mtls")
@@ -177,6 +177,6 @@ def test_hosts_share_no_object(deploy: Deploy) -> None:
         ({"caller_namespaces": "logistics"}, "caller_namespaces: not a list, but str"),
     ],
 )
-def test_argument_that_istio_would_take_otherwise_is_refused(changed: dict[str, Any], message: str) -> None:
+def test_argument_that_istio_would_misread_is_refused(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(pulumi.RunError, match=re.escape(message)):
         arguments(**changed)

@@ -1,4 +1,4 @@
-"""What is made of the states that controllers write."""
+"""Verdicts on the states that controllers write."""
 
 import math
 from typing import Any
@@ -13,7 +13,7 @@ EGRESS_GATEWAY = "/apis/apps/v1/namespaces/istio-system/deployments/istio-egress
 REPLICA_SETS = "/apis/apps/v1/namespaces/mtls/replicasets?labelSelector=app%3Dhttpbin"
 PODS = "/api/v1/namespaces/mtls/pods?labelSelector=app%3Dhttpbin"
 NO_CLUSTER = fake_cluster()
-OCCUPIED = "Validation errors: Attribute 'spec.hosts[0]': Host is to_be_released by another Virtual Service"
+OCCUPIED = "Validation errors: Attribute 'spec.hosts[0]': Host is occupied by another Virtual Service"
 
 
 def asked(state: str = "", *, generation: int = 1, observed: int = 1, **status: Any) -> dict[str, Any]:
@@ -48,21 +48,21 @@ def test_api_rule_is_judged_by_its_state(found: dict[str, Any], verdict: Verdict
 
 
 @pytest.mark.parametrize("state", ["Ready", "Error"])
-def test_api_rules_state_of_before_the_change_does_not_count(state: str) -> None:
+def test_api_rule_state_from_before_the_change_does_not_count(state: str) -> None:
     found = rule(state, changed="2026-11-24T10:00:05Z", written="2026-11-24T10:00:04Z")
     assert judges.api_rule(NO_CLUSTER, found) == waiting("Kyma has not looked at the latest change yet")
     found = rule("Ready", changed="2026-11-24T10:00:05Z", written="2026-11-24T10:00:06Z")
     assert judges.api_rule(NO_CLUSTER, found) == READY
 
 
-def test_api_rule_that_is_ready_in_the_second_of_its_change_has_to_stay_so() -> None:
+def test_api_rule_ready_in_the_second_of_its_change_must_stay_ready() -> None:
     found = rule("Ready", changed="2026-11-24T10:00:05Z", written="2026-11-24T10:00:05Z")
     verdict = judges.api_rule(NO_CLUSTER, found)
     assert (verdict.ready, verdict.patience) == (True, 3), "the state may be that of before"
 
 
 @pytest.mark.parametrize("judge", [judges.certificate, judges.dns_entry])
-def test_gardeners_objects_are_ready_once_the_latest_change_is(judge: Judge) -> None:
+def test_gardener_objects_are_ready_once_their_latest_change_is(judge: Judge) -> None:
     assert judge(NO_CLUSTER, asked("Ready")) == READY
     for early in ({"metadata": {"generation": 1}}, asked("Ready", generation=2), asked("Error", generation=2)):
         assert judge(NO_CLUSTER, early) == waiting("Gardener has not looked at the latest change yet")
@@ -92,9 +92,7 @@ def test_gardeners_objects_are_ready_once_the_latest_change_is(judge: Judge) -> 
         (judges.dns_entry, asked("Ignored", message="annotated"), failing("Ignored: annotated", 0)),
     ],
 )
-def test_gardeners_complaints_are_given_until_it_tries_again(
-    judge: Judge, found: dict[str, Any], verdict: Verdict
-) -> None:
+def test_gardener_complaints_stand_until_the_next_retry(judge: Judge, found: dict[str, Any], verdict: Verdict) -> None:
     assert judge(NO_CLUSTER, found) == verdict
 
 
@@ -147,7 +145,7 @@ def test_pod_that_cannot_start_is_a_complaint(reason: str, containers: str) -> N
     assert verdict == failing(f"Pod httpbin-new-1: {reason}: why", 60)
 
 
-def test_pods_that_start_or_are_of_an_earlier_revision_are_no_complaint() -> None:
+def test_pods_that_start_or_are_of_earlier_revisions_are_no_complaint() -> None:
     starting, earlier = (
         pod("httpbin-new", containerStatuses=stuck("PodInitializing")),
         pod("httpbin-old", containerStatuses=stuck("ErrImagePull")),
@@ -155,26 +153,26 @@ def test_pods_that_start_or_are_of_an_earlier_revision_are_no_complaint() -> Non
     assert judged(starting, earlier, available=0).patience == math.inf
 
 
-def test_pods_that_are_refused_are_a_complaint() -> None:
+def test_pods_that_the_api_server_refuses_are_a_complaint() -> None:
     refused = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota: none"}
     assert judged(available=0, updated=0, conditions=[refused]) == failing("FailedCreate: exceeded quota: none", 60)
     assert judged(available=0, conditions=[{**refused, "status": "False"}]).patience == math.inf
 
 
-def test_pod_that_waits_for_a_node_is_told_but_may_wait() -> None:
+def test_pod_that_waits_for_a_node_is_a_warning_and_no_complaint() -> None:
     condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no node"}
     verdict = judged(pod("httpbin-new", conditions=[condition]), available=0)
     assert verdict == waiting("Pod httpbin-new-1: Unschedulable: no node", warns=True)
 
 
-def test_istio_module_is_done_when_its_egress_gateway_is() -> None:
+def test_istio_cr_is_ready_when_its_egress_gateway_is() -> None:
     def verdict(module: dict[str, Any], gateway: dict[str, Any] | None) -> Verdict:
         found = {EGRESS_GATEWAY: gateway} if gateway else {}
         return judges.egress_gateway(fake_cluster(found), module)
 
     missing = waiting("there is no Deployment istio-system/istio-egressgateway yet")
     for state in ("", "Ready", "Processing"):
-        assert verdict(asked(state), None) == missing, "Ready is what was before"
+        assert verdict(asked(state), None) == missing, "the state may be from before the change"
     assert verdict(asked("Error", description="no image"), None) == failing("Error: no image", 90)
     assert verdict(asked("Processing"), deployment(available=0)) == waiting("0 of 1 Pods are available")
     for state in ("Ready", "Warning", "Error"):

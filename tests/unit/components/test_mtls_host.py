@@ -1,4 +1,4 @@
-"""What a host of the target cluster is given."""
+"""The objects of a host of the target cluster."""
 
 import re
 from collections.abc import Callable
@@ -55,7 +55,7 @@ def test_gateway_demands_a_client_certificate(host: Host) -> None:
 
 
 @pytest.mark.parametrize("platform", ["kyma", "istio"])
-def test_gateway_serves_only_once_its_policy_is_there(host: Host, platform: str) -> None:
+def test_gateway_comes_after_its_policy(host: Host, platform: str) -> None:
     stack = host(platform=platform)
     admission = f"AuthorizationPolicy {stack.marked('target-orders-admission')}"
     assert stack.comes_after("Gateway target-orders-gateway", admission), (
@@ -72,13 +72,13 @@ def test_secret_has_the_keys_that_the_gateway_reads(host: Host) -> None:
     assert stack.result == {"secret": metadata["name"], "gateway": "mtls/kyma-mtls-gateway-orders"}
 
 
-def test_secret_has_every_ca_of_the_admitted_once(host: Host) -> None:
+def test_secret_has_each_ca_once(host: Host) -> None:
     stack = host(ca_certificates=["CA\n", "ACME\n", "CA\n"])
     assert stack.pem("Secret", "target-orders-certs.2.1")["cacert"] == "CA\nACME\n"
 
 
 @pytest.mark.parametrize("given", ["CA\n", pulumi.Output.from_input("CA\n")], ids=["text", "output"])
-def test_a_single_ca_is_taken_without_a_list(host: Host, given: pulumi.Input[str]) -> None:
+def test_ca_certificates_may_be_a_single_text(host: Host, given: pulumi.Input[str]) -> None:
     assert host(ca_certificates=given).pem("Secret", "target-orders-certs.2.1")["cacert"] == "CA\n"
 
 
@@ -105,15 +105,15 @@ def test_host_that_admits_nobody_denies_everybody(host: Host) -> None:
         ("kyma", ("/health",), []),
     ],
 )
-def test_methods_and_paths_are_the_policys_where_no_api_rule_has_them(
+def test_policy_restricts_methods_and_paths_on_platform_istio(
     host: Host, platform: str, paths: tuple[str, ...], by_policy: list[str]
 ) -> None:
-    _, *others = host(platform=platform, paths=paths).policy("target-orders-admission")["spec"]["rules"]
-    denied = [key for rule in others for key in rule["to"][0]["operation"] if key not in ("hosts", "notPorts")]
+    _, *further = host(platform=platform, paths=paths).policy("target-orders-admission")["spec"]["rules"]
+    denied = [key for rule in further for key in rule["to"][0]["operation"] if key not in ("hosts", "notPorts")]
     assert denied == by_policy
 
 
-def test_istio_routes_by_a_virtual_service_for_the_ingress_gateway_alone(host: Host) -> None:
+def test_virtual_service_routes_for_the_ingress_gateway_alone(host: Host) -> None:
     stack = host()
     route = stack.one("VirtualService", "target-orders-route")
     assert route["metadata"] == {"name": "orders", "namespace": "mtls"}
@@ -125,7 +125,7 @@ def test_istio_routes_by_a_virtual_service_for_the_ingress_gateway_alone(host: H
     assert "APIRule" not in stack.kinds()
 
 
-def test_demo_is_served_by_the_ingress_gateway_only_and_for_its_host_only(host: Host) -> None:
+def test_demo_admits_its_host_from_the_ingress_gateway_only(host: Host) -> None:
     policy = host().one("AuthorizationPolicy", "target-orders-authorization")
     assert policy["metadata"] == {"name": "orders", "namespace": "mtls"}
     assert policy["spec"]["selector"] == {"matchLabels": {"app": "httpbin"}}
@@ -134,7 +134,7 @@ def test_demo_is_served_by_the_ingress_gateway_only_and_for_its_host_only(host: 
     assert rule["to"] == [{"operation": {"hosts": [DOMAIN, f"{DOMAIN}:*"]}}]
 
 
-def test_everything_belongs_to_the_ingress_gateway_that_is_there(host: Host) -> None:
+def test_objects_follow_the_given_ingress_gateway(host: Host) -> None:
     stack = host(gateway=HELM_INGRESS)
     assert stack.one("Gateway", "target-orders-gateway")["spec"]["selector"] == HELM_INGRESS.selector
     admission = stack.policy("target-orders-admission")
@@ -147,10 +147,10 @@ def test_everything_belongs_to_the_ingress_gateway_that_is_there(host: Host) -> 
 
 
 @pytest.mark.parametrize("platform", ["kyma", "istio"])
-def test_existing_service_is_routed_to_and_its_namespace_left_alone(host: Host, platform: str) -> None:
+def test_existing_service_is_routed_to_without_objects_in_its_namespace(host: Host, platform: str) -> None:
     stack = host(platform=platform, service=ORDERS)
     namespaces = {made["metadata"].get("namespace") for made in stack.objects()}
-    assert namespaces == {"mtls", "istio-system"}, "what serves there is not the stack's"
+    assert namespaces == {"mtls", "istio-system"}, "objects in its namespace are not the stack's"
     if platform == "kyma":
         service = stack.one("APIRule", "target-orders-route")["spec"]["service"]
         assert service == {"name": "orders", "namespace": "shop", "port": 8080}
@@ -161,7 +161,7 @@ def test_existing_service_is_routed_to_and_its_namespace_left_alone(host: Host, 
         assert "AuthorizationPolicy target-orders-authorization" not in stack.names(), "it would select in mtls"
 
 
-def test_kyma_routes_by_an_api_rule_of_the_current_version(host: Host) -> None:
+def test_api_rule_routes_on_platform_kyma(host: Host) -> None:
     stack = host(platform="kyma", methods=("GET", "POST"), paths=("/health", "/orders/*"))
     rule = stack.one("APIRule", "target-orders-route")
     assert rule["apiVersion"] == "gateway.kyma-project.io/v2", "older versions are served but no longer reconciled"
@@ -176,7 +176,7 @@ def test_kyma_routes_by_an_api_rule_of_the_current_version(host: Host) -> None:
     assert "AuthorizationPolicy target-orders-authorization" not in stack.names(), "the module makes this, too"
 
 
-def test_api_rule_has_all_paths_as_kyma_writes_it(host: Host) -> None:
+def test_api_rule_has_paths_in_kymas_notation(host: Host) -> None:
     (rule,) = host(platform="kyma").one("APIRule", "target-orders-route")["spec"]["rules"]
     assert rule["path"] == "/*"
 
@@ -217,7 +217,7 @@ def test_identity_that_would_admit_nobody_or_many_is_refused(host: Host, identit
     ],
 )
 @pytest.mark.parametrize("platform", ["kyma", "istio"])
-def test_argument_that_would_let_more_through_is_refused(
+def test_argument_that_would_admit_more_requests_is_refused(
     host: Host, platform: str, changed: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(pulumi.RunError, match=re.escape(message)):

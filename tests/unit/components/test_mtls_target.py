@@ -19,7 +19,7 @@ def test_target_makes_its_namespace(deploy: Deploy) -> None:
     assert stack.result == "mtls"
 
 
-def test_revision_injects_the_sidecars_and_another_one_replaces_the_pods(deploy: Deploy) -> None:
+def test_revision_is_the_label_of_namespace_and_pods(deploy: Deploy) -> None:
     by_default, by_revision = target(deploy), target(deploy, injection={"istio.io/rev": "canary"})
     assert by_revision.one("Namespace", "target-namespace")["metadata"]["labels"] == {"istio.io/rev": "canary"}
     templates = [each.one("Deployment", "target-httpbin")["spec"]["template"] for each in (by_default, by_revision)]
@@ -27,7 +27,7 @@ def test_revision_injects_the_sidecars_and_another_one_replaces_the_pods(deploy:
     assert labels[1] == labels[0] | {"istio.io/rev": "canary"}, "running Pods keep the sidecar that they have"
 
 
-def test_demo_serves_without_privilege_where_the_ingress_gateway_may_reach_it(deploy: Deploy) -> None:
+def test_demo_has_no_privilege_and_is_open_to_the_ingress_gateway(deploy: Deploy) -> None:
     stack = target(deploy)
     (port,) = stack.one("Service", "target-httpbin")["spec"]["ports"]
     assert (port["port"], port["targetPort"]) == (8000, 8080)
@@ -43,6 +43,6 @@ def test_demo_serves_without_privilege_where_the_ingress_gateway_may_reach_it(de
     }
 
 
-def test_nothing_but_a_namespace_is_made_for_services_that_exist(deploy: Deploy) -> None:
+def test_target_without_a_demo_makes_its_namespace_only(deploy: Deploy) -> None:
     stack = target(deploy, image="")
     assert [made["kind"] for made in stack.objects()] == ["Namespace"]

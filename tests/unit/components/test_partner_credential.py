@@ -18,7 +18,7 @@ ANSWER = issue("billing", hosts=("billing.example.com",), usage=ExtendedKeyUsage
 
 
 def credential(deploy: Deploy, certificate: str = "", key: str = "", made: Holder = ANSWER) -> Recorder:
-    """Deploy it with what the user gave; `made` holds the key that the stack makes."""
+    """Deploy the component with a given certificate and key; `made` holds the key that the component makes."""
 
     def program() -> dict[str, Any]:
         args = PartnerCredentialArgs(
@@ -49,7 +49,7 @@ def test_given_credential_is_stored_as_the_egress_gateway_reads_it(deploy: Deplo
     pem = {"ca.crt": "PARTNER", "tls.crt": "CERTIFICATE", "tls.key": "KEY"}
     assert stack.pem("Secret", "client-billing-api-credential") == pem
     assert stack.result == {"secret": "client-credential-mtls-api", "request": None}
-    assert "PrivateKey" not in stack.kinds(), "nobody would use it"
+    assert "PrivateKey" not in stack.kinds(), "it would have no use"
 
 
 def test_signing_request_waits_for_its_answer_without_a_secret(deploy: Deploy) -> None:

@@ -32,7 +32,7 @@ def test_change_passes_if_it_interrupts_nothing_or_is_confirmed(
 
 
 @pytest.mark.parametrize("confirmed", [[], ["namespace=c"], ["namespace"], ["target=uid-4"]])
-def test_change_that_is_not_confirmed_is_told_with_the_way_to_confirm_it(confirmed: list[str]) -> None:
+def test_change_that_is_not_confirmed_shows_the_command_that_confirms_it(confirmed: list[str]) -> None:
     with pytest.raises(Interruption) as caught:
         check_confirmed(OLD, {**OLD, "namespace": "b"}, confirmed)
     assert str(caught.value) == (
@@ -41,7 +41,7 @@ def test_change_that_is_not_confirmed_is_told_with_the_way_to_confirm_it(confirm
     )
 
 
-def test_every_change_has_a_place_of_its_own_among_the_confirmed() -> None:
+def test_changes_get_a_place_each_among_the_confirmed() -> None:
     new = {**OLD, "namespace": "b", "target": "uid-4", "clients.warehouse": "uid-5"}
     with pytest.raises(Interruption) as caught:
         check_confirmed(OLD, new, ["namespace=b"])
@@ -84,17 +84,17 @@ WITHOUT_TARGET = {key: value for key, value in OLD.items() if key != "target"}
         "all-at-once",
     ],
 )
-def test_what_no_confirmation_allows_is_told_with_what_is_not_confirmed(
+def test_changes_that_no_confirmation_allows_are_listed_with_the_unconfirmed(
     old: Mapping[str, object], new: Mapping[str, object], beginnings: list[str]
 ) -> None:
     with pytest.raises(Interruption) as caught:
         check_confirmed(old, new, ["platform=istio", "target=uid-4", "gatewayTakeOver=false", "gatewayMode=gardener"])
     lines = str(caught.value).splitlines()
-    assert len(lines) == len(beginnings), f"each is told once: {lines}"
+    assert len(lines) == len(beginnings), f"a line for each: {lines}"
     assert all(line.startswith(beginning) for line, beginning in zip(lines, beginnings, strict=True)), lines
 
 
-def test_mode_of_a_gateway_changes_with_its_place() -> None:
+def test_gateway_mode_may_change_with_a_take_over() -> None:
     taken = {**SIGNED, "gatewayTakeOver": "true"}
     check_confirmed(GARDENERS, taken, ["gatewayTakeOver=true"])
     with pytest.raises(Interruption) as caught:
@@ -103,13 +103,13 @@ def test_mode_of_a_gateway_changes_with_its_place() -> None:
     assert line.startswith("kyma-mtls:gatewayTakeOver: changes from false to true")
 
 
-def test_no_way_to_confirm_is_told_where_there_is_none() -> None:
+def test_change_that_no_confirmation_allows_shows_no_command() -> None:
     with pytest.raises(Interruption) as caught:
         check_confirmed(TAKEN_OVER, {**TAKEN_OVER, "platform": "istio", "target": "uid-4"}, [])
     assert "confirm" not in str(caught.value)
 
 
-def test_placement_is_checked_before_it_is_updated_in_previews_too(deploy: Deploy) -> None:
+def test_placement_is_checked_before_updates_and_in_previews(deploy: Deploy) -> None:
     stack = deploy(lambda: Placement("placement", OLD, []) and None)
     assert stack.one("Placement", "placement") == {"facts": OLD}
     (name,) = stack.request("Placement", "placement").hooks.before_update

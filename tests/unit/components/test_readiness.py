@@ -1,4 +1,4 @@
-"""Waiting for objects: what is told, when it ends, and that it goes on in the next `pulumi up`."""
+"""Waits for objects: their warnings, their ends, and their continuation in the next `pulumi up`."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -20,11 +20,11 @@ THERE: dict[str, Any] = {SECRET: {"metadata": {}}}
 
 
 class Clock:
-    """Time that passes when somebody sleeps."""
+    """A clock that moves on by each sleep."""
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.told: list[str] = []
+        self.warnings: list[str] = []
 
     async def sleep(self, seconds: float) -> None:
         self.now += seconds
@@ -33,7 +33,7 @@ class Clock:
         return self.now
 
     def warn(self, message: str, _: object) -> None:
-        self.told.append(f"{self.now:.0f} s: {message}")
+        self.warnings.append(f"{self.now:.0f} s: {message}")
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def wait(judge: Judge, cluster: FakeCluster | None = None, limit: float = 600) -
 
 def test_ready_object_is_not_waited_for(clock: Clock) -> None:
     wait(saying([READY]))
-    assert (clock.now, clock.told) == (0, [])
+    assert (clock.now, clock.warnings) == (0, [])
 
 
 def test_last_step_runs_once_the_object_is_ready_and_again_if_it_fails(clock: Clock) -> None:
@@ -76,12 +76,12 @@ def test_last_step_runs_once_the_object_is_ready_and_again_if_it_fails(clock: Cl
     judge = saying([waiting("Processing"), READY])
     asyncio.run(Wait(judge, 600, finish=finish).until_ready(fake_cluster(THERE), VERSION, at_once))
     assert steps == [1, 2]
-    assert clock.told == ["1 s: Secret mtls/certs: cluster https://target does not answer"]
+    assert clock.warnings == ["1 s: Secret mtls/certs: cluster https://target does not answer"]
 
 
-def test_complaint_is_told_once_and_at_once(clock: Clock) -> None:
+def test_complaint_is_a_warning_once_and_at_once(clock: Clock) -> None:
     wait(saying([waiting("Processing"), *3 * [failing("Error: why", 60)], waiting("Processing"), READY]))
-    assert clock.told == ["1 s: Secret mtls/certs: Error: why"]
+    assert clock.warnings == ["1 s: Secret mtls/certs: Error: why"]
     assert clock.now == 5
 
 
@@ -93,7 +93,7 @@ def test_complaint_that_stays_ends_the_wait_in_its_own_words(clock: Clock) -> No
     assert clock.now == 61
 
 
-def test_complaint_that_changes_to_and_fro_ends_the_wait_too(clock: Clock) -> None:
+def test_complaint_that_alternates_ends_the_wait(clock: Clock) -> None:
     verdicts = [failing("Error: one", 60), failing("Error: other", 60), waiting("Processing")]
     with pytest.raises(NotReady):
         wait(saying(40 * verdicts))
@@ -109,10 +109,10 @@ def test_final_complaint_ends_the_wait_at_once(clock: Clock) -> None:
 def test_silence_ends_the_wait_at_its_limit(clock: Clock) -> None:
     with pytest.raises(NotReady, match=r"after 300 s: no state yet$"):
         wait(saying([waiting("no state yet")]), limit=300)
-    assert clock.told == []
+    assert clock.warnings == []
 
 
-def test_ready_that_may_be_of_before_has_to_stay_so(clock: Clock) -> None:
+def test_readiness_that_may_be_outdated_must_stay(clock: Clock) -> None:
     unsure = Verdict(ready=True, says="Ready", patience=3)
     wait(saying([unsure]))
     assert clock.now == 3
@@ -123,7 +123,7 @@ def test_ready_that_may_be_of_before_has_to_stay_so(clock: Clock) -> None:
 def test_object_that_is_gone_ends_the_wait(clock: Clock) -> None:
     with pytest.raises(NotReady, match=r"after 60 s: it is gone$"):
         wait(saying([READY]), fake_cluster())
-    assert clock.told == ["0 s: Secret mtls/certs: it is gone"]
+    assert clock.warnings == ["0 s: Secret mtls/certs: it is gone"]
 
 
 def test_object_without_a_namespace_is_waited_for(clock: Clock) -> None:
@@ -134,7 +134,7 @@ def test_object_without_a_namespace_is_waited_for(clock: Clock) -> None:
     assert clock.now == 0
 
 
-def test_api_server_may_be_away_for_a_while(clock: Clock) -> None:
+def test_wait_survives_an_api_server_that_is_away(clock: Clock) -> None:
     calls = iter(range(30))
 
     def judge(_cluster: object, _found: object) -> Verdict:
@@ -143,10 +143,10 @@ def test_api_server_may_be_away_for_a_while(clock: Clock) -> None:
         return READY
 
     wait(judge)
-    assert clock.told == ["0 s: Secret mtls/certs: cluster https://target does not answer"]
+    assert clock.warnings == ["0 s: Secret mtls/certs: cluster https://target does not answer"]
 
 
-def test_hiccups_of_an_api_server_do_not_add_up(clock: Clock) -> None:
+def test_failures_to_answer_do_not_add_up(clock: Clock) -> None:
     def judge(_cluster: object, _found: object) -> Verdict:
         if clock.now in {10, 90}:
             raise ConnectionError("cluster https://target does not answer")
@@ -156,16 +156,16 @@ def test_hiccups_of_an_api_server_do_not_add_up(clock: Clock) -> None:
     assert clock.now == 100
 
 
-def test_object_that_is_back_is_not_gone_since_it_was_gone_before(clock: Clock) -> None:
+def test_object_that_is_back_resets_the_time_it_was_gone(clock: Clock) -> None:
     there: dict[str, Any] = {"metadata": {}}
     wait(
         lambda *_: READY if clock.now == 100 else waiting(""),
         fake_cluster({SECRET: [None, *80 * [there], None, there]}),
     )
-    assert clock.told == ["0 s: Secret mtls/certs: it is gone", "81 s: Secret mtls/certs: it is gone"]
+    assert clock.warnings == ["0 s: Secret mtls/certs: it is gone", "81 s: Secret mtls/certs: it is gone"]
 
 
-def test_complaints_add_up_over_hiccups(clock: Clock) -> None:
+def test_complaints_add_up_over_failures_to_answer(clock: Clock) -> None:
     def judge(_cluster: object, _found: object) -> Verdict:
         if clock.now == 30:
             raise ConnectionError("cluster https://target does not answer")
@@ -176,7 +176,7 @@ def test_complaints_add_up_over_hiccups(clock: Clock) -> None:
 
 
 class Waiting(pulumi.ComponentResource):
-    """Makes a Secret, waits for it, and makes another one then."""
+    """Makes a Secret, waits for it, and makes a second one then."""
 
     def __init__(self, opts: pulumi.ResourceOptions) -> None:
         super().__init__("test:index:Waiting", "waiting", None, opts)
@@ -186,7 +186,7 @@ class Waiting(pulumi.ComponentResource):
         k8s.core.v1.Secret("second", metadata={"name": "later", "namespace": ready.id}, opts=below)
 
 
-def test_what_becomes_ready_is_kept_in_the_state_and_waits_where_the_object_is(deploy: Deploy) -> None:
+def test_ready_is_kept_in_the_state_and_waits_in_the_objects_cluster(deploy: Deploy) -> None:
     made = {"Secret": {"metadata": {"name": "certs", "namespace": "mtls", "uid": "1", "generation": 3}}}
     stack = deploy(
         lambda: Waiting(Lifecycle("clients.a", "0a1b", fake_cluster(THERE)).options("namespace")), outputs=made

@@ -8,9 +8,10 @@ from typing import Any
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from clusters import Site, kyma_gateway_facts
+from clusters.facts import ClusterFacts
 from clusters.gateway_hooks import API_GATEWAY
 from components.ownership import Owner
-from settings import Settings
+from settings import Client, Settings
 from tests.unit.conftest import Recorder
 from tests.unit.facts import CLIENT_FACTS, TARGET_FACTS
 from tests.unit.fakes import fake_cluster, kube_system
@@ -49,8 +50,8 @@ def sites_of(settings: Settings, owner: Owner = Owner("owner-hex")) -> list[Site
     """Return every site of the settings, as if its cluster had passed the checks."""
     assert owner.mark == "owner-hex", "without its mark, the stack takes its own objects for those of another"
     sites = [
-        Site(fake_cluster(kube_system(f"uid-{name}"), f"clients.{name}"), CLIENT_FACTS, name)
-        for name in settings.own_clients
+        Site(fake_cluster(kube_system(f"uid-{name}"), f"clients.{name}"), _client_facts(client), name)
+        for name, client in settings.own_clients.items()
     ]
     if not settings.target:
         return sites
@@ -58,3 +59,8 @@ def sites_of(settings: Settings, owner: Owner = Owner("owner-hex")) -> list[Site
     kyma_gateway = kyma_gateway_facts.find(settings, target, "192.0.2.7", owner)
     gateway = replace(TARGET_FACTS.gateway, passthrough=settings.target.gateway_passthrough)
     return [Site(target, replace(TARGET_FACTS, gateway=gateway, kyma_gateway=kyma_gateway)), *sites]
+
+
+def _client_facts(client: Client) -> ClusterFacts:
+    gateway = replace(CLIENT_FACTS.gateway, passthrough=client.gateway_passthrough)
+    return replace(CLIENT_FACTS, gateway=gateway)

@@ -32,3 +32,12 @@ def test_partners_host_is_called_at_its_port_with_its_own_credential(stack: Stac
     assert port["port"] == {"number": 8443}
     assert port["tls"]["credentialName"] == "client-credential-mtls-api"
     assert made.result["signingRequests"] == {}
+
+
+@pytest.mark.parametrize("passthrough", [True, False])
+def test_passthrough_of_the_config_reaches_the_policies_of_both_gateways(stack: Stack, passthrough: bool) -> None:
+    key = {"gatewayPassthrough": passthrough}
+    made = stack(target=TARGET | key, clients={"caller": CALLER | key}, hosts={"orders": ORDERS})
+    for name in ("target-orders-admission", "client-caller.orders-callers"):
+        (source,) = made.policy(name)["spec"]["rules"][0]["from"]
+        assert ("principals" in source["source"]) == passthrough, name

@@ -22,7 +22,7 @@ def partner(**keys: Any) -> dict[str, Any]:
     return {"clients": {"acme": ACME | keys}}
 
 
-def test_a_client_may_have_callers_of_its_own() -> None:
+def test_client_may_have_callers() -> None:
     callers = ["logistics/dispatcher", "invoices", "logistics/robot.v2"]
     client = read(**own(callers=callers, networkPolicy="callers", domain="client.example.com")).clients["caller"]
     assert client.callers == tuple(callers)
@@ -30,13 +30,13 @@ def test_a_client_may_have_callers_of_its_own() -> None:
     assert (client.network_policy, client.demo, client.is_partner) == (NetworkPolicy.CALLERS, False, False)
 
 
-def test_a_client_has_the_demo_by_default() -> None:
+def test_client_has_the_demo_by_default() -> None:
     client = read(**own()).clients["caller"]
     assert client.demo
     assert client.caller_namespaces == ()
 
 
-def test_a_partners_client_has_no_demo() -> None:
+def test_partner_client_has_no_demo() -> None:
     client = read(**partner()).clients["acme"]
     assert client.is_partner
     assert not client.demo
@@ -71,7 +71,7 @@ def test_a_partners_client_has_no_demo() -> None:
         ("certificateAuthority", {"identity": "dns:a.b"}, "not set; a partner's client has both"),
     ],
 )
-def test_a_wrong_value_is_one_error_that_names_its_path(place: str, keys: dict[str, Any], message: str) -> None:
+def test_wrong_value_is_one_error_that_names_its_path(place: str, keys: dict[str, Any], message: str) -> None:
     config = own(**keys)
     if "identity" in keys:
         del config["clients"]["caller"]["kubeconfig"]
@@ -82,7 +82,7 @@ def test_a_wrong_value_is_one_error_that_names_its_path(place: str, keys: dict[s
     "client",
     [{"kubeconfig": "target.yaml"}, {"kubeconfig": "./target.yaml"}, {"kubeconfig": "a.yaml", "context": "first"}],
 )
-def test_every_cluster_has_one_place_in_the_config(client: dict[str, str]) -> None:
+def test_cluster_has_one_path_in_the_config(client: dict[str, str]) -> None:
     clients = {"first": {"kubeconfig": "a.yaml", "context": "first"}, "second": client}
     key = "context" if "context" in client else "kubeconfig"
     other = "clients.first" if "context" in client else "target"
@@ -100,13 +100,13 @@ def test_every_cluster_has_one_place_in_the_config(client: dict[str, str]) -> No
         ("gatewayPassthrough", True),
     ],
 )
-def test_a_partners_client_has_no_cluster(key: str, value: Any) -> None:
+def test_partner_client_has_no_cluster(key: str, value: Any) -> None:
     message = "a partner's client has certificateAuthority and identity only"
     check_refusal(f"clients.acme.{key}", message, **partner(**{key: value}))
 
 
 @pytest.mark.parametrize("identity", ["spiffe://acme.example/a/b-c_d.E", "spiffe://a_b/c", "dns:a.example", "dns:a"])
-def test_an_identity_is_a_spiffe_id_or_a_dns_name(identity: str) -> None:
+def test_identity_is_a_spiffe_uri_or_a_dns_name(identity: str) -> None:
     assert read(**partner(identity=identity)).clients["acme"].identity == identity
 
 
@@ -121,11 +121,11 @@ def test_an_identity_is_a_spiffe_id_or_a_dns_name(identity: str) -> None:
         "spiffe://kyma-mtls/prod/client/caller",
     ],
 )
-def test_nothing_else_is_an_identity(identity: str) -> None:
+def test_identity_of_any_further_form_is_refused(identity: str) -> None:
     check_refusal("clients.acme.identity", f"{identity!r}: ", **partner(identity=identity))
 
 
-def test_a_partners_client_has_an_identity() -> None:
+def test_partner_client_has_an_identity() -> None:
     message = "not set; a partner's client has both certificateAuthority and identity"
     check_refusal("clients.acme.identity", message, **partner(identity=""))
 
@@ -134,7 +134,7 @@ def test_a_partners_client_has_an_identity() -> None:
     "other",
     [ACME | {"identity": "dns:client.example.com"}, {"context": "own", "domain": "client.example.com"}],
 )
-def test_an_identity_is_one_clients(other: dict[str, str]) -> None:
+def test_identity_belongs_to_one_client(other: dict[str, str]) -> None:
     clients = {"acme": ACME | {"identity": "dns:client.example.com"}, "other": other}
     (place, also) = ("other", "acme") if "identity" in other else ("acme", "other")
     hosts = {"httpbin": {"domain": "httpbin.example.com", "clients": []}}
@@ -149,5 +149,5 @@ def test_an_identity_is_one_clients(other: dict[str, str]) -> None:
         (issue("leaf", CA, hosts=("a.example.com",)).pem, "CN=leaf is not the certificate of a CA"),
     ],
 )
-def test_a_wrong_authority_is_refused(pem: str, message: str) -> None:
+def test_wrong_authority_is_refused(pem: str, message: str) -> None:
     check_refusal("clients.acme.certificateAuthority", message, **partner(certificateAuthority=pem))

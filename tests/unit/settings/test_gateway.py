@@ -19,17 +19,17 @@ OWN_CONFIG: dict[str, Any] = {
 SELF_SIGNED: dict[str, Any] = {"gatewayMode": "selfSigned"}
 
 
-def test_there_is_no_gateway_unless_asked_for() -> None:
+def test_gateway_mode_is_none_by_default() -> None:
     assert read().gateway.mode == GatewayMode.NONE
 
 
-def test_each_mode_is_content_with_what_it_needs() -> None:
+def test_gateway_mode_needs_no_more_than_its_keys() -> None:
     assert read(**OWN_CONFIG).gateway.key.get_secret_value() == OWN.key_pem
     assert read(**SELF_SIGNED).gateway.domain == "", "the demo domain comes from the cluster"
     assert read(gatewayMode="gardener").gateway.domain == "", "so does the shoot's"
 
 
-def test_the_documented_ciphers_are_those_of_the_document() -> None:
+def test_documented_ciphers_are_those_of_the_document() -> None:
     gateway = read(**SELF_SIGNED, gatewayCiphers="documented", gatewayKeyAlgorithm="RSA-2048").gateway
     assert gateway.cipher_suites == (
         "ECDHE-RSA-CHACHA20-POLY1305",
@@ -40,7 +40,7 @@ def test_the_documented_ciphers_are_those_of_the_document() -> None:
     )
 
 
-def test_the_modern_ciphers_authenticate_and_serve_both_kinds_of_keys() -> None:
+def test_modern_ciphers_authenticate_and_serve_both_types_of_keys() -> None:
     suites = read(**SELF_SIGNED).gateway.cipher_suites
     assert suites == CIPHER_PROFILES["modern"]
     assert all("GCM" in name or "POLY1305" in name for name in suites), "CBC is weak"
@@ -53,7 +53,7 @@ def test_ciphers_may_be_listed() -> None:
     assert suites == ("ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384")
 
 
-def test_hosts_of_service_entries_are_listed() -> None:
+def test_service_entries_are_a_list_of_hosts() -> None:
     hosts = read(**SELF_SIGNED, gatewayServiceEntries="a.example.org,b.example.org").gateway.service_entry_hosts
     assert hosts == ("a.example.org", "b.example.org")
 
@@ -100,11 +100,11 @@ def test_hosts_of_service_entries_are_listed() -> None:
         (SELF_SIGNED | {"gatewayServiceEntries": "https://a.example.org"}, "gatewayServiceEntries", "not a domain"),
     ],
 )
-def test_a_wrong_value_is_one_error_that_names_its_key(config: dict[str, Any], key: str, message: str) -> None:
+def test_wrong_value_is_one_error_that_names_its_key(config: dict[str, Any], key: str, message: str) -> None:
     check_refusal(key, message, **config)
 
 
-def test_all_that_a_mode_lacks_is_told_at_once() -> None:
+def test_keys_that_a_mode_lacks_are_reported_at_once() -> None:
     keys = [line.split(": ")[0] for line in refusal(gatewayMode="own", gatewayIssuer="x")]
     assert keys == [
         *("kyma-mtls:gatewayIssuer", "kyma-mtls:gatewayDomain"),
@@ -113,11 +113,11 @@ def test_all_that_a_mode_lacks_is_told_at_once() -> None:
 
 
 @pytest.mark.parametrize("config", [{}, SELF_SIGNED, OWN_CONFIG | {"gatewayDomain": "x"}, {"gatewayKeyy": OWN.key_pem}])
-def test_no_error_shows_the_key(config: dict[str, Any]) -> None:
+def test_errors_show_no_private_key(config: dict[str, Any]) -> None:
     shown = "\n".join(refusal(**({"gatewayKey": OWN.key_pem, "platform": "x"} | config)))
     assert not any(line in shown for line in OWN.key_pem.splitlines())
 
 
-def test_a_key_that_is_not_encrypted_is_refused() -> None:
+def test_private_key_that_is_not_encrypted_is_refused() -> None:
     (line,) = refusal(lambda _: False, **OWN_CONFIG)
     assert line == "kyma-mtls:gatewayKey: not encrypted; `pulumi config set --secret gatewayKey`"

@@ -39,14 +39,14 @@ def credential(certificate: str, key: str = "") -> dict[str, Any]:
     return external(credentials={"billing": {"certificate": certificate, "key": key}})
 
 
-def test_a_host_may_be_a_service_of_others() -> None:
+def test_host_may_be_an_existing_service() -> None:
     host = read(**served(service=SERVICE, methods=["GET", "POST"], paths=["/health", "/orders/*"])).hosts["orders"]
     assert host.service
     assert (host.service.namespace, host.service.name, host.service.port) == ("shop", "orders", 8080)
     assert (host.methods, host.paths, host.demo) == (("GET", "POST"), ("/health", "/orders/*"), False)
 
 
-def test_a_host_serves_get_of_everything_by_default() -> None:
+def test_host_serves_get_of_all_paths_by_default() -> None:
     host = read(**served()).hosts["orders"]
     assert (host.methods, host.paths) == (("GET",), ("/*",))
 
@@ -68,16 +68,16 @@ def test_a_host_serves_get_of_everything_by_default() -> None:
         (None, "valid string"),
     ],
 )
-def test_a_domain_is_a_name_that_all_know(domain: str, message: str) -> None:
+def test_domain_is_a_public_name(domain: str, message: str) -> None:
     check_refusal("hosts.orders.domain", message, **served(domain=domain))
 
 
-def test_a_domain_is_needed() -> None:
+def test_domain_is_required() -> None:
     missing = "not set; `pulumi config set --path 'hosts.orders.domain' VALUE` sets it"
     check_refusal("hosts.orders.domain", missing, clients=CLIENTS, hosts={"orders": {"clients": []}})
 
 
-def test_two_hosts_have_two_domains() -> None:
+def test_domain_belongs_to_one_host() -> None:
     hosts = {name: {"domain": "a.example.com"} for name in ("first", "second")}
     check_refusal("hosts.second.domain", "'a.example.com': also the domain of hosts.first", hosts=hosts)
 
@@ -109,32 +109,32 @@ def test_two_hosts_have_two_domains() -> None:
         ("metods", {"metods": ["GET"]}, "unknown key; did you mean methods?"),
     ],
 )
-def test_a_wrong_value_is_one_error_that_names_its_path(place: str, keys: dict[str, Any], message: str) -> None:
+def test_wrong_value_is_one_error_that_names_its_path(place: str, keys: dict[str, Any], message: str) -> None:
     check_refusal(f"hosts.orders.{place}", message, **served(**keys))
 
 
-def test_a_host_without_a_client_says_so() -> None:
+def test_host_without_a_client_is_refused() -> None:
     check_refusal("hosts.httpbin.clients", "there is none", clients=None)
 
 
 @pytest.mark.parametrize("path", ["/", "/*", "/a", "/a/", "/a/*", "/a~b/c;d=1,2/%7Ee", "/a:b@c/(d)!$&'+"])
-def test_a_path_is_exact_or_a_prefix(path: str) -> None:
+def test_path_is_exact_or_a_prefix(path: str) -> None:
     assert read(**served(paths=[path])).hosts["orders"].paths == (path,)
 
 
 @pytest.mark.parametrize("path", ["", "a", "*", "/a*", "/*/b", "/a b", "/a?b", "/a#b", "/%zz", "//", "/a/../b", "/."])
-def test_nothing_else_is_a_path(path: str) -> None:
+def test_path_of_any_further_form_is_refused(path: str) -> None:
     check_refusal("hosts.orders.paths[0]", f"{path!r}: not a path", **served(paths=[path]))
 
 
 @pytest.mark.parametrize("keys", [{"service": SERVICE}, {"methods": ["GET"]}, {"paths": ["/*"]}])
-def test_a_partners_host_is_not_served(keys: dict[str, Any]) -> None:
+def test_partner_host_is_not_served(keys: dict[str, Any]) -> None:
     config = external()
     config["hosts"]["api"] |= keys
     check_refusal(f"hosts.api.{next(iter(keys))}", "set, but external makes it a partner's host", **config)
 
 
-def test_a_partners_client_does_not_call_a_partners_host() -> None:
+def test_partner_client_does_not_call_a_partner_host() -> None:
     api = external()["hosts"]["api"]
     named = {"api": api | {"clients": ["billing", "acme"]}}
     check_refusal("hosts.api.clients[1]", "'acme': a partner's client", clients=CLIENTS, hosts=named)
@@ -146,13 +146,13 @@ def test_a_partners_client_does_not_call_a_partners_host() -> None:
 @pytest.mark.parametrize(
     "pem", [CA.pem, CA.pem + issue("next", CA, key_usage=("key_cert_sign",)).pem, f"Some text\n{CA.pem}"]
 )
-def test_a_partners_host_is_known_by_its_authorities(pem: str) -> None:
+def test_partner_host_needs_its_authorities(pem: str) -> None:
     found = read(**external(certificateAuthority=pem)).hosts["api"].external
     assert found
     assert (found.certificate_authority, found.port) == (pem, 443)
 
 
-def test_a_partners_host_is_not_called_where_callers_ask_for_it() -> None:
+def test_partner_host_is_not_called_at_the_port_of_plain_http() -> None:
     check_refusal("hosts.api.external.port", "80: the port at which callers ask for the host", **external(port=80))
 
 
@@ -179,12 +179,12 @@ def test_certificates_end_with_a_line_break() -> None:
         (issue("r1", key=ec.generate_private_key(ec.SECP224R1())).pem, "CN=r1: its key is on curve secp224r1"),
     ],
 )
-def test_a_wrong_authority_is_refused(pem: str, message: str) -> None:
+def test_wrong_authority_is_refused(pem: str, message: str) -> None:
     check_refusal("hosts.api.external.certificateAuthority", message, **external(certificateAuthority=pem))
 
 
 @pytest.mark.parametrize("key", ["", BILLING.key_pem])
-def test_a_credential_has_a_key_or_answers_a_signing_request(key: str) -> None:
+def test_credential_has_a_key_or_answers_a_signing_request(key: str) -> None:
     found = read(**credential(BILLING.pem + CA.pem, key)).hosts["api"].external
     assert found
     assert found.credentials["billing"].key.get_secret_value() == key
@@ -201,11 +201,11 @@ def test_a_credential_has_a_key_or_answers_a_signing_request(key: str) -> None:
         ),
     ],
 )
-def test_a_wrong_certificate_of_a_client_is_refused(holder: Holder, message: str) -> None:
+def test_wrong_certificate_of_a_client_is_refused(holder: Holder, message: str) -> None:
     check_refusal(f"{CREDENTIALS}.billing.certificate", message, **credential(holder.pem + CA.pem))
 
 
-def test_what_is_no_certificate_of_a_client_is_refused() -> None:
+def test_text_without_a_certificate_of_a_client_is_refused() -> None:
     check_refusal(f"{CREDENTIALS}.billing.certificate", "not PEM certificates", **credential(""))
     check_refusal(
         f"{CREDENTIALS}.billing.certificate", "holds a private key", **credential(BILLING.pem + BILLING.key_pem)
@@ -221,21 +221,21 @@ def test_what_is_no_certificate_of_a_client_is_refused() -> None:
         (BILLING.key_pem.replace("\n", ""), "not a PEM private key"),
     ],
 )
-def test_a_wrong_key_of_a_client_is_refused(key: str, message: str) -> None:
+def test_wrong_key_of_a_client_is_refused(key: str, message: str) -> None:
     check_refusal(f"{CREDENTIALS}.billing.key", message, **credential(BILLING.pem, key))
 
 
-def test_a_key_that_is_not_encrypted_is_refused() -> None:
+def test_private_key_that_is_not_encrypted_is_refused() -> None:
     def is_encrypted(key: str) -> bool:
         return key != "kyma-mtls:hosts"
 
     (line,) = refusal(is_encrypted, **credential(BILLING.pem, BILLING.key_pem))
     place = f"{CREDENTIALS}.billing.key"
     assert line == f"kyma-mtls:{place}: not encrypted; `pulumi config set --path --secret '{place}'`"
-    assert read(is_encrypted, **credential(BILLING.pem)), "what is no secret need not be encrypted"
+    assert read(is_encrypted, **credential(BILLING.pem)), "a certificate is no secret"
 
 
-def test_a_credential_is_a_clients_of_the_host() -> None:
+def test_credential_is_of_a_client_that_the_host_admits() -> None:
     credentials = {"warehouse": {"certificate": BILLING.pem}}
     message = "not one of the host's clients; known are billing"
     check_refusal(f"{CREDENTIALS}.warehouse", message, **external(credentials=credentials))

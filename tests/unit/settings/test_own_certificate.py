@@ -32,15 +32,15 @@ def problems(*chain: Holder, key: str = "", domain: str = DOMAIN) -> list[str]:
         (issue("alone", hosts=HOSTS, key_usage=("digital_signature", "key_cert_sign")),),
     ],
 )
-def test_a_chain_from_the_server_up_is_right(chain: tuple[Holder, ...]) -> None:
+def test_chain_from_the_server_up_is_accepted(chain: tuple[Holder, ...]) -> None:
     assert problems(*chain) == []
 
 
-def test_the_end_of_the_chain_is_the_ca() -> None:
+def test_chain_end_is_the_ca() -> None:
     assert own_certificate.chain_end(SERVER.pem + MIDDLE.pem) == MIDDLE.pem
 
 
-def test_the_type_of_the_key_is_told() -> None:
+def test_key_type_is_returned() -> None:
     other = issue("rsa", hosts=HOSTS, key=rsa.generate_private_key(65537, 2048))
     assert own_certificate.check(SERVER.pem + MIDDLE.pem, SERVER.key_pem, DOMAIN).key_type == "ECDSA"
     assert own_certificate.check(other.pem, other.key_pem, DOMAIN).key_type == "RSA"
@@ -64,13 +64,13 @@ def test_the_type_of_the_key_is_told() -> None:
         ((issue("server", hosts=HOSTS, key=rsa.generate_private_key(65537, 1024)),), "its RSA key has 1024 bits"),  # noqa: S505
     ],
 )
-def test_a_wrong_certificate_is_refused(chain: tuple[Holder, ...], message: str) -> None:
+def test_wrong_certificate_is_refused(chain: tuple[Holder, ...], message: str) -> None:
     assert any(message in problem for problem in problems(*chain)), problems(*chain)
     assert all(problem.startswith("Certificate: ") for problem in problems(*chain))
 
 
 @pytest.mark.parametrize("curve", [ec.SECP256K1(), ec.SECP224R1()])
-def test_a_curve_that_envoy_refuses_is_refused(curve: ec.EllipticCurve) -> None:
+def test_curve_that_envoy_refuses_is_refused(curve: ec.EllipticCurve) -> None:
     other = issue("server", hosts=HOSTS, key=ec.generate_private_key(curve))
     assert problems(other) == [f"Certificate: its key is on curve {curve.name}; Envoy wants P-256, P-384, P-521"]
 
@@ -83,7 +83,7 @@ def test_a_curve_that_envoy_refuses_is_refused(curve: ec.EllipticCurve) -> None:
         ((SERVER.pem + MIDDLE.pem).replace("\n", ""), "only 0 of 2 blocks are whole PEM certificates"),
     ],
 )
-def test_what_envoy_would_not_read_is_refused(pem: str, message: str) -> None:
+def test_pem_that_envoy_cannot_read_is_refused(pem: str, message: str) -> None:
     checked = own_certificate.check(pem, SERVER.key_pem, DOMAIN)
     ((part, problem),) = checked.problems
     assert (part, problem.startswith(message)) == ("Certificate", True), problem
@@ -98,12 +98,12 @@ def test_what_envoy_would_not_read_is_refused(pem: str, message: str) -> None:
         (SERVER.pem, "not a PEM private key"),
     ],
 )
-def test_a_wrong_key_is_refused_without_being_shown(key: str, message: str) -> None:
+def test_wrong_key_is_refused_without_being_shown(key: str, message: str) -> None:
     (problem,) = problems(SERVER, MIDDLE, key=key)
     assert problem.startswith(f"Key: {message}")
     assert not any(line in problem for line in key.splitlines())
 
 
-def test_what_is_no_certificate_is_refused() -> None:
+def test_text_without_a_certificate_is_refused() -> None:
     checked = own_certificate.check("certificate", SERVER.key_pem, DOMAIN)
     assert checked.problems == (("Certificate", "not PEM certificates"),)

@@ -1,4 +1,4 @@
-"""Certificates that are not valid at this time: warnings, since a refusal would stop the renewal of all others."""
+"""Certificates that are expired or not valid yet: warnings, since an error would stop all renewals."""
 
 from datetime import timedelta
 from typing import Any
@@ -26,7 +26,7 @@ def partner(pem: str) -> dict[str, Any]:
 
 
 def external(pem: str, certificate: str = "") -> dict[str, Any]:
-    """Config with a partner's host, and what the client shows to it."""
+    """Return config with a partner's host, and the client's credential for it."""
     credentials = {"caller": {"certificate": certificate}} if certificate else {}
     host = {"certificateAuthority": pem, "credentials": credentials}
     return {"hosts": {"api": {"domain": "api.partner.example", "external": host}}}

@@ -20,7 +20,7 @@ _CURVES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
 _BLOCK = r"^-----BEGIN ({0})-----[ \t]*\r?\n([A-Za-z0-9+/=]{{1,64}}[ \t]*\r?\n)+-----END \1-----[ \t\r]*$"
 _CERTIFICATE = re.compile(_BLOCK.format("CERTIFICATE"), re.MULTILINE)
 _PRIVATE_KEY = re.compile(_BLOCK.format("(?:[A-Z]+ )?PRIVATE KEY"), re.MULTILINE)
-_LAYOUT = "a line of its own for BEGIN and END, and at most 64 characters in the others"
+_LAYOUT = "a line of its own for BEGIN and END, and at most 64 characters in each further line"
 
 
 def read(pem: str) -> list[x509.Certificate]:
