@@ -15,7 +15,7 @@ from components.placement import Placement
 from deployment import client_site, interruptions, target_site
 from deployment.exports import Exports
 from deployment.managed_site import ManagedSite, find_drift
-from deployment.stack import Stack
+from deployment.shared import Shared
 from settings import ConfigError, Settings, read_config, validity
 
 # The exit code of a program whose error has been shown: the engine shows no traceback.
@@ -49,15 +49,15 @@ async def main() -> None:
 def deploy(settings: Settings, sites: Sequence[Site], owner: pulumi.Output[str]) -> list[ManagedSite]:
     """Deploy the stack into its sites and export its outputs; return the sites with their providers and lifecycles."""
     placement = Placement("placement", interruptions.facts(settings, sites), settings.confirm)
-    stack = Stack.create(settings, owner)
+    shared = Shared.create(settings, owner)
     managed = [ManagedSite.create(site, owner, placement) for site in sites]
-    exports = Exports(stack.partner_hosts(), stack.partner_clients())
+    exports = Exports(shared.partner_hosts(), shared.partner_clients())
     for site in managed:
-        if site.site.client:
-            client_site.deploy(stack, site, exports)
+        if site.client:
+            client_site.deploy(shared, site, exports)
         else:
-            target_site.deploy(stack, site, exports)
-    exports.export(stack.certificates)
+            target_site.deploy(shared, site, exports)
+    exports.export(shared.certificates)
     return managed
 
 

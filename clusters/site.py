@@ -27,9 +27,4 @@ class Site:
     @property
     def gateway_key(self) -> str:
         """The config key that names its gateway."""
-        return gateway_key(self.cluster, self.client)
-
-
-def gateway_key(cluster: Cluster, client: str) -> str:
-    """Return the config key that names the gateway of a client's cluster, or of the target if `client` is empty."""
-    return f"{cluster.access.path}.{'egressGateway' if client else 'ingressGateway'}"
+        return f"{self.path}.{'egressGateway' if self.client else 'ingressGateway'}"

@@ -12,17 +12,17 @@ from components.egress_route import EgressRoute, EgressRouteArgs
 from components.partner_credential import PartnerCredential, PartnerCredentialArgs
 from deployment.exports import Exports
 from deployment.managed_site import ManagedSite
-from deployment.stack import Stack
+from deployment.shared import Shared
 from outputs import ClientOutput
 from settings import Client, External, Host, NetworkPolicy
 
 
-def deploy(stack: Stack, site: ManagedSite, exports: Exports) -> None:
+def deploy(shared: Shared, site: ManagedSite, exports: Exports) -> None:
     """Deploy a client into its cluster, and its routes; add its output, and the requests that partners have to sign."""
-    name, facts = site.site.client, site.facts
-    client, identity, hosts = stack.settings.clients[name], stack.identities[name], stack.settings.hosts_of(name)
-    credential = stack.certificates.client(name, identity, client.domain)
-    deployed = EgressClient(f"client-{name}", _args(stack, client, credential, facts), site.options())
+    name, facts = site.client, site.facts
+    client, identity, hosts = shared.settings.clients[name], shared.identities[name], shared.settings.hosts_of(name)
+    credential = shared.certificates.client(name, identity, client.domain)
+    deployed = EgressClient(f"client-{name}", _args(shared, client, credential, facts), site.options())
     exports.clients[name] = ClientOutput.exported(
         identity=identity,
         hosts=list(hosts),
@@ -35,24 +35,24 @@ def deploy(stack: Stack, site: ManagedSite, exports: Exports) -> None:
         expiry=credential.expiry,
     )
     for host_name, host in hosts.items():
-        route = _Route(stack, name, deployed, host_name, host)
+        route = _Route(shared, name, deployed, host_name, host)
         if request := route.deploy():
             exports.signing_requests.setdefault(host_name, {})[name] = request
 
 
-def _args(stack: Stack, client: Client, credential: Credential, facts: ClusterFacts) -> EgressClientArgs:
+def _args(shared: Shared, client: Client, credential: Credential, facts: ClusterFacts) -> EgressClientArgs:
     closes_callers = client.network_policy == NetworkPolicy.CALLERS
     return EgressClientArgs(
-        platform=stack.settings.platform,
-        namespace=stack.namespace,
+        platform=shared.settings.platform,
+        namespace=shared.namespace,
         injection=facts.injection,
         gateway=facts.gateway,
         logs_requests=not facts.access_log_configured,
-        demo_image=stack.settings.client_image if client.demo else "",
+        demo_image=shared.settings.client_image if client.demo else "",
         callers=client.callers or (),
         client=credential,
         closed=client.network_policy != NetworkPolicy.NONE,
-        closed_namespaces=_caller_namespaces(stack, client) if closes_callers else (),
+        closed_namespaces=_caller_namespaces(shared, client) if closes_callers else (),
         allowed_destinations=facts.allowed_destinations,
     )
 
@@ -61,7 +61,7 @@ def _args(stack: Stack, client: Client, credential: Credential, facts: ClusterFa
 class _Route:
     """The route of a client to a host."""
 
-    stack: Stack
+    shared: Shared
     client: str
     cluster: EgressClient
     host_name: str
@@ -90,9 +90,9 @@ class _Route:
             namespace=self.cluster.namespace,
             gateway=self.cluster.gateway,
             client=self.client,
-            identity=self.stack.identities[self.client],
-            client_domain=self.stack.settings.clients[self.client].domain,
-            key_algorithm=self.stack.settings.key_algorithm,
+            identity=self.shared.identities[self.client],
+            client_domain=self.shared.settings.clients[self.client].domain,
+            key_algorithm=self.shared.settings.key_algorithm,
             ca_certificate=external.certificate_authority,
             certificate=given.certificate if given else "",
             key=given.key.get_secret_value() if given else "",
@@ -100,7 +100,7 @@ class _Route:
         return PartnerCredential(self._name, args, pulumi.ResourceOptions(parent=self.cluster))
 
     def _args(self, secret: pulumi.Output[str]) -> EgressRouteArgs:
-        client = self.stack.settings.clients[self.client]
+        client = self.shared.settings.clients[self.client]
         return EgressRouteArgs(
             host=self.host_name,
             domain=self.host.domain,
@@ -109,10 +109,10 @@ class _Route:
             gateway=self.cluster.gateway,
             secret=secret,
             callers=self.cluster.callers,
-            caller_namespaces=_caller_namespaces(self.stack, client),
+            caller_namespaces=_caller_namespaces(self.shared, client),
         )
 
 
-def _caller_namespaces(stack: Stack, client: Client) -> tuple[str, ...]:
+def _caller_namespaces(shared: Shared, client: Client) -> tuple[str, ...]:
     """Return the namespaces of a client's callers, except the stack's own."""
-    return tuple(namespace for namespace in client.caller_namespaces if namespace != stack.settings.namespace)
+    return tuple(namespace for namespace in client.caller_namespaces if namespace != shared.settings.namespace)

@@ -16,27 +16,27 @@ from components.kyma_gateway.certificate import CertificateArgs, GardenerArgs, O
 from components.kyma_gateway.gardener import Gardener
 from components.namespaced_name import NamespacedName
 from deployment.managed_site import ManagedSite
-from deployment.stack import Stack
+from deployment.shared import Shared
 from outputs import GatewayOutput
 from settings import ConfigError, own_certificate
 from settings.gateway import GatewayMode, GatewaySettings
 
 
-def deploy(stack: Stack, site: ManagedSite, namespace: pulumi.Input[str]) -> dict[str, Any] | None:
+def deploy(shared: Shared, site: ManagedSite, namespace: pulumi.Input[str]) -> dict[str, Any] | None:
     """Deploy the Kyma gateway into the target and return its output; None if the config asks for none.
 
     namespace: the stack's own in the target
     """
     give_back = gateway_hooks.register(site.cluster)
-    facts, wanted, ingress = site.facts.kyma_gateway, stack.settings.gateway, site.facts.gateway
+    facts, wanted, ingress = site.facts.kyma_gateway, shared.settings.gateway, site.facts.gateway
     if facts is None:
         return None
     args = KymaGatewayArgs(
         domain=facts.domain,
         ingress=ingress,
         namespace=namespace,
-        take_over=_take_over(stack.owner, site.cluster, facts, give_back) if wanted.take_over else None,
-        certificate=_certificate(wanted, stack.authority, site.cluster),
+        take_over=_take_over(shared.owner, site.cluster, facts, give_back) if wanted.take_over else None,
+        certificate=_certificate(wanted, shared.authority, site.cluster),
         cipher_suites=wanted.cipher_suites,
         apiserver_proxy=wanted.apiserver_proxy,
         legacy_installer=wanted.legacy_installer,

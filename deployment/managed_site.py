@@ -42,6 +42,11 @@ class ManagedSite:
         return cls(site, provider, Lifecycle(site.path, owner, cluster))
 
     @property
+    def client(self) -> str:
+        """Name of the client whose cluster it is; empty for the target."""
+        return self.site.client
+
+    @property
     def cluster(self) -> Cluster:
         """The connection to its cluster."""
         return self.site.cluster

@@ -11,15 +11,15 @@ from components.mtls_target import MtlsTarget, MtlsTargetArgs
 from deployment import kyma_gateway
 from deployment.exports import Exports
 from deployment.managed_site import ManagedSite
-from deployment.stack import Stack
+from deployment.shared import Shared
 from outputs import HostOutput, TargetOutput
 
 
-def deploy(stack: Stack, site: ManagedSite, exports: Exports) -> None:
+def deploy(shared: Shared, site: ManagedSite, exports: Exports) -> None:
     """Deploy the target, each of its hosts, and the Kyma gateway if the config asks for one; add their outputs."""
-    settings, gateway = stack.settings, site.facts.gateway
+    settings, gateway = shared.settings, site.facts.gateway
     needs_demo = any(host.demo for host in settings.served.values())
-    args = MtlsTargetArgs(stack.namespace, site.facts.injection, settings.target_image if needs_demo else "")
+    args = MtlsTargetArgs(shared.namespace, site.facts.injection, settings.target_image if needs_demo else "")
     target = MtlsTarget("target", args, site.options())
     exports.target = TargetOutput.exported(
         namespace=target.namespace,
@@ -27,15 +27,15 @@ def deploy(stack: Stack, site: ManagedSite, exports: Exports) -> None:
         address=gateway.address,
         addresses=list(gateway.addresses),
     )
-    exports.hosts |= {name: _deploy_host(stack, name, target, gateway) for name in settings.served}
-    exports.gateway = kyma_gateway.deploy(stack, site, target.namespace)
+    exports.hosts |= {name: _deploy_host(shared, name, target, gateway) for name in settings.served}
+    exports.gateway = kyma_gateway.deploy(shared, site, target.namespace)
 
 
-def _deploy_host(stack: Stack, name: str, target: MtlsTarget, gateway: IstioGateway) -> dict[str, Any]:
+def _deploy_host(shared: Shared, name: str, target: MtlsTarget, gateway: IstioGateway) -> dict[str, Any]:
     """Deploy a host of the target; return its output."""
-    settings, admitted = stack.settings, stack.admitted(name)
+    settings, admitted = shared.settings, shared.admitted(name)
     host = settings.hosts[name]
-    server = stack.certificates.server(name, host.domain)
+    server = shared.certificates.server(name, host.domain)
     args = MtlsHostArgs(
         platform=settings.platform,
         host=name,
@@ -46,7 +46,7 @@ def _deploy_host(stack: Stack, name: str, target: MtlsTarget, gateway: IstioGate
         methods=host.methods,
         paths=host.paths,
         server=server,
-        ca_certificates=_authorities(stack, admitted),
+        ca_certificates=_authorities(shared, admitted),
         admitted=list(admitted.values()),
     )
     deployed = MtlsHost(f"target-{name}", args, pulumi.ResourceOptions(parent=target))
@@ -60,9 +60,9 @@ def _deploy_host(stack: Stack, name: str, target: MtlsTarget, gateway: IstioGate
     )
 
 
-def _authorities(stack: Stack, admitted: Iterable[str]) -> list[pulumi.Input[str]]:
+def _authorities(shared: Shared, admitted: Iterable[str]) -> list[pulumi.Input[str]]:
     """Return the CAs of the clients that a host admits; the stack's own if it admits none, since Envoy needs a CA."""
-    clients = [stack.settings.clients[name] for name in admitted]
+    clients = [shared.settings.clients[name] for name in admitted]
     partners = [client.certificate_authority for client in clients if client.is_partner]
-    own = [stack.certificates.trusted] if len(partners) < len(clients) or not clients else []
+    own = [shared.certificates.trusted] if len(partners) < len(clients) or not clients else []
     return [*own, *(f"{pem.strip()}\n" for pem in partners)]

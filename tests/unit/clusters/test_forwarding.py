@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from clusters import Site
-from tests.unit.clusters.served import ISTIO_CONFIG, Check, problems, whole
+from tests.unit.clusters.served import GATEWAYS, ISTIO_CONFIG, Check, problems, whole
 from tests.unit.pki import issue
 
 PARTNER = issue("partner")
@@ -41,3 +41,13 @@ def test_dns_identity_is_refused_where_callers_write_the_header(check: Check, mo
 def test_dns_identity_is_accepted_where_the_gateway_writes_the_header(check: Check, mode: str) -> None:
     assert check_partner(check, mesh(mode), "dns:partner.example")
     assert check_partner(check, {}, "dns:partner.example"), "another revision has a config of another name"
+
+
+def test_dns_identity_is_refused_beside_a_raw_server(check: Check) -> None:
+    raw = {
+        "metadata": {"namespace": "others", "name": "raw"},
+        "spec": {"selector": {}, "servers": [{"port": {"number": 443, "protocol": "TCP"}}]},
+    }
+    answers = mesh("FORWARD_ONLY") | {GATEWAYS: {"items": [raw]}}
+    lines = problems(lambda: check_partner(check, answers, "dns:partner.example"))
+    assert [line.partition(":")[0] for line in lines] == ["target.gatewayPassthrough", "clients.partner.identity"]

@@ -1,4 +1,4 @@
-"""What all parts of a stack share: its settings, its namespace, its certificates and its clients' identities."""
+"""Settings, namespace, certificates and identities, which all parts of a stack share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from settings import Settings
 
 
 @dataclass(frozen=True)
-class Stack:
-    """What all parts of a stack share.
+class Shared:
+    """Settings and components that all parts of a stack share.
 
     owner: the value of its label on each of its objects
     namespace: the one that it makes in each cluster
