@@ -103,9 +103,9 @@ def problems(nodes: list[Node], programs: Path) -> dict[str, str]:
 
 
 def _images(chain: Toolchain, console: Console) -> tuple[Path, Path]:
-    Sandbox("build").end()  # of an `up` that was killed
+    rootfs.BUILD.end()  # of an `up` that was killed
     root = rootfs.ensure("node", console)
-    return root, images.ensure(chain, root, console)
+    return root, images.ensure(chain.programs, root, console)
 
 
 def _mend(chain: Toolchain, booted: list[Node], console: Console) -> list[Node]:
@@ -211,7 +211,7 @@ def _warn(console: Console, text: str) -> None:
 
 
 def _sandboxes() -> list[Sandbox]:
-    return [Sandbox("build"), WEBSITE, *(node.sandbox for node in NODES)]
+    return [rootfs.BUILD, WEBSITE, *(node.sandbox for node in NODES)]
 
 
 def _end_processes() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from lab.errors import LabError
-from lab.lock import only_one
+from lab.lock import if_free, only_one
 from lab.paths import cache_dir
 
 PLACE = Path("/run/kyma-mtls-lab")
@@ -110,6 +110,11 @@ def session(name: str) -> Iterator[None]:
 def alone(console: Console) -> AbstractContextManager[None]:
     """Wait until no other command changes the lab, and let none do so in this context."""
     return only_one(PLACE / "lock", "Waiting for another `python -m lab` to finish", console)
+
+
+def alone_or_not() -> AbstractContextManager[bool]:
+    """Let no other command change the lab in this context, which gets whether none does already."""
+    return if_free(PLACE / "lock")
 
 
 def _user() -> str:

@@ -22,6 +22,9 @@ from lab.errors import LabError
 from lab.sandbox import Sandbox
 
 DEBIAN = Path(__file__).parent / "debian"
+NAMES = ("node", "image")
+BUILD = Sandbox("build")
+"""Where mmdebstrap and buildah run: one of them at a time, by whoever holds `owner.alone`."""
 OLDEST = 12
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 OPTIONS = [
@@ -70,7 +73,7 @@ def lock_packages() -> list[Package]:
     lock = lock_file()
     old = parse(lock.read_text()) if lock.exists() else {}
     new: set[Package] = set()
-    for name in ("node", "image"):
+    for name in NAMES:
         directory = _emptied(paths.cache_dir() / "locking" / name)
         new |= set(_Apt(directory, {}).plan(name))
     shutil.rmtree(paths.cache_dir() / "locking")
@@ -252,14 +255,13 @@ def _run(command: list[str], log: Path, cwd: Path | None = None) -> str:
 def _run_sandboxed(command: list[str], log: Path, path: Path) -> None:
     """Run a command that mounts: `down` finds and ends it, and its mounts end with it."""
     unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    sandbox = Sandbox("build")
     try:
         with log.open("ab") as output:
             environment = os.environ | {"PATH": f"{path}:{os.environ['PATH']}"}
-            if sandbox.start([*unshare, *command], output, environment).wait():
+            if BUILD.start([*unshare, *command], output, environment).wait():
                 raise _failed(command, log)
     finally:
-        sandbox.end()
+        BUILD.end()
 
 
 def _failed(command: list[str], log: Path) -> LabError:
