@@ -20,8 +20,8 @@ CACHES_GIB = 13  # what Go's caches take at the most, when all parts are built
 BUILDING = ".build-"
 
 
-def build(missing: Sequence[Part], go: Path, console: Console, others: Sequence[Job] = ()) -> None:
-    """Build these parts, and do the other jobs beside them, showing progress.
+def build(missing: Sequence[Part], go: Path, console: Console, beside: Sequence[Job] = ()) -> None:
+    """Build these parts, with the jobs `beside` them, showing progress.
 
     The parts share Go's caches, since they have many packages in common; the caches are removed at the end.
 
@@ -29,15 +29,15 @@ def build(missing: Sequence[Part], go: Path, console: Console, others: Sequence[
     finished before are kept.
     """
     if not missing:
-        return jobs.run(others, console)
+        return jobs.run(beside, console)
     _check_disk(missing)
     with tempfile.TemporaryDirectory(prefix=BUILDING, dir=parts_dir(), ignore_cleanup_errors=True) as folder:
         shop = Workshop(go, Path(folder), Processes(), console)
-        return jobs.run([*(_job(shop, part) for part in missing), *others], console)
+        return jobs.run([*beside, *(_job(shop, part) for part in missing)], console)
 
 
 def sweep_killed() -> None:
-    """Remove what builds that were killed have left."""
+    """Remove the folders that killed builds left."""
     sweep(lambda path: path.name.startswith(BUILDING))
 
 

@@ -54,7 +54,7 @@ def ensure(programs: Mapping[str, Path], node_root: Path, console: Console) -> P
 
 
 def sweep(archive: Path, node_root: Path, console: Console) -> None:
-    """Remove every image and file system except these; no node may run on the others."""
+    """Remove every image and file system except these; no node may run on those removed."""
     kept = {archive.parent, node_root.parent, rootfs.ensure("image", console).parent}
     for stale in set(archive.parent.parent.iterdir()) - kept:
         shutil.rmtree(stale)

@@ -1,4 +1,4 @@
-"""Jobs side by side: what is made next, how far it is, and how all of it is ended."""
+"""Runs jobs in parallel, shows their progress, and ends them all when one fails."""
 
 import os
 import time
@@ -10,21 +10,22 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 LANES = 2
-"""So many jobs run at a time: while one links or downloads, which takes one core or none, the other one compiles."""
+"""Jobs at a time: while one links or downloads, which takes one core or none, the second one compiles."""
 ALMOST = 0.9
 """The most that counts as done of a job that runs."""
 SETTLED = 1
-"""Minutes of processor time after which the pace so far tells more than the number of cores."""
+"""Minutes of processor time after which the estimate goes by the pace so far, not by the number of cores."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """Something to make.
+    """A piece of work.
 
-    minutes: of processor time that it takes, for the progress display.
-    run: makes it, in a thread; raises what ends all other jobs.
-    end: makes `run` return soon; called again until it has.
-    after: names of the jobs that must be done first, if they are to be done at all.
+    name: for the progress display and `after`.
+    minutes: of processor time that it takes, for the estimate.
+    run: does it, in a thread; an exception ends all jobs.
+    end: makes `run` return soon; called again and again until it has.
+    after: names of jobs to finish before this one starts; names that are not among the jobs do not count.
     """
 
     name: str
@@ -37,7 +38,7 @@ class Job:
 def run(jobs: Sequence[Job], console: Console) -> None:
     """Run the jobs, LANES at a time and in this order as far as `after` allows; report each.
 
-    Raises what the first job that fails raises, once all others have ended; so does an interruption.
+    When a job fails or the user interrupts, ends the jobs that run, then raises that exception.
     """
     display = _Display(jobs, console)
     with display, ThreadPoolExecutor(LANES) as pool:
@@ -65,7 +66,7 @@ def _next(waiting: Sequence[Job], running: Collection[Job]) -> Job | None:
 
 
 class _Display:
-    """Prints a line for each job's begin and end; on a terminal, shows what runs as well."""
+    """Prints a line when a job begins and ends; a terminal shows the running jobs instead of the first."""
 
     def __init__(self, jobs: Sequence[Job], console: Console) -> None:
         self._jobs = jobs

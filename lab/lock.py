@@ -1,4 +1,4 @@
-"""One process at a time."""
+"""Locks that let one process at a time into a context."""
 
 import fcntl
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Commands that several threads run, and that can all be ended."""
+"""Commands that threads run in parallel, and that one call ends."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ class Processes:
         """Whether `end` was called."""
 
     def run(self, command: Sequence[str], log: IO[str], **where: Any) -> str:
-        """Return what the command prints to stdout, and log the rest; it is killed when this process ends.
+        """Run a command, log what it prints to stderr, and return its stdout; it is killed when this process ends.
 
         Raises subprocess.CalledProcessError if it fails or `end` ends it.
         """
@@ -44,7 +44,7 @@ class Processes:
         return output
 
     def end(self) -> None:
-        """End every command that runs, with the processes it started, and start no other."""
+        """End every running command with the processes it started; `run` starts none from now on."""
         with self._lock:
             self.are_over = True
             for process in self._running:

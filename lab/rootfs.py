@@ -24,7 +24,7 @@ from lab.sandbox import Sandbox
 DEBIAN = Path(__file__).parent / "debian"
 NAMES = ("node", "image")
 BUILD = Sandbox("build")
-"""Where mmdebstrap and buildah run: one of them at a time, by whoever holds `owner.alone`."""
+"""Where mmdebstrap and buildah run, one at a time: the holder of `owner.alone` starts it."""
 OLDEST = 12
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 OPTIONS = [
@@ -69,7 +69,7 @@ def ensure(name: str, console: Console) -> Path:
 
 
 def lock_packages() -> list[Package]:
-    """Write the lock of the host's release anew, with what Debian serves now; returns what changed."""
+    """Lock the host's release anew, at the versions that Debian serves now; return the packages that changed."""
     lock = lock_file()
     old = parse(lock.read_text()) if lock.exists() else {}
     new: set[Package] = set()
@@ -181,7 +181,7 @@ class _Apt:
         return sorted(parse_uris(plan + tool))
 
     def make_root(self, name: str, plan: Collection[Package]) -> None:
-        """Run mmdebstrap into directory/root; raises LabError if it installs something else than the plan."""
+        """Run mmdebstrap into directory/root; raise LabError if that installs anything but the plan."""
         root = self.directory / "root"
         included = ",".join((DEBIAN / f"{name}.txt").read_text().split())
         copy_state = (

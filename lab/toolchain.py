@@ -28,7 +28,7 @@ class Toolchain:
 def ensure(console: Console, extras: Collection[str] = ()) -> Toolchain:
     """Build or fetch the missing programs, showing progress; returns at once if none is missing.
 
-    The file systems and images that are missing then are made beside them, since that leaves a core idle now and again.
+    Missing file systems and images are made beside them, on the core that a link or a download leaves idle.
 
     extras: optional parts to build as well; one that was built before is included without being named.
 
@@ -50,8 +50,8 @@ def ensure(console: Console, extras: Collection[str] = ()) -> Toolchain:
         needed = [part for part in parts if part.name not in unneeded]
         missing = [part for part in needed if not part.home.exists()]
         if missing:
-            others = _image_jobs(needed, console)
-            builder.build(missing, go or parts[0].home / "go/bin/go", console, others)
+            beside = _image_jobs(needed, console)
+            builder.build(missing, go or parts[0].home / "go/bin/go", console, beside)
         current = {part.home for part in parts}
         builder.sweep(lambda path: path not in current)
         programs = _programs(needed) | cli
@@ -113,7 +113,7 @@ def _image_jobs(parts: Sequence[Part], console: Console) -> list[Job]:
 
 
 class _InSandbox:
-    """Work in the sandbox for builds, which the machine has once: left to `up` if another command changes the lab."""
+    """Work in the machine's one sandbox for builds; while another command changes the lab, the work is left to `up`."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         self._work = work

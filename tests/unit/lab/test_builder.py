@@ -1,4 +1,4 @@
-"""How parts are built beside each other, and the caches that they share."""
+"""Parts that are built in parallel, with caches that they share."""
 
 import subprocess
 import threading
@@ -19,7 +19,7 @@ TABLE = {"minutes": 1, "peak": 0.1, "kept": 0.1}
 
 
 class Go:
-    """Stands in for the go command: caches one package a part; `broken` fails, and all others wait for `go_on`."""
+    """Stands in for the go command: caches one package a part. The part `broken` fails, the rest waits for `go_on`."""
 
     def __init__(self) -> None:
         self.seen: dict[str, list[str]] = {}

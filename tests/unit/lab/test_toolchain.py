@@ -38,7 +38,7 @@ kept = 0.1
 
 
 class Factory:
-    """Stands in for the fetching of wheels: remembers what it made, and fails when told to."""
+    """Stands in for the fetching of wheels, and for what makes file systems and images; fails if it is broken."""
 
     def __init__(self) -> None:
         self.made: list[str] = []
