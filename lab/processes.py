@@ -30,7 +30,7 @@ class Processes:
         with self._lock:
             if self.are_over:
                 raise LabError("interrupted")
-            process = subprocess.Popen(
+            process: subprocess.Popen[str] = subprocess.Popen(
                 tied, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True, **where
             )
             self._running.add(process)

@@ -94,7 +94,12 @@ def test_failed_part_ends_the_one_beside_it(go: Go, monkeypatch: pytest.MonkeyPa
     go.broken = "two"
     go.go_on.clear()
     end = Processes.end
-    monkeypatch.setattr(Processes, "end", lambda processes: (end(processes), go.go_on.set()))
+
+    def end_and_go_on(processes: Processes) -> None:
+        end(processes)
+        go.go_on.set()
+
+    monkeypatch.setattr(Processes, "end", end_and_go_on)
     with pytest.raises(LabError, match="Building two failed"):
         build(module("one"), module("two"), module("three"))
     assert built() == []

@@ -127,7 +127,8 @@ def test_file_systems_and_images_are_left_to_up_while_another_command_changes_th
     with owner.alone(Console(quiet=True)):
         ensure()
     assert sorted(factory.made) == ["one", "one-more"]
-    assert factory.file_systems == factory.images == []
+    assert not factory.file_systems
+    assert not factory.images
 
 
 def test_part_with_official_program_is_not_built(
