@@ -49,7 +49,7 @@ def test_engine_and_what_is_built_with_it_have_version_of_python_package(name: s
         (("kubernetes", "kube-router"), {"github.com/vishvananda/netlink", "github.com/vishvananda/netns"}),
         (("kubernetes", "pulumi-kubernetes"), set()),
         (("istio", "gardener"), set()),
-        (("pulumi", "pulumi-kubernetes"), set()),
+        (("pulumi", "pulumi-kubernetes"), {f"github.com/pulumi/pulumi/{name}/v3" for name in ("pkg", "sdk")}),
         (("pulumi", "pulumi-terraform"), {"github.com/olekukonko/tablewriter"}),
         (("pulumi-terraform", "pulumi-language-yaml"), set()),
     ],
