@@ -28,12 +28,10 @@ def build(missing: Sequence[Part], go: Path, console: Console, beside: Sequence[
     Raises LabError before anything is built if the disk has too little room, and when a build fails; parts that were
     finished before are kept.
     """
-    if not missing:
-        return jobs.run(beside, console)
     _check_disk(missing)
     with tempfile.TemporaryDirectory(prefix=BUILDING, dir=parts_dir(), ignore_cleanup_errors=True) as folder:
         shop = Workshop(go, Path(folder), Processes(), console)
-        return jobs.run([*beside, *(_job(shop, part) for part in missing)], console)
+        jobs.run([*beside, *(_job(shop, part) for part in missing)], console)
 
 
 def sweep_killed() -> None:

@@ -42,14 +42,9 @@ def ensure(console: Console, extras: Collection[str] = ()) -> Toolchain:
             pulumi.fetch_plugins(cli["pulumi"], console)
         go = workshop.go_on_path()
         parts = workshop.all_parts(go)
-        unneeded = pulumi.unneeded_parts(cli) | {
-            part.name
-            for part in parts
-            if part.is_tool or (part.is_optional and part.name not in extras and not part.home.exists())
-        }
-        needed = [part for part in parts if part.name not in unneeded]
-        missing = [part for part in needed if not part.home.exists()]
-        if missing:
+        unneeded = pulumi.unneeded_parts(cli)
+        needed = [part for part in parts if part.name not in unneeded and _is_wanted(part, extras)]
+        if missing := [part for part in needed if not part.home.exists()]:
             beside = _image_jobs(needed, console)
             builder.build(missing, go or parts[0].home / "go/bin/go", console, beside)
         current = {part.home for part in parts}
@@ -90,6 +85,10 @@ def purge() -> None:
     """Remove everything that `ensure` keeps, except its lock; the caller holds it."""
     for folder in (parts_dir(), bin_dir(), pulumi_home(), cache_dir() / "logs"):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_wanted(part: Part, extras: Collection[str]) -> bool:
+    return not part.is_tool and (not part.is_optional or part.name in extras or part.home.exists())
 
 
 def _programs(parts: Sequence[Part]) -> dict[str, Path]:
