@@ -24,7 +24,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 
 def up(arguments: argparse.Namespace) -> None:
-    """Boot the clusters that are not running and mend those that are broken; build what that needs."""
+    """Boot the clusters that do not run and mend the broken ones; build missing programs and images first."""
     begin = time.monotonic()
     preflight.check()
     with _change():  # refused at once, rather than after the build
@@ -41,7 +41,7 @@ def up(arguments: argparse.Namespace) -> None:
 
 
 def restart(arguments: argparse.Namespace) -> None:
-    """End one cluster with all its state and boot another with the same name and address."""
+    """Replace a cluster, with all its state, by an empty one of the same name and address."""
     begin = time.monotonic()
     preflight.check()
     node = _node(arguments.name)
@@ -55,7 +55,7 @@ def restart(arguments: argparse.Namespace) -> None:
 
 
 def build(arguments: argparse.Namespace) -> None:
-    """Build what the lab needs, without booting it; optionally parts that only tests need."""
+    """Build the programs and images of the lab without booting it; optionally parts that only tests need."""
     preflight.check()
     toolchain.ensure(console, arguments.parts)
     console.print("Everything is built")
@@ -96,7 +96,7 @@ def kubeconfig(arguments: argparse.Namespace) -> None:
 
 
 def env(_: argparse.Namespace) -> None:
-    """Print what a shell needs to use pulumi, kubectl and istioctl with the lab."""
+    """Print the environment in which a shell uses pulumi, kubectl and istioctl with the lab."""
     owner.require()
     path = f"{owner.CHECKOUT / '.venv/bin'}:{paths.bin_dir()}"
     variables = {
@@ -126,7 +126,7 @@ def logs(arguments: argparse.Namespace) -> None:
 
 
 def relock(_: argparse.Namespace) -> None:
-    """Lock the versions of the Debian packages anew, to what Debian serves now."""
+    """Lock the Debian packages anew, at the versions that Debian serves now."""
     preflight.check()
     with console.status("Asking Debian"):
         changed = rootfs.lock_packages()
@@ -189,10 +189,12 @@ def _parser() -> argparse.ArgumentParser:
         help="how many client clusters to have; more that are running stay (default: %(default)s)",
     )
     added["restart"].add_argument("name", choices=names)
-    optional = f"what only tests need: {', '.join(toolchain.optional_parts())}"
+    optional = f"parts that only tests need: {', '.join(toolchain.optional_parts())}"
     added["build"].add_argument("parts", nargs="*", metavar="PART", type=_optional_part, help=optional)
     added["tool"].add_argument("part", choices=toolchain.tools())
-    added["down"].add_argument("--force", action="store_true", help="also if others own it, or are using it right now")
+    added["down"].add_argument(
+        "--force", action="store_true", help="also if a session uses the lab, or this checkout is not its owner"
+    )
     added["kubeconfig"].add_argument("name", choices=names)
     added["logs"].add_argument("node", nargs="?", choices=names)
     added["logs"].add_argument("program", nargs="?", help="such as kubelet; without it, the logs are listed")

@@ -71,7 +71,7 @@ class Cgroup:
         with _locked(self.root):
             for hierarchy in hierarchies(self.root):
                 enabled = _enabled_by_lab(hierarchy)
-                with suppress(OSError):  # another cgroup of the lab is still in it, or it is gone
+                with suppress(OSError):  # a cgroup of the lab is still in it, or it is gone
                     _rmdir(hierarchy / LAB)
                     _change_controllers(hierarchy, "-", enabled)
 
@@ -163,7 +163,7 @@ def _remove(directory: Path) -> None:
 
 @contextmanager
 def _locked(root: Path) -> Iterator[None]:
-    """Let nobody else create or remove cgroups of the lab meanwhile."""
+    """Keep all other processes from creating or removing cgroups of the lab in this context."""
     directory = os.open(root, os.O_RDONLY)
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)

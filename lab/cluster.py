@@ -1,4 +1,4 @@
-"""A cluster from the inside: installs CoreDNS and Istio, and tells what is wrong with it."""
+"""A cluster seen from the inside: installs CoreDNS and Istio, and diagnoses problems."""
 
 import json
 import os

@@ -6,18 +6,19 @@ import re
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
 
 from lab import paths, rootfs
 from lab.errors import LabError
-from lab.sandbox import CONFIG, Root, Sandbox
-from lab.toolchain import Toolchain
+from lab.sandbox import CONFIG, Root
 
 CONTAINERFILE = CONFIG / "Containerfile"
 NAMES = re.findall(r"^FROM base AS (\w+)$", CONTAINERFILE.read_text(), re.MULTILINE)
 PROGRAMS = re.findall(r"^COPY (.*) /", CONTAINERFILE.read_text(), re.MULTILINE)
+PARTS = {"coredns", "envoy", "httpbin", "istio"}  # have these programs
 
 _BUILD = """
 set -eu
@@ -30,11 +31,14 @@ done
 """
 
 
-def ensure(chain: Toolchain, node_root: Path, console: Console) -> Path:
-    """Return an OCI archive of every image, lab.local/<name>:lab; build it if the cache lacks it."""
+def ensure(programs: Mapping[str, Path], node_root: Path, console: Console) -> Path:
+    """Return an OCI archive of every image, lab.local/<name>:lab; build it if the cache lacks it.
+
+    programs: the paths of PROGRAMS, at least, by name.
+    """
     base = rootfs.ensure("image", console)
-    programs = {name: chain.programs[name] for line in PROGRAMS for name in line.split()}
-    versions = sorted(f"{path.parent.name}/{path.name}" for path in programs.values())
+    copied = {name: programs[name] for line in PROGRAMS for name in line.split()}
+    versions = sorted(f"{path.parent.name}/{path.name}" for path in copied.values())
     inputs = [CONTAINERFILE.read_text(), _BUILD, base.parent.name, *versions]
     key = hashlib.sha256("\n".join(inputs).encode()).hexdigest()[:16]
     directory = paths.cache_dir() / "images" / f"images-{key}"
@@ -42,7 +46,7 @@ def ensure(chain: Toolchain, node_root: Path, console: Console) -> Path:
     if not archive.exists():
         console.print("Building the container images")
         shutil.rmtree(directory, ignore_errors=True)
-        _build(directory, node_root, base, programs)
+        _build(directory, node_root, base, copied)
         _pack(directory / "work/images", directory / "partial.tar")
         shutil.rmtree(directory / "work")
         (directory / "partial.tar").rename(archive)
@@ -50,7 +54,7 @@ def ensure(chain: Toolchain, node_root: Path, console: Console) -> Path:
 
 
 def sweep(archive: Path, node_root: Path, console: Console) -> None:
-    """Remove every image and file system except these; no node may run on the others."""
+    """Remove every image and file system except these; no node may run on those removed."""
     kept = {archive.parent, node_root.parent, rootfs.ensure("image", console).parent}
     for stale in set(archive.parent.parent.iterdir()) - kept:
         shutil.rmtree(stale)
@@ -65,13 +69,12 @@ def _build(directory: Path, node_root: Path, base: Path, programs: dict[str, Pat
             raise _failed("tar", directory / "log")
     binds = {f"/build/context/{name}": (path.resolve(), "ro") for name, path in programs.items()}
     binds = {"/build": (work, "rw"), "/build/Containerfile": (CONTAINERFILE, "ro"), **binds}
-    sandbox = Sandbox("build")
     try:
         with (directory / "log").open("ab") as log:
             root = Root(node_root, work / "sandbox", binds)
-            code = sandbox.start_in_root(root, ["sh", "-c", _BUILD, "sh", *NAMES], log).wait()
+            code = rootfs.BUILD.start_in_root(root, ["sh", "-c", _BUILD, "sh", *NAMES], log).wait()
     finally:
-        sandbox.end()
+        rootfs.BUILD.end()
     if code:
         raise _failed("buildah", directory / "log")
 

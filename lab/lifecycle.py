@@ -1,4 +1,4 @@
-"""Boots, mends and ends the lab. Whoever calls this holds `owner.change`."""
+"""Boots, mends and ends the lab. Callers hold `owner.change`."""
 
 import shutil
 import time
@@ -20,7 +20,7 @@ WEBSITE = Sandbox("website", network.INTERNET)
 
 
 def is_running() -> bool:
-    """Tell whether anything of the lab runs on this machine."""
+    """Return whether anything of the lab runs on this machine."""
     return any(sandbox.alive() for sandbox in _sandboxes())
 
 
@@ -40,7 +40,7 @@ def pulumi_state() -> Path:
 
 
 def bring_up(chain: Toolchain, nodes: list[Node], console: Console) -> list[Node]:
-    """Mend what is broken and boot what is missing, so that all these run; returns those that were booted.
+    """Mend the broken clusters and boot the missing ones, so that all these run; return those that were booted.
 
     Healthy clusters stay as they are. A broken one is replaced by an empty one if nothing else helps.
     """
@@ -60,14 +60,14 @@ def bring_up(chain: Toolchain, nodes: list[Node], console: Console) -> list[Node
     if not kept:
         _end_processes()
         images.sweep(archive, root, console)
-    _tell_lost([node for node in booted if node not in kept], kept, console)
+    _report_lost([node for node in booted if node not in kept], kept, console)
     missing = [node for node in nodes if node not in kept]
     boot(chain, missing, console)
     return missing
 
 
 def boot(chain: Toolchain, nodes: list[Node], console: Console) -> None:
-    """Boot these clusters anew, beside the others that are running, and hand over their kubeconfigs."""
+    """Boot these clusters anew, beside those that run, and write their kubeconfigs."""
     root, archive = _images(chain, console)
     begin = time.monotonic()
     for node in nodes:
@@ -85,17 +85,17 @@ def boot(chain: Toolchain, nodes: list[Node], console: Console) -> None:
 
 
 def end() -> None:
-    """End the lab and remove every trace of it, whoever it belongs to."""
+    """End the lab and remove every trace of it, also if this checkout and cache are not its owner."""
     _end_processes()
-    for whose in {owner.me(), owner.recorded() or owner.me()}:
+    for its_owner in {owner.me(), owner.recorded() or owner.me()}:
         for node in NODES:
-            Path(whose.checkout, ".lab", f"{node.name}.kubeconfig").unlink(missing_ok=True)
-        shutil.rmtree(Path(whose.cache, lab_dir().name), ignore_errors=True)
+            Path(its_owner.checkout, ".lab", f"{node.name}.kubeconfig").unlink(missing_ok=True)
+        shutil.rmtree(Path(its_owner.cache, lab_dir().name), ignore_errors=True)
     owner.forget()
 
 
 def problems(nodes: list[Node], programs: Path) -> dict[str, str]:
-    """Return what is wrong right now with each of these clusters, and with the website; empty texts if nothing is."""
+    """Return the present problem of each of these clusters, and of the website; an empty text for none."""
     with ThreadPoolExecutor() as pool:
         found = list(pool.map(lambda node: Cluster(node, programs).problem(), nodes))
     texts = {node.name: problem.text if problem else "" for node, problem in zip(nodes, found, strict=True)}
@@ -103,13 +103,13 @@ def problems(nodes: list[Node], programs: Path) -> dict[str, str]:
 
 
 def _images(chain: Toolchain, console: Console) -> tuple[Path, Path]:
-    Sandbox("build").end()  # of an `up` that was killed
+    rootfs.BUILD.end()  # of an `up` that was killed
     root = rootfs.ensure("node", console)
-    return root, images.ensure(chain, root, console)
+    return root, images.ensure(chain.programs, root, console)
 
 
 def _mend(chain: Toolchain, booted: list[Node], console: Console) -> list[Node]:
-    """Return those of the booted clusters that are healthy, or are so again; mends side by side."""
+    """Return those of the booted clusters that are healthy, or are so again; mends them in parallel."""
     if not network.exists():
         for node in booted:
             _warn(console, f"{node.name}: not running; booting an empty cluster in its place")
@@ -125,7 +125,7 @@ def _mend(chain: Toolchain, booted: list[Node], console: Console) -> list[Node]:
 
 
 def _lasting_problems(clusters: list[Cluster], console: Console) -> dict[str, Problem | None]:
-    """Return for each cluster, by name, what is still wrong with it after it was asked patiently."""
+    """Return, by name, the problem that each cluster still has after up to PATIENCE seconds; None for a healthy one."""
     deadline = time.monotonic() + PATIENCE
     found: dict[str, Problem | None] = {}
     asked = clusters
@@ -147,7 +147,7 @@ def _lasting_problems(clusters: list[Cluster], console: Console) -> dict[str, Pr
 
 
 def _is_broken(cluster: Cluster, problem: Problem | None, console: Console) -> bool:
-    """Tell whether a cluster with this problem stays broken, although it is installed into again if that may help."""
+    """Return whether a cluster with this problem stays broken, although it is installed into again if that may help."""
     name = cluster.node.name
     if problem and problem.is_inside:
         _warn(console, f"{name}: {problem.text}; installing CoreDNS and Istio again")
@@ -162,8 +162,8 @@ def _is_broken(cluster: Cluster, problem: Problem | None, console: Console) -> b
     return problem is not None
 
 
-def _tell_lost(lost: list[Node], kept: list[Node], console: Console) -> None:
-    """Say what becomes of the stacks in lost clusters; without any cluster left, their state is set aside."""
+def _report_lost(lost: list[Node], kept: list[Node], console: Console) -> None:
+    """Report that stacks lost their clusters; if no cluster is left, move the stacks' state aside."""
     if not lost or not any(pulumi_state().glob(".pulumi/stacks/**/*.json")):
         return
     if kept:
@@ -180,7 +180,7 @@ def _tell_lost(lost: list[Node], kept: list[Node], console: Console) -> None:
 
 
 def _install(chain: Toolchain, nodes: list[Node], key: str, begin: float, console: Console) -> None:
-    """Install what runs inside clusters that were just started, side by side."""
+    """Install CoreDNS and Istio in clusters that were just started, in parallel."""
 
     def install(node: Node) -> None:
         def report(step: str) -> None:
@@ -211,7 +211,7 @@ def _warn(console: Console, text: str) -> None:
 
 
 def _sandboxes() -> list[Sandbox]:
-    return [Sandbox("build"), WEBSITE, *(node.sandbox for node in NODES)]
+    return [rootfs.BUILD, WEBSITE, *(node.sandbox for node in NODES)]
 
 
 def _end_processes() -> None:

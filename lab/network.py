@@ -60,7 +60,7 @@ def namespace(name: str) -> str:
 
 
 def check_free() -> None:
-    """Raise LabError when somebody else uses the lab's addresses or interface name."""
+    """Raise LabError when an address or the interface name of the lab is in use outside the lab."""
     for route in json.loads(_ip("-json", "-4", "route", "show", "table", "all")):
         if route.get("dev") != PREFIX and _competes(route):
             raise LabError(
@@ -73,7 +73,7 @@ def check_free() -> None:
 
 
 def _competes(route: dict[str, Any]) -> bool:
-    """Tell whether a route takes addresses from the lab, or the lab from a network that this machine is in.
+    """Return whether a route takes addresses from the lab, or the lab from a network that this machine is in.
 
     Beside a route of any other larger network, the lab's own wins.
     """
@@ -172,7 +172,7 @@ def connect(name: str, address: str) -> None:
 
 
 def exists() -> bool:
-    """Tell whether the switch is there."""
+    """Return whether the switch is there."""
     return (NAMESPACES / INTERNET).exists()
 
 
@@ -192,7 +192,7 @@ def down() -> None:
     if NAMESPACES.is_dir() and not any(NAMESPACES.iterdir()):
         # `ip netns` has mounted it on itself.
         subprocess.run(["umount", "--lazy", NAMESPACES], capture_output=True, check=False)
-        with suppress(OSError):  # somebody else has just made a namespace
+        with suppress(OSError):  # another process has just made a namespace
             NAMESPACES.rmdir()
 
 

@@ -76,7 +76,7 @@ class Node:
 
     @property
     def booted(self) -> Path:
-        """A file that exists once the cluster was booted to the end; it has the key of what from."""
+        """A file that exists once the boot is complete; it has the boot key: of the programs, images and settings."""
         return self.state / "booted"
 
     @property

@@ -1,7 +1,7 @@
-"""Whom the machine's one lab belongs to, and who is using it.
+"""The lab owner: the checkout and the cache that booted the machine's one lab; and who uses that lab now.
 
-Namespaces and cgroups have fixed names, so there is one lab on a machine, whatever caches and checkouts it has. What
-says whose it is lies in /run, for all of them: the lab of one checkout and cache is never changed from another.
+Namespaces and cgroups have fixed names, so a machine has one lab for all its checkouts and caches. They share a folder
+in /run that names the lab owner; only commands of the lab owner change a running lab.
 """
 
 import fcntl
@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from lab.errors import LabError
-from lab.lock import only_one
+from lab.lock import if_free, only_one
 from lab.paths import cache_dir
 
 PLACE = Path("/run/kyma-mtls-lab")
@@ -27,7 +27,7 @@ END_IT = "`python -m lab down --force` ends it, with what was deployed into it"
 
 @dataclass(frozen=True)
 class Owner:
-    """Whoever boots the lab: the checkout has its kubeconfigs, the cache its programs and state."""
+    """A lab owner: the checkout that gets the kubeconfigs, and the cache with the programs and the state."""
 
     checkout: str
     cache: str
@@ -37,32 +37,32 @@ class Owner:
 
 
 def me() -> Owner:
-    """Return the owner that this process acts for."""
+    """Return this process's checkout and cache."""
     return Owner(str(CHECKOUT), str(cache_dir()))
 
 
 def recorded() -> Owner | None:
-    """Return the owner that booted the lab last and did not end it."""
+    """Return the lab owner: the one that booted the lab last and did not end it."""
     try:
         return Owner(**json.loads(_record().read_text()))
-    except (FileNotFoundError, TypeError, ValueError):  # none, or none that makes sense
+    except (FileNotFoundError, TypeError, ValueError):  # no record, or one that cannot be read
         return None
 
 
 def record() -> None:
-    """Make this checkout and cache the owner."""
+    """Make this checkout and cache the lab owner."""
     partial = _record().with_suffix(".partial")
     partial.write_text(json.dumps(asdict(me())))
     partial.rename(_record())
 
 
 def forget() -> None:
-    """Leave the lab without an owner."""
+    """Leave the machine without a lab owner."""
     _record().unlink(missing_ok=True)
 
 
 def require() -> None:
-    """Raise LabError unless the lab is this checkout's and cache's."""
+    """Raise LabError unless this checkout and cache are the lab owner."""
     owner = recorded()
     if owner is None:
         raise LabError("the lab is not up: run `python -m lab up`")
@@ -74,8 +74,8 @@ def require() -> None:
 def change(is_running: Callable[[], bool], console: Console, *, force: bool = False) -> Iterator[None]:
     """Wait until no other command changes the lab, and let none do so in this context.
 
-    Raises LabError if the lab is running and another owner's, or in use by a session that this process is no part of,
-    unless it is forced.
+    Raises LabError if the lab runs and this checkout and cache are not its owner, or if a session uses it that this
+    process is no part of; not if it is forced.
     """
 
     def check_owner() -> None:
@@ -93,7 +93,7 @@ def change(is_running: Callable[[], bool], console: Console, *, force: bool = Fa
 
 @contextmanager
 def session(name: str) -> Iterator[None]:
-    """Have the lab to oneself: until the context or the process ends, only what this process starts may change it."""
+    """Reserve the lab: until the context or the process ends, only this process and those it starts may change it."""
     with ExitStack() as held:
         with alone(Console()):
             if user := _user():
@@ -112,8 +112,13 @@ def alone(console: Console) -> AbstractContextManager[None]:
     return only_one(PLACE / "lock", "Waiting for another `python -m lab` to finish", console)
 
 
+def alone_or_not() -> AbstractContextManager[bool]:
+    """Take the lock of `alone` if it is free; yield whether it was."""
+    return if_free(PLACE / "lock")
+
+
 def _user() -> str:
-    """Return the session of others that uses the lab; empty if there is none."""
+    """Return the session that uses the lab and that this process is no part of; empty if there is none."""
     with _session().open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""What the lab needs of the machine, asked before anything is built or started."""
+"""Checks the machine before anything is built or started: can it run the lab?"""
 
 import os
 import platform
@@ -131,7 +131,7 @@ def _try_sandbox() -> None:
 
 
 def _explain(log: str, cache: Path) -> str:
-    """Return what to do about a sandbox that did not start."""
+    """Explain why a sandbox did not start, and give a remedy."""
     reason = (log.strip().splitlines() or ["no message"])[-1]
     advice = "the lab needs a machine, or a virtual one, where root may make namespaces and mounts"
     if "overlay" in reason:

@@ -1,4 +1,4 @@
-"""The lab's addresses are reached directly, whatever proxy the user has."""
+"""Keeps a proxy of the user's out of connections to the lab."""
 
 from collections.abc import Mapping
 

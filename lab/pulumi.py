@@ -41,7 +41,7 @@ def fetch_plugins(pulumi: Path, console: Console) -> None:
 
 
 def unneeded_parts(cli: Collection[str]) -> set[str]:
-    """Return the parts that official programs replace; `cli` has the names of those that PATH has."""
+    """Return the parts that official programs replace; `cli` has the names of the programs on PATH."""
     ours = {part for name, part in PLUGIN_PARTS.items() if not _is_official(plugin(name))}
     return set(PLUGIN_PARTS.values()) - ours | CLI_PARTS.intersection(cli)
 
@@ -70,7 +70,7 @@ def plugin(name: str, home: Path | None = None) -> Path:
 
 
 def _is_official(program: Path) -> bool:
-    """Tell a downloaded plugin from one of the lab's, which is a symlink into a part."""
+    """Return whether a plugin was downloaded; one of the lab's is a symlink into a part."""
     return program.is_file() and not program.is_symlink()
 
 

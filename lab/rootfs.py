@@ -22,6 +22,9 @@ from lab.errors import LabError
 from lab.sandbox import Sandbox
 
 DEBIAN = Path(__file__).parent / "debian"
+NAMES = ("node", "image")
+BUILD = Sandbox("build")
+"""Where mmdebstrap and buildah run, one at a time: the holder of `owner.alone` starts it."""
 OLDEST = 12
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 OPTIONS = [
@@ -66,11 +69,11 @@ def ensure(name: str, console: Console) -> Path:
 
 
 def lock_packages() -> list[Package]:
-    """Write the lock of the host's release anew, with what Debian serves now; returns what changed."""
+    """Lock the host's release anew, at the versions that Debian serves now; return the packages that changed."""
     lock = lock_file()
     old = parse(lock.read_text()) if lock.exists() else {}
     new: set[Package] = set()
-    for name in ("node", "image"):
+    for name in NAMES:
         directory = _emptied(paths.cache_dir() / "locking" / name)
         new |= set(_Apt(directory, {}).plan(name))
     shutil.rmtree(paths.cache_dir() / "locking")
@@ -178,7 +181,7 @@ class _Apt:
         return sorted(parse_uris(plan + tool))
 
     def make_root(self, name: str, plan: Collection[Package]) -> None:
-        """Run mmdebstrap into directory/root; raises LabError if it installs something else than the plan."""
+        """Run mmdebstrap into directory/root; raise LabError if that installs anything but the plan."""
         root = self.directory / "root"
         included = ",".join((DEBIAN / f"{name}.txt").read_text().split())
         copy_state = (
@@ -252,14 +255,13 @@ def _run(command: list[str], log: Path, cwd: Path | None = None) -> str:
 def _run_sandboxed(command: list[str], log: Path, path: Path) -> None:
     """Run a command that mounts: `down` finds and ends it, and its mounts end with it."""
     unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    sandbox = Sandbox("build")
     try:
         with log.open("ab") as output:
             environment = os.environ | {"PATH": f"{path}:{os.environ['PATH']}"}
-            if sandbox.start([*unshare, *command], output, environment).wait():
+            if BUILD.start([*unshare, *command], output, environment).wait():
                 raise _failed(command, log)
     finally:
-        sandbox.end()
+        BUILD.end()
 
 
 def _failed(command: list[str], log: Path) -> LabError:

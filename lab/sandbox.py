@@ -70,7 +70,7 @@ class Sandbox:
         return self.start([*unshare, *sandbox], output, environment)
 
     def alive(self) -> bool:
-        """Tell whether the sandbox has processes."""
+        """Return whether the sandbox has processes."""
         return bool(self._group.processes())
 
     def lacking_controllers(self) -> list[str]:

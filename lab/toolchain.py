@@ -1,15 +1,16 @@
 """The programs that the lab runs: found on the machine, or built."""
 
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from lab import builder, pulumi
+from lab import builder, images, owner, pulumi, rootfs, workshop
+from lab.jobs import Job
 from lab.lock import only_one
-from lab.part import tables
+from lab.part import Part, tables
 from lab.paths import bin_dir, cache_dir, parts_dir, pulumi_home
 
 _WAITING = "Waiting for another process that builds the lab's programs"
@@ -25,9 +26,11 @@ class Toolchain:
 
 
 def ensure(console: Console, extras: Collection[str] = ()) -> Toolchain:
-    """Build or fetch what is missing, showing progress; returns at once if nothing is.
+    """Build or fetch the missing programs, showing progress; returns at once if none is missing.
 
-    `extras` names optional parts to build as well. One that was built before is included without being named.
+    Missing file systems and images are made beside them, on the core that a link or a download leaves idle.
+
+    extras: optional parts to build as well; one that was built before is included without being named.
 
     Raises LabError as `builder.build` does; the next call then continues where this one stopped.
     """
@@ -37,20 +40,16 @@ def ensure(console: Console, extras: Collection[str] = ()) -> Toolchain:
         cli = pulumi.official_cli()
         if cli:
             pulumi.fetch_plugins(cli["pulumi"], console)
-        go = builder.go_on_path()
-        parts = builder.all_parts(go)
-        unneeded = pulumi.unneeded_parts(cli) | {
-            part.name
-            for part in parts
-            if part.is_tool or (part.is_optional and part.name not in extras and not part.home.exists())
-        }
-        needed = [part for part in parts if part.name not in unneeded]
-        missing = [part for part in needed if not part.home.exists()]
-        if missing:
-            builder.build(missing, go or parts[0].home / "go/bin/go", console)
+        go = workshop.go_on_path()
+        parts = workshop.all_parts(go)
+        unneeded = pulumi.unneeded_parts(cli)
+        needed = [part for part in parts if part.name not in unneeded and _is_wanted(part, extras)]
+        if missing := [part for part in needed if not part.home.exists()]:
+            beside = _image_jobs(needed, console)
+            builder.build(missing, go or parts[0].home / "go/bin/go", console, beside)
         current = {part.home for part in parts}
         builder.sweep(lambda path: path not in current)
-        programs = {file.name: file for part in needed for file in part.home.iterdir() if file.is_file()} | cli
+        programs = _programs(needed) | cli
         _link({name: path for name, path in programs.items() if not name.startswith("pulumi-resource-")})
         pulumi.install_plugins(programs)
         return Toolchain(programs, bin_dir(), pulumi_home())
@@ -64,8 +63,8 @@ def tool(console: Console, name: str) -> Path:
     with only_one(cache_dir() / "lock", _WAITING, console):
         parts_dir().mkdir(exist_ok=True)
         builder.sweep_killed()
-        go = builder.go_on_path()
-        parts = builder.all_parts(go)
+        go = workshop.go_on_path()
+        parts = workshop.all_parts(go)
         needed = [part for part in parts if part.name in ("go", name)]
         if missing := [part for part in needed if not part.home.exists()]:
             builder.build(missing, go or parts[0].home / "go/bin/go", console)
@@ -86,6 +85,52 @@ def purge() -> None:
     """Remove everything that `ensure` keeps, except its lock; the caller holds it."""
     for folder in (parts_dir(), bin_dir(), pulumi_home(), cache_dir() / "logs"):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_wanted(part: Part, extras: Collection[str]) -> bool:
+    return not part.is_tool and (not part.is_optional or part.name in extras or part.home.exists())
+
+
+def _programs(parts: Sequence[Part]) -> dict[str, Path]:
+    return {file.name: file for part in parts for file in part.home.iterdir() if file.is_file()}
+
+
+def _image_jobs(parts: Sequence[Part], console: Console) -> list[Job]:
+    """Return the jobs that make the lab's Debian file systems and, of these parts, its container images."""
+    inside = [part for part in parts if part.name in images.PARTS]
+
+    def make_file_systems() -> None:
+        for name in rootfs.NAMES:
+            rootfs.ensure(name, console)
+
+    def make_images() -> None:
+        images.ensure(_programs(inside), rootfs.ensure("node", console), console)
+
+    file_systems, archive = _InSandbox(make_file_systems), _InSandbox(make_images)
+    first = Job("file systems", 0.7, file_systems.run, file_systems.end)
+    return [first, Job("images", 0.3, archive.run, archive.end, {first.name, *images.PARTS})]
+
+
+class _InSandbox:
+    """Work in the machine's one sandbox for builds; while another command changes the lab, the work is left to `up`."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work = work
+        self._is_working = False
+
+    def run(self) -> None:
+        with owner.alone_or_not() as is_alone:
+            if not is_alone:
+                return
+            self._is_working = True
+            try:
+                self._work()
+            finally:
+                self._is_working = False
+
+    def end(self) -> None:
+        if self._is_working:
+            rootfs.BUILD.end()
 
 
 def _link(programs: Mapping[str, Path]) -> None:

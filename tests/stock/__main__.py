@@ -1,7 +1,7 @@
 """Try the lab in a stock Debian with systemd and cgroup v2: a virtual machine of Debian's newest packages.
 
 With KVM it runs all of `make up` there. An emulated machine is too slow for clusters; it runs preflight, sandboxes and
-the lab's network (tests/machine). Nothing is pinned: it stands for the machine of somebody who installs Debian today.
+the lab's network (tests/machine). Nothing is pinned: it is like the machine of a user who installs Debian today.
 """
 
 import argparse
@@ -32,7 +32,7 @@ PACKAGES = (
     "python3-pytest-timeout python3-rich python3-venv systemd-sysv udev"
 )
 KERNEL_OPTIONS = "root=/dev/vda rw console=ttyS0 net.ifnames=0 mitigations=off"
-# Of a machine that is emulated, and of one that boots clusters: GiB of memory and disk, minutes until it has to be off.
+# Of a machine that is emulated, and of one that boots clusters: GiB of memory and disk, minutes until it must be off.
 SMALL, WHOLE = (2, 4, 20), (10, 30, 120)
 KEPT_VARIABLES = re.compile(r"(PIP_|GO|.*_proxy$|.*_PROXY$)")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -104,7 +104,7 @@ def _boot_files(root: Path, directory: Path) -> list[str | Path]:
 
 
 def _kvm_works(kernel: Sequence[str | Path]) -> bool:
-    """Tell whether KVM boots this kernel: /dev/kvm may be there and boot no PC."""
+    """Return whether KVM boots this kernel: /dev/kvm may be there and boot no PC."""
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return False
     command = [*_qemu(True, 1), *kernel, "-append", "console=ttyS0 panic=-1 rdinit=/none", "-serial", "stdio"]

@@ -40,7 +40,7 @@ class Answers:
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Answers:
-    """A healthy cluster, and a clock that runs only while somebody sleeps."""
+    """A healthy cluster, and a clock that runs only during `sleep`."""
     now = [0.0]
     monkeypatch.setenv("KYMA_MTLS_CACHE", str(tmp_path))
     monkeypatch.setattr(Sandbox, "alive", lambda _: True)

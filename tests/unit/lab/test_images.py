@@ -11,14 +11,15 @@ from rich.console import Console
 
 from lab import images, rootfs
 from lab.errors import LabError
+from lab.part import tables
 from lab.sandbox import Root, Sandbox
-from lab.toolchain import Toolchain
 
 PROGRAMS = [name for line in images.PROGRAMS for name in line.split()]
 
 
 def test_every_image_and_program_of_the_containerfile_is_found() -> None:
     assert images.NAMES == ["pause", "curl", "httpbin", "coredns", "pilot", "proxyv2"]
+    assert set(tables()) >= images.PARTS
     assert PROGRAMS == ["go-httpbin", "coredns", "pilot-discovery", "envoy", "pilot-agent", "envoy_bootstrap.json"]
 
 
@@ -52,7 +53,7 @@ def test_images_are_built_once_for_the_same_programs(monkeypatch: pytest.MonkeyP
 
     def ensure(version: str) -> Path:
         programs = {name: tmp_path / f"parts/{name}-{version}/{name}" for name in PROGRAMS}
-        return images.ensure(Toolchain(programs, tmp_path, tmp_path), tmp_path / "root", Console(quiet=True))
+        return images.ensure(programs, tmp_path / "root", Console(quiet=True))
 
     first = ensure("1")
     assert ensure("1") == first

@@ -1,4 +1,4 @@
-"""One lab on a machine: whose it is, and that others leave it alone."""
+"""One lab on a machine, with one lab owner, which commands of no other checkout or cache change."""
 
 import io
 import os

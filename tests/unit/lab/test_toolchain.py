@@ -7,11 +7,12 @@ from typing import IO
 import pytest
 from rich.console import Console
 
-from lab import builder, part, pulumi, toolchain
+from lab import builder, images, owner, part, pulumi, rootfs, toolchain, workshop
 from lab.errors import LabError
 from lab.part import Part
 from lab.paths import cache_dir, parts_dir
 from lab.toolchain import Toolchain
+from lab.workshop import Workshop
 
 GO = Path("/opt/go/bin/go")
 TABLES = """
@@ -37,10 +38,12 @@ kept = 0.1
 
 
 class Factory:
-    """Stands in for the fetching of wheels: remembers what it made, and fails when told to."""
+    """Stands in for the fetching of wheels, and for what makes file systems and images; fails if it is broken."""
 
     def __init__(self) -> None:
         self.made: list[str] = []
+        self.file_systems: list[str] = []
+        self.images: list[list[str]] = []
         self.broken = False
 
     def __call__(self, part: Part, _work: Path, out: Path, _log: IO[str]) -> None:
@@ -61,9 +64,13 @@ def factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Factory:
     made = Factory()
     monkeypatch.setenv("KYMA_MTLS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(part, "PARTS", parts)
-    monkeypatch.setattr(builder, "go_on_path", lambda: GO)
-    monkeypatch.setattr(builder, "_go_version", lambda _: "go1.26.0")
-    monkeypatch.setattr(builder, "_fetch_wheel", made)
+    monkeypatch.setattr(workshop, "go_on_path", lambda: GO)
+    monkeypatch.setattr(workshop, "go_version", lambda _: "go1.26.0")
+    monkeypatch.setattr(Workshop, "_fetch_wheel", lambda _, *given: made(*given))
+    monkeypatch.setattr(rootfs, "ensure", lambda name, _: made.file_systems.append(name))
+    monkeypatch.setattr(images, "PARTS", {"one-more"})
+    monkeypatch.setattr(images, "ensure", lambda programs, *_: made.images.append(sorted(programs)))
+    monkeypatch.setattr(owner, "PLACE", tmp_path / "run")
     monkeypatch.setattr(pulumi, "official_cli", dict)
     monkeypatch.setattr(pulumi, "install_plugins", lambda _: None)
     return made
@@ -81,14 +88,14 @@ def homes() -> list[str]:
 
 def test_second_call_builds_nothing(factory: Factory, ensure: Callable[[], Toolchain]) -> None:
     assert ensure() == ensure()
-    assert factory.made == ["one", "one-more"]
+    assert sorted(factory.made) == ["one", "one-more"]
 
 
 def test_optional_part_is_built_by_name_only_and_then_kept(factory: Factory, ensure: Callable[[], Toolchain]) -> None:
     assert "optional-program" not in ensure().programs
     assert toolchain.optional_parts() == ["optional"]
     assert "optional-program" in toolchain.ensure(Console(quiet=True), ["optional"]).programs
-    assert factory.made == ["one", "one-more", "optional"]
+    assert sorted(factory.made) == ["one", "one-more", "optional"]
     assert (ensure().bin / "optional-program").exists(), "it should stay"
 
 
@@ -102,6 +109,26 @@ def test_tool_is_built_alone_and_has_nothing_to_do_with_the_lab(
     assert paths[0].name == "linter"
     assert list(ensure().programs) == ["one-program", "one-more-program"]
     assert paths[0].parent.exists(), "it stays"
+
+
+def test_file_systems_and_images_are_made_beside_missing_parts(
+    factory: Factory, ensure: Callable[[], Toolchain]
+) -> None:
+    ensure()
+    assert factory.file_systems == ["node", "image", "node"]
+    assert factory.images == [["one-more-program"]], "of the programs that are copied into images"
+    ensure()
+    assert len(factory.images) == 1, "nothing is missing"
+
+
+def test_file_systems_and_images_are_left_to_up_while_another_command_changes_the_lab(
+    factory: Factory, ensure: Callable[[], Toolchain]
+) -> None:
+    with owner.alone(Console(quiet=True)):
+        ensure()
+    assert sorted(factory.made) == ["one", "one-more"]
+    assert not factory.file_systems
+    assert not factory.images
 
 
 def test_part_with_official_program_is_not_built(
@@ -124,7 +151,7 @@ def test_changed_part_is_rebuilt_and_only_its_old_build_removed(
     before = homes()
     (part.PARTS / "one" / "requirements.txt").write_text("one==2\n")
     made = ensure()
-    assert factory.made == ["one", "one-more", "one"]
+    assert sorted(factory.made) == ["one", "one", "one-more"]
     assert len(homes()) == len(before), "the old build of `one` should have been removed"
     assert set(homes()) & set(before) == {made.programs["one-more-program"].parent.name}, "a longer name is not a match"
     assert (made.bin / "one-program").samefile(made.programs["one-program"]), "the link should be the new build"
@@ -139,7 +166,7 @@ def test_interrupted_build_leaves_nothing_and_next_call_continues(
     assert homes() == []
     factory.broken = False
     ensure()
-    assert factory.made == ["one", "one-more"]
+    assert sorted(factory.made) == ["one", "one-more"]
 
 
 def test_leftover_of_killed_build_is_removed_and_not_used(factory: Factory, ensure: Callable[[], Toolchain]) -> None:
@@ -147,22 +174,25 @@ def test_leftover_of_killed_build_is_removed_and_not_used(factory: Factory, ensu
     (left / "out").mkdir(parents=True)
     ensure()
     assert not left.exists()
-    assert factory.made == ["one", "one-more"]
+    assert sorted(factory.made) == ["one", "one-more"]
 
 
 def test_failed_build_names_part_and_log(ensure: Callable[[], Toolchain], monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(part: Part, _work: Path, _out: Path, log: IO[str]) -> None:
-        del part
-        builder._run(["sh", "-c", "echo no such module >&2; exit 1"], log)
+    def fail(shop: Workshop, _part: Part, _work: Path, _out: Path, log: IO[str]) -> None:
+        shop.processes.run(["sh", "-c", "echo no such module >&2; exit 1"], log)
 
-    monkeypatch.setattr(builder, "_fetch_wheel", fail)
-    with pytest.raises(LabError, match=r"Building one failed: see .*/logs/one\.log") as failure:
+    monkeypatch.setattr(Workshop, "_fetch_wheel", fail)
+    with pytest.raises(LabError, match=r"Building (one|one-more) failed: see .*/logs/\1\.log") as failure:
         ensure()
     assert "\n" not in str(failure.value)
-    assert "no such module" in (cache_dir() / "logs" / "one.log").read_text()
+    logs = (cache_dir() / "logs").glob("*.log")
+    assert any("no such module" in log.read_text() for log in logs)
 
 
-def test_too_little_disk_is_refused_before_anything_is_built(factory: Factory, ensure: Callable[[], Toolchain]) -> None:
+def test_too_little_disk_is_refused_before_anything_is_built(
+    factory: Factory, ensure: Callable[[], Toolchain], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(builder, "CACHES_GIB", 10**9)
     (part.PARTS / "parts.toml").write_text(TABLES.format(peak=10**9))
     with pytest.raises(LabError, match=r"needs 1000000000\.2 GiB in .*, where .* GiB are free") as refusal:
         ensure()
