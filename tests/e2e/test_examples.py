@@ -11,8 +11,12 @@ from typing import Any
 import pytest
 from pulumi import automation
 
-from tests.e2e.conftest import ROOT, Deployed, Lab, Project, eventually, refusal
-from tests.e2e.traffic import expect_status
+from tests.e2e.support.commands import ROOT
+from tests.e2e.support.lab import Lab
+from tests.e2e.support.project import Project
+from tests.e2e.support.stack import Deployed, refusal
+from tests.e2e.support.traffic import expect_status
+from tests.e2e.support.waiting import eventually
 from tests.support.kubeconfigs import write_kubeconfig
 from tests.unit.config import PRODUCTION
 from verification.tls import Endpoint

@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import MANIFESTS, Lab, Project, eventually, refusal, together
-from tests.e2e.gardener import CERTIFICATE, DOMAIN, shoot
-from tests.e2e.gateway import await_presented
-from tests.e2e.kyma_controllers import Api, KymaControllers
+from tests.e2e.support.commands import MANIFESTS
+from tests.e2e.support.gardener import CERTIFICATE, DOMAIN, shoot
+from tests.e2e.support.gateway import await_presented
+from tests.e2e.support.kyma_controllers import Api, KymaControllers
+from tests.e2e.support.lab import Lab
+from tests.e2e.support.project import Project
+from tests.e2e.support.stack import refusal
+from tests.e2e.support.waiting import eventually, together
 
 CLUSTERS = ("target", "client")
 CRDS = str(MANIFESTS / "kyma_crds.yaml")
@@ -154,7 +158,7 @@ def test_kymas_gateway_in_a_shoot_is_taken_over_and_given_back(kyma_shoot: Kyma,
         assert not kyma_shoot.has_gateway()
         entry = lab.get("target", "dnsentry", "kyma-system", "kyma-gateway")
         assert entry["status"]["state"] == "Ready", "the operator's had to go first"
-        await_presented(f"x.{DOMAIN}", deployed.outputs["gateway"]["caCertificate"])
+        await_presented(lab, f"x.{DOMAIN}", deployed.outputs["gateway"]["caCertificate"])
 
         with kyma_shoot.target.lagging(600):  # else the operator would take the gateway at once
             lab.kubectl(
@@ -175,7 +179,9 @@ def test_kymas_gateway_in_a_shoot_is_taken_over_and_given_back(kyma_shoot: Kyma,
         again: dict[str, Any] = {"gatewayMode": "selfSigned", "gatewayTakeOver": "true", "gatewayDomain": DOMAIN}
         deployed.up(**again, confirm=[*back, "gatewayTakeOver=true"])
         gateway = deployed.outputs["gateway"]
-        await_presented(f"x.{DOMAIN}", gateway["caCertificate"])  # not that of the Secret that Gardener leaves behind
+        await_presented(
+            lab, f"x.{DOMAIN}", gateway["caCertificate"]
+        )  # not that of the Secret that Gardener leaves behind
         deployed.stack.preview(expect_no_changes=True)
         other = project.stack("late", namespace="late", gatewayMode="selfSigned", **config)
         taken_over = "has its default gateway taken over by another stack already; set this to false here"

@@ -14,7 +14,9 @@ from urllib.parse import urlparse
 import pytest
 
 from lab.owner import PLACE, SESSION
-from tests.e2e.conftest import ROOT, Lab, eventually, run
+from tests.e2e.support.commands import ROOT, run
+from tests.e2e.support.lab import Lab
+from tests.e2e.support.waiting import eventually
 
 LAB = (sys.executable, "-m", "lab")
 CLUSTERS = ("target", "client", "client2")

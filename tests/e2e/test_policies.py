@@ -11,7 +11,8 @@ import pytest
 import yaml
 from pulumi import automation
 
-from tests.e2e.conftest import Project, policies_reported, refusal
+from tests.e2e.support.project import Project
+from tests.e2e.support.stack import policies_reported, refusal
 from tests.unit.pki import issue
 
 KEY = issue("somebody").key_pem

@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import MANIFESTS, Deployed, Lab, Project, configure, eventually, refusal
+from tests.e2e.support.commands import MANIFESTS
+from tests.e2e.support.lab import Lab
+from tests.e2e.support.project import Project
+from tests.e2e.support.stack import Deployed, configure, refusal
+from tests.e2e.support.waiting import eventually
 from tests.unit.pki import issue
 
 NAMESPACE = "readiness"
@@ -99,8 +103,7 @@ def test_controllers_are_listened_to_and_gateway_is_taken_over_when_it_is_gone(l
         )
         said = refusal(deployed.stack.preview)
         assert (
-            "gatewayTakeOver: cluster https://10.77.0.13:6443 has Secret istio-system/kyma-gateway-certs already"
-            in said
+            f"gatewayTakeOver: cluster {lab.server(SHOOT)} has Secret istio-system/kyma-gateway-certs already" in said
         )
         lab.kubectl(
             SHOOT, *LEFT, "label", "secret", "kyma-gateway-certs", "cert.gardener.cloud/hash=5ec", "--overwrite"

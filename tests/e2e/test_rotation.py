@@ -11,9 +11,13 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from tests.e2e.conftest import MANIFESTS, Deployed, Lab, Project, eventually, meanwhile, refusal
-from tests.e2e.gateway import presented
-from tests.e2e.traffic import Load, open_connection, status_or_none
+from tests.e2e.support.commands import MANIFESTS
+from tests.e2e.support.gateway import presented
+from tests.e2e.support.lab import Lab
+from tests.e2e.support.project import Project
+from tests.e2e.support.stack import Deployed, refusal
+from tests.e2e.support.traffic import Load, open_connection, status_or_none
+from tests.e2e.support.waiting import eventually, meanwhile
 from verification.tls import ClientCredential
 
 DOMAIN = "rotation.target.test"
@@ -97,7 +101,7 @@ def test_planned_rotation_fails_no_request_even_if_a_cluster_is_out_of_reach_hal
         deployed.up(trustedGenerations=["2"])
     assert not running.failures, "the new CA is trusted"
     expect_generations(lab, deployed, "1.2")
-    running, old = load(lab, deployed), presented(DOMAIN)
+    running, old = load(lab, deployed), presented(lab, DOMAIN)
     with running.running():
         with frozen(lab):
             for _ in range(10):  # the engine may give up before it comes to the target
@@ -105,7 +109,7 @@ def test_planned_rotation_fails_no_request_even_if_a_cluster_is_out_of_reach_hal
                 if has_changed_over(lab):
                     break
             assert has_changed_over(lab)
-            eventually(lambda: presented(DOMAIN) != old, "the target presents the new certificate")
+            eventually(lambda: presented(lab, DOMAIN) != old, "the target presents the new certificate")
             assert lab.status("rotation", URL) == "200", "the old client certificate is good still"
         deployed.up()
     assert not running.failures, "old certificates are good still, and new ones already"

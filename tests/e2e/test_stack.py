@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from tests.e2e.conftest import Deployed, Lab, Project, eventually, expect_as_before, refusal
+from tests.e2e.support.lab import Lab
+from tests.e2e.support.project import Project
+from tests.e2e.support.stack import Deployed, refusal
+from tests.e2e.support.waiting import eventually
 from verification.issuing import foreign_credential
 
 CLIENT = {"kubeconfig": ".lab/client.kubeconfig", "domain": "one.client.test"}
@@ -169,4 +172,4 @@ def test_destroy_leaves_the_clusters_as_they_were_found(
     lab: Lab, deployed: Deployed, before: dict[str, set[str]]
 ) -> None:
     deployed.destroy()
-    expect_as_before(lab, before)
+    lab.expect_as_before(before)

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tests.e2e.conftest import Lab, together
+from tests.e2e.support.lab import Lab
+from tests.e2e.support.waiting import together
 
 NAMESPACE = "broken"
 FIRST, SECOND = "one.broken.target.test", "two.broken.target.test"
