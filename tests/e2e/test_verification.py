@@ -15,8 +15,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.e2e.conftest import Deployed, Lab, Project, eventually, meanwhile, together
-from tests.e2e.scenes import HOSTS, NAMESPACE, SCENES
+from tests.e2e.support.lab import Lab
+from tests.e2e.support.project import Project
+from tests.e2e.support.scenes import HOSTS, NAMESPACE, SCENES
+from tests.e2e.support.stack import Deployed
+from tests.e2e.support.waiting import eventually, meanwhile, together
 from verification.__main__ import chosen_checks
 from verification.attacker import LABEL
 from verification.checks import Check
