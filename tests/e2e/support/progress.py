@@ -20,5 +20,5 @@ class Progress:
         if report.when == "setup":
             self._prepared[report.nodeid] = report.duration
         elif report.when == "call" and report.passed and isinstance(word, str):
-            word = f"{word} in {self._prepared.get(report.nodeid, 0) + report.duration:.0f} s"
+            word = f"{word} in {self._prepared.get(report.nodeid, 0) + report.duration:.1f} s"
         return category, letter, word

@@ -91,6 +91,7 @@ class Schedule:
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
+        self._scheduling: ClusterScheduling | None = None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: WorkerController) -> None:
@@ -106,4 +107,10 @@ class Schedule:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: object) -> ClusterScheduling:
         """Schedule files by the clusters which they need."""
-        return ClusterScheduling(config, log)  # type: ignore[arg-type]
+        self._scheduling = ClusterScheduling(config, log)  # type: ignore[arg-type]
+        return self._scheduling
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Fail a run that ends well although files are left."""
+        if self._scheduling and self._scheduling.workqueue and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
