@@ -47,12 +47,13 @@ def suits(scope: str, worker: int) -> bool:
     return worker == 1 or PurePath(scope).stem not in {*FOR_FIRST_WORKER, LAST}
 
 
-class ClusterScheduling(LoadScopeScheduling):
+class ClusterScheduling(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has no types
     """Gives each worker the longest file that only it can run, or else the longest one."""
 
     def schedule(self) -> None:
         """Begin with the first worker, which can run everything: if there are fewer files than workers, it stays."""
-        self.assigned_work = {node: self.assigned_work[node] for node in sorted(self.nodes, key=_number)}
+        for node in sorted(self.nodes, key=_number):
+            self.assigned_work[node] = self.assigned_work.pop(node)
         super().schedule()
 
     def _split_scope(self, nodeid: str) -> str:
@@ -107,7 +108,7 @@ class Schedule:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: object) -> ClusterScheduling:
         """Schedule files by the clusters which they need."""
-        self._scheduling = ClusterScheduling(config, log)  # type: ignore[arg-type]
+        self._scheduling = ClusterScheduling(config, log)
         return self._scheduling
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
