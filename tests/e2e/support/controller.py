@@ -30,6 +30,7 @@ class Controller:
         config = session.config
         if config.option.collectonly:
             return
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
         count = len(parse_tx_spec_config(config))
         if count > len(WORKERS) or config.getoption("--lab-worker"):
             raise pytest.UsageError(f"end-to-end tests have clusters for {len(WORKERS)} workers, or for --lab-worker")
