@@ -17,6 +17,7 @@ from pulumi import automation
 from tests.e2e.support.commands import ROOT
 from tests.e2e.support.lab import Inventory, Lab
 from tests.e2e.support.project import Project
+from tests.e2e.support.stack import stack_in
 from tests.e2e.support.traffic import expect_status
 from tests.e2e.support.waiting import eventually
 from tests.support.package import install
@@ -50,9 +51,7 @@ def test_example_connects_a_caller_and_a_service_by_the_installed_components(
 ) -> None:
     installed = install(tmp_path)
     directory = shutil.copytree(ROOT / "examples/platform", tmp_path / "platform")
-    environment = project.environment | {"PYTHONPATH": str(installed)}
-    options = automation.LocalWorkspaceOptions(env_vars=environment)
-    stack = automation.create_stack("test", work_dir=str(directory), opts=options)
+    stack = stack_in(directory, "test", project.environment | {"PYTHONPATH": str(installed)})
     config = {
         "platform": "istio",
         "namespace": NAMESPACE,

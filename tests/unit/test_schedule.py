@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.support.schedule import FOR_FIRST_WORKER, LAST, SECONDS, WORKER_INPUT, ClusterScheduling, seconds
+from tests.e2e.support.schedule import FOR_FIRST_WORKER, LAST, SECONDS, ClusterScheduling, seconds
+from tests.e2e.support.session import WORKER_INPUT
 
 FILES = {path.stem for folder in ("e2e", "machine") for path in Path(__file__).parents[1].glob(f"{folder}/test_*.py")}
 TESTS_IN_A_FILE = 3

@@ -7,15 +7,11 @@ import subprocess
 import sys
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-
-from pulumi import automation
-from pulumi.automation._stack import StackInitMode
 
 from tests.e2e.support.commands import COMMAND_SECONDS, ROOT
 from tests.e2e.support.lab import Lab
-from tests.e2e.support.stack import Deployed, Stack, configure, destroyed_at_the_end
+from tests.e2e.support.stack import Deployed, Stack, configure, destroyed_at_the_end, stack_in
 from tests.e2e.support.waiting import together
 
 PROGRAM = ("Pulumi.yaml", "__main__.py", "settings", "clusters", "components", "deployment", "outputs", "verification")
@@ -54,7 +50,7 @@ class Project:
             "clientImage": "lab.local/curl:lab",
         }
         is_known = (self.directory / f"Pulumi.{name}.yaml").exists()
-        stack = self._stack(name, StackInitMode.SELECT if is_known else StackInitMode.CREATE, self.environment)
+        stack = stack_in(self.directory, name, self.environment, is_new=not is_known)
         if is_known:
             stack.remove_all_config(list(stack.get_all_config()))
         configure(stack, **(defaults | config))
@@ -64,12 +60,7 @@ class Project:
         """Return the stack `dev`, with the config that the repository has for it and its public passphrase."""
         shutil.copy(ROOT / "Pulumi.dev.yaml", self.directory)
         public = {"PULUMI_CONFIG_PASSPHRASE": os.environ["PULUMI_CONFIG_PASSPHRASE"]}
-        return self._stack("dev", StackInitMode.CREATE, self.environment | public)
-
-    def _stack(self, name: str, mode: StackInitMode, environment: dict[str, str]) -> Stack:
-        command = _pulumi_command()
-        workspace = automation.LocalWorkspace(str(self.directory), env_vars=environment, pulumi_command=command)
-        return Stack(name, workspace, mode)
+        return stack_in(self.directory, "dev", self.environment | public)
 
     def deployment(self, name: str, *, run_program: bool = False, **config: object) -> AbstractContextManager[Deployed]:
         """Return a stack to deploy, destroyed at the end; with `--run-program` if so asked."""
@@ -111,9 +102,3 @@ class Project:
     def state(self, stack: Stack) -> str:
         """Return the stack's state as it lies on disk."""
         return (self.directory / f"state/.pulumi/stacks/kyma-mtls/{stack.name}.json").read_text()
-
-
-@cache
-def _pulumi_command() -> automation.PulumiCommand:
-    """Return the CLI, which is asked for its version whenever one of these is made."""
-    return automation.PulumiCommand()

@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pulumi import automation
+from pulumi.automation._stack import StackInitMode
 
 from tests.contract import check_outputs
 from tests.e2e.support.lab import Lab
@@ -34,6 +37,18 @@ class Stack(automation.Stack):
     def info(self, show_secrets: bool = True) -> automation.UpdateSummary:  # noqa: ARG002 - inherited
         """Return an empty summary: no test looks at it."""
         return automation.UpdateSummary("", datetime.now(UTC), "", {}, {}, "")
+
+
+def stack_in(directory: Path, name: str, environment: dict[str, str], *, is_new: bool = True) -> Stack:
+    """Return a stack of the program in a directory, new or as it is."""
+    workspace = automation.LocalWorkspace(str(directory), env_vars=environment, pulumi_command=_pulumi_command())
+    return Stack(name, workspace, StackInitMode.CREATE if is_new else StackInitMode.SELECT)
+
+
+@cache
+def _pulumi_command() -> automation.PulumiCommand:
+    """Return the CLI, which is asked for its version whenever one of these is made."""
+    return automation.PulumiCommand()
 
 
 @dataclass

@@ -87,9 +87,7 @@ def test_junit_tells_each_verdict(stack: DeployedStack, monkeypatch: pytest.Monk
     assert told["it is admitted"]["system-out"].text == "expected: 200\nsaw: 200"
     assert told["it is refused"]["failure"].get("message") == "got 200 <b>"
     assert told["it is refused"]["failure"].text == "expected: 403\nsaw: got 200 <b>\nand more\nlook: the policies"
-    assert str(told["it is odd"]["error"].get("message")).startswith(
-        "ZeroDivisionError in test_report.py:"
-    )
+    assert str(told["it is odd"]["error"].get("message")).startswith("ZeroDivisionError in test_report.py:")
     assert told["it calls"]["skipped"].get("message") == "switched off"
 
 
