@@ -33,12 +33,12 @@ lint: .venv ## ruff, mypy, the pages' links and commands, and actionlint and ziz
 	"$$actionlint" -shellcheck= -pyflakes=
 	$(BIN)/zizmor --quiet --offline --pedantic .github
 
-unit: .venv ## unit tests, with mocks
-	$(BIN)/pytest tests/unit
+unit: .venv ## unit tests, with mocks, by two workers
+	$(BIN)/pytest -n 2 --dist loadfile tests/unit
 
-e2e: .venv ## end-to-end tests, in the lab
+e2e: .venv ## end-to-end tests, in the lab, by two workers
 	$(BIN)/python -m lab build gardener pulumi-language-yaml
-	$(BIN)/pytest -v --durations=30 --durations-min=10 tests/machine tests/e2e
+	$(BIN)/pytest -v -n 2 --max-worker-restart=0 --durations=30 --durations-min=10 tests/machine tests/e2e
 
 stock: .venv ## try the lab in a stock Debian, in QEMU; SUITE=trixie for Debian 13
 	$(BIN)/python -m tests.stock $(if $(SUITE),--suite $(SUITE))

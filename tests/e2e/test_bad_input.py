@@ -11,11 +11,13 @@ import pytest
 import urllib3
 from pulumi import automation
 
-from tests.e2e.conftest import MANIFESTS, ROOT, SERVERS, Lab, Project, configure, eventually, refusal
+from tests.e2e.support.commands import MANIFESTS
+from tests.e2e.support.lab import Lab
+from tests.e2e.support.project import Project
+from tests.e2e.support.stack import configure, refusal
+from tests.e2e.support.waiting import eventually
 from tests.support.kubeconfigs import write_kubeconfig
 from tests.unit.pki import issue
-
-TARGET, CLIENT = SERVERS["target"], SERVERS["client"]
 
 
 @contextmanager
@@ -123,15 +125,17 @@ def test_clusters_that_cannot_be_reached_are_named_all_at_once(project: Project)
     }
 
 
-def test_same_cluster_by_two_kubeconfigs_is_refused(project: Project) -> None:
-    shutil.copy(ROOT / ".lab/target.kubeconfig", project.directory / "copy.kubeconfig")
+def test_same_cluster_by_two_kubeconfigs_is_refused(lab: Lab, project: Project) -> None:
+    target = lab.server("target")
+    shutil.copy(lab.kubeconfig("target"), project.directory / "copy.kubeconfig")
     stack = project.stack("same", clients={"client": {"kubeconfig": "copy.kubeconfig"}})
     assert problems(stack.preview) == {
-        "clients.client.kubeconfig": f"cluster {TARGET} is that of target, too; each needs a cluster of its own"
+        "clients.client.kubeconfig": f"cluster {target} is that of target, too; each needs a cluster of its own"
     }
 
 
 def test_what_clusters_lack_is_told_all_at_once(lab: Lab, project: Project, bare_cluster: str) -> None:
+    target = lab.server("target")
     service = {"namespace": "raw", "name": "databases", "port": 8080}
     stack = project.stack(
         "lacking",
@@ -153,32 +157,34 @@ def test_what_clusters_lack_is_told_all_at_once(lab: Lab, project: Project, bare
     assert bare.startswith("cluster https://127.0.0.1:")
     assert bare.endswith("has no Istio; install it (on Kyma: add the Istio module)")
     assert found == {
-        "target.kubeconfig": f"cluster {TARGET} has no Gardener certificate management; set another gatewayMode",
-        "target.gatewayPassthrough": f"cluster {TARGET} forwards TLS or TCP by Gateway raw/databases through "
+        "target.kubeconfig": f"cluster {target} has no Gardener certificate management; set another gatewayMode",
+        "target.gatewayPassthrough": f"cluster {target} forwards TLS or TCP by Gateway raw/databases through "
         "istio-ingressgateway without reading a host; a policy of this stack would end the connections; set this to "
         "true, or move it to another ingress or egress gateway",
-        "hosts.orders.service": f"cluster {TARGET} has no Service raw/orders",
-        "hosts.stock.service.port": f"cluster {TARGET} has no such port in Service raw/databases; it has 5432",
+        "hosts.orders.service": f"cluster {target} has no Service raw/orders",
+        "hosts.stock.service.port": f"cluster {target} has no such port in Service raw/databases; it has 5432",
     }
 
 
-def test_platform_kyma_needs_its_modules(project: Project) -> None:
+def test_platform_kyma_needs_its_modules(lab: Lab, project: Project) -> None:
+    target, client = lab.server("target"), lab.server("client")
     stack = project.stack("modules", platform="kyma")
     assert problems(stack.preview) == {
-        "target.kubeconfig": f"cluster {TARGET} has no Kyma API Gateway module; add it, or set platform to istio",
-        "clients.client.kubeconfig": f"cluster {CLIENT} has no Kyma Istio module (no Istio kyma-system/default); add "
+        "target.kubeconfig": f"cluster {target} has no Kyma API Gateway module; add it, or set platform to istio",
+        "clients.client.kubeconfig": f"cluster {client} has no Kyma Istio module (no Istio kyma-system/default); add "
         "it, or set platform to istio",
     }
 
 
 def test_users_own_namespace_is_left_alone(lab: Lab, project: Project) -> None:
+    client = lab.server("client")
     lab.kubectl("client", "create", "namespace", "mine")
     try:
         before = lab.get("client", "namespace", "", "mine")
         with project.deployment("mine", namespace="mine") as deployed:
             for command in (deployed.stack.preview, deployed.up):
                 said = refusal(command)
-                taken = f"kyma-mtls:namespace: cluster {CLIENT} has Namespace mine already, and no stack made it"
+                taken = f"kyma-mtls:namespace: cluster {client} has Namespace mine already, and no stack made it"
                 assert f"{taken}; remove it, or choose other names" in said, said
         assert lab.get("client", "namespace", "", "mine") == before
     finally:
@@ -186,15 +192,16 @@ def test_users_own_namespace_is_left_alone(lab: Lab, project: Project) -> None:
 
 
 def test_users_own_gateway_is_left_alone(lab: Lab, project: Project) -> None:
+    target = lab.server("target")
     stack = project.stack("late", gatewayMode="selfSigned", gatewayDomain="taken.target.test")
     lab.kubectl("target", "apply", "-f", str(MANIFESTS / "users_gateway.yaml"))
     try:
         assert problems(stack.preview) == {
-            "gatewayDomain": f"cluster {TARGET} serves *.taken.target.test by kyma-system/kyma-gateway already"
+            "gatewayDomain": f"cluster {target} serves *.taken.target.test by kyma-system/kyma-gateway already"
         }
         configure(stack, gatewayTakeOver="true")
         said = refusal(stack.preview)
-        taken = f"kyma-mtls:gatewayTakeOver: cluster {TARGET} has Gateway kyma-system/kyma-gateway already"
+        taken = f"kyma-mtls:gatewayTakeOver: cluster {target} has Gateway kyma-system/kyma-gateway already"
         assert f"{taken}, and no stack made it" in said, said
     finally:
         lab.kubectl("target", "delete", "-f", str(MANIFESTS / "users_gateway.yaml"))

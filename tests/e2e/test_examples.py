@@ -11,8 +11,12 @@ from typing import Any
 import pytest
 from pulumi import automation
 
-from tests.e2e.conftest import ROOT, Deployed, Lab, Project, eventually, refusal
-from tests.e2e.traffic import expect_status
+from tests.e2e.support.commands import ROOT
+from tests.e2e.support.lab import Lab
+from tests.e2e.support.project import Project
+from tests.e2e.support.stack import Deployed, Stack, refusal, stack_in
+from tests.e2e.support.traffic import expect_status
+from tests.e2e.support.waiting import eventually
 from tests.support.kubeconfigs import write_kubeconfig
 from tests.unit.config import PRODUCTION
 from verification.tls import Endpoint
@@ -34,11 +38,10 @@ def producer(project: Project) -> Iterator[Deployed]:
 
 
 @contextmanager
-def example(project: Project, directory: Path, **config: str) -> Iterator[automation.Stack]:
+def example(project: Project, directory: Path, **config: str) -> Iterator[Stack]:
     """Yield a stack of the example in a copy of its directory; destroy it at the end."""
     shutil.copytree(ROOT / "examples" / directory.name, directory)
-    options = automation.LocalWorkspaceOptions(env_vars=project.environment)
-    stack = automation.create_stack("test", work_dir=str(directory), opts=options)
+    stack = stack_in(directory, "test", project.environment)
     values = {"stack": f"organization/kyma-mtls/{STACK}", "namespace": NAMESPACE, **config}
     stack.set_all_config({key: automation.ConfigValue(value) for key, value in values.items()})
     try:

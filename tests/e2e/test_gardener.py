@@ -11,10 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from settings.gateway import CIPHER_PROFILES
-from tests.e2e.conftest import Deployed, Lab, Project, configure, eventually, refusal
-from tests.e2e.gardener import CERTIFICATE, DOMAIN, ISSUER, shoot
-from tests.e2e.gateway import (
-    ADDRESS,
+from tests.e2e.support.gardener import CERTIFICATE, DOMAIN, ISSUER, shoot
+from tests.e2e.support.gateway import (
     OVERRIDES,
     PROXY_ADDRESS,
     TAKING_OVER,
@@ -25,6 +23,10 @@ from tests.e2e.gateway import (
     load,
     presented,
 )
+from tests.e2e.support.lab import Lab
+from tests.e2e.support.project import Project
+from tests.e2e.support.stack import Deployed, configure, refusal
+from tests.e2e.support.waiting import eventually
 
 FAILING = f"failing.{DOMAIN}"
 
@@ -74,7 +76,7 @@ def expect_documents_table(lab: Lab, gateway: dict[str, Any]) -> None:
     assert overrides["data"] == {"global.domainName": DOMAIN, "global.ingress.domainName": DOMAIN}
     entries = [lab.get("target", "dnsentry", "kyma-system", name) for name in ("kyma-gateway", "apiserver-proxy")]
     assert [entry["spec"] for entry in entries] == [
-        {"dnsName": f"*.{DOMAIN}", "ttl": 600, "targets": [ADDRESS]},
+        {"dnsName": f"*.{DOMAIN}", "ttl": 600, "targets": [lab.ingress]},
         {"dnsName": f"apiserver.{DOMAIN}", "ttl": 600, "targets": [PROXY_ADDRESS]},
     ]
 
@@ -93,13 +95,13 @@ def test_gardener_issues_and_renews_the_certificates(lab: Lab, project: Project,
         gateway = deployed.outputs["gateway"]
         assert gateway["domain"] == DOMAIN, "as the shoot says"
         assert load(gateway["caCertificate"]) == gardener
-        project.expect_working(deployed.stack)
+        project.expect_verified(deployed.stack, " 0 failed", "--read-only", "--only", "the Kyma gateway", "the stack's")
         deployed.stack.preview(expect_no_changes=True)
         expect_documents_table(lab, gateway)
         expect_modern_ciphers(lab)
         expect_no_private_key(project.state(deployed.stack), "state")
-        old = presented(f"x.{DOMAIN}", gateway["caCertificate"])
-        callers = Callers(f"x.{DOMAIN}", gateway["caCertificate"])
+        old = presented(lab, f"x.{DOMAIN}", gateway["caCertificate"])
+        callers = Callers(lab, f"x.{DOMAIN}", gateway["caCertificate"])
         with callers.running():
             renew = ("patch", CERTIFICATE, "kyma-tls-cert", "--type=merge", "-p", '{"spec":{"renew":true}}')
             lab.kubectl("target", "-n", "istio-system", *renew)
@@ -125,7 +127,7 @@ def expect_modern_ciphers(lab: Lab) -> None:
     """Those of the Gateway, which serves a key that has a cipher among them; what Envoy makes of it is known."""
     servers = lab.get("target", "gateway.networking.istio.io", "kyma-system", "kyma-gateway")["spec"]["servers"]
     assert servers[0]["tls"]["cipherSuites"] == list(CIPHER_PROFILES["modern"])
-    assert isinstance(presented(f"x.{DOMAIN}").public_key(), ec.EllipticCurvePublicKey)
+    assert isinstance(presented(lab, f"x.{DOMAIN}").public_key(), ec.EllipticCurvePublicKey)
 
 
 def test_failures_of_gardener_fail_up_with_its_message(
@@ -139,8 +141,7 @@ def test_failures_of_gardener_fail_up_with_its_message(
     assert ingress == "", "nothing goes out that was not issued"
     lab.kubectl("target", "-n", "issuers", "delete", "dnsentry", "holder")
     deployed.up(gatewayIssuer=ISSUER)
-    await_presented(f"x.{FAILING}", gardener.public_bytes(Encoding.PEM).decode())  # the next `pulumi up` goes on
-    deployed.stack.preview(expect_no_changes=True)
+    await_presented(lab, f"x.{FAILING}", gardener.public_bytes(Encoding.PEM).decode())  # the next `pulumi up` goes on
 
 
 def test_destroy_leaves_the_cluster_as_it_was_found(

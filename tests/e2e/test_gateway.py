@@ -16,21 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from lab.network import WEBSITE_ADDRESS
 from settings.gateway import CIPHER_PROFILES
-from tests.e2e.conftest import (
-    MANIFESTS,
-    Deployed,
-    Lab,
-    Project,
-    configure,
-    destroyed_at_the_end,
-    eventually,
-    expect_as_before,
-    make_environment,
-    policies_reported,
-    refusal,
-)
-from tests.e2e.gateway import (
-    ADDRESS,
+from tests.e2e.support.commands import MANIFESTS
+from tests.e2e.support.gateway import (
     OVERRIDES,
     TAKING_OVER,
     Callers,
@@ -39,10 +26,13 @@ from tests.e2e.gateway import (
     load,
     presented,
 )
+from tests.e2e.support.lab import Lab
+from tests.e2e.support.project import Project
+from tests.e2e.support.stack import Deployed, configure, destroyed_at_the_end, policies_reported, refusal
+from tests.e2e.support.waiting import eventually, together
 from tests.unit.pki import Holder, issue
 from verification.tls import Endpoint
 
-SCANNER = Path(__file__).with_name("scanner.txt")
 DOMAIN = "kyma.target.test"
 HOST = f"x.{DOMAIN}"
 
@@ -55,7 +45,7 @@ Scan = dict[str, list[str]]
 @pytest.fixture(scope="module")
 def default(lab: Lab, project: Project, before: object) -> Iterator[Deployed]:  # noqa: ARG001 - which is asked for first
     """The stack of `make up`, whose gateway is the cluster's default one, with all else that the documents tell of."""
-    with destroyed_at_the_end(project.lab_stack()) as deployed:
+    with destroyed_at_the_end(project.lab_stack(), lab) as deployed:
         configure(deployed.stack, **TAKING_OVER, gatewayServiceEntries="www.internet.test")
         with attended(lab):
             deployed.up()
@@ -73,19 +63,11 @@ def beside(lab: Lab, project: Project, default: Deployed) -> Iterator[Deployed]:
         yield stack
 
 
-@pytest.fixture(scope="module")
-def scanner(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """sslyze, in an environment of its own."""
-    environment = tmp_path_factory.mktemp("scanner") / "venv"
-    make_environment(environment, SCANNER)
-    return environment / "bin" / "sslyze"
-
-
-def scan(scanner: Path, domain: str, tmp_path: Path) -> Scan:
-    """Names of the ciphers that the gateway accepts, for each protocol version from SSL 2.0 to TLS 1.3."""
+def scan(scanner: Path, address: str, domain: str, tmp_path: Path) -> Scan:
+    """Return the names of the ciphers that the gateway accepts, for each protocol version from SSL 2.0 to TLS 1.3."""
     report = tmp_path / "scan.json"
     options = ["--sslv2", "--sslv3", "--tlsv1", "--tlsv1_1", "--tlsv1_2", "--tlsv1_3", "--json_out", str(report)]
-    subprocess.run([scanner, *options, f"scan.{domain}:443{{{ADDRESS}}}"], check=True, capture_output=True)
+    subprocess.run([scanner, *options, f"scan.{domain}:443{{{address}}}"], check=True, capture_output=True)
     (server,) = json.loads(report.read_text())["server_scan_results"]
     versions = [name for name in server["scan_result"] if name.endswith("_cipher_suites")]
     return {
@@ -104,14 +86,14 @@ def expect_ciphers(seen: Scan, tls_1_2: set[str]) -> None:
 
 
 def modern(key_type: str) -> set[str]:
-    """The modern ciphers for keys of this type."""
+    """Return the modern ciphers for keys of this type."""
     return {name for name in CIPHER_PROFILES["modern"] if f"-{key_type}-" in name}
 
 
 def expect_documents_table(lab: Lab, gateway: dict[str, Any]) -> None:
-    """What the documents' tables have for a user's own certificate and for a self-signed one."""
+    """Expect what the documents' tables have for a user's own certificate and for a self-signed one."""
     data = lab.get("target", "secret", "istio-system", "kyma-gateway-certs")["data"]
-    assert presented(HOST) == load(data["tls.crt"])
+    assert presented(lab, HOST) == load(data["tls.crt"])
     ca = {"cacert": gateway["caCertificate"]}
     assert lab.get("target", "secret", "istio-system", "kyma-gateway-certs-cacert")["data"] == ca
     assert lab.get("target", "secret", "kyma-system", "ingress-tls-cert")["data"] == {"tls.crt": data["tls.crt"]}
@@ -127,12 +109,18 @@ def expect_documents_table(lab: Lab, gateway: dict[str, Any]) -> None:
     assert (gateway["domain"], gateway["apiserverProxy"]) == (DOMAIN, f"apiserver.{DOMAIN}")
 
 
-def test_stack_of_make_up_is_verified(project: Project, default: Deployed) -> None:
+def expect_gateways(project: Project, *stacks: Deployed) -> None:
+    """Verify the Kyma gateway of each stack, and that it has its objects and no other ones."""
+    only = ("--read-only", "--only", "the Kyma gateway", "the stack's objects")
+    together(lambda each: project.expect_verified(each.stack, " 0 failed", *only), stacks)
+
+
+def test_gateway_of_make_up_is_verified_with_its_stack(project: Project, default: Deployed) -> None:
     assert default.outputs["gateway"]["domain"] == DOMAIN
     project.expect_working(default.stack)
 
 
-def test_second_preview_has_no_changes_and_violates_no_policy(
+def test_gateway_has_no_changes_in_a_second_preview_and_violates_no_policy(
     default: Deployed, policy_pack: Path, tmp_path: Path
 ) -> None:
     # The overrides of the old installer hold the key: this stack asks for them.
@@ -144,27 +132,27 @@ def test_second_preview_has_no_changes_and_violates_no_policy(
     expect_no_private_key(printed, "report")
 
 
-def test_scanner_finds_modern_ciphers_alone(scanner: Path, default: Deployed, tmp_path: Path) -> None:
-    expect_ciphers(scan(scanner, default.outputs["gateway"]["domain"], tmp_path), modern("ECDSA"))
+def test_gateway_offers_a_scanner_modern_ciphers_alone(scanner: Path, default: Deployed, tmp_path: Path) -> None:
+    expect_ciphers(scan(scanner, default.lab.ingress, default.outputs["gateway"]["domain"], tmp_path), modern("ECDSA"))
 
 
-def test_objects_are_those_of_the_documents_table(lab: Lab, default: Deployed) -> None:
+def test_gateway_has_the_objects_of_the_documents_table(lab: Lab, default: Deployed) -> None:
     gateway = default.outputs["gateway"]
     expect_documents_table(lab, gateway)
-    presented(HOST, gateway["caCertificate"])
+    presented(lab, HOST, gateway["caCertificate"])
     proxy = load(lab.get("target", "secret", "kyma-system", "apiserver-proxy-tls-cert")["data"]["tls.crt"])
     names = proxy.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == [f"apiserver.{DOMAIN}"], "a certificate of its own"
 
 
-def test_private_keys_are_in_no_output_log_or_state(project: Project, default: Deployed) -> None:
+def test_gateway_has_private_keys_in_no_output_log_or_state(project: Project, default: Deployed) -> None:
     expect_no_private_key(json.dumps(default.outputs), "outputs")
     expect_no_private_key(default.printed, "log")
     expect_no_private_key(project.state(default.stack), "state")
 
 
-def test_application_is_exposed_by_the_gateway(lab: Lab, default: Deployed) -> None:
-    endpoint = Endpoint(f"app.{DOMAIN}", ADDRESS, default.outputs["gateway"]["caCertificate"])
+def test_gateway_exposes_an_application(lab: Lab, default: Deployed) -> None:
+    endpoint = Endpoint(f"app.{DOMAIN}", lab.ingress, default.outputs["gateway"]["caCertificate"])
 
     def answer() -> tuple[int, bytes]:
         with closing(http.client.HTTPConnection(endpoint.domain)) as connection:
@@ -196,27 +184,30 @@ def test_pods_leave_the_mesh_freely_and_service_entry_registers_a_host(lab: Lab,
         lab.kubectl("target", "-n", namespace, "delete", "pod", "caller", "--now")
 
 
-def test_second_gateway_lives_beside_the_default_one(
+def test_gateway_of_a_second_stack_lives_beside_the_default_one(
     lab: Lab, project: Project, default: Deployed, beside: Deployed
 ) -> None:
     ca = {"cacert": beside.outputs["gateway"]["caCertificate"]}
     assert lab.get("target", "secret", "istio-system", "kyma-gateway-certs-beside-cacert")["data"] == ca
     overrides = lab.get("target", "configmap", "beside", "net-global-overrides")
     assert overrides["data"]["global.ingress.domainName"] == beside.outputs["gateway"]["domain"]
-    project.expect_working(beside.stack, default.stack)
+    expect_gateways(project, beside, default)
 
 
 def test_gateway_without_a_domain_gets_one_from_the_addresses(beside: Deployed) -> None:
     gateway = beside.outputs["gateway"]
-    assert gateway["domain"] == "10-77-0-11.sslip.io"
+    assert gateway["domain"] == f"{beside.lab.ingress.replace('.', '-')}.sslip.io"
     assert gateway["apiserverProxy"] == "apiserver.10-77-0-99.sslip.io"
 
 
-def test_documented_ciphers_are_served_to_the_letter(scanner: Path, beside: Deployed, tmp_path: Path) -> None:
-    expect_ciphers(scan(scanner, beside.outputs["gateway"]["domain"], tmp_path), set(CIPHER_PROFILES["documented"]))
+def test_gateway_serves_documented_ciphers_to_the_letter(scanner: Path, beside: Deployed, tmp_path: Path) -> None:
+    expect_ciphers(
+        scan(scanner, beside.lab.ingress, beside.outputs["gateway"]["domain"], tmp_path),
+        set(CIPHER_PROFILES["documented"]),
+    )
 
 
-def test_take_over_of_another_stacks_gateway_is_refused(
+def test_gateway_of_another_stack_cannot_be_taken_over(
     lab: Lab, project: Project, default: Deployed, beside: Deployed
 ) -> None:
     certificate = lab.get("target", "secret", "istio-system", "kyma-gateway-certs")
@@ -227,15 +218,14 @@ def test_take_over_of_another_stacks_gateway_is_refused(
         said = refusal(command)
         assert re.search(r"has \w+ \S*kyma-\S+ already, and another stack made it; remove it", said), said
     assert lab.get("target", "secret", "istio-system", "kyma-gateway-certs") == certificate
-    default.stack.preview(expect_no_changes=True)
     with attended(lab, "beside"):
         beside.up(gatewayTakeOver="false", confirm=["gatewayTakeOver=true", "gatewayTakeOver=false"])
-    project.expect_working(beside.stack, default.stack)
+    expect_gateways(project, beside, default)
 
 
-def test_changed_certificate_reaches_envoy_without_a_refused_connection(default: Deployed) -> None:
-    old_ca, old = load(default.outputs["gateway"]["caCertificate"]), presented(HOST)
-    callers = Callers(HOST)
+def test_gateway_changes_its_certificate_without_a_refused_connection(lab: Lab, default: Deployed) -> None:
+    old_ca, old = load(default.outputs["gateway"]["caCertificate"]), presented(lab, HOST)
+    callers = Callers(lab, HOST)
     with callers.running():
         default.up(generation="2")
         eventually(lambda: old not in callers.latest, "the new certificate is presented")
@@ -252,12 +242,12 @@ def own_config(server: Holder) -> dict[str, Any]:
     return {"gatewayMode": "own", "gatewayDomain": DOMAIN, **certificate}
 
 
-def test_users_own_certificate_replaces_the_self_signed_one_and_is_renewed_in_place(
+def test_gateway_takes_the_users_own_certificate_and_a_renewed_one_in_place(
     lab: Lab, project: Project, scanner: Path, default: Deployed, tmp_path: Path
 ) -> None:
-    old, uid = presented(HOST), certificate_uid(lab)
+    old, uid = presented(lab, HOST), certificate_uid(lab)
     own = issue("server", MIDDLE_CA, hosts=(f"*.{DOMAIN}",), key=rsa.generate_private_key(65537, 2048))
-    callers = Callers(HOST)
+    callers = Callers(lab, HOST)
     with callers.running():
         default.up(**own_config(own))
         eventually(lambda: callers.latest == {own.certificate}, "the user's certificate is presented")
@@ -272,17 +262,17 @@ def test_users_own_certificate_replaces_the_self_signed_one_and_is_renewed_in_pl
     assert overrides["metadata"]["labels"].items() >= OVERRIDES.items()
     decoded = {key: b64decode(value).decode() for key, value in overrides["data"].items()}
     assert decoded == {"global.tlsCrt": own.pem + MIDDLE_CA.pem, "global.tlsKey": own.key_pem}
-    expect_ciphers(scan(scanner, DOMAIN, tmp_path), modern("RSA"))
+    expect_ciphers(scan(scanner, lab.ingress, DOMAIN, tmp_path), modern("RSA"))
 
     renewed = issue("server", MIDDLE_CA, hosts=(f"*.{DOMAIN}",))
-    callers = Callers(HOST, ROOT_CA.pem)  # who has the root alone needs the chain
+    callers = Callers(lab, HOST, ROOT_CA.pem)  # who has the root alone needs the chain
     with callers.running():
         default.up(**own_config(renewed))
         eventually(lambda: callers.latest == {renewed.certificate}, "the renewed certificate is presented")
     assert not callers.failures, "every connection in between was served, by a certificate that verifies"
     assert set(callers.seen) == {own.certificate, renewed.certificate}
     assert certificate_uid(lab) == uid
-    project.expect_working(default.stack)
+    expect_gateways(project, default)
     expect_no_private_key(project.state(default.stack), "state")
 
 
@@ -294,6 +284,6 @@ def test_destroy_leaves_the_clusters_as_they_were_found(
     lab: Lab, project: Project, default: Deployed, beside: Deployed, before: dict[str, set[str]]
 ) -> None:
     beside.destroy()
-    project.expect_working(default.stack)
+    expect_gateways(project, default)
     default.destroy()
-    expect_as_before(lab, before)
+    lab.expect_as_before(before)

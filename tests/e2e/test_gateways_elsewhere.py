@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import MANIFESTS, Deployed, Lab, Project, eventually, refusal, run
+from tests.e2e.support.commands import MANIFESTS, run
+from tests.e2e.support.lab import Lab
+from tests.e2e.support.project import Project
+from tests.e2e.support.stack import Deployed, refusal
+from tests.e2e.support.waiting import eventually
 
 TAG = "offer-stable"
 GATEWAYS = {
@@ -119,16 +123,16 @@ def test_second_preview_has_no_changes(deployed: Deployed) -> None:
 def test_what_a_cluster_does_not_offer_fails_the_preview(lab: Lab, project: Project) -> None:
     missing = {"egressGateway": "offer-missing/none", "dns": "offer-missing/none", "revision": "offer-missing"}
     target = TARGET | {"ingressGateway": "kube-system/kube-dns", "revision": ""}
-    client = CLIENT | missing
+    client, client_cluster = CLIENT | missing, f"cluster {lab.server('client')}"
     said = refusal(
         project.stack("offer-missing", namespace="offer-missing", target=target, clients={"client": client}).preview
     )
     for line in (
-        "target.ingressGateway: cluster https://10.77.0.11:6443 has no port 443 in Service kube-system/kube-dns; it "
+        f"target.ingressGateway: cluster {lab.server('target')} has no port 443 in Service kube-system/kube-dns; it "
         "has 53",
-        "clients.client.egressGateway: cluster https://10.77.0.12:6443 has no Service offer-missing/none",
-        "clients.client.dns: cluster https://10.77.0.12:6443 has no Service offer-missing/none",
-        "clients.client.revision: cluster https://10.77.0.12:6443 injects no sidecars into namespaces with the label "
+        f"clients.client.egressGateway: {client_cluster} has no Service offer-missing/none",
+        f"clients.client.dns: {client_cluster} has no Service offer-missing/none",
+        f"clients.client.revision: {client_cluster} injects no sidecars into namespaces with the label "
         "istio.io/rev: offer-missing; it has the revisions and tags default",
     ):
         assert f"kyma-mtls:{line}" in said, said

@@ -15,22 +15,13 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from pulumi import automation
 
-from tests.e2e.conftest import (
-    CLUSTERS,
-    INGRESS,
-    MANIFESTS,
-    SERVERS,
-    Deployed,
-    Lab,
-    Project,
-    Stack,
-    configure,
-    eventually,
-    expect_as_before,
-    refusal,
-    together,
-)
-from tests.e2e.traffic import Load, expect_status, open_connection, status_or_none
+from tests.e2e.support import partner_server
+from tests.e2e.support.commands import MANIFESTS
+from tests.e2e.support.lab import CLUSTERS, Lab
+from tests.e2e.support.project import Project
+from tests.e2e.support.stack import Deployed, Stack, configure, refusal
+from tests.e2e.support.traffic import Load, expect_status, open_connection, status_or_none
+from tests.e2e.support.waiting import eventually, together
 from tests.unit.pki import Holder, issue
 from verification.tls import ClientCredential
 
@@ -87,7 +78,6 @@ BARE_POD = {
 class Many(Deployed):
     """The deployed stack, and each cluster's objects from before."""
 
-    lab: Lab = field(kw_only=True)
     before: dict[str, set[str]] = field(kw_only=True)
 
     def expect(self, host: str, credential: ClientCredential, status: int, *request: str) -> None:
@@ -105,7 +95,7 @@ def partner(directory: Path) -> Iterator[None]:
     server = issue("api", PARTNER_CA, hosts=("api.internet.test", "solo.internet.test"))
     for name, text in (("crt", server.pem), ("key", server.key_pem), ("ca", PARTNER_CA.pem)):
         (directory / name).write_text(text)
-    script = shutil.copy(Path(__file__).with_name("partner_server.py"), directory)
+    script = shutil.copy(partner_server.__file__, directory)
     files = [str(directory / name) for name in ("crt", "key", "ca")]
     command = ["nsenter", f"--net={INTERNET}", sys.executable, script, PARTNER_ADDRESS, str(PARTNER_PORT), *files]
     process = subprocess.Popen(command)
@@ -150,7 +140,7 @@ def test_preview_has_no_changes_and_warns_of_a_pod_without_a_sidecar(many: Many)
         previewed = many.stack.preview(expect_no_changes=True)
     finally:
         many.lab.kubectl("target", "-n", "shop", "delete", "pod", "bare", "--now")
-    behind = f"cluster {SERVERS['target']} has no sidecars in Pods behind Service shop/orders: bare"
+    behind = f"cluster {many.lab.server('target')} has no sidecars in Pods behind Service shop/orders: bare"
     assert f"warning: kyma-mtls:hosts.orders.service: {behind}" in previewed.stdout, previewed.stdout
 
 
@@ -290,18 +280,20 @@ def test_another_namespace_cannot_publish_or_take_over_a_host(many: Many) -> Non
     many.lab.kubectl("target", "apply", "-f", manifest)
     try:
         # The workload's own policy names its hosts: open.target.test shows that the door as such is open.
-        eventually(lambda: plain("open.target.test")[0] == 403, "the other namespace's route is there")
-        assert plain("httpbin.target.test") == (403, "RBAC: access denied")
-        assert plain("HTTPBIN.target.test:80") == (403, "RBAC: access denied")
+        eventually(
+            lambda: plain(many.lab.ingress, "open.target.test")[0] == 403, "the other namespace's route is there"
+        )
+        assert plain(many.lab.ingress, "httpbin.target.test") == (403, "RBAC: access denied")
+        assert plain(many.lab.ingress, "HTTPBIN.target.test:80") == (403, "RBAC: access denied")
         many.expect("httpbin", many.credential("client"), 200)  # not 418: the longer prefix is not bound
     finally:
         many.lab.kubectl("target", "delete", "-f", manifest)
 
 
-def plain(host: str) -> tuple[int, str]:
+def plain(address: str, host: str) -> tuple[int, str]:
     """Status and body of plain HTTP at the ingress gateway; 0 while nothing listens."""
     try:
-        with closing(http.client.HTTPConnection(INGRESS, 80, timeout=10)) as connection:
+        with closing(http.client.HTTPConnection(address, 80, timeout=10)) as connection:
             connection.request("GET", "/headers", headers={"Host": host})
             response = connection.getresponse()
             return response.status, response.read().decode()
@@ -377,4 +369,4 @@ def test_revoking_and_removing_a_client_takes_effect_at_once_and_disturbs_nobody
 
 def test_destroy_leaves_the_clusters_as_they_were_found(many: Many) -> None:
     many.destroy()
-    expect_as_before(many.lab, many.before)
+    many.lab.expect_as_before(many.before)

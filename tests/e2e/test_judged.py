@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import MANIFESTS, SERVERS, Deployed, Lab, Project, configure, refusal, together
+from tests.e2e.support.commands import MANIFESTS
+from tests.e2e.support.lab import Lab
+from tests.e2e.support.project import Project
+from tests.e2e.support.stack import Deployed, configure, refusal
+from tests.e2e.support.waiting import together
 
 CLAIMS = str(MANIFESTS / "claims.yaml")
 CLUSTERS = ("target", "client")
@@ -59,9 +63,9 @@ def told(said: str) -> set[str]:
     return {line.strip() for line in said.splitlines() if line.strip().startswith("kyma-mtls:")}
 
 
-def taken(cluster: str, name: str, domain: str, claimants: str) -> str:
+def taken(server: str, name: str, domain: str, claimants: str) -> str:
     return (
-        f"kyma-mtls:hosts.{name}.domain: cluster {SERVERS[cluster]} has {domain} already, in {claimants}; choose "
+        f"kyma-mtls:hosts.{name}.domain: cluster {server} has {domain} already, in {claimants}; choose "
         "another domain, or remove it there"
     )
 
@@ -69,13 +73,13 @@ def taken(cluster: str, name: str, domain: str, claimants: str) -> str:
 def test_everything_that_others_have_is_told_at_once_and_nothing_is_made(claimed: Lab, project: Project) -> None:
     stack = project.stack("claims-judged", namespace="claims-judged", hosts=hosts(bare="bare", outside="outside"))
     exact, routed, entered = (f"{name}.claims.target.test" for name in ("exact", "routed", "entered"))
-    behind = f"cluster {SERVERS['target']}"
+    behind = f"cluster {claimed.server('target')}"
     assert told(refusal(stack.up)) == {
-        taken("target", "exact", exact, "Gateway claims/ingress"),
-        taken("target", "routed", routed, "VirtualService claims/routed"),
-        taken("client", "exact", exact, "Gateway claims/egress"),
-        taken("client", "routed", routed, "VirtualService claims/routed"),
-        taken("client", "entered", entered, "ServiceEntry claims/entered"),
+        taken(claimed.server("target"), "exact", exact, "Gateway claims/ingress"),
+        taken(claimed.server("target"), "routed", routed, "VirtualService claims/routed"),
+        taken(claimed.server("client"), "exact", exact, "Gateway claims/egress"),
+        taken(claimed.server("client"), "routed", routed, "VirtualService claims/routed"),
+        taken(claimed.server("client"), "entered", entered, "ServiceEntry claims/entered"),
         f"kyma-mtls:hosts.bare.service: {behind} has no sidecars in Pods behind Service claims/bare: bare; label their "
         "namespace for injection, and restart them",
         f"kyma-mtls:hosts.outside.service: {behind} has Service claims/outside of type ExternalName, which leads out "
@@ -106,9 +110,14 @@ def test_host_of_a_deployed_stack_is_not_another_ones(first: Deployed, project: 
 
     route = "VirtualService direct-httpbin-through-egress-gateway"
     assert told(refusal(second.preview)) == {
-        taken("target", "mine", domain, of_first("Gateway kyma-mtls-gateway-httpbin", "VirtualService httpbin")),
         taken(
-            "client",
+            first.lab.server("target"),
+            "mine",
+            domain,
+            of_first("Gateway kyma-mtls-gateway-httpbin", "VirtualService httpbin"),
+        ),
+        taken(
+            first.lab.server("client"),
             "mine",
             domain,
             of_first("Gateway istio-egressgateway-httpbin", "ServiceEntry httpbin", route),
@@ -124,7 +133,9 @@ def test_stack_keeps_a_host_that_somebody_claims_later(lab: Lab, first: Deployed
     try:
         previewed = first.stack.preview()
         assert set(previewed.change_summary) == {"same"}
-        warning = taken("client", "httpbin", "claims-first.target.test", "ServiceEntry default/claims-later")
+        warning = taken(
+            lab.server("client"), "httpbin", "claims-first.target.test", "ServiceEntry default/claims-later"
+        )
         assert f"warning: {warning}" in previewed.stdout
         first.stack.destroy(run_program=True, preview_only=True)
     finally:

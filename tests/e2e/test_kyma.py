@@ -1,24 +1,47 @@
-"""Platform kyma: clusters that know the kinds of Kyma's modules, whose controllers kyma_controllers plays."""
+"""Platform kyma, and what `pulumi up` says while it waits for controllers.
+
+The clusters know the kinds of Kyma's modules, whose controllers kyma_controllers plays.
+"""
 
 import json
+import re
 from collections.abc import Iterator
-from contextlib import ExitStack
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import MANIFESTS, Lab, Project, eventually, refusal, together
-from tests.e2e.gardener import CERTIFICATE, DOMAIN, shoot
-from tests.e2e.gateway import await_presented
-from tests.e2e.kyma_controllers import Api, KymaControllers
+from components.ownership import OWNER_LABEL
+from tests.e2e.support.commands import MANIFESTS
+from tests.e2e.support.gardener import CERTIFICATE, DOMAIN, shoot
+from tests.e2e.support.gateway import await_presented
+from tests.e2e.support.kyma_api import Api
+from tests.e2e.support.kyma_controllers import KymaControllers
+from tests.e2e.support.lab import Lab
+from tests.e2e.support.project import Project
+from tests.e2e.support.stack import Deployed, configure, refusal
+from tests.e2e.support.waiting import eventually, together
 
 CLUSTERS = ("target", "client")
 CRDS = str(MANIFESTS / "kyma_crds.yaml")
 MODULE = "apigateway.operator.kyma-project.io"
 RULE = "apirule.v2.gateway.kyma-project.io"
 ROUTE = "virtualservice.networking.istio.io"
+HOST = "kyma.target.test"
+FINALIZER = "gateways.operator.kyma-project.io/kyma-gateway"
+HASH_LABEL = "cert.gardener.cloud/hash"
+UP_SECONDS = 240
+READINESS = "readiness"
+NO_PODS = {
+    "apiVersion": "v1",
+    "kind": "ResourceQuota",
+    "metadata": {"name": "none", "namespace": READINESS},
+    "spec": {"hard": {"pods": "0"}},
+}
 
 
 @dataclass(frozen=True)
@@ -34,6 +57,22 @@ class Kyma:
     def module(self) -> dict[str, Any]:
         return self.lab.get("target", MODULE, "", "default")
 
+    def rule_generation(self, namespace: str) -> int:
+        """Return the generation of the host's APIRule; 0 if there is none."""
+        found = self.lab.kubectl("target", "-n", namespace, "get", RULE, "httpbin", "-o", "json", check=False)
+        return int(json.loads(found)["metadata"]["generation"]) if found else 0
+
+    def report_rule(self, namespace: str, state: str, description: str) -> None:
+        """Set the status of the host's APIRule, in the place of its controller."""
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        status = {"status": {"state": state, "description": description, "lastProcessedTime": now}}
+        patch = ("patch", RULE, "httpbin", "--subresource=status", "--type=merge", "-p", json.dumps(status))
+        self.lab.kubectl("target", "-n", namespace, *patch)
+
+    def gateway_secret(self) -> dict[str, Any]:
+        """Return the metadata of the Secret with the certificate of the default gateway."""
+        return dict(self.lab.get("target", "secret", "istio-system", "kyma-gateway-certs")["metadata"])
+
     def set_gateway(self, enabled: bool) -> None:
         """Switch Kyma's own gateway, and wait until that is done."""
         wanted = json.dumps({"spec": {"enableKymaGateway": enabled}})
@@ -41,11 +80,15 @@ class Kyma:
         eventually(lambda: self.gateway() == (enabled, "Ready"), f"Kyma's own gateway is there: {enabled}")
 
     def has_gateway(self) -> bool:
-        """Whether the documented gateway is the module's, and serves."""
+        """Return whether the documented gateway is the module's, and serves."""
         return self.gateway() == (True, "Ready")
 
+    def is_given_up(self) -> bool:
+        """Return whether Kyma's operator has no part in the gateway any more, whatever still stands of it."""
+        return FINALIZER not in self.module()["metadata"].get("finalizers", [])
+
     def gateway(self) -> tuple[bool, str]:
-        """Whether the documented gateway is the module's, and the module's state."""
+        """Return whether the documented gateway is the module's, and the module's state."""
         gateway = ("get", "-n", "kyma-system", "gateway.networking.istio.io", "-o", "yaml")
         is_modules = "kyma-project.io/module: api-gateway" in self.lab.kubectl("target", *gateway)
         return is_modules, self.module().get("status", {}).get("state", "")
@@ -79,26 +122,62 @@ def remove_modules(lab: Lab, cluster: str) -> None:
     lab.kubectl(cluster, "delete", "--ignore-not-found", "namespace", "kyma-system")
 
 
-def test_platform_kyma_serves_by_api_rules_and_gives_the_istio_cr_back(kyma: Kyma, project: Project) -> None:
-    before = kyma.istio_spec()
-    with project.deployment("kyma", platform="kyma", namespace="kyma-a") as deployed:
-        kyma.lab.apply("target", route_of_somebody("kyma.target.test"))
-        taken = "has kyma.target.test already, in VirtualService default/somebody; choose another domain"
-        assert taken in refusal(deployed.stack.preview), "Kyma would refuse the APIRule"
-        kyma.lab.kubectl("target", "-n", "default", "delete", ROUTE, "somebody")
+@pytest.fixture(scope="module")
+def failing(kyma: Kyma, project: Project) -> Iterator[tuple[Deployed, Future[str]]]:
+    """A stack whose Pods cannot start any more, and what its `pulumi up` says in the end, while other tests run.
+
+    One image is not there, and a quota admits no Pod.
+    """
+    with project.deployment(READINESS, namespace=READINESS) as deployed, ThreadPoolExecutor() as pool:
         deployed.up()
+        kyma.lab.apply("client", NO_PODS)
+        configure(deployed.stack, targetImage="lab.local/none:lab", clientImage="lab.local/another:lab")
+        yield deployed, pool.submit(refusal, deployed.up)
+
+
+@pytest.mark.usefixtures("failing")
+def test_kyma_serves_by_api_rules_that_are_waited_for_and_gives_the_istio_cr_back(kyma: Kyma, project: Project) -> None:
+    before, route = kyma.istio_spec(), ("delete", "-n", "default", ROUTE, "somebody")
+    with (
+        project.deployment("kyma", platform="kyma", namespace="kyma-a") as deployed,
+        ThreadPoolExecutor() as pool,
+    ):
+        kyma.lab.apply("target", route_of_somebody(HOST))
+        taken = f"has {HOST} already, in VirtualService default/somebody; choose another domain"
+        assert taken in refusal(deployed.stack.preview), "Kyma would refuse the APIRule"
+        kyma.lab.kubectl("target", *route)
+        printed: list[str] = []
+        with kyma.target.lagging(600):  # it looks at the APIRule once the host is taken
+            up = pool.submit(deployed.stack.up, on_output=printed.append)
+            eventually(lambda: kyma.rule_generation("kyma-a") == 1, "the APIRule is made")
+            kyma.lab.apply("target", route_of_somebody(HOST))
+        occupied = "Error: Validation errors: Attribute '.spec.hosts[0]': Host is occupied by another Virtual Service"
+        complaint = f"warning: APIRule kyma-a/httpbin: {occupied}"
+        eventually(lambda: complaint in "".join(printed), "Kyma's complaint is reported")
+        assert not up.done()
+        kyma.lab.kubectl("target", *route)
+        up.result(timeout=UP_SECONDS)
         assert kyma.istio_spec() == before | {"components": {"egressGateway": {"enabled": True}}}
         project.expect_verified(deployed.stack, "0 failed")
         together(lambda cluster: kyma.lab.expect_no_complaint(cluster, "kyma-a"), CLUSTERS)
 
-        with kyma.target.lagging(10):
-            deployed.up(hosts={"httpbin": {"domain": "kyma.target.test", "methods": ["GET", "DELETE"]}})
-            assert methods(kyma.lab, "kyma-a") == "^(GET|DELETE)$", "a Ready of before the update does not count"
+        configure(deployed.stack, hosts={"httpbin": {"domain": HOST, "methods": ["GET", "DELETE"]}})
+        with kyma.target.lagging(600):
+            up = pool.submit(deployed.stack.up, on_output=printed.append)
+            eventually(lambda: kyma.rule_generation("kyma-a") == 2, "the APIRule is updated")
+            assert not up.done(), "it is Ready as it was before"
+            kyma.report_rule("kyma-a", "Warning", "CRD is not present")
+            complaint = "APIRule kyma-a/httpbin: Warning: CRD is not present"
+            eventually(lambda: complaint in "".join(printed), "Kyma's warning is reported")
+            assert not up.done()
+        up.result(timeout=UP_SECONDS)
+        assert methods(kyma.lab, "kyma-a") == "^(GET|DELETE)$", "a Ready of before the update does not count"
 
         deployed.up(namespace="kyma-b", confirm=["namespace=kyma-b"])
         assert kyma.lab.get("target", RULE, "kyma-b", "httpbin")["status"]["state"] == "Ready"
         project.expect_working(deployed.stack)
         deployed.stack.preview(expect_no_changes=True)
+        kyma.report_rule("kyma-b", "Error", "an Error does not keep a stack from going")
     assert kyma.istio_spec() == before, "the Istio CR is Kyma's: it stays, and is as it was found"
 
 
@@ -115,6 +194,28 @@ def methods(lab: Lab, namespace: str) -> str:
     return lab.kubectl("target", "-n", namespace, "get", ROUTE, "-o", path)
 
 
+def test_kyma_pods_that_cannot_start_fail_up_with_the_words_of_kubernetes(
+    lab: Lab, failing: tuple[Deployed, Future[str]]
+) -> None:
+    deployed, said = failing[0], failing[1].result(timeout=300)  # Kubernetes knew it from the beginning
+    pod = r"Pod httpbin-\S+: "
+    for line in (
+        rf"warning: Deployment readiness/httpbin: {pod}ErrImagePull: .*none:lab",
+        rf"Deployment readiness/httpbin is not ready after \d+ s: {pod}\w+: ",
+        r"Deployment readiness/curl is not ready after \d+ s: FailedCreate: .*exceeded quota",
+    ):
+        assert re.search(line, said), said
+    assert "Traceback" not in said
+    lab.kubectl("client", "-n", READINESS, "delete", "resourcequota", "none")
+    deployed.up(targetImage="lab.local/httpbin:lab", clientImage="lab.local/curl:lab")
+    deployed.stack.preview(expect_no_changes=True)
+    images = [
+        lab.get(cluster, "deployment", READINESS, name)["spec"]["template"]["spec"]["containers"][0]["image"]
+        for cluster, name in (("target", "httpbin"), ("client", "curl"))
+    ]
+    assert images == ["lab.local/httpbin:lab", "lab.local/curl:lab"]
+
+
 @pytest.fixture
 def kyma_shoot(kyma: Kyma, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kyma]:
     """Kyma in a Gardener shoot: its own gateway has a certificate and a DNS entry of Gardener's."""
@@ -128,7 +229,6 @@ def kyma_shoot(kyma: Kyma, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             kyma.set_gateway(enabled=False)
             secret = ("delete", "secret", "kyma-gateway-certs", "--ignore-not-found")
             kyma.lab.kubectl("target", "-n", "istio-system", *secret)
-    kyma.set_gateway(enabled=True)
 
 
 def expect_gardener_served(lab: Lab) -> None:
@@ -141,7 +241,7 @@ def expect_gardener_served(lab: Lab) -> None:
         lab.kubectl("target", "-n", namespace, "wait", *ready, f"{kind}/{name}")
 
 
-def test_kymas_gateway_in_a_shoot_is_taken_over_and_given_back(kyma_shoot: Kyma, project: Project) -> None:
+def test_kyma_gateway_in_a_shoot_is_taken_over_and_given_back(kyma_shoot: Kyma, project: Project) -> None:
     lab, before = kyma_shoot.lab, kyma_shoot.lab.objects("target")
     config: dict[str, Any] = {"platform": "kyma", "gatewayDomain": DOMAIN, "gatewayTakeOver": "true"}
     lab.apply("target", user_of_the_gateway())
@@ -154,7 +254,7 @@ def test_kymas_gateway_in_a_shoot_is_taken_over_and_given_back(kyma_shoot: Kyma,
         assert not kyma_shoot.has_gateway()
         entry = lab.get("target", "dnsentry", "kyma-system", "kyma-gateway")
         assert entry["status"]["state"] == "Ready", "the operator's had to go first"
-        await_presented(f"x.{DOMAIN}", deployed.outputs["gateway"]["caCertificate"])
+        await_presented(lab, f"x.{DOMAIN}", deployed.outputs["gateway"]["caCertificate"])
 
         with kyma_shoot.target.lagging(600):  # else the operator would take the gateway at once
             lab.kubectl(
@@ -173,9 +273,22 @@ def test_kymas_gateway_in_a_shoot_is_taken_over_and_given_back(kyma_shoot: Kyma,
         expect_gardener_served(lab)
 
         again: dict[str, Any] = {"gatewayMode": "selfSigned", "gatewayTakeOver": "true", "gatewayDomain": DOMAIN}
-        deployed.up(**again, confirm=[*back, "gatewayTakeOver=true"])
-        gateway = deployed.outputs["gateway"]
-        await_presented(f"x.{DOMAIN}", gateway["caCertificate"])  # not that of the Secret that Gardener leaves behind
+        configure(deployed.stack, **again, confirm=[*back, "gatewayTakeOver=true"])
+        with written_for_another(lab):
+            said = refusal(deployed.stack.preview)
+        secret = f"cluster {lab.server('target')} has Secret istio-system/kyma-gateway-certs already"
+        assert f"gatewayTakeOver: {secret}" in said, said
+        with ThreadPoolExecutor() as pool, held(lab, "dnsentry", "kyma-system", "kyma-gateway"):
+            up = pool.submit(deployed.up)
+            eventually(kyma_shoot.is_given_up, "Kyma's operator has given its gateway up")
+            left = kyma_shoot.gateway_secret()
+            assert OWNER_LABEL not in left["labels"], "the DNSEntry is still there"
+            assert not up.done()
+        up.result(timeout=UP_SECONDS)
+        ours = kyma_shoot.gateway_secret()
+        assert OWNER_LABEL in ours["labels"]
+        assert ours["uid"] != left["uid"], "it is not the one that Gardener leaves behind"
+        await_presented(lab, f"x.{DOMAIN}", deployed.outputs["gateway"]["caCertificate"])
         deployed.stack.preview(expect_no_changes=True)
         other = project.stack("late", namespace="late", gatewayMode="selfSigned", **config)
         taken_over = "has its default gateway taken over by another stack already; set this to false here"
@@ -185,6 +298,32 @@ def test_kymas_gateway_in_a_shoot_is_taken_over_and_given_back(kyma_shoot: Kyma,
     eventually(kyma_shoot.has_gateway, "Kyma's own gateway is back")
     expect_gardener_served(lab)
     assert lab.objects("target") == before, "and nothing else"
+
+
+@contextmanager
+def written_for_another(lab: Lab) -> Iterator[None]:
+    """Let the Secret of the gateway look as if Gardener had written it for another Certificate."""
+    label = ("-n", "istio-system", "label", "--overwrite", "secret", "kyma-gateway-certs")
+    secret = lab.get("target", "secret", "istio-system", "kyma-gateway-certs")
+    lab.kubectl("target", *label, f"{HASH_LABEL}=another")
+    try:
+        yield
+    finally:
+        lab.kubectl("target", *label, f"{HASH_LABEL}={secret['metadata']['labels'][HASH_LABEL]}")
+
+
+@contextmanager
+def held(lab: Lab, kind: str, namespace: str, name: str) -> Iterator[None]:
+    """Keep an object that is deleted, by a finalizer, as Gardener keeps a DNSEntry whose record is not gone yet."""
+    patch = ("-n", namespace, "patch", kind, name, "--type=json", "-p")
+    mark = "kyma-mtls/held"
+    lab.kubectl("target", *patch, json.dumps([{"op": "add", "path": "/metadata/finalizers/-", "value": mark}]))
+    try:
+        yield
+    finally:
+        place = f"/metadata/finalizers/{lab.get('target', kind, namespace, name)['metadata']['finalizers'].index(mark)}"
+        free = [{"op": "test", "path": place, "value": mark}, {"op": "remove", "path": place}]
+        lab.kubectl("target", *patch, json.dumps(free))
 
 
 def user_of_the_gateway() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The lab itself: what `up` makes and mends, that others leave it alone, and that `down` leaves nothing of it."""
+"""The lab itself: what `up` makes and mends, and which commands leave it alone."""
 
 import fcntl
 import json
@@ -6,56 +6,28 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlparse
 
 import pytest
 
+from lab import lifecycle
 from lab.owner import PLACE, SESSION
-from tests.e2e.conftest import ROOT, Lab, eventually, run
-
-LAB = (sys.executable, "-m", "lab")
-CLUSTERS = ("target", "client", "client2")
-
-
-def leftovers() -> list[str]:
-    """Return whatever of the lab the machine still has."""
-    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    cgroups = [path for path in Path("/sys/fs/cgroup").glob("**/kyma-lab") if path.is_dir()]
-    processes = [path for path in Path("/proc").glob("[0-9]*") if "kyma-lab" in read(path / "cgroup")]
-    # A zombie is none any more.
-    processes = [path for path in processes if "\nState:\tZ" not in read(path / "status")]
-    return [
-        *(f"mount {mount}" for mount in mounts if "kyma" in mount),
-        *(f"cgroup {cgroup}" for cgroup in cgroups),
-        *(f"process {process.name}: {read(process / 'cmdline')}" for process in processes),
-        *(f"namespace {path.name}" for path in Path("/run/netns").glob("kyma-lab*")),
-        *(f"interface {path.name}" for path in Path("/sys/class/net").glob("kyma-lab*")),
-        *(f"file {path}" for path in (ROOT / ".lab").glob("*")),
-    ]
+from tests.e2e.support.commands import ROOT, run
+from tests.e2e.support.lab import CLUSTERS, Lab
+from tests.e2e.support.machine import LAB, first_processes, start
+from tests.e2e.support.waiting import eventually
 
 
-def read(path: Path) -> str:
-    """Return the text of a file of /proc, whose process may end meanwhile."""
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
+def processes() -> dict[str, int]:
+    """Return the first process of each of these tests' clusters."""
+    return first_processes(*CLUSTERS)
 
 
-def first_processes() -> dict[str, int]:
-    """Return by cluster the process that holds it: its oldest. Process ids start over, so they do not tell the age."""
-    cgroups = {name: Path("/sys/fs/cgroup").glob(f"**/kyma-lab/{name}/system/cgroup.procs") for name in CLUSTERS}
-    processes = {name: read(next(files, Path())).split() for name, files in cgroups.items()}
-    return {name: min(map(int, ids), key=start_time) for name, ids in processes.items() if ids}
-
-
-def start_time(process: int) -> int:
-    """Return when a process started, in clock ticks since the machine did; that of an ended one is never the least."""
-    fields = read(Path(f"/proc/{process}/stat")).rpartition(")")[2].split()
-    return int(fields[19]) if fields else sys.maxsize
+def healthy() -> int:
+    """Return how many parts of the lab have to be healthy: each cluster that it has, and the website."""
+    return len(lifecycle.wanted()) + 1
 
 
 def cluster_uids(lab: Lab) -> dict[str, str]:
@@ -63,23 +35,10 @@ def cluster_uids(lab: Lab) -> dict[str, str]:
     return {name: lab.kubectl(name, *uid) for name in CLUSTERS}
 
 
-def start(*command: str) -> subprocess.Popen[str]:
-    """Start a command of the lab."""
-    return subprocess.Popen((*LAB, *command), cwd=ROOT, stdout=subprocess.PIPE, text=True)
-
-
 def read_line(process: subprocess.Popen[str]) -> str:
     """Wait for the next line that a command prints."""
     assert process.stdout
     return process.stdout.readline()
-
-
-@pytest.fixture
-def lab_to_end(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """For a test that ends the lab; it runs last."""
-    yield lab
-    if request.config.getoption("--running-lab"):
-        run(*LAB, "up", "--clients", "2")
 
 
 @pytest.fixture
@@ -93,11 +52,11 @@ def pod(lab: Lab) -> Iterator[str]:
 
 @pytest.mark.usefixtures("lab")
 def test_second_up_starts_nothing_and_keeps_clusters_that_it_does_not_ask_for() -> None:
-    before = first_processes()
+    before = processes()
     assert run(*LAB, "up").stdout == "The lab is up\n"
-    assert first_processes() == before
+    assert processes() == before
     status = run(*LAB, "status").stdout
-    assert status.count("healthy") == 4
+    assert status.count("healthy") == healthy()
     assert f"It belongs to the checkout {ROOT} with the cache " in status
 
 
@@ -158,7 +117,7 @@ def test_pods_resolve_the_domains_of_clusters_and_of_the_internet(lab: Lab, pod:
 
 @pytest.mark.usefixtures("lab")
 def test_lab_is_left_alone_by_other_checkouts_and_caches(tmp_path: Path) -> None:
-    before = first_processes()
+    before = processes()
     shutil.copytree(ROOT / "lab", tmp_path / "lab")
     owner = "the lab on this machine belongs to the checkout "
     for command in ("up", "restart client", "down", "purge", "env", "kubeconfig client", "status"):
@@ -169,18 +128,22 @@ def test_lab_is_left_alone_by_other_checkouts_and_caches(tmp_path: Path) -> None
             assert (refused.returncode, refused.stdout) == (1, ""), command
             assert refused.stderr.startswith(f"{owner}{ROOT} with the cache "), refused.stderr
             assert refused.stderr.count("\n") == 1
-    assert first_processes() == before
+    assert processes() == before
 
 
 @pytest.mark.usefixtures("lab")
 def test_lab_that_is_in_use_is_changed_by_its_users_only() -> None:
+    if SESSION not in os.environ:
+        pytest.skip("with --lab-worker, several sessions use the lab")
     others = {name: value for name, value in os.environ.items() if name != SESSION}
     for command in ("up", "down", "restart client", "purge"):
         refused = subprocess.run(
             (*LAB, *command.split()), cwd=ROOT, env=others, capture_output=True, text=True, check=False
         )
         assert refused.returncode == 1, command
-        assert refused.stderr.startswith(f"the lab is in use by the end-to-end tests of {ROOT} (process {os.getpid()})")
+        assert refused.stderr.startswith(
+            f"the lab is in use by the end-to-end tests of {ROOT} (process {os.environ[SESSION]})"
+        )
     run(*LAB, "up")
 
 
@@ -194,7 +157,7 @@ def test_up_waits_for_another_command_to_finish() -> None:
 
 
 def test_up_waits_for_a_deployment_to_be_available_again(lab: Lab) -> None:
-    before = first_processes()
+    before = processes()
     scale = ("-n", "istio-system", "scale", "deployment", "istiod")
     lab.kubectl("client2", *scale, "--replicas=0")
     eventually(lambda: run(*LAB, "status", check=False).returncode == 1, "istiod has ended")
@@ -202,17 +165,17 @@ def test_up_waits_for_a_deployment_to_be_available_again(lab: Lab) -> None:
         assert read_line(mending) == "client2: istiod is not available; waiting up to 120 s\n"
         lab.kubectl("client2", *scale, "--replicas=1")
         assert mending.communicate()[0] == "The lab is up\n"
-    assert first_processes() == before
+    assert processes() == before
 
 
 def test_broken_cluster_is_replaced_alone_and_the_stacks_state_is_kept(lab: Lab) -> None:
-    uids, processes = cluster_uids(lab), first_processes()
+    uids, first = cluster_uids(lab), processes()
     stale = Path(lab.kubeconfig("client2")).read_text()
     backend = urlparse(os.environ["PULUMI_BACKEND_URL"]).path
     stack = Path(backend, ".pulumi/stacks/kyma-mtls/test_lab.json")
     stack.parent.mkdir(parents=True, exist_ok=True)
     stack.touch()
-    os.kill(processes["client2"], signal.SIGKILL)
+    os.kill(first["client2"], signal.SIGKILL)
     eventually(lambda: "not running" in run(*LAB, "status", check=False).stdout, "the cluster is seen to be broken")
     said = run(*LAB, "up").stdout
     assert said.startswith(
@@ -221,33 +184,12 @@ def test_broken_cluster_is_replaced_alone_and_the_stacks_state_is_kept(lab: Lab)
     assert "The lab is up: booted in" in said
     for changed in (
         [name for name, uid in cluster_uids(lab).items() if uid != uids[name]],
-        [name for name, process in first_processes().items() if process != processes[name]],
+        [name for name, process in processes().items() if process != first[name]],
     ):
         assert changed == ["client2"]
     assert Path(lab.kubeconfig("client2")).read_text() != stale
-    assert run(*LAB, "status").stdout.count("healthy") == 4
+    assert run(*LAB, "status").stdout.count("healthy") == healthy()
     stack.unlink()
-
-
-@pytest.mark.usefixtures("lab")
-def test_restart_of_a_cluster_that_is_not_running_is_refused() -> None:
-    refused = run(*LAB, "restart", "client4", check=False)
-    assert refused.returncode == 1
-    assert refused.stderr == "client4 is not running: `python -m lab up` boots the lab\n"
-
-
-@pytest.mark.usefixtures("lab_to_end")
-def test_down_leaves_nothing_of_a_lab_that_was_killed_while_a_cluster_booted() -> None:
-    before = first_processes()
-    with start("restart", "client2") as booting:
-        eventually(lambda: first_processes().get("client2", before["client2"]) != before["client2"], "the boot began")
-        booting.kill()
-    assert leftovers(), "it was killed half-way"
-    assert "client2" in run(*LAB, "status", check=False).stdout
-    run(*LAB, "down")
-    assert leftovers() == []
-    assert run(*LAB, "status", check=False).stderr == "the lab is not up: run `python -m lab up`\n"
-    run(*LAB, "down")
 
 
 def test_unknown_command_is_a_usage_error() -> None:

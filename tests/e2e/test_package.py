@@ -14,8 +14,12 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 from pulumi import automation
 
-from tests.e2e.conftest import INGRESS, ROOT, Lab, Project, eventually, expect_as_before
-from tests.e2e.traffic import expect_status
+from tests.e2e.support.commands import ROOT
+from tests.e2e.support.lab import Inventory, Lab
+from tests.e2e.support.project import Project
+from tests.e2e.support.stack import stack_in
+from tests.e2e.support.traffic import expect_status
+from tests.e2e.support.waiting import eventually
 from tests.support.package import install
 from verification.issuing import Authority, Wanted
 from verification.tls import VERSIONS, ClientCredential, Endpoint
@@ -24,11 +28,11 @@ NAMESPACE, DOMAIN = "platform", "platform.target.test"
 
 
 @pytest.fixture(scope="module")
-def workloads(lab: Lab, before: dict[str, set[str]]) -> Iterator[None]:
+def workloads(lab: Lab, before: Inventory) -> Iterator[None]:
     """The Service and the callers that the program connects; the clusters are as before once they are gone."""
     with lab.namespaces(("target", "shop"), ("client", "logistics")):
         yield
-    expect_as_before(lab, before)
+    lab.expect_as_before(before)
 
 
 def described(lab: Lab, installed: Path, cluster: str, service: str) -> str:
@@ -47,9 +51,7 @@ def test_example_connects_a_caller_and_a_service_by_the_installed_components(
 ) -> None:
     installed = install(tmp_path)
     directory = shutil.copytree(ROOT / "examples/platform", tmp_path / "platform")
-    environment = project.environment | {"PYTHONPATH": str(installed)}
-    options = automation.LocalWorkspaceOptions(env_vars=environment)
-    stack = automation.create_stack("test", work_dir=str(directory), opts=options)
+    stack = stack_in(directory, "test", project.environment | {"PYTHONPATH": str(installed)})
     config = {
         "platform": "istio",
         "namespace": NAMESPACE,
@@ -68,7 +70,7 @@ def test_example_connects_a_caller_and_a_service_by_the_installed_components(
         outputs = {key: output.value for key, output in stack.up().outputs.items()}
         expect_connected(lab, outputs["url"], outputs["identity"])
         authority = Authority(outputs["caCertificate"], lambda: json.dumps(vars(stack.export_stack())))
-        expect_guarded(lab, Endpoint(DOMAIN, INGRESS, outputs["caCertificate"]), authority)
+        expect_guarded(lab, Endpoint(DOMAIN, lab.ingress, outputs["caCertificate"]), authority)
     finally:
         stack.destroy()
 

@@ -20,7 +20,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from pulumi import automation
 
 from pipeline.comment import previewed
-from tests.e2e.conftest import CLUSTERS, ROOT, Deployed, Lab, Project, run
+from tests.e2e.support.commands import ROOT, run
+from tests.e2e.support.lab import CLUSTERS, Lab
+from tests.e2e.support.project import Project
+from tests.e2e.support.stack import Deployed
 from tests.unit.pki import Holder, issue
 
 STACK = "pipeline"
@@ -154,13 +157,13 @@ class Checkout:
             assert key.splitlines()[1] not in self.told
             assert encoded[40:80] not in self.told
         for cluster in CLUSTERS:
-            (user,) = yaml.safe_load(Path(Lab().kubeconfig(cluster)).read_text())["users"]
+            (user,) = yaml.safe_load(Path(self.project.lab.kubeconfig(cluster)).read_text())["users"]
             assert user["user"]["token"] not in self.told
         assert "PRIVATE KEY" not in self.told
 
 
 @pytest.fixture(scope="module")
-def first(project: Project, lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:  # noqa: ARG001
+def first(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     """A stack that is previewed for the first time, with its comment and plan, and then deployed by that plan."""
     shutil.copytree(ROOT / "pipeline", project.directory / "pipeline")
     run("git", "init", "-b", "main", cwd=project.directory)

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.conftest import ROOT, Lab, Project, configure, refusal
+from tests.e2e.support.commands import ROOT
+from tests.e2e.support.lab import Lab
+from tests.e2e.support.project import Project
+from tests.e2e.support.stack import configure, refusal
 
 CLUSTERS = ("target", "client")  # as the files of rbac/ are called
 NAMESPACE = "rights-users"

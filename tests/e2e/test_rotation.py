@@ -2,6 +2,7 @@
 
 import json
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -11,9 +12,13 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from tests.e2e.conftest import MANIFESTS, Deployed, Lab, Project, eventually, meanwhile, refusal
-from tests.e2e.gateway import presented
-from tests.e2e.traffic import Load, open_connection, status_or_none
+from tests.e2e.support.commands import MANIFESTS
+from tests.e2e.support.gateway import presented
+from tests.e2e.support.lab import Lab
+from tests.e2e.support.project import Project
+from tests.e2e.support.stack import Deployed, refusal
+from tests.e2e.support.traffic import Load, open_connection, status_or_none
+from tests.e2e.support.waiting import eventually, meanwhile
 from verification.tls import ClientCredential
 
 DOMAIN = "rotation.target.test"
@@ -58,7 +63,7 @@ def fingerprint(held: ClientCredential) -> str:
 
 
 def expect_generations(lab: Lab, deployed: Deployed, generations: str) -> None:
-    """Each side has the one Secret of these generations, and nothing of others."""
+    """Expect one Secret of these generations on each side, and none of other ones."""
     for cluster, name in (("client", "client-credential-rotation"), ("target", "kyma-mtls-certs-rotation-httpbin")):
         names = lab.kubectl(cluster, "-n", "istio-system", "get", "secrets", "-o", "name").split()
         assert [each for each in names if "-rotation" in each] == [f"secret/{name}.{generations}"]
@@ -67,7 +72,7 @@ def expect_generations(lab: Lab, deployed: Deployed, generations: str) -> None:
 
 @contextmanager
 def frozen(lab: Lab) -> Iterator[None]:
-    """Have the client's cluster refuse to show another certificate, as if it went out of reach."""
+    """Let the client's cluster refuse another certificate for its gateway, as if it went out of reach."""
     policy = str(MANIFESTS / "no_rotation.yaml")
     change = ("annotate", "destinationrule", "originate-mtls-for-rotation-httpbin", "tried=yes", "--dry-run=server")
 
@@ -89,7 +94,7 @@ def has_changed_over(lab: Lab) -> bool:
     return bool(gateway["spec"]["servers"][0]["tls"]["credentialName"] == "kyma-mtls-certs-rotation-httpbin.2.1")
 
 
-def test_planned_rotation_fails_no_request_even_if_a_cluster_is_out_of_reach_half_way(
+def test_rotation_as_planned_fails_no_request_even_if_a_cluster_is_out_of_reach_half_way(
     lab: Lab, deployed: Deployed
 ) -> None:
     running = load(lab, deployed)
@@ -97,7 +102,7 @@ def test_planned_rotation_fails_no_request_even_if_a_cluster_is_out_of_reach_hal
         deployed.up(trustedGenerations=["2"])
     assert not running.failures, "the new CA is trusted"
     expect_generations(lab, deployed, "1.2")
-    running, old = load(lab, deployed), presented(DOMAIN)
+    running, old = load(lab, deployed), presented(lab, DOMAIN)
     with running.running():
         with frozen(lab):
             for _ in range(10):  # the engine may give up before it comes to the target
@@ -105,7 +110,7 @@ def test_planned_rotation_fails_no_request_even_if_a_cluster_is_out_of_reach_hal
                 if has_changed_over(lab):
                     break
             assert has_changed_over(lab)
-            eventually(lambda: presented(DOMAIN) != old, "the target presents the new certificate")
+            eventually(lambda: presented(lab, DOMAIN) != old, "the target presents the new certificate")
             assert lab.status("rotation", URL) == "200", "the old client certificate is good still"
         deployed.up()
     assert not running.failures, "old certificates are good still, and new ones already"
@@ -119,14 +124,24 @@ def test_planned_rotation_fails_no_request_even_if_a_cluster_is_out_of_reach_hal
     deployed.stack.preview(expect_no_changes=True)
 
 
-def test_leaked_generation_is_ended_on_open_connections_too(lab: Lab, project: Project, deployed: Deployed) -> None:
+def test_rotation_of_a_leaked_generation_ends_open_connections_and_leaves_a_stack_beside_it_alone(
+    lab: Lab, project: Project, deployed: Deployed
+) -> None:
     leaked, before = deployed.credential("client"), deployed.endpoint("httpbin")
-    statuses: list[int] = []
-    with open_connection(before, leaked) as ask, meanwhile(lambda: statuses.append(ask()), 0.02):
-        eventually(lambda: statuses[-1:] == [200], "the open connection is served")
+    seen: list[tuple[int, float]] = []
+    with open_connection(before, leaked) as ask, meanwhile(lambda: seen.append((ask(), time.monotonic())), 0.05):
+        eventually(lambda: bool(seen) and seen[-1][0] == 200, "the open connection is served")
         deployed.up(generation="3")
+        rotated = time.monotonic()
         expect_generations(lab, deployed, "3")
-        project.expect_working(deployed.stack)
-        eventually(lambda: statuses[-1] == 0, "the open connection ends under steady traffic", DRAINED_SECONDS)
-    refused = partial(deployed.endpoint("httpbin").alert, leaked, ssl.TLSVersion.TLSv1_3)
-    eventually(lambda: bool(refused()), "nor does a new one begin")
+        refused = partial(deployed.endpoint("httpbin").alert, leaked, ssl.TLSVersion.TLSv1_3)
+        eventually(lambda: bool(refused()), "no new connection begins")
+        # Another stack, of other keys, comes and goes in the same clusters while the gateway drains.
+        with project.deployment("beside-rotation", keyAlgorithm="RSA-2048") as other:
+            other.up()
+            project.expect_working(other.stack, deployed.stack)
+        left = max(rotated + DRAINED_SECONDS - time.monotonic(), 0)
+        eventually(lambda: seen[-1][0] == 0, "the open connection ends under steady traffic", left)
+    ended = next(when for status, when in seen if status == 0)
+    assert ended - rotated < DRAINED_SECONDS
+    project.expect_working(deployed.stack)

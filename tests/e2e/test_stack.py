@@ -10,7 +10,12 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from tests.e2e.conftest import Deployed, Lab, Project, eventually, expect_as_before, refusal
+from components.ownership import OWNER_LABEL
+from tests.e2e.support.lab import Lab
+from tests.e2e.support.life import KINDS
+from tests.e2e.support.project import Project
+from tests.e2e.support.stack import Deployed, refusal
+from tests.e2e.support.waiting import eventually
 from verification.issuing import foreign_credential
 
 CLIENT = {"kubeconfig": ".lab/client.kubeconfig", "domain": "one.client.test"}
@@ -37,8 +42,16 @@ def server_secret(lab: Lab, deployed: Deployed) -> dict[str, Any]:
     return lab.get("target", "secret", "istio-system", deployed.outputs["hosts"]["httpbin"]["secret"])
 
 
+def objects(lab: Lab, deployed: Deployed) -> str:
+    """Return what the stack has in istio-system and in its namespace of both clusters, each with its version."""
+    label = f"{OWNER_LABEL}={client_secret(lab, deployed)['metadata']['labels'][OWNER_LABEL]}"
+    columns = "custom-columns=:.kind,:.metadata.namespace,:.metadata.name,:.metadata.resourceVersion"
+    listing = ("get", KINDS, "-A", "-l", label, "-o", columns)
+    return "".join(lab.kubectl(cluster, *listing) for cluster in ("target", "client"))
+
+
 def originate(lab: Lab, deployed: Deployed, *names: str) -> None:
-    """Have the egress gateway accept a server of these names, as no stack would."""
+    """Let the egress gateway accept a server of these names, as no stack would."""
     rule = f"originate-mtls-for-{namespace(deployed)}-httpbin"
     path = "/spec/trafficPolicy/portLevelSettings/0/tls/subjectAltNames"
     patch = json.dumps([{"op": "replace", "path": path, "value": names}])
@@ -49,15 +62,15 @@ def expect_status(lab: Lab, deployed: Deployed, status: str, what: str) -> None:
     eventually(lambda: lab.status(namespace(deployed), URL) == status, what)
 
 
-def test_verification_keeps_every_promise(project: Project, deployed: Deployed) -> None:
+def test_stack_keeps_every_promise(project: Project, deployed: Deployed) -> None:
     project.expect_verified(deployed.stack, ALL_PASSED)
 
 
-def test_second_preview_has_no_changes(deployed: Deployed) -> None:
+def test_stack_has_no_changes_in_a_second_preview(deployed: Deployed) -> None:
     deployed.stack.preview(expect_no_changes=True)
 
 
-def test_private_keys_are_in_no_output_log_or_state(project: Project, deployed: Deployed) -> None:
+def test_stack_has_private_keys_in_no_output_log_or_state(project: Project, deployed: Deployed) -> None:
     outputs = json.dumps(deployed.outputs)
     assert "BEGIN CERTIFICATE" in outputs, "the CA certificate is for other projects"
     for place, text in (("outputs", outputs), ("log", deployed.printed), ("state", project.state(deployed.stack))):
@@ -112,7 +125,7 @@ def test_network_policy_alone_closes_the_direct_way_out(lab: Lab, project: Proje
     eventually(lambda: outside() == "503", "with it all is closed again")
 
 
-def test_verification_fails_when_an_object_is_deleted_and_refresh_repairs_it(
+def test_stack_whose_object_is_deleted_fails_its_verification_until_refresh_repairs_it(
     lab: Lab, project: Project, deployed: Deployed
 ) -> None:
     rule = f"egressgateway-for-{namespace(deployed)}-httpbin"
@@ -124,10 +137,10 @@ def test_verification_fails_when_an_object_is_deleted_and_refresh_repairs_it(
     assert re.search(told, verified.stdout), verified.stdout
     assert f"has no DestinationRule istio-system/{rule}, which this stack made" in refusal(deployed.stack.up)
     deployed.up(refresh=True)
-    project.expect_working(deployed.stack)
+    project.expect_verified(deployed.stack, " 0 failed", "--only", "plain HTTP to", "the stack's objects")
 
 
-def test_certificates_of_the_same_ca_are_reissued_in_place(lab: Lab, project: Project, deployed: Deployed) -> None:
+def test_stack_reissues_certificates_of_the_same_ca_in_place(lab: Lab, project: Project, deployed: Deployed) -> None:
     reads = {server_secret: "cacert", client_secret: "ca.crt"}
     before = {read: read(lab, deployed) for read in reads}
     deployed.up(keyAlgorithm="ECDSA-P384", validityDays="200")
@@ -145,28 +158,20 @@ def test_certificates_of_the_same_ca_are_reissued_in_place(lab: Lab, project: Pr
     project.expect_working(deployed.stack)
 
 
-def test_stacks_share_the_clusters(project: Project, deployed: Deployed) -> None:
-    with project.deployment("two", keyAlgorithm="RSA-2048") as other:
-        other.up()
-        project.expect_working(other.stack, deployed.stack)
-    project.expect_working(deployed.stack)
-
-
 def test_stack_refuses_names_of_another(lab: Lab, project: Project, deployed: Deployed) -> None:
     first, _, last = namespace(deployed).rpartition("-")
     hosts = {f"{last}-httpbin": {"domain": "three.target.test"}}  # "a" and "b-c" end names as "a-b" and "c" do
-    before = [server_secret(lab, deployed), client_secret(lab, deployed)]
+    before = [server_secret(lab, deployed), client_secret(lab, deployed)], objects(lab, deployed)
     with project.deployment("three", namespace=first, hosts=hosts) as other:
         for command in (other.stack.preview, other.up):
             said = refusal(command)
             taken = rf"has \w+ istio-system/\S+-{namespace(deployed)}-httpbin(\.1)? already, and another stack made it"
             assert re.search(rf"cluster https://\S+ {taken}; remove it, or choose other names", said), said
-    assert [server_secret(lab, deployed), client_secret(lab, deployed)] == before
-    deployed.stack.preview(expect_no_changes=True)
+    assert ([server_secret(lab, deployed), client_secret(lab, deployed)], objects(lab, deployed)) == before
 
 
 def test_destroy_leaves_the_clusters_as_they_were_found(
     lab: Lab, deployed: Deployed, before: dict[str, set[str]]
 ) -> None:
     deployed.destroy()
-    expect_as_before(lab, before)
+    lab.expect_as_before(before)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from cryptography import x509
 
-from tests.e2e.conftest import MANIFESTS, Lab
+from tests.e2e.support.commands import MANIFESTS
+from tests.e2e.support.lab import Lab
 from tests.unit.pki import issue
 
 CERTIFICATE = "certificate.cert.gardener.cloud"

@@ -11,9 +11,9 @@ from typing import Any
 
 from cryptography import x509
 
-from tests.e2e.conftest import Lab, eventually, meanwhile
+from tests.e2e.support.lab import Lab
+from tests.e2e.support.waiting import eventually, meanwhile
 
-ADDRESS = "10.77.0.11"
 PROXY_ADDRESS = "10.77.0.99"
 OVERRIDES = {"installer": "overrides", "kyma-project.io/installation": ""}
 TAKING_OVER: dict[str, Any] = {
@@ -43,23 +43,23 @@ def attended(lab: Lab, namespace: str = "kyma-system") -> Iterator[None]:
         yield
 
 
-def presented(host: str, ca: str = "") -> x509.Certificate:
-    """The certificate that the gateway presents for a host; `ca` (PEM) must have signed it, if given."""
+def presented(lab: Lab, host: str, ca: str = "") -> x509.Certificate:
+    """Return the certificate that the gateway presents for a host; `ca` (PEM) must have signed it, if given."""
     context = ssl.create_default_context(cadata=ca) if ca else ssl._create_unverified_context()  # noqa: S323
     with (
-        closing(socket.create_connection((ADDRESS, 443), 10)) as plain,
+        closing(socket.create_connection((lab.ingress, 443), 10)) as plain,
         context.wrap_socket(plain, server_hostname=host) as tls,
     ):
         return x509.load_der_x509_certificate(tls.getpeercert(binary_form=True) or b"")
 
 
-def await_presented(host: str, ca: str) -> x509.Certificate:
+def await_presented(lab: Lab, host: str, ca: str) -> x509.Certificate:
     """Wait until the gateway presents a certificate for a host that `ca` (PEM) has signed, and return it."""
     found: list[x509.Certificate] = []
 
     def is_presented() -> bool:
         with suppress(OSError):
-            found.append(presented(host, ca))
+            found.append(presented(lab, host, ca))
         return bool(found)
 
     eventually(is_presented, f"a certificate of this CA is presented for {host}")
@@ -75,6 +75,7 @@ def load(pem: str) -> x509.Certificate:
 class Callers:
     """Connect anew without pause, and remember which certificates were presented and what was refused."""
 
+    lab: Lab
     host: str
     ca: str = ""
     seen: list[x509.Certificate] = field(default_factory=list)
@@ -93,6 +94,6 @@ class Callers:
 
     def _call(self) -> None:
         try:
-            self.seen.append(presented(self.host, self.ca))
+            self.seen.append(presented(self.lab, self.host, self.ca))
         except OSError as error:
             self.failures.append(str(error))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
-from tests.e2e.conftest import eventually, meanwhile
+from tests.e2e.support.waiting import eventually, meanwhile
 from verification.tls import ClientCredential, Endpoint
 
 
