@@ -2,9 +2,11 @@
 by a revision tag, DNS of another name. A stack is deployed through all of that.
 """
 
+import ipaddress
 import json
 from collections.abc import Iterator
 from functools import partial
+from string import Template
 from typing import Any
 
 import pytest
@@ -39,7 +41,7 @@ def gateways(lab: Lab) -> Iterator[None]:
             config = ("--kubeconfig", lab.kubeconfig(cluster))
             run("istioctl", *config, "tag", "set", TAG, "--revision", "default", "--overwrite")
             eventually(partial(injects, lab, cluster), "Pods get sidecars by the tag")
-            lab.kubectl(cluster, "apply", "-f", str(MANIFESTS / f"{manifest}.yaml"))
+            lab.kubectl(cluster, "apply", "-f", "-", stdin=filled(lab, manifest))
         status = json.dumps({"status": {"loadBalancer": {"ingress": [{"ip": address} for address in ADDRESSES]}}})
         patch = ("patch", "service", "edge", "--subresource=status", "--type=merge", "-p", status)
         lab.kubectl("target", "-n", "offer-ingress", *patch)
@@ -48,9 +50,16 @@ def gateways(lab: Lab) -> Iterator[None]:
         yield
     finally:
         for cluster, (manifest, _, _) in GATEWAYS.items():
-            lab.kubectl(cluster, "delete", "--ignore-not-found", "-f", str(MANIFESTS / f"{manifest}.yaml"))
+            lab.kubectl(cluster, "delete", "--ignore-not-found", "-f", "-", stdin=filled(lab, manifest))
             run("istioctl", "--kubeconfig", lab.kubeconfig(cluster), "tag", "remove", TAG, "-y", check=False)
             eventually(partial(is_unknown, lab, cluster), "the tag's endpoints are gone")
+
+
+def filled(lab: Lab, manifest: str) -> str:
+    """Return a manifest with the target's address, and that of a load balancer on the way to it, a client's Service."""
+    balancer = str(ipaddress.ip_network(lab.nodes["client"].services)[12])
+    text = (MANIFESTS / f"{manifest}.yaml").read_text()
+    return Template(text).safe_substitute(balancer=balancer, target=lab.ingress)
 
 
 def injects(lab: Lab, cluster: str) -> bool:

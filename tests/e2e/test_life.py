@@ -97,17 +97,17 @@ class Kills:
 
 KILLS = {
     "values": Kills(
-        making=(Moment("create", 3),),  # the first creations: certificates and gateways of a new generation
+        making=(Moment("create", 3),),  # in the first creations: 12 objects are created, 8 updated, and 5 deleted
         taking_back=Moment("delete", 3),  # in the deletions, which come last
-        making_again=Moment("create", 5, alone=True),  # on top of an unfinished way back
+        making_again=Moment("update", 3, alone=True),  # in the updates, on top of an unfinished way back
     ),
     "more": Kills(
-        making=(Moment("create", 2, alone=True), Moment("create", 15)),  # in the first creations, and in the middle
-        taking_back=Moment("delete", 10),  # in the middle of deletions, in three clusters
+        making=(Moment("create", 2, alone=True), Moment("create", 10)),  # 36 are created, in three clusters
+        taking_back=Moment("delete", 10),  # in the middle of as many deletions
     ),
     "namespace": Kills(
-        making=(Moment("delete-replaced", 3),),  # some are deleted, and their replacements not made yet
-        taking_back=Moment("create-replacement", 4),  # some replacements are made
+        making=(Moment("delete-replaced", 3),),  # 22 are replaced: some are deleted, and none is made anew
+        taking_back=Moment("create-replacement", 4),  # all are deleted, and some are made anew
     ),
 }
 
@@ -173,7 +173,7 @@ def test_interruption_is_refused_before_anything_is_touched(life: Life) -> None:
 
 def test_confirmed_move_to_another_cluster_leaves_nothing_in_the_old_one_even_if_killed(life: Life) -> None:
     life.set(clients={"client": CLIENT2}, confirm=[f"clients.client={life.uids['client2']}"])
-    # Some are deleted in the old cluster, and none is made in the new one; then the most are made there.
+    # Some of 13 objects are deleted in the old cluster, and none is made in the new one; then some are made there.
     partial = [life.kill_up(moment) for moment in (Moment("delete-replaced", 3), Moment("create-replacement", 6))]
     life.up_again()
     for each in partial:

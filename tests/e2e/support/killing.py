@@ -21,8 +21,10 @@ from tests.e2e.support.stack import Stack
 from tests.e2e.support.waiting import eventually
 
 State = Mapping[tuple[str, str], Any]
-"""A stack's resources, by URN and id, each with its inputs; secrets aside, which no two updates encrypt alike."""
+"""A stack's resources, by URN and id; secrets aside, which no two updates encrypt alike."""
 
+_KEYS = ("inputs", "delete", "pendingReplacement")
+"""What of a resource shows whether an update has dealt with it: `pendingReplacement` says that it was deleted."""
 
 _POLL_SECONDS = 0.005
 
@@ -87,7 +89,9 @@ def state(project: Project, stack: Stack) -> State:
     """Return the resources that a stack's state has; none of a stack that was never deployed."""
     latest = json.loads(project.state(stack))["checkpoint"]["latest"] or {}
     resources = latest.get("resources", [])
-    return {(each["urn"], each.get("id", "")): _without_secrets(each.get("inputs")) for each in resources}
+    return {
+        (each["urn"], each.get("id", "")): _without_secrets({key: each.get(key) for key in _KEYS}) for each in resources
+    }
 
 
 def end_session(leader: int) -> None:

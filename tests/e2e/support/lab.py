@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from lab.node import Node
 from tests.e2e.support.commands import MANIFESTS, run
 from tests.e2e.support.waiting import eventually, together
 
@@ -36,20 +37,20 @@ class Lab:
     """The clusters of one worker, each under the name of its role.
 
     directory: where each has its kubeconfig, ROLE.kubeconfig, with the role as its context
-    addresses: of each cluster's node, at which its API server and its ingress gateway answer
+    nodes: of each cluster, at whose address its API server and its ingress gateway answer
     """
 
     directory: Path
-    addresses: Mapping[str, str]
+    nodes: Mapping[str, Node]
 
     @property
     def ingress(self) -> str:
         """The address of the target's ingress gateway."""
-        return self.addresses["target"]
+        return self.nodes["target"].address
 
     def server(self, cluster: str) -> str:
         """Return the URL of a cluster's API server."""
-        return f"https://{self.addresses[cluster]}:6443"
+        return f"https://{self.nodes[cluster].address}:6443"
 
     def kubeconfig(self, cluster: str) -> str:
         """Return the path of a cluster's kubeconfig."""

@@ -3,19 +3,17 @@
 import json
 from collections.abc import Mapping
 
+from lab.node import NODES, Node
 from tests.e2e.support.commands import ROOT, run
 from tests.e2e.support.waiting import together
 
 
-def resolve(clusters: Mapping[str, str], addresses: Mapping[str, str]) -> None:
-    """Let clusters resolve the domain of each role, ROLE.test, to the cluster that has the role.
-
-    clusters: the lab's name of each, by its role
-    addresses: of the lab's clusters, by their names
-    """
-    moved = {addresses[role]: addresses[name] for role, name in clusters.items() if role != name}
+def resolve(clusters: Mapping[str, Node]) -> None:
+    """Let clusters resolve the domain of each role, ROLE.test, to the cluster that has the role."""
+    usual = {node.name: node.address for node in NODES}
+    moved = {usual[role]: node.address for role, node in clusters.items() if role != node.name}
     if moved:
-        together(lambda name: _resolve(name, moved), clusters.values())
+        together(lambda node: _resolve(node.name, moved), clusters.values())
 
 
 def _resolve(cluster: str, moved: Mapping[str, str]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lab import owner
-from lab.node import NODES
+from lab.node import NODES, Node
 from tests.e2e.support import names
 from tests.e2e.support.commands import ROOT, run
 from tests.e2e.support.lab import Lab
@@ -27,7 +27,6 @@ WORKERS = {
 """Which of the lab's clusters each worker has, by their roles in the tests."""
 CLIENTS = {1: 2, 2: 4}
 """How many client clusters the lab needs for each worker."""
-ADDRESSES = {node.name: node.address for node in NODES}
 WORKER_INPUT = "lab_worker"
 """What a worker of pytest-xdist is told: its number here."""
 LAB = pytest.StashKey[Lab]()
@@ -37,6 +36,12 @@ LAB = pytest.StashKey[Lab]()
 def worker(config: pytest.Config) -> int:
     """Return the number of the worker that this process is."""
     return int(getattr(config, "workerinput", {}).get(WORKER_INPUT) or config.getoption("--lab-worker") or 1)
+
+
+def nodes(number: int) -> dict[str, Node]:
+    """Return the clusters of a worker, by their roles."""
+    named = {node.name: node for node in NODES}
+    return {role: named[name] for role, name in WORKERS[number].items()}
 
 
 def is_own(config: pytest.Config) -> bool:
@@ -61,7 +66,7 @@ def clusters(config: pytest.Config) -> Iterator[Lab]:
         directory = _kubeconfigs(mine, shared_directory(config) / f"clusters-{mine}")
         files = ":".join(str(directory / f"{role}.kubeconfig") for role in WORKERS[mine])
         held.enter_context(_exported({"KUBECONFIG": files}))
-        found = Lab(directory, {role: ADDRESSES[name] for role, name in WORKERS[mine].items()})
+        found = Lab(directory, nodes(mine))
         config.stash[LAB] = found
         yield found
 
@@ -84,7 +89,7 @@ def booted(config: pytest.Config, workers: Collection[int]) -> Iterator[None]:
         _lab("up", "--clients", str(max(CLIENTS[each] for each in workers)))
         held.enter_context(_exported(_environment()))
         for each in workers:
-            names.resolve(WORKERS[each], ADDRESSES)
+            names.resolve(nodes(each))
         yield
 
 

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -12,10 +13,12 @@ from tests.e2e.support.lab import Lab
 from tests.e2e.support.session import LAB
 
 SECONDS = 10
+MINUTES = 3
 LINES = 12
 _EVENT = ":.lastTimestamp,:.metadata.namespace,:.involvedObject.kind,:.involvedObject.name,:.reason,:.message"
 _SECRETS = re.compile(r"-----BEGIN [A-Z ]+-----.*?(?:-----END [A-Z ]+-----|\Z)|\beyJ[\w.-]+", re.DOTALL)
 _READY = re.compile(r"\s(\d+)/\1\s+(Running|Completed)\s|\s\d+/\d+\s+Completed\s")
+_USUAL = re.compile("no gateways for router|Could not find either istio-init|cgroup v1 detected")
 _TROUBLE = re.compile(r"\b(warn(ing)?|error|fatal|critical)\b", re.IGNORECASE)
 
 
@@ -39,7 +42,7 @@ def said_by(lab: Lab) -> str:
     Each answer takes SECONDS and LINES at most. Private keys and tokens are left out.
     """
     subjects = ("Pods", "events", "istiod", "istio-ingressgateway", "istio-egressgateway")
-    asked = [(cluster, subject) for cluster in lab.addresses for subject in subjects]
+    asked = [(cluster, subject) for cluster in lab.nodes for subject in subjects]
     with ThreadPoolExecutor() as pool:
         answers = pool.map(lambda each: _trouble(lab, *each), asked)
     found = zip(asked, answers, strict=True)
@@ -48,16 +51,19 @@ def said_by(lab: Lab) -> str:
 
 
 def _trouble(lab: Lab, cluster: str, subject: str) -> str:
-    """Return the last lines of an answer that are about trouble."""
+    """Return the last lines of an answer that are about trouble, as of the last MINUTES."""
+    recent = (datetime.now(UTC) - timedelta(minutes=MINUTES)).strftime("%Y-%m-%dT%H:%M")
     if subject == "Pods":
         lines = _ask(lab, cluster, "get", "pods", "-A", "--no-headers", "-o", "wide")
         lines = [line for line in lines if not _READY.search(line)]
     elif subject == "events":
         options = ("--field-selector=type=Warning", "--sort-by=.lastTimestamp", "--no-headers")
         lines = _ask(lab, cluster, "get", "events", "-A", *options, "-o", f"custom-columns={_EVENT}")
+        lines = [line for line in lines if line >= recent or line.startswith("<none>")]
     else:
-        logs = ("logs", f"deployment/{subject}", "--since=3m", "--tail=500")
+        logs = ("logs", f"deployment/{subject}", f"--since={MINUTES}m", "--tail=500")
         lines = [line for line in _ask(lab, cluster, "-n", "istio-system", *logs) if _TROUBLE.search(line)]
+    lines = [line for line in lines if not _USUAL.search(line)]
     return "\n".join(f"  {line[:400]}" for line in lines[-LINES:])
 
 
