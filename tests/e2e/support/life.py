@@ -58,7 +58,7 @@ class Life(Deployed):
         try:
             self.up()
         except automation.CommandError as error:
-            if "`pulumi up --refresh` makes anew" not in str(error):
+            if "`pulumi up --refresh` makes deleted objects anew" not in str(error):
                 raise
             self.up(refresh=True)
 
