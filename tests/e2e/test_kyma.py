@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -17,9 +17,9 @@ import pytest
 
 from components.ownership import OWNER_LABEL
 from tests.e2e.support.commands import MANIFESTS
-from tests.e2e.support.gardener import CERTIFICATE, DOMAIN, shoot
+from tests.e2e.support.gardener import CERTIFICATE, DOMAIN, Shoot, shoot
 from tests.e2e.support.gateway import await_presented
-from tests.e2e.support.kyma_api import Api
+from tests.e2e.support.kyma_api import MODULE_LABEL, Api
 from tests.e2e.support.kyma_controllers import KymaControllers
 from tests.e2e.support.lab import Lab
 from tests.e2e.support.project import Project
@@ -46,10 +46,11 @@ NO_PODS = {
 
 @dataclass(frozen=True)
 class Kyma:
-    """Clusters with Kyma's modules; `target` are the controllers of the target cluster."""
+    """Clusters with Kyma's modules; `target` are the controllers of the target cluster, which may be a shoot."""
 
     lab: Lab
     target: KymaControllers
+    shoot: Shoot | None = None
 
     def istio_spec(self) -> dict[str, Any]:
         return dict(self.lab.get("client", "istio.operator.kyma-project.io", "kyma-system", "default")["spec"])
@@ -126,11 +127,17 @@ def remove_modules(lab: Lab, cluster: str) -> None:
 def failing(kyma: Kyma, project: Project) -> Iterator[tuple[Deployed, Future[str]]]:
     """A stack whose Pods cannot start any more, and what its `pulumi up` says in the end, while other tests run.
 
-    One image is not there, and a quota admits no Pod.
+    One image is not there, and a quota admits no Pod. It serves where another stack calls, and calls where that serves:
+    istioctl complains of two stacks that log the requests of one egress gateway.
     """
-    with project.deployment(READINESS, namespace=READINESS) as deployed, ThreadPoolExecutor() as pool:
+    config = {
+        "namespace": READINESS,
+        "target": {"kubeconfig": ".lab/client.kubeconfig"},
+        "clients": {"client": {"kubeconfig": ".lab/target.kubeconfig"}},
+    }
+    with project.deployment(READINESS, **config) as deployed, ThreadPoolExecutor() as pool:
         deployed.up()
-        kyma.lab.apply("client", NO_PODS)
+        kyma.lab.apply("target", NO_PODS)
         configure(deployed.stack, targetImage="lab.local/none:lab", clientImage="lab.local/another:lab")
         yield deployed, pool.submit(refusal, deployed.up)
 
@@ -206,12 +213,12 @@ def test_kyma_pods_that_cannot_start_fail_up_with_the_words_of_kubernetes(
     ):
         assert re.search(line, said), said
     assert "Traceback" not in said
-    lab.kubectl("client", "-n", READINESS, "delete", "resourcequota", "none")
+    lab.kubectl("target", "-n", READINESS, "delete", "resourcequota", "none")
     deployed.up(targetImage="lab.local/httpbin:lab", clientImage="lab.local/curl:lab")
     deployed.stack.preview(expect_no_changes=True)
     images = [
         lab.get(cluster, "deployment", READINESS, name)["spec"]["template"]["spec"]["containers"][0]["image"]
-        for cluster, name in (("target", "httpbin"), ("client", "curl"))
+        for cluster, name in (("client", "httpbin"), ("target", "curl"))
     ]
     assert images == ["lab.local/httpbin:lab", "lab.local/curl:lab"]
 
@@ -219,12 +226,12 @@ def test_kyma_pods_that_cannot_start_fail_up_with_the_words_of_kubernetes(
 @pytest.fixture
 def kyma_shoot(kyma: Kyma, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kyma]:
     """Kyma in a Gardener shoot: its own gateway has a certificate and a DNS entry of Gardener's."""
-    with shoot(kyma.lab, tmp_path_factory.mktemp("gardener")):
+    with shoot(kyma.lab, tmp_path_factory.mktemp("gardener")) as made:
         try:
             kyma.set_gateway(enabled=False)
             kyma.set_gateway(enabled=True)
             expect_gardener_served(kyma.lab)
-            yield kyma
+            yield replace(kyma, shoot=made)
         finally:
             kyma.set_gateway(enabled=False)
             secret = ("delete", "secret", "kyma-gateway-certs", "--ignore-not-found")
@@ -274,7 +281,8 @@ def test_kyma_gateway_in_a_shoot_is_taken_over_and_given_back(kyma_shoot: Kyma, 
 
         again: dict[str, Any] = {"gatewayMode": "selfSigned", "gatewayTakeOver": "true", "gatewayDomain": DOMAIN}
         configure(deployed.stack, **again, confirm=[*back, "gatewayTakeOver=true"])
-        with written_for_another(lab):
+        assert kyma_shoot.shoot
+        with kyma_shoot.shoot.without_issuing(), written_for_another(lab):
             said = refusal(deployed.stack.preview)
         secret = f"cluster {lab.server('target')} has Secret istio-system/kyma-gateway-certs already"
         assert f"gatewayTakeOver: {secret}" in said, said
@@ -302,14 +310,14 @@ def test_kyma_gateway_in_a_shoot_is_taken_over_and_given_back(kyma_shoot: Kyma, 
 
 @contextmanager
 def written_for_another(lab: Lab) -> Iterator[None]:
-    """Let the Secret of the gateway look as if Gardener had written it for another Certificate."""
+    """Let the Secret of the gateway look as if Gardener had written it for a Certificate that is not the operator's."""
     label = ("-n", "istio-system", "label", "--overwrite", "secret", "kyma-gateway-certs")
-    secret = lab.get("target", "secret", "istio-system", "kyma-gateway-certs")
-    lab.kubectl("target", *label, f"{HASH_LABEL}=another")
+    labels = lab.get("target", "secret", "istio-system", "kyma-gateway-certs")["metadata"]["labels"]
+    lab.kubectl("target", *label, f"{HASH_LABEL}=another", f"{MODULE_LABEL}-")
     try:
         yield
     finally:
-        lab.kubectl("target", *label, f"{HASH_LABEL}={secret['metadata']['labels'][HASH_LABEL]}")
+        lab.kubectl("target", *label, *(f"{name}={labels[name]}" for name in (HASH_LABEL, MODULE_LABEL)))
 
 
 @contextmanager
