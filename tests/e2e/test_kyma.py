@@ -130,7 +130,7 @@ def failing(kyma: Kyma, project: Project) -> Iterator[tuple[Deployed, Future[str
     One image is not there, and a quota admits no Pod. It serves where another stack calls, and calls where that serves:
     istioctl complains of two stacks that log the requests of one egress gateway.
     """
-    config = {
+    config: dict[str, Any] = {
         "namespace": READINESS,
         "target": {"kubeconfig": ".lab/client.kubeconfig"},
         "clients": {"client": {"kubeconfig": ".lab/target.kubeconfig"}},
