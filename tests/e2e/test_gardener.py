@@ -1,7 +1,6 @@
 """The Kyma gateway with certificates and DNS entries by Gardener's real controllers, an optional part of the lab."""
 
 import re
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -141,16 +140,8 @@ def test_failures_of_gardener_fail_up_with_its_message(
     ingress = lab.kubectl("target", "-n", "failing", "get", "secret", "ingress-tls-cert", "--ignore-not-found")
     assert ingress == "", "nothing goes out that was not issued"
     lab.kubectl("target", "-n", "issuers", "delete", "dnsentry", "holder")
-    eventually(lambda: gets_its_name(lab), "the DNSEntry gets the name that is free now", pause=2)
     deployed.up(gatewayIssuer=ISSUER)
     await_presented(lab, f"x.{FAILING}", gardener.public_bytes(Encoding.PEM).decode())  # the next `pulumi up` goes on
-
-
-def gets_its_name(lab: Lab) -> bool:
-    """Touch the DNSEntry of the stack, which Gardener would try again in its own time only; return if it is Ready."""
-    touch = ("annotate", "dnsentry", "kyma-gateway", f"tried={time.time()}", "--overwrite")
-    lab.kubectl("target", "-n", "failing", *touch)
-    return bool(lab.get("target", "dnsentry", "failing", "kyma-gateway")["status"]["state"] == "Ready")
 
 
 def test_destroy_leaves_the_cluster_as_it_was_found(

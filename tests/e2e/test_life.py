@@ -99,7 +99,7 @@ KILLS = {
     "values": Kills(
         making=(Moment("create", 3),),  # in the first creations: 12 objects are created, 8 updated, and 5 deleted
         taking_back=Moment("delete", 3),  # in the deletions, which come last
-        making_again=Moment("update", 3, alone=True),  # in the updates, on top of an unfinished way back
+        making_again=Moment("delete", 2, alone=True),  # in the other deletions, on top of an unfinished way back
     ),
     "more": Kills(
         making=(Moment("create", 2, alone=True), Moment("create", 10)),  # 36 are created, in three clusters
@@ -153,6 +153,23 @@ def test_change_that_is_killed_repeated_and_taken_back_leaves_a_whole_stack(life
     life.up_again()
     life.expect_whole("life.target.test")
     life.stack.preview(expect_no_changes=True)
+    life.remove_leftovers()
+
+
+def test_update_that_was_cut_off_and_is_taken_back_is_undone_by_refresh(life: Life) -> None:
+    """What the plugins were changing when the engine ended is changed in the cluster, and as before in the state.
+
+    Taken back, it is no change for the engine: only a refresh sees it.
+    """
+    unchanged = life.state()
+    life.set(**CHANGES["values"])
+    partial = life.kill_up(Moment("update", 3, alone=True))
+    assert partial.found == unchanged
+    assert partial.left != unchanged, "something is done"
+    assert {*life.stack.preview().change_summary} - {"same"}, "something is left to do"
+    life.set()
+    life.up(refresh=True)
+    life.expect_whole("life.target.test")
     life.remove_leftovers()
 
 
