@@ -35,7 +35,9 @@ def up(arguments: argparse.Namespace) -> None:
     with _change():
         booted = lifecycle.bring_up(chain, lifecycle.wanted(arguments.clients), console)
     took = (
-        f": booted in {time.monotonic() - begin:.0f} s. `python -m lab env` prints what a shell needs" if booted else ""
+        f": booted in {time.monotonic() - begin:.0f} s. `python -m lab env` prints the environment for a shell"
+        if booted
+        else ""
     )
     console.print(f"The lab is up{took}")
 
@@ -67,7 +69,7 @@ def tool(arguments: argparse.Namespace) -> None:
 
 
 def down(arguments: argparse.Namespace) -> None:
-    """End every cluster and remove every trace of the lab; what was built stays in the cache."""
+    """End every cluster and remove all files and interfaces of the lab; built programs and images stay in the cache."""
     preflight.check_root()
     with _change(force=arguments.force):
         lifecycle.end()
@@ -215,6 +217,17 @@ def main() -> int:
     return 0
 
 
-if __name__ == "__main__":
+def handle_signals() -> None:
+    """Treat SIGTERM and SIGHUP like Ctrl-C, so that a command ends its processes; end without a word on SIGPIPE.
+
+    SIGHUP stays ignored under nohup.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `lab logs | head` is no error
+
+
+if __name__ == "__main__":
+    handle_signals()
     sys.exit(main())

@@ -16,19 +16,24 @@ from lab.paths import cache_dir, parts_dir
 from lab.processes import Processes
 from lab.workshop import Workshop
 
-CACHES_GIB = 13  # what Go's caches take at the most, when all parts are built
+CACHES_GIB = 13
+"""The size of Go's caches when all parts are built."""
+BESIDE_GIB = 2
+"""The room that the jobs beside the parts take: file systems and images, and the files that making them needs."""
 BUILDING = ".build-"
 
 
 def build(missing: Sequence[Part], go: Path, console: Console, beside: Sequence[Job] = ()) -> None:
-    """Build these parts, with the jobs `beside` them, showing progress.
+    """Build the parts `missing`, showing progress.
+
+    beside: jobs that run in parallel with the builds.
 
     The parts share Go's caches, since they have many packages in common; the caches are removed at the end.
 
     Raises LabError before anything is built if the disk has too little room, and when a build fails; parts that were
     finished before are kept.
     """
-    _check_disk(missing)
+    _check_disk(missing, BESIDE_GIB if beside else 0)
     with tempfile.TemporaryDirectory(prefix=BUILDING, dir=parts_dir(), ignore_cleanup_errors=True) as folder:
         shop = Workshop(go, Path(folder), Processes(), console)
         jobs.run([*beside, *(_job(shop, part) for part in missing)], console)
@@ -50,9 +55,9 @@ def _job(shop: Workshop, part: Part) -> Job:
     return Job(part.name, part.table["minutes"], partial(shop.build, part), shop.processes.end, after)
 
 
-def _check_disk(missing: Sequence[Part]) -> None:
+def _check_disk(missing: Sequence[Part], beside: float) -> None:
     kept = sum(part.table["kept"] for part in missing)
-    needed = kept + min(CACHES_GIB, sum(part.table["peak"] for part in missing))
+    needed = beside + kept + min(CACHES_GIB, sum(part.table["peak"] for part in missing))
     free = shutil.disk_usage(cache_dir()).free / 2**30
     if free < needed:
         raise LabError(

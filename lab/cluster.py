@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import proxy
-from lab.errors import LabError
+from lab.errors import LabError, last_line
 from lab.node import Node
 from lab.sandbox import CONFIG
 
@@ -21,7 +21,7 @@ WAIT_SECONDS = 240
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is wrong with a cluster.
+    """A fault of a cluster.
 
     is_final: whether waiting does not help.
     is_inside: whether the cluster as such works, so that installing CoreDNS and Istio again may help.
@@ -40,14 +40,14 @@ class Cluster:
         self.programs = programs
 
     def install(self, report: Callable[[str], None]) -> None:
-        """Install CoreDNS and Istio, or what is missing of them, and wait until they work; `report` gets each step."""
+        """Install CoreDNS and Istio, or their missing objects, and wait until both work; `report` gets each step."""
         self._wait("the API server answers", "get", "--raw=/readyz")
         self._wait("the default service account exists", "get", "serviceaccount", "default")
         report("API server answers")
         self._kubectl("apply", "-f", "-", stdin=self.node.fill("cluster.yaml"))
         done = self._run("istioctl", "install", "-y", "-f", str(CONFIG / "istio.yaml"), seconds=INSTALL_SECONDS)
         if done.returncode:
-            raise LabError(f"{self.node.name}: istioctl install failed: {_last_line(done.stderr)} ({self._see_logs()})")
+            raise LabError(f"{self.node.name}: istioctl install failed: {last_line(done.stderr)} ({self._see_logs()})")
         report("Istio is installed")
         self._kubectl("apply", "-f", str(CONFIG / "mesh.yaml"))
         self._give_address()
@@ -58,7 +58,7 @@ class Cluster:
         report("is ready")
 
     def problem(self) -> Problem | None:
-        """Return what is wrong with the cluster right now, the first thing found; None if it is healthy."""
+        """Return the first problem that the cluster has now; None if it is healthy."""
         return next(self._problems(), None)
 
     def _problems(self) -> Iterator[Problem]:
@@ -92,7 +92,7 @@ class Cluster:
     def _kubectl(self, *arguments: str, stdin: str = "") -> None:
         done = self._run("kubectl", *arguments, stdin=stdin)
         if done.returncode:
-            raise LabError(f"{self.node.name}: kubectl {arguments[0]} failed: {_last_line(done.stderr)}")
+            raise LabError(f"{self.node.name}: kubectl {arguments[0]} failed: {last_line(done.stderr)}")
 
     def _run(
         self, program: str, *arguments: str, stdin: str = "", seconds: float = ANSWER_SECONDS
@@ -113,13 +113,13 @@ class Cluster:
         except subprocess.TimeoutExpired:
             return subprocess.CompletedProcess(command, 1, "", f"{program} took longer than {seconds:.0f} s")
 
-    def _wait(self, what: str, *question: str) -> None:
-        """Ask kubectl until it succeeds."""
+    def _wait(self, condition: str, *question: str) -> None:
+        """Run kubectl with the arguments `question` until it succeeds; `condition` names its success in the error."""
         deadline = time.monotonic() + WAIT_SECONDS
         while (done := self._run("kubectl", *question)).returncode:
             if time.monotonic() > deadline:
                 raise LabError(
-                    f"{self.node.name}: waited {WAIT_SECONDS} s until {what}: {_last_line(done.stderr)} "
+                    f"{self.node.name}: waited {WAIT_SECONDS} s until {condition}: {last_line(done.stderr)} "
                     f"({self._see_logs()})"
                 )
             if failure := self.node.failure():
@@ -130,7 +130,3 @@ class Cluster:
 
     def _see_logs(self) -> str:
         return f"`python -m lab logs {self.node.name}` lists the logs"
-
-
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["no message"])[-1]

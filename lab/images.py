@@ -12,7 +12,8 @@ from pathlib import Path
 from rich.console import Console
 
 from lab import paths, rootfs
-from lab.errors import LabError
+from lab.errors import failure
+from lab.processes import Processes
 from lab.sandbox import CONFIG, Root
 
 CONTAINERFILE = CONFIG / "Containerfile"
@@ -31,12 +32,14 @@ done
 """
 
 
-def ensure(programs: Mapping[str, Path], node_root: Path, console: Console) -> Path:
+def ensure(programs: Mapping[str, Path], node_root: Path, console: Console, processes: Processes | None = None) -> Path:
     """Return an OCI archive of every image, lab.local/<name>:lab; build it if the cache lacks it.
 
     programs: the paths of PROGRAMS, at least, by name.
+    processes: runs the commands that need no sandbox, so that another thread can end them.
     """
-    base = rootfs.ensure("image", console)
+    processes = processes or Processes()
+    base = rootfs.ensure("image", console, processes)
     copied = {name: programs[name] for line in PROGRAMS for name in line.split()}
     versions = sorted(f"{path.parent.name}/{path.name}" for path in copied.values())
     inputs = [CONTAINERFILE.read_text(), _BUILD, base.parent.name, *versions]
@@ -46,7 +49,7 @@ def ensure(programs: Mapping[str, Path], node_root: Path, console: Console) -> P
     if not archive.exists():
         console.print("Building the container images")
         shutil.rmtree(directory, ignore_errors=True)
-        _build(directory, node_root, base, copied)
+        _build(directory, node_root, base, copied, processes)
         _pack(directory / "work/images", directory / "partial.tar")
         shutil.rmtree(directory / "work")
         (directory / "partial.tar").rename(archive)
@@ -60,13 +63,15 @@ def sweep(archive: Path, node_root: Path, console: Console) -> None:
         shutil.rmtree(stale)
 
 
-def _build(directory: Path, node_root: Path, base: Path, programs: dict[str, Path]) -> None:
+def _build(directory: Path, node_root: Path, base: Path, programs: dict[str, Path], processes: Processes) -> None:
     work = directory / "work"
     (work / "context").mkdir(parents=True)
-    with (directory / "log").open("wb") as log:
-        tar = ["tar", "-C", str(base), "--one-file-system", "-cf", str(work / "context/base.tar"), "."]
-        if subprocess.run(tar, stdout=log, stderr=log, check=False).returncode:
-            raise _failed("tar", directory / "log")
+    tar = ["tar", "-C", str(base), "--one-file-system", "-cf", str(work / "context/base.tar"), "."]
+    try:
+        with (directory / "log").open("w") as log:
+            processes.run(tar, log)
+    except subprocess.CalledProcessError:
+        raise failure("tar", directory / "log") from None
     binds = {f"/build/context/{name}": (path.resolve(), "ro") for name, path in programs.items()}
     binds = {"/build": (work, "rw"), "/build/Containerfile": (CONTAINERFILE, "ro"), **binds}
     try:
@@ -76,7 +81,7 @@ def _build(directory: Path, node_root: Path, base: Path, programs: dict[str, Pat
     finally:
         rootfs.BUILD.end()
     if code:
-        raise _failed("buildah", directory / "log")
+        raise failure("buildah", directory / "log")
 
 
 def _pack(layout: Path, archive: Path) -> None:
@@ -89,8 +94,3 @@ def _pack(layout: Path, archive: Path) -> None:
     index_file.write_text(json.dumps(index))
     with tarfile.open(archive, "w") as tar:
         tar.add(layout, arcname=".")
-
-
-def _failed(program: str, log: Path) -> LabError:
-    reason = (log.read_text().strip().splitlines() or ["no message"])[-1]
-    return LabError(f"{program} failed: {reason} (log: {log})")

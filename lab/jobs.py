@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from threading import Event
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -12,9 +13,11 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 LANES = 2
 """Jobs at a time: while one links or downloads, which takes one core or none, the second one compiles."""
 ALMOST = 0.9
-"""The most that counts as done of a job that runs."""
+"""The largest share of a running job that counts as done."""
 SETTLED = 1
 """Minutes of processor time after which the estimate goes by the pace so far, not by the number of cores."""
+PAUSE = 0.2
+"""Seconds between two attempts to end the running jobs."""
 
 
 @dataclass(frozen=True)
@@ -23,14 +26,14 @@ class Job:
 
     name: for the progress display and `after`.
     minutes: of processor time that it takes, for the estimate.
-    run: does it, in a thread; an exception ends all jobs.
+    run: does it, in a thread; returns why the job was left undone, or None; an exception ends all jobs.
     end: makes `run` return soon; called again and again until it has.
     after: names of jobs to finish before this one starts; names that are not among the jobs do not count.
     """
 
     name: str
     minutes: float
-    run: Callable[[], None]
+    run: Callable[[], str | None]
     end: Callable[[], None]
     after: Collection[str] = ()
 
@@ -38,25 +41,22 @@ class Job:
 def run(jobs: Sequence[Job], console: Console) -> None:
     """Run the jobs, LANES at a time and in this order as far as `after` allows; report each.
 
-    When a job fails or the user interrupts, ends the jobs that run, then raises that exception.
+    When a job fails or the user interrupts, end the running jobs, then raise that exception.
     """
-    display = _Display(jobs, console)
+    display, workers = _Display(jobs, console), _Workers(console)
     with display, ThreadPoolExecutor(LANES) as pool:
-        waiting, running = list(jobs), dict[Future[None], Job]()
+        waiting, running = list(jobs), dict[Future[str | None], Job]()
         try:
             while waiting or running:
                 while len(running) < LANES and (job := _next(waiting, running.values())):
                     waiting.remove(job)
                     display.begin(job)
-                    running[pool.submit(job.run)] = job
+                    running[pool.submit(workers.run, job)] = job
                 for future in wait(running, timeout=1, return_when=FIRST_COMPLETED).done:
-                    future.result()
-                    display.finish(running.pop(future))
+                    display.finish(running.pop(future), future.result())
                 display.refresh()
         except BaseException:
-            while wait(running, timeout=0.2).not_done:
-                for job in running.values():
-                    job.end()
+            workers.end()
             raise
 
 
@@ -65,8 +65,42 @@ def _next(waiting: Sequence[Job], running: Collection[Job]) -> Job | None:
     return next((job for job in waiting if not unfinished & set(job.after)), None)
 
 
+class _Workers:
+    """Run jobs in threads, and end them all.
+
+    Each thread registers its job itself: an interrupt, which reaches the main thread only, misses none.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._running: dict[str, Job] = {}
+        self._are_over = Event()
+
+    def run(self, job: Job) -> str | None:
+        """Run a job in the calling thread; once `end` was called, do nothing."""
+        self._running[job.name] = job
+        try:
+            return None if self._are_over.is_set() else job.run()
+        finally:
+            del self._running[job.name]
+
+    def end(self) -> None:
+        """End the running jobs, again and again until none is left; print the reasons why this fails, each once."""
+        self._are_over.set()
+        reasons = set[str]()
+        while running := list(self._running.values()):
+            for job in running:
+                try:
+                    job.end()
+                except Exception as error:  # the next job is ended all the same
+                    if (reason := f"{job.name} does not end yet: {error}") not in reasons:
+                        reasons.add(reason)
+                        self._console.print(reason, style="yellow", markup=False, highlight=False)
+            time.sleep(PAUSE)
+
+
 class _Display:
-    """Prints a line when a job begins and ends; a terminal shows the running jobs instead of the first."""
+    """Print a line when a job begins and when it ends; on a terminal, show the running jobs instead of the former."""
 
     def __init__(self, jobs: Sequence[Job], console: Console) -> None:
         self._jobs = jobs
@@ -92,10 +126,11 @@ class _Display:
         if not self._console.is_terminal:
             self._console.print(f"{title}; {self._times()})", highlight=False)
 
-    def finish(self, job: Job) -> None:
+    def finish(self, job: Job, why_left: str | None) -> None:
         self._finished.add(job.name)
         self._progress.remove_task(self._tasks.pop(job.name))
-        self._console.print(f"built {job.name} in {time.monotonic() - self._begun[job.name]:.0f} s", highlight=False)
+        took = f"built {job.name} in {time.monotonic() - self._begun[job.name]:.0f} s"
+        self._console.print(f"{job.name}: {why_left}" if why_left else took, highlight=False)
 
     def refresh(self) -> None:
         title = f"{len(self._finished)} of {len(self._jobs)} built, {self._times()}"

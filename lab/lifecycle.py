@@ -15,7 +15,7 @@ from lab.sandbox import Sandbox
 from lab.toolchain import Toolchain
 
 PATIENCE = 120
-"""For so many seconds, `up` asks a cluster that is not healthy again before it mends it."""
+"""Seconds for which `up` waits for an unhealthy cluster to recover before it mends the cluster."""
 WEBSITE = Sandbox("website", network.INTERNET)
 
 
@@ -128,20 +128,20 @@ def _lasting_problems(clusters: list[Cluster], console: Console) -> dict[str, Pr
     """Return, by name, the problem that each cluster still has after up to PATIENCE seconds; None for a healthy one."""
     deadline = time.monotonic() + PATIENCE
     found: dict[str, Problem | None] = {}
-    asked = clusters
-    while asked:
+    pending = clusters
+    while pending:
         with ThreadPoolExecutor() as pool:
-            answers = list(pool.map(Cluster.problem, asked))
+            answers = list(pool.map(Cluster.problem, pending))
         is_over = time.monotonic() > deadline
-        waiting = []
-        for cluster, problem in zip(asked, answers, strict=True):
+        unhealthy = []
+        for cluster, problem in zip(pending, answers, strict=True):
             name = cluster.node.name
             if problem and not problem.is_final and not is_over:
-                waiting.append(cluster)
+                unhealthy.append(cluster)
                 if problem != found.get(name):
                     _warn(console, f"{name}: {problem.text}; waiting up to {PATIENCE} s")
             found[name] = problem
-        if asked := waiting:
+        if pending := unhealthy:
             time.sleep(1)
     return found
 
@@ -170,13 +170,13 @@ def _report_lost(lost: list[Node], kept: list[Node], console: Console) -> None:
         names = " and ".join(node.name for node in lost)
         _warn(
             console,
-            f"What was deployed into {names} is gone. The stacks' state is kept: `pulumi preview` names the "
+            f"All objects deployed into {names} are lost. The stacks' state is kept: `pulumi preview` names the "
             'change to confirm, see "Changes that interrupt" in docs/operations.md',
         )
         return
     aside = pulumi_state().with_name(f"pulumi-{time.strftime('%Y%m%d-%H%M%S')}")
     pulumi_state().rename(aside)
-    _warn(console, f"What was deployed is gone with the clusters. The state of its stacks is kept in {aside}")
+    _warn(console, f"All deployed objects are lost with the clusters. The state of the stacks is kept in {aside}")
 
 
 def _install(chain: Toolchain, nodes: list[Node], key: str, begin: float, console: Console) -> None:

@@ -34,15 +34,15 @@ WEBSITE_ADDRESS = "203.0.113.10"  # a documentation range (RFC 5737): it looks l
 NAMESPACES = Path("/run/netns")
 SETTINGS = Path("/proc/sys/net")
 
-# The filter for what the lab sends to the host, in classic BPF: (code, jump if true, jump if false, operand).
+# The filter for the lab's packets to the host, in classic BPF: (code, jump if true, jump if false, operand).
 _PASS, _DROP = (0x06, 0, 0, 0), (0x06, 0, 0, 2)
 ANSWERS_ONLY = (
     (0x28, 0, 0, 12),  # EtherType
     (0x15, 10, 0, 0x0806),  # pass ARP
-    (0x15, 0, 10, 0x0800),  # drop what is not IPv4
+    (0x15, 0, 10, 0x0800),  # drop protocols other than IPv4
     (0x30, 0, 0, 23),  # protocol
     (0x15, 7, 0, 1),  # pass ICMP
-    (0x15, 0, 7, 6),  # drop what is not TCP
+    (0x15, 0, 7, 6),  # drop protocols other than TCP
     (0x28, 0, 0, 20),  # flags and offset of the fragment
     (0x45, 5, 0, 0x3FFF),  # drop fragments: they could hide TCP's flags
     (0xB1, 0, 0, 14),  # length of the IP header
@@ -202,7 +202,7 @@ def _add_namespace(name: str) -> None:
 
 
 def _let_answers_in(link: str, *where: str) -> None:
-    """Drop what comes in through an interface and is no answer."""
+    """Drop the packets that come in through an interface, except answers."""
     program = f"{len(ANSWERS_ONLY)}," + ",".join(" ".join(map(str, step)) for step in ANSWERS_ONLY)
     _run("tc", *where, "qdisc", "add", "dev", link, "clsact")
     _run("tc", *where, "filter", "add", "dev", link, "ingress", "bpf", "direct-action", "bytecode", program)
@@ -224,11 +224,11 @@ def _mac(address: str) -> str:
 
 
 def _delete_link(link: str, *where: str) -> None:
-    """Delete a veth pair now: by itself it goes some time after the last process of a namespace, maybe meanwhile."""
+    """Delete a veth pair now: the kernel does so only some time after a namespace's last process ends."""
     try:
         _ip(*where, "link", "delete", link)
     except LabError as error:
-        if not any(gone in str(error) for gone in ("Cannot find device", "No such device")):
+        if not any(reason in str(error) for reason in ("Cannot find device", "No such device")):
             raise
 
 

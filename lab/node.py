@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 
 from lab import network, paths
-from lab.errors import LabError
+from lab.errors import LabError, last_line
 from lab.sandbox import CONFIG, Root, Sandbox
 from lab.toolchain import Toolchain
 
@@ -35,7 +35,7 @@ SCRIPTS = {f"/usr/local/bin/{name}": (CONFIG / f"{name}.sh", "ro") for name in (
 
 
 def lab_dir() -> Path:
-    """Return the directory with what belongs to the running lab; `down` removes it."""
+    """Return the directory with the state of the running lab; `down` removes it."""
     return paths.cache_dir() / "lab"
 
 
@@ -81,7 +81,7 @@ class Node:
 
     @property
     def kubeconfig(self) -> Path:
-        """The administrator's."""
+        """The administrator's kubeconfig."""
         return self.state / "etc/admin.kubeconfig"
 
     def failure(self) -> str:
@@ -110,7 +110,7 @@ class Node:
             "/etc/lab": (self.state / "etc", "ro"),
             "/images.tar": (images, "ro"),
             "/var/log/lab": (self.logs, "rw"),
-            # Not on the overlay: containerd stacks overlays of its own, and etcd wants a real file system.
+            # Not on the overlay: containerd stacks overlays of its own, and etcd needs a file system on a disk.
             "/var/lib/containerd": (self.state / "containerd", "rw"),
             "/var/lib/kubelet": (self.state / "kubelet", "rw"),
             "/var/lib/etcd": (self.state / "etcd", "rw"),
@@ -139,7 +139,7 @@ class Node:
         log = self.logs / "keys.log"
         with log.open("ab") as output:
             if self.sandbox.start_in_root(root, ["sh", "/usr/local/bin/keys"], output, environment).wait():
-                reason = (log.read_text().strip().splitlines() or ["no message"])[-1]
+                reason = last_line(log.read_text())
                 raise LabError(f"{self.name}: its sandbox or its keys cannot be made: {reason} (log: {log})")
 
     def _write_credentials(self) -> None:

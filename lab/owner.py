@@ -21,8 +21,8 @@ from lab.paths import cache_dir
 PLACE = Path("/run/kyma-mtls-lab")
 CHECKOUT = Path(__file__).parent.parent
 SESSION = "KYMA_MTLS_LAB_SESSION"
-"""In the environment of a session and of what it starts: the session's process."""
-END_IT = "`python -m lab down --force` ends it, with what was deployed into it"
+"""The environment variable with the process id of the session; the session's child processes inherit it."""
+END_IT = "`python -m lab down --force` ends the lab and loses all objects deployed into it"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The parts that the lab builds: each folder of parts/ is one.
 
 A part is a Go module, pinned by its go.mod and go.sum, or a requirements.txt that names one wheel. parts.toml describes
-what else its build needs.
+the rest of its build: files to embed, programs to rename, versions to link in, and estimates.
 """
 
 import hashlib

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from lab import network, owner, paths, rootfs
-from lab.errors import LabError
+from lab.errors import LabError, last_line
 from lab.sandbox import Root, Sandbox
 
 # Program -> the Debian package that has it.
@@ -25,8 +25,8 @@ NEEDED = {
     "umount": "mount",
     "unshare": "util-linux",
 }
-# Of each cluster.
-MEMORY_GIB = 3
+# For each cluster; five clusters with the deployed tests use 6 GiB of memory.
+MEMORY_GIB = 2
 DISK_GIB = 3
 CHECKOUT = Path(__file__).parent.parent
 OWN_CLUSTERS = 'With two clusters of your own you need no lab: see "Your own clusters" in README.md'
@@ -132,7 +132,7 @@ def _try_sandbox() -> None:
 
 def _explain(log: str, cache: Path) -> str:
     """Explain why a sandbox did not start, and give a remedy."""
-    reason = (log.strip().splitlines() or ["no message"])[-1]
+    reason = last_line(log)
     advice = "the lab needs a machine, or a virtual one, where root may make namespaces and mounts"
     if "overlay" in reason:
         kind = subprocess.run(["stat", "-fc", "%T", cache], capture_output=True, text=True, check=False).stdout.strip()

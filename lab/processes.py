@@ -21,7 +21,7 @@ class Processes:
         """Whether `end` was called."""
 
     def run(self, command: Sequence[str], log: IO[str], **where: Any) -> str:
-        """Run a command, log what it prints to stderr, and return its stdout; it is killed when this process ends.
+        """Run a command, log its stderr, and return its stdout; the kernel kills it when this process ends.
 
         Raises subprocess.CalledProcessError if it fails or `end` ends it.
         """
@@ -44,7 +44,7 @@ class Processes:
         return output
 
     def end(self) -> None:
-        """End every running command with the processes it started; `run` starts none from now on."""
+        """End every running command and its child processes; from now on, `run` starts none."""
         with self._lock:
             self.are_over = True
             for process in self._running:

@@ -1,8 +1,8 @@
 """Debian root filesystems in the cache, made by mmdebstrap from the host's own Debian sources.
 
-Nothing is installed on the host. apt plans what to install, with the hashes of Debian's signed index, and refuses any
-download that differs. The plan is compared with debian/RELEASE.lock before any package's code runs. Of a package that
-Debian has superseded since, the index's version is taken, and a line says so.
+Nothing is installed on the host. apt plans the packages and their versions, with the hashes of Debian's signed index,
+and refuses a download with a different hash. The plan is compared with debian/RELEASE.lock before any package's code
+runs. If Debian has superseded a pinned version, the version in the index is installed, and a line is printed.
 """
 
 import hashlib
@@ -18,7 +18,8 @@ from urllib.parse import unquote
 from rich.console import Console
 
 from lab import paths
-from lab.errors import LabError
+from lab.errors import LabError, failure
+from lab.processes import Processes
 from lab.sandbox import Sandbox
 
 DEBIAN = Path(__file__).parent / "debian"
@@ -47,8 +48,11 @@ class Package:
     sha256: str
 
 
-def ensure(name: str, console: Console) -> Path:
-    """Return the root filesystem with the packages in debian/<name>.txt; make it if the cache lacks it."""
+def ensure(name: str, console: Console, processes: Processes | None = None) -> Path:
+    """Return the root filesystem with the packages in debian/<name>.txt; make it if the cache lacks it.
+
+    processes: runs the commands that need no sandbox, so that another thread can end them.
+    """
     lock = lock_file()
     listed = (DEBIAN / f"{name}.txt").read_text()
     pinned = lock.read_text() if lock.exists() else ""
@@ -59,7 +63,7 @@ def ensure(name: str, console: Console) -> Path:
         pins = parse(pinned)
         if not pins:
             console.print(f"[yellow]{lock.name} does not exist: all versions are those of Debian's signed index")
-        apt = _Apt(_emptied(directory), pins)
+        apt = _Apt(_emptied(directory), pins, processes or Processes())
         plan = apt.plan(name)
         for line in compare(plan, pins):
             console.print(f"[yellow]{line}")
@@ -75,7 +79,7 @@ def lock_packages() -> list[Package]:
     new: set[Package] = set()
     for name in NAMES:
         directory = _emptied(paths.cache_dir() / "locking" / name)
-        new |= set(_Apt(directory, {}).plan(name))
+        new |= set(_Apt(directory, {}, Processes()).plan(name))
     shutil.rmtree(paths.cache_dir() / "locking")
     lock.write_text(format_lock(new))
     return sorted(new - set(old.values()))
@@ -105,7 +109,7 @@ def compare(plan: Collection[Package], pins: dict[str, Package]) -> list[str]:
     for found in plan if pins else ():
         pinned = pins.get(found.name)
         if pinned is None:
-            lines.append(f"{found.name} {found.version} is not pinned: taking what the index has")
+            lines.append(f"{found.name} {found.version} is not pinned: taking the index's version")
         elif found.version != pinned.version:
             lines.append(f"{found.name} {pinned.version} is not in the index any more: taking {found.version}")
         elif found.sha256 != pinned.sha256:
@@ -132,7 +136,7 @@ def codename() -> str:
 def sources() -> list[str]:
     """Return the host's apt sources that serve Debian's own packages, as lines of sources.list.
 
-    Debian's signed index says what a source serves, so any mirror, path or alias such as `stable` will do.
+    Debian's signed index has the release and the component, so any mirror, path or alias such as `stable` is accepted.
     """
     release = codename()
     suites = (release, f"{release}-updates", f"{release}-security")
@@ -160,8 +164,9 @@ def sources() -> list[str]:
 class _Apt:
     """apt with a state of its own in `directory`: the host's Debian sources, the pinned versions, nothing installed."""
 
-    def __init__(self, directory: Path, pins: dict[str, Package]) -> None:
+    def __init__(self, directory: Path, pins: dict[str, Package], processes: Processes) -> None:
         self.directory = directory
+        self.processes = processes
         self.log = directory / "log"
         self.state = directory / "apt"
         for path in ("lists/partial", "cache/archives/partial"):
@@ -174,7 +179,7 @@ class _Apt:
         self._apt_get("update", "--error-on=any")
 
     def plan(self, name: str) -> list[Package]:
-        """Return what mmdebstrap is going to install for debian/<name>.txt, and mmdebstrap itself."""
+        """Return the packages that mmdebstrap will install for debian/<name>.txt, and mmdebstrap itself."""
         included = (DEBIAN / f"{name}.txt").read_text().split()
         plan = self._apt_get("install", "--yes", "--print-uris", "?essential", *included)
         tool = self._apt_get("download", "--print-uris", "mmdebstrap")
@@ -192,21 +197,21 @@ class _Apt:
         tool = self._unpack_mmdebstrap()
         command = ["perl", str(tool / "mmdebstrap"), *OPTIONS, *setup, codename(), str(root)]
         _run_sandboxed([*command, str(self.state / "sources.list")], self.log, tool)
-        installed = _run(
-            ["dpkg-query", f"--admindir={root}/var/lib/dpkg", "-W", "-f", "${Package} ${Version}\n"], self.log
-        )
+        installed = self._run(["dpkg-query", f"--admindir={root}/var/lib/dpkg", "-W", "-f", "${Package} ${Version}\n"])
         planned = {f"{package.name} {package.version}" for package in plan if package.name != "mmdebstrap"}
         if differing := planned ^ set(installed.splitlines()):
-            raise LabError(f"mmdebstrap did not install what apt planned: {', '.join(sorted(differing))} differ")
+            raise LabError(
+                f"mmdebstrap did not install the packages that apt planned: {', '.join(sorted(differing))} differ"
+            )
         (root / "etc/apt/preferences.d/lab").unlink()
         for leftover in (root / "var/lib/apt/lists", self.state):
             shutil.rmtree(leftover)
 
     def _unpack_mmdebstrap(self) -> Path:
-        """Return where mmdebstrap's programs are."""
+        """Unpack mmdebstrap without installing it; return the directory of its programs."""
         self._apt_get("download", "mmdebstrap")
         (archive,) = self.state.glob("mmdebstrap_*.deb")
-        _run(["dpkg-deb", "-x", str(archive), str(self.state / "mmdebstrap")], self.log)
+        self._run(["dpkg-deb", "-x", str(archive), str(self.state / "mmdebstrap")])
         return self.state / "mmdebstrap/usr/bin"
 
     def _apt_get(self, command: str, *arguments: str) -> str:
@@ -224,7 +229,14 @@ class _Apt:
             "pkgCacheGen::ForceEssential": ",",  # as mmdebstrap does: apt itself is not essential
         }
         given = [f"-o{name}={value}" for name, value in options.items()]
-        return _run(["apt-get", "-qq", *given, command, *arguments], self.log, self.state)
+        return self._run(["apt-get", "-qq", *given, command, *arguments])
+
+    def _run(self, command: list[str]) -> str:
+        try:
+            with self.log.open("a") as log:
+                return self.processes.run(command, log, cwd=self.state)
+        except subprocess.CalledProcessError:
+            raise failure(command[0], self.log) from None
 
 
 def parse_uris(printed: str) -> list[Package]:
@@ -243,15 +255,6 @@ def _emptied(directory: Path) -> Path:
     return directory
 
 
-def _run(command: list[str], log: Path, cwd: Path | None = None) -> str:
-    result = subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
-    with log.open("a") as file:
-        file.write(f"$ {' '.join(command)}\n{result.stderr}")
-    if result.returncode:
-        raise _failed(command, log)
-    return result.stdout
-
-
 def _run_sandboxed(command: list[str], log: Path, path: Path) -> None:
     """Run a command that mounts: `down` finds and ends it, and its mounts end with it."""
     unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
@@ -259,11 +262,6 @@ def _run_sandboxed(command: list[str], log: Path, path: Path) -> None:
         with log.open("ab") as output:
             environment = os.environ | {"PATH": f"{path}:{os.environ['PATH']}"}
             if BUILD.start([*unshare, *command], output, environment).wait():
-                raise _failed(command, log)
+                raise failure(command[0], log)
     finally:
         BUILD.end()
-
-
-def _failed(command: list[str], log: Path) -> LabError:
-    reason = (log.read_text().strip().splitlines() or ["no message"])[-1]
-    return LabError(f"{Path(command[0]).name} failed: {reason} (log: {log})")

@@ -95,7 +95,7 @@ class Sandbox:
 
 @dataclass(frozen=True)
 class Root:
-    """An overlay for one sandbox: lower stays as it is, state takes what changes.
+    """An overlay for one sandbox: `lower` is read only, `state` gets every change.
 
     binds: path inside -> (path outside, mount options "ro" or "rw").
     """

@@ -12,8 +12,10 @@ from lab.jobs import Job
 from lab.lock import only_one
 from lab.part import Part, tables
 from lab.paths import bin_dir, cache_dir, parts_dir, pulumi_home
+from lab.processes import Processes
 
 _WAITING = "Waiting for another process that builds the lab's programs"
+_LEFT = "left to `python -m lab up`: another command changes the lab"
 
 
 @dataclass(frozen=True)
@@ -99,12 +101,12 @@ def _image_jobs(parts: Sequence[Part], console: Console) -> list[Job]:
     """Return the jobs that make the lab's Debian file systems and, of these parts, its container images."""
     inside = [part for part in parts if part.name in images.PARTS]
 
-    def make_file_systems() -> None:
+    def make_file_systems(processes: Processes) -> None:
         for name in rootfs.NAMES:
-            rootfs.ensure(name, console)
+            rootfs.ensure(name, console, processes)
 
-    def make_images() -> None:
-        images.ensure(_programs(inside), rootfs.ensure("node", console), console)
+    def make_images(processes: Processes) -> None:
+        images.ensure(_programs(inside), rootfs.ensure("node", console, processes), console, processes)
 
     file_systems, archive = _InSandbox(make_file_systems), _InSandbox(make_images)
     first = Job("file systems", 0.7, file_systems.run, file_systems.end)
@@ -112,23 +114,30 @@ def _image_jobs(parts: Sequence[Part], console: Console) -> list[Job]:
 
 
 class _InSandbox:
-    """Work in the machine's one sandbox for builds; while another command changes the lab, the work is left to `up`."""
+    """Work in the machine's one sandbox for builds; while another command changes the lab, the work is left to `up`.
 
-    def __init__(self, work: Callable[[], None]) -> None:
+    work: gets an object for the commands that run outside the sandbox, so that `end` ends them, too.
+    """
+
+    def __init__(self, work: Callable[[Processes], None]) -> None:
         self._work = work
+        self._processes = Processes()
         self._is_working = False
 
-    def run(self) -> None:
+    def run(self) -> str | None:
         with owner.alone_or_not() as is_alone:
             if not is_alone:
-                return
+                return _LEFT
             self._is_working = True
             try:
-                self._work()
+                rootfs.BUILD.end()  # the processes of a command that was killed
+                self._work(self._processes)
             finally:
                 self._is_working = False
+        return None
 
     def end(self) -> None:
+        self._processes.end()
         if self._is_working:
             rootfs.BUILD.end()
 

@@ -52,7 +52,7 @@ def go_version(go: Path) -> str:
 
 
 def go_environment() -> dict[str, str]:
-    """Return the user's environment, keeping how modules are reached and dropping what would change a build."""
+    """Return the user's environment with the settings of module downloads, and without those that change a build."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -65,7 +65,7 @@ def go_environment() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Workshop:
-    """Where parts are built, in threads side by side.
+    """Builds parts; several threads may build at a time.
 
     go: the Go command.
     folder: for Go's caches, which the parts share, and for each part's work.

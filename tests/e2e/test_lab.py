@@ -191,7 +191,7 @@ def test_broken_cluster_is_replaced_alone_and_the_stacks_state_is_kept(lab: Lab)
     eventually(lambda: "not running" in run(*LAB, "status", check=False).stdout, "the cluster is seen to be broken")
     said = said_by_up()
     assert said.startswith(
-        "client2: not running; booting an empty cluster in its place\nWhat was deployed into client2 is gone. "
+        "client2: not running; booting an empty cluster in its place\nAll objects deployed into client2 are lost. "
     )
     assert "The lab is up: booted in" in said
     for changed in (

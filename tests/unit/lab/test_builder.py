@@ -11,10 +11,12 @@ from rich.console import Console
 
 from lab import builder, part
 from lab.errors import LabError
+from lab.jobs import Job
 from lab.part import Part
 from lab.paths import parts_dir
 from lab.processes import Processes
 
+GO = Path("/opt/go/bin/go")
 TABLE = {"minutes": 1, "peak": 0.1, "kept": 0.1}
 
 
@@ -65,7 +67,7 @@ def module(name: str, *after: str) -> Part:
 
 
 def build(*parts: Part) -> None:
-    builder.build(parts, Path("/opt/go/bin/go"), Console(quiet=True))
+    builder.build(parts, GO, Console(quiet=True))
 
 
 def built() -> list[str]:
@@ -111,3 +113,11 @@ def test_caches_of_many_parts_need_no_more_disk_than_those_of_all(go: Go, monkey
     monkeypatch.setattr(builder, "CACHES_GIB", 0.1)
     build(*(Part(name, large, "go1.26.0") for name in ("one", "two")))
     assert built() == ["one", "two"]
+
+
+def test_jobs_beside_the_parts_need_disk_of_their_own(go: Go, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builder, "BESIDE_GIB", 10**9)
+    build(module("one"))
+    with pytest.raises(LabError, match=r"needs 1000000000\.2 GiB"):
+        builder.build([module("two")], GO, Console(quiet=True), [Job("images", 1, lambda: None, lambda: None)])
+    assert list(go.seen) == ["one"]

@@ -12,6 +12,7 @@ from rich.console import Console
 from lab import images, rootfs
 from lab.errors import LabError
 from lab.part import tables
+from lab.processes import Processes
 from lab.sandbox import Root, Sandbox
 
 PROGRAMS = [name for line in images.PROGRAMS for name in line.split()]
@@ -79,9 +80,9 @@ def test_build_that_fails_is_one_line_with_the_log(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(Sandbox, "end", lambda _: None)
     (tmp_path / "base").mkdir()
     with pytest.raises(LabError) as failed:
-        images._build(tmp_path, tmp_path / "node", tmp_path / "base", {})
+        images._build(tmp_path, tmp_path / "node", tmp_path / "base", {}, Processes())
     assert str(failed.value) == f"buildah failed: no space left (log: {tmp_path}/log)"
     with pytest.raises(
         LabError, match=r"tar failed: .*No such file or directory|tar failed: tar: Error is not recover"
     ):
-        images._build(tmp_path / "again", tmp_path / "node", tmp_path / "missing", {})
+        images._build(tmp_path / "again", tmp_path / "node", tmp_path / "missing", {}, Processes())

@@ -2,16 +2,20 @@
 
 import io
 import threading
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from lab import jobs
+from lab.errors import LabError
 from lab.jobs import Job
 
 
-def job(name: str, run: Callable[[], None], *after: str, end: Callable[[], None] = lambda: None) -> Job:
+def job(name: str, run: Callable[[], str | None], *after: str, end: Callable[[], None] = lambda: None) -> Job:
     return Job(name, 1, run, end, after)
 
 
@@ -55,6 +59,82 @@ def test_failure_ends_what_runs_beside_it_and_starts_nothing(reason: BaseExcepti
             job("next", lambda: done.append("next")),
         )
     assert done == ["long"]
+
+
+def test_jobs_that_cannot_be_ended_at_first_are_all_ended_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    both_run = threading.Barrier(3, timeout=10)
+    ended = {name: threading.Event() for name in ("one", "two")}
+    attempts = Counter[str]()
+
+    def stubborn(name: str) -> Job:
+        def work() -> None:
+            both_run.wait()
+            assert ended[name].wait(10)
+
+        def end() -> None:
+            attempts[name] += 1
+            if attempts[name] <= 2:
+                raise LabError("process 7 does not end")
+            ended[name].set()
+
+        return job(name, work, end=end)
+
+    def interrupt(*_: object, **__: object) -> None:
+        both_run.wait()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(jobs, "PAUSE", 0)
+    monkeypatch.setattr(jobs, "wait", interrupt)
+    output = io.StringIO()
+    with pytest.raises(KeyboardInterrupt):
+        jobs.run([stubborn("one"), stubborn("two")], Console(file=output, width=200))
+    assert min(attempts.values()) >= 3
+    for name in ended:
+        assert output.getvalue().count(f"{name} does not end yet: process 7 does not end") == 1
+
+
+def test_running_jobs_are_ended_before_anything_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+
+    def interrupt_again(_: float) -> None:
+        assert ended.is_set()
+        raise KeyboardInterrupt
+
+    def fail() -> None:
+        begun.wait(10)
+        raise ValueError("broken")
+
+    def work() -> None:
+        begun.set()
+        ended.wait(10)
+
+    begun = threading.Event()
+    monkeypatch.setattr("lab.jobs.time.sleep", interrupt_again)
+    with pytest.raises((KeyboardInterrupt, ValueError)):
+        run(job("long", work, end=ended.set), job("broken", fail))
+    assert ended.is_set()
+
+
+def test_job_is_ended_if_the_user_interrupts_right_after_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+    submit = ThreadPoolExecutor.submit
+
+    def submit_and_interrupt(*arguments: Any) -> None:
+        submit(*arguments)
+        raise KeyboardInterrupt
+
+    def work() -> None:
+        was_ended.append(ended.wait(10))
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", submit_and_interrupt)
+    was_ended: list[bool] = []
+    with pytest.raises(KeyboardInterrupt):
+        run(job("long", work, end=ended.set))
+    assert was_ended in ([], [True]), "it should not start, or be ended"
+
+
+def test_job_that_is_left_undone_gives_the_reason() -> None:
+    assert run(job("images", lambda: "left to `up`")).splitlines()[1:] == ["images: left to `up`"]
 
 
 def test_each_event_is_one_line_with_an_estimate() -> None:

@@ -103,7 +103,7 @@ def test_broken_cluster_is_replaced_alone_and_the_stacks_state_is_kept(machine: 
     assert machine.bring_up() == ["client"]
     assert machine.done == ["boot client"]
     assert machine.said[0] == "client: not running; booting an empty cluster in its place"
-    assert machine.said[1].startswith("What was deployed into client is gone. The stacks' state is kept: ")
+    assert machine.said[1].startswith("All objects deployed into client are lost. The stacks' state is kept: ")
     assert list(lifecycle.pulumi_state().glob(".pulumi/stacks/**/*.json"))
 
 

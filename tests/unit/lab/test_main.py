@@ -1,7 +1,9 @@
 """The lab's clusters and commands."""
 
 import argparse
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -194,6 +196,34 @@ def test_purge_deletes_nothing_while_the_lab_is_in_use(monkeypatch: pytest.Monke
     monkeypatch.setattr(toolchain, "purge", lambda: pytest.fail("purged"))
     with pytest.raises(LabError, match="in use by the tests of another checkout"):
         commands.purge(argparse.Namespace())
+
+
+@pytest.fixture
+def _signals_as_before() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE)}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_signals_as_before")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_interrupt_a_command_as_ctrl_c_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: signal.Signals
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["lab", "status"])
+    monkeypatch.setattr(preflight, "check_root", lambda: signal.raise_signal(number))
+    commands.handle_signals()
+    assert commands.main() == 130
+    assert capsys.readouterr().err == "Interrupted; `python -m lab up` and `down` continue from here\n"
+
+
+@pytest.mark.usefixtures("_signals_as_before")
+def test_hangup_stays_ignored_under_nohup() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    commands.handle_signals()
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 
 
 @pytest.mark.parametrize(

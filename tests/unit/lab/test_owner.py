@@ -65,7 +65,7 @@ def test_running_lab_of_another_checkout_or_cache_is_not_changed(
         change()
     assert str(refused.value) == (
         "the lab on this machine belongs to the checkout /checkout with the cache /cache: run `python -m lab down` "
-        "there; `python -m lab down --force` ends it, with what was deployed into it"
+        "there; `python -m lab down --force` ends the lab and loses all objects deployed into it"
     )
     with pytest.raises(LabError, match="belongs to the checkout /checkout with the cache /cache: run this there"):
         owner.require()

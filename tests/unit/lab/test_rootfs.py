@@ -38,7 +38,7 @@ def test_comparison_names_superseded_and_new_packages() -> None:
     superseded, added = Package("etcd", "1.0-2", "bb"), Package("runc", "1.1", "cc")
     assert rootfs.compare([superseded, added], PINS) == [
         "etcd 1.0-1 is not in the index any more: taking 1.0-2",
-        "runc 1.1 is not pinned: taking what the index has",
+        "runc 1.1 is not pinned: taking the index's version",
     ]
 
 

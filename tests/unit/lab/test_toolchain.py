@@ -1,6 +1,10 @@
 """The rules by which the lab decides what to build, what to keep and when to refuse."""
 
+import io
+import subprocess
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
@@ -11,6 +15,7 @@ from lab import builder, images, owner, part, pulumi, rootfs, toolchain, worksho
 from lab.errors import LabError
 from lab.part import Part
 from lab.paths import cache_dir, parts_dir
+from lab.processes import Processes
 from lab.toolchain import Toolchain
 from lab.workshop import Workshop
 
@@ -37,6 +42,16 @@ kept = 0.1
 """
 
 
+class BuildSandbox:
+    """Stands in for the machine's sandbox for builds, in which a killed command left processes."""
+
+    def __init__(self) -> None:
+        self.is_alive = True
+
+    def end(self) -> None:
+        self.is_alive = False
+
+
 class Factory:
     """Stands in for the fetching of wheels, and for what makes file systems and images; fails if it is broken."""
 
@@ -45,12 +60,17 @@ class Factory:
         self.file_systems: list[str] = []
         self.images: list[list[str]] = []
         self.broken = False
+        self.sandbox = BuildSandbox()
 
     def __call__(self, part: Part, _work: Path, out: Path, _log: IO[str]) -> None:
         (out / f"{part.name}-program").write_text("half")
         if self.broken:
             raise KeyboardInterrupt
         self.made.append(part.name)
+
+    def make_file_system(self, name: str, *_: object) -> None:
+        assert not self.sandbox.is_alive, "processes of a killed command should have been ended"
+        self.file_systems.append(name)
 
 
 @pytest.fixture
@@ -67,7 +87,8 @@ def factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Factory:
     monkeypatch.setattr(workshop, "go_on_path", lambda: GO)
     monkeypatch.setattr(workshop, "go_version", lambda _: "go1.26.0")
     monkeypatch.setattr(Workshop, "_fetch_wheel", lambda _, *given: made(*given))
-    monkeypatch.setattr(rootfs, "ensure", lambda name, _: made.file_systems.append(name))
+    monkeypatch.setattr(rootfs, "BUILD", made.sandbox)
+    monkeypatch.setattr(rootfs, "ensure", made.make_file_system)
     monkeypatch.setattr(images, "PARTS", {"one-more"})
     monkeypatch.setattr(images, "ensure", lambda programs, *_: made.images.append(sorted(programs)))
     monkeypatch.setattr(owner, "PLACE", tmp_path / "run")
@@ -122,13 +143,34 @@ def test_file_systems_and_images_are_made_beside_missing_parts(
 
 
 def test_file_systems_and_images_are_left_to_up_while_another_command_changes_the_lab(
-    factory: Factory, ensure: Callable[[], Toolchain]
+    factory: Factory,
 ) -> None:
+    output = io.StringIO()
     with owner.alone(Console(quiet=True)):
-        ensure()
+        toolchain.ensure(Console(file=output, width=200))
     assert sorted(factory.made) == ["one", "one-more"]
     assert not factory.file_systems
     assert not factory.images
+    assert factory.sandbox.is_alive, "it may be the other command's"
+    for name in ("file systems", "images"):
+        assert f"\n{name}: left to `python -m lab up`: another command changes the lab\n" in output.getvalue()
+
+
+def test_end_of_a_job_in_the_sandbox_ends_its_commands_outside_the_sandbox(factory: Factory, tmp_path: Path) -> None:
+    def work(processes: Processes) -> None:
+        begun.set()
+        with (tmp_path / "log").open("w") as log:
+            processes.run(["sleep", "100"], log)
+
+    begun = threading.Event()
+    job = toolchain._InSandbox(work)
+    with ThreadPoolExecutor() as pool:
+        run = pool.submit(job.run)
+        assert begun.wait(10)
+        factory.sandbox.is_alive = True
+        job.end()
+        assert isinstance(run.exception(10), (subprocess.CalledProcessError, LabError))
+    assert not factory.sandbox.is_alive
 
 
 def test_part_with_official_program_is_not_built(
@@ -194,7 +236,7 @@ def test_too_little_disk_is_refused_before_anything_is_built(
 ) -> None:
     monkeypatch.setattr(builder, "CACHES_GIB", 10**9)
     (part.PARTS / "parts.toml").write_text(TABLES.format(peak=10**9))
-    with pytest.raises(LabError, match=r"needs 1000000000\.2 GiB in .*, where .* GiB are free") as refusal:
+    with pytest.raises(LabError, match=r"needs 1000000002\.2 GiB in .*, where .* GiB are free") as refusal:
         ensure()
     assert "\n" not in str(refusal.value)
     assert factory.made == []
