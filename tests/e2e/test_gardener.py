@@ -157,5 +157,5 @@ def hold_name(lab: Lab, host: str) -> None:
     spec = {"dnsName": host, "targets": ["192.0.2.1"]}
     entry = {"apiVersion": "dns.gardener.cloud/v1alpha1", "kind": "DNSEntry", "metadata": metadata, "spec": spec}
     lab.apply("target", entry)
-    ready = ("--for=jsonpath={.status.state}=Ready", "--timeout=60s")
+    ready = ("--for=jsonpath={.status.state}=Ready", "--timeout=240s")
     lab.kubectl("target", "-n", "issuers", "wait", *ready, "dnsentry/holder")

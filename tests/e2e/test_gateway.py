@@ -173,7 +173,7 @@ def test_pods_leave_the_mesh_freely_and_service_entry_registers_a_host(lab: Lab,
     inside = ("-n", namespace, "exec", "caller", "-c")
     lab.kubectl("target", "-n", namespace, "run", "caller", "--image=lab.local/curl:lab", "--", "/bin/sleep", "600")
     try:
-        lab.kubectl("target", "-n", namespace, "wait", "--for=condition=Ready", "--timeout=60s", "pod/caller")
+        lab.kubectl("target", "-n", namespace, "wait", "--for=condition=Ready", "--timeout=240s", "pod/caller")
         for url in ("http://www.internet.test/", f"http://{WEBSITE_ADDRESS}/"):
             status = ("curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", url)
             assert lab.kubectl("target", *inside, "caller", "--", *status) == "200", url

@@ -244,7 +244,7 @@ def expect_gardener_served(lab: Lab) -> None:
         (CERTIFICATE, "istio-system", "kyma-tls-cert"),
         ("dnsentry", "kyma-system", "kyma-gateway"),
     ):
-        ready = ("--for=jsonpath={.status.state}=Ready", "--timeout=60s")
+        ready = ("--for=jsonpath={.status.state}=Ready", "--timeout=240s")
         lab.kubectl("target", "-n", namespace, "wait", *ready, f"{kind}/{name}")
 
 

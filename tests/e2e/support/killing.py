@@ -141,7 +141,7 @@ def _end_in_order(leader: int) -> None:
     for process in _members(leader):
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGINT)
-    eventually(lambda: not [*_members(leader)], "the plugins of a killed engine end", 30)
+    eventually(lambda: not [*_members(leader)], "the plugins of a killed engine end", 120)
 
 
 def _members(leader: int) -> Iterator[int]:

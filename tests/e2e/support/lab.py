@@ -25,7 +25,7 @@ OF_EVERY_NAMESPACE = {
 }
 """What controllers put into a namespace some time after it was made."""
 
-SETTLED_SECONDS = 30
+SETTLED_SECONDS = 120
 """The most that Pods and EndpointSlices take to follow what was deleted."""
 
 Inventory = dict[str, set[str]]

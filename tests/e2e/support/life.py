@@ -98,7 +98,7 @@ class Life(Deployed):
         for (cluster, place), names in self._objects().items():
             self.lab.kubectl(cluster, *_within(place), "get", "-o", "name", *names)
         url = f"http://{domain}/headers"
-        eventually(lambda: self.lab.status(namespace, url) == "200", f"{domain} is served", 60)
+        eventually(lambda: self.lab.status(namespace, url) == "200", f"{domain} is served")
 
     def _resources(self) -> list[dict[str, Any]]:
         return list(json.loads(self.project.state(self.stack))["checkpoint"]["latest"]["resources"])
