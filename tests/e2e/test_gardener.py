@@ -148,7 +148,7 @@ def test_destroy_leaves_the_cluster_as_it_was_found(
     lab: Lab, before: set[str], failing: tuple[Deployed, Future[str]]
 ) -> None:
     failing[0].destroy()
-    assert lab.objects("target") == before
+    lab.expect_as_before({"target": before})
 
 
 def hold_name(lab: Lab, host: str) -> None:
