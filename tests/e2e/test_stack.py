@@ -11,8 +11,8 @@ import pytest
 from cryptography import x509
 
 from components.ownership import OWNER_LABEL
-from tests.e2e.support.lab import Lab
-from tests.e2e.support.life import KINDS
+from tests.e2e.support.lab import Inventory, Lab
+from tests.e2e.support.life import objects_labelled
 from tests.e2e.support.project import Project
 from tests.e2e.support.stack import Deployed, refusal
 from tests.e2e.support.waiting import eventually
@@ -42,12 +42,10 @@ def server_secret(lab: Lab, deployed: Deployed) -> dict[str, Any]:
     return lab.get("target", "secret", "istio-system", deployed.outputs["hosts"]["httpbin"]["secret"])
 
 
-def objects(lab: Lab, deployed: Deployed) -> str:
+def objects(lab: Lab, deployed: Deployed) -> Inventory:
     """Return what the stack has in istio-system and in its namespace of both clusters, each with its version."""
     label = f"{OWNER_LABEL}={client_secret(lab, deployed)['metadata']['labels'][OWNER_LABEL]}"
-    columns = "custom-columns=:.kind,:.metadata.namespace,:.metadata.name,:.metadata.resourceVersion"
-    listing = ("get", KINDS, "-A", "-l", label, "-o", columns)
-    return "".join(lab.kubectl(cluster, *listing) for cluster in ("target", "client"))
+    return {cluster: objects_labelled(lab, cluster, label) for cluster in ("target", "client")}
 
 
 def originate(lab: Lab, deployed: Deployed, *names: str) -> None:
