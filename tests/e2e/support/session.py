@@ -104,7 +104,7 @@ def in_use(number: int) -> Iterator[None]:
         yield
 
 
-def await_others(config: pytest.Config) -> None:
+def await_other_workers(config: pytest.Config) -> None:
     """Wait until no other worker uses its clusters any more."""
     for other in set(WORKERS) - {worker(config)}:
         with _lock(other).open("w") as lock:
