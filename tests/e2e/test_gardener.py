@@ -14,6 +14,7 @@ from settings.gateway import CIPHER_PROFILES
 from tests.e2e.support.gardener import CERTIFICATE, DOMAIN, ISSUER, shoot
 from tests.e2e.support.gateway import (
     OVERRIDES,
+    PROMISES,
     PROXY_ADDRESS,
     TAKING_OVER,
     Callers,
@@ -95,7 +96,7 @@ def test_gardener_issues_and_renews_the_certificates(lab: Lab, project: Project,
         gateway = deployed.outputs["gateway"]
         assert gateway["domain"] == DOMAIN, "as the shoot says"
         assert load(gateway["caCertificate"]) == gardener
-        project.expect_verified(deployed.stack, " 0 failed", "--read-only", "--only", "the Kyma gateway", "the stack's")
+        project.expect_verified(deployed.stack, " 0 failed", "--read-only", "--only", *PROMISES)
         deployed.stack.preview(expect_no_changes=True)
         expect_documents_table(lab, gateway)
         expect_modern_ciphers(lab)
@@ -142,6 +143,7 @@ def test_failures_of_gardener_fail_up_with_its_message(
     lab.kubectl("target", "-n", "issuers", "delete", "dnsentry", "holder")
     deployed.up(gatewayIssuer=ISSUER)
     await_presented(lab, f"x.{FAILING}", gardener.public_bytes(Encoding.PEM).decode())  # the next `pulumi up` goes on
+    deployed.stack.preview(expect_no_changes=True)
 
 
 def test_destroy_leaves_the_cluster_as_it_was_found(

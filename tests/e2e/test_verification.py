@@ -114,7 +114,7 @@ def test_verification_notices_each_broken_promise(lab: Lab, attacked: Attacked, 
 def test_verification_passes_once_all_is_healed_beside_another_one_and_reports_json_and_junit(
     lab: Lab, project: Project, attacked: Attacked, tmp_path: Path
 ) -> None:
-    reports = (("--json", "--junit", str(tmp_path / "junit.xml")), ("--only", *WITH_PODS))
+    reports = (("--json", "--junit", str(tmp_path / "junit.xml")), ("--only", *WITH_PODS, "unrelated namespace"))
     done, other = together(lambda options: project.verify(attacked.deployed.stack, *options), reports)
     told = json.loads(done.stdout)
     assert done.returncode == 0, done.stderr

@@ -21,6 +21,8 @@ TAKING_OVER: dict[str, Any] = {
     "gatewayApiserverProxy": "true",
     "gatewayLegacyInstaller": "true",
 }
+PROMISES = ("the Kyma gateway", "the stack's objects", "is admitted", "plain HTTP to")
+"""Words of the promises that a change of the Kyma gateway may break."""
 
 _KEY_MARKS = (
     "PRIVATE KEY",
