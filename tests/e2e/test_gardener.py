@@ -154,7 +154,7 @@ def test_destroy_leaves_the_cluster_as_it_was_found(
 
 
 def hold_name(lab: Lab, host: str) -> None:
-    """Have DNSEntry issuers/holder hold a name."""
+    """Create DNSEntry issuers/holder, which holds a name."""
     metadata = {"name": "holder", "namespace": "issuers", "annotations": {"dns.gardener.cloud/class": "garden"}}
     spec = {"dnsName": host, "targets": ["192.0.2.1"]}
     entry = {"apiVersion": "dns.gardener.cloud/v1alpha1", "kind": "DNSEntry", "metadata": metadata, "spec": spec}

@@ -85,7 +85,7 @@ class Kyma:
         return self.gateway() == (True, "Ready")
 
     def is_given_up(self) -> bool:
-        """Return whether Kyma's operator has no part in the gateway any more, whatever still stands of it."""
+        """Return whether Kyma's operator has released the gateway, of which objects may still exist."""
         return FINALIZER not in self.module()["metadata"].get("finalizers", [])
 
     def gateway(self) -> tuple[bool, str]:
@@ -118,7 +118,7 @@ def add_modules(lab: Lab, cluster: str) -> None:
 
 
 def remove_modules(lab: Lab, cluster: str) -> None:
-    """Remove them, with whatever their controllers would have to finish first."""
+    """Remove the modules, and the finalizers of their controllers."""
     lab.remove_kinds(cluster, CRDS)
     lab.kubectl(cluster, "delete", "--ignore-not-found", "namespace", "kyma-system")
 

@@ -1,4 +1,4 @@
-"""The life of a stack's objects: no change, however it ends, loses what serves, or ends well and lacks something."""
+"""The life of a stack's objects: a change that is killed, repeated or taken back leaves all of them, and they serve."""
 
 import re
 from collections.abc import Iterator

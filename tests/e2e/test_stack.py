@@ -131,8 +131,8 @@ def test_stack_whose_object_is_deleted_fails_its_verification_until_refresh_repa
     eventually(lambda: lab.status(namespace(deployed), URL) != "200", "Envoy lacks it, too")
     verified = project.verify(deployed.stack, "--timeout", "5", "--only", "plain HTTP to")
     assert verified.returncode == 1, verified.stdout
-    told = "FAIL plain HTTP to httpbin leaves .*\n *expected: .*\n *saw: .*\n *look: "
-    assert re.search(told, verified.stdout), verified.stdout
+    broken = "FAIL plain HTTP to httpbin leaves .*\n *expected: .*\n *saw: .*\n *look: "
+    assert re.search(broken, verified.stdout), verified.stdout
     assert f"has no DestinationRule istio-system/{rule}, which this stack made" in refusal(deployed.stack.up)
     deployed.up(refresh=True)
     project.expect_verified(deployed.stack, " 0 failed", "--only", "plain HTTP to", "the stack's objects")
@@ -151,12 +151,12 @@ def test_stack_reissues_certificates_of_the_same_ca_in_place(lab: Lab, project: 
         x509.load_pem_x509_certificate(read(lab, deployed)["data"][entry].encode())
         for read, entry in ((server_secret, "cert"), (client_secret, "tls.crt"))
     ]
-    told = [deployed.outputs["hosts"]["httpbin"]["expiry"], deployed.outputs["clients"]["client"]["expiry"]]
-    assert [datetime.fromisoformat(each) for each in told] == [each.not_valid_after_utc for each in ends]
+    expiries = [deployed.outputs["hosts"]["httpbin"]["expiry"], deployed.outputs["clients"]["client"]["expiry"]]
+    assert [datetime.fromisoformat(each) for each in expiries] == [each.not_valid_after_utc for each in ends]
     project.expect_working(deployed.stack)
 
 
-def test_stack_refuses_names_of_another(lab: Lab, project: Project, deployed: Deployed) -> None:
+def test_stack_refuses_object_names_of_a_second_stack(lab: Lab, project: Project, deployed: Deployed) -> None:
     first, _, last = namespace(deployed).rpartition("-")
     hosts = {f"{last}-httpbin": {"domain": "three.target.test"}}  # "a" and "b-c" end names as "a-b" and "c" do
     before = [server_secret(lab, deployed), client_secret(lab, deployed)], objects(lab, deployed)

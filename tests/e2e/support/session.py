@@ -28,7 +28,7 @@ WORKERS = {
 CLIENTS = {1: 2, 2: 4}
 """How many client clusters the lab needs for each worker."""
 WORKER_INPUT = "lab_worker"
-"""What a worker of pytest-xdist is told: its number here."""
+"""The key of a worker's number in the input that pytest-xdist gives it."""
 LAB = pytest.StashKey[Lab]()
 """The clusters of this process, once it uses them."""
 
