@@ -11,7 +11,7 @@ from tests.e2e.support.environments import Environments
 from tests.e2e.support.lab import Inventory, Lab
 from tests.e2e.support.progress import Progress
 from tests.e2e.support.project import Project
-from tests.e2e.support.words import ClusterWords
+from tests.e2e.support.words import ClusterReport
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Boot the lab for all workers, give each of them clusters, and let failures show what those say."""
-    config.pluginmanager.register(ClusterWords())
+    config.pluginmanager.register(ClusterReport())
     is_worker = hasattr(config, "workerinput")
     if not is_worker:
         config.pluginmanager.register(Progress())

@@ -134,7 +134,7 @@ def test_same_cluster_by_two_kubeconfigs_is_refused(lab: Lab, project: Project) 
     }
 
 
-def test_what_clusters_lack_is_told_all_at_once(lab: Lab, project: Project, bare_cluster: str) -> None:
+def test_preview_reports_all_missing_objects_at_once(lab: Lab, project: Project, bare_cluster: str) -> None:
     target = lab.server("target")
     service = {"namespace": "raw", "name": "databases", "port": 8080}
     stack = project.stack(

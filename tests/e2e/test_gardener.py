@@ -14,6 +14,7 @@ from settings.gateway import CIPHER_PROFILES
 from tests.e2e.support.gardener import CERTIFICATE, DOMAIN, ISSUER, shoot
 from tests.e2e.support.gateway import (
     OVERRIDES,
+    PROMISES,
     PROXY_ADDRESS,
     TAKING_OVER,
     Callers,
@@ -95,7 +96,7 @@ def test_gardener_issues_and_renews_the_certificates(lab: Lab, project: Project,
         gateway = deployed.outputs["gateway"]
         assert gateway["domain"] == DOMAIN, "as the shoot says"
         assert load(gateway["caCertificate"]) == gardener
-        project.expect_verified(deployed.stack, " 0 failed", "--read-only", "--only", "the Kyma gateway", "the stack's")
+        project.expect_verified(deployed.stack, " 0 failed", "--read-only", "--only", *PROMISES)
         deployed.stack.preview(expect_no_changes=True)
         expect_documents_table(lab, gateway)
         expect_modern_ciphers(lab)
@@ -142,20 +143,21 @@ def test_failures_of_gardener_fail_up_with_its_message(
     lab.kubectl("target", "-n", "issuers", "delete", "dnsentry", "holder")
     deployed.up(gatewayIssuer=ISSUER)
     await_presented(lab, f"x.{FAILING}", gardener.public_bytes(Encoding.PEM).decode())  # the next `pulumi up` goes on
+    deployed.stack.preview(expect_no_changes=True)
 
 
 def test_destroy_leaves_the_cluster_as_it_was_found(
     lab: Lab, before: set[str], failing: tuple[Deployed, Future[str]]
 ) -> None:
     failing[0].destroy()
-    assert lab.objects("target") == before
+    lab.expect_as_before({"target": before})
 
 
 def hold_name(lab: Lab, host: str) -> None:
-    """Have DNSEntry issuers/holder hold a name."""
+    """Create DNSEntry issuers/holder, which holds a name."""
     metadata = {"name": "holder", "namespace": "issuers", "annotations": {"dns.gardener.cloud/class": "garden"}}
     spec = {"dnsName": host, "targets": ["192.0.2.1"]}
     entry = {"apiVersion": "dns.gardener.cloud/v1alpha1", "kind": "DNSEntry", "metadata": metadata, "spec": spec}
     lab.apply("target", entry)
-    ready = ("--for=jsonpath={.status.state}=Ready", "--timeout=60s")
+    ready = ("--for=jsonpath={.status.state}=Ready", "--timeout=240s")
     lab.kubectl("target", "-n", "issuers", "wait", *ready, "dnsentry/holder")

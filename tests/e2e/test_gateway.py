@@ -19,6 +19,7 @@ from settings.gateway import CIPHER_PROFILES
 from tests.e2e.support.commands import MANIFESTS
 from tests.e2e.support.gateway import (
     OVERRIDES,
+    PROMISES,
     TAKING_OVER,
     Callers,
     attended,
@@ -110,8 +111,8 @@ def expect_documents_table(lab: Lab, gateway: dict[str, Any]) -> None:
 
 
 def expect_gateways(project: Project, *stacks: Deployed) -> None:
-    """Verify the Kyma gateway of each stack, and that it has its objects and no other ones."""
-    only = ("--read-only", "--only", "the Kyma gateway", "the stack's objects")
+    """Verify that each stack has its objects and no other ones, and that its Kyma gateway and its hosts serve."""
+    only = ("--read-only", "--only", *PROMISES)
     together(lambda each: project.expect_verified(each.stack, " 0 failed", *only), stacks)
 
 
@@ -173,7 +174,7 @@ def test_pods_leave_the_mesh_freely_and_service_entry_registers_a_host(lab: Lab,
     inside = ("-n", namespace, "exec", "caller", "-c")
     lab.kubectl("target", "-n", namespace, "run", "caller", "--image=lab.local/curl:lab", "--", "/bin/sleep", "600")
     try:
-        lab.kubectl("target", "-n", namespace, "wait", "--for=condition=Ready", "--timeout=60s", "pod/caller")
+        lab.kubectl("target", "-n", namespace, "wait", "--for=condition=Ready", "--timeout=240s", "pod/caller")
         for url in ("http://www.internet.test/", f"http://{WEBSITE_ADDRESS}/"):
             status = ("curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", url)
             assert lab.kubectl("target", *inside, "caller", "--", *status) == "200", url

@@ -119,7 +119,7 @@ def test_outputs_name_the_gateways_and_every_address(deployed: Deployed) -> None
     assert client["egressGateway"] == "offer-egress/istio-way-out"
 
 
-def test_access_log_is_left_to_those_who_chose_it(lab: Lab, deployed: Deployed) -> None:
+def test_access_log_outside_the_stack_is_left_unchanged(lab: Lab, deployed: Deployed) -> None:
     assert deployed.outputs["clients"]["client"]["accessLog"] is False
     names = lab.kubectl("client", "get", "telemetries.telemetry.istio.io", "-A", "-o", "name").split()
     assert not [name for name in names if name.endswith("egress-access-log-offer")]

@@ -1,4 +1,4 @@
-"""Names and Services are judged in the preview: what others have is refused, what is free is not."""
+"""The preview refuses claimed domains and unusable Services, and accepts free ones."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -37,7 +37,7 @@ def claimed(lab: Lab) -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def first(project: Project) -> Iterator[Deployed]:
-    """A deployed stack, which is destroyed by its program in spite of whoever claims its host by then."""
+    """A deployed stack, which is destroyed by its program in spite of a later claim to its host."""
     hosts = {"httpbin": {"domain": "claims-first.target.test"}}
     with project.deployment("claims-first", run_program=True, hosts=hosts) as deployed:
         deployed.up()
@@ -57,8 +57,8 @@ def hosts(**services: str) -> dict[str, Any]:
     return named | behind
 
 
-def told(said: str) -> set[str]:
-    """The lines of an error that name a config key."""
+def reported(said: str) -> set[str]:
+    """Return the lines of an error that name a config key."""
     assert "Traceback" not in said, said
     return {line.strip() for line in said.splitlines() if line.strip().startswith("kyma-mtls:")}
 
@@ -70,11 +70,11 @@ def taken(server: str, name: str, domain: str, claimants: str) -> str:
     )
 
 
-def test_everything_that_others_have_is_told_at_once_and_nothing_is_made(claimed: Lab, project: Project) -> None:
+def test_preview_reports_all_claims_and_unusable_services_at_once(claimed: Lab, project: Project) -> None:
     stack = project.stack("claims-judged", namespace="claims-judged", hosts=hosts(bare="bare", outside="outside"))
     exact, routed, entered = (f"{name}.claims.target.test" for name in ("exact", "routed", "entered"))
     behind = f"cluster {claimed.server('target')}"
-    assert told(refusal(stack.up)) == {
+    assert reported(refusal(stack.up)) == {
         taken(claimed.server("target"), "exact", exact, "Gateway claims/ingress"),
         taken(claimed.server("target"), "routed", routed, "VirtualService claims/routed"),
         taken(claimed.server("client"), "exact", exact, "Gateway claims/egress"),
@@ -101,7 +101,7 @@ def test_names_that_are_free_pass(project: Project) -> None:
     assert project.stack("claims-judged", hosts=free).preview().change_summary
 
 
-def test_host_of_a_deployed_stack_is_not_another_ones(first: Deployed, project: Project) -> None:
+def test_host_of_a_deployed_stack_is_refused_in_a_second_stack(first: Deployed, project: Project) -> None:
     domain, namespace = "claims-first.target.test", first.outputs["target"]["namespace"]
     second = project.stack("claims-second", hosts={"mine": {"domain": domain}})
 
@@ -109,7 +109,7 @@ def test_host_of_a_deployed_stack_is_not_another_ones(first: Deployed, project: 
         return ", ".join(f"{kind} {namespace}/{name} of another stack" for kind, name in map(str.split, objects))
 
     route = "VirtualService direct-httpbin-through-egress-gateway"
-    assert told(refusal(second.preview)) == {
+    assert reported(refusal(second.preview)) == {
         taken(
             first.lab.server("target"),
             "mine",
@@ -128,7 +128,7 @@ def test_host_of_a_deployed_stack_is_not_another_ones(first: Deployed, project: 
     assert "warning" not in again.stdout
 
 
-def test_stack_keeps_a_host_that_somebody_claims_later(lab: Lab, first: Deployed) -> None:
+def test_deployed_host_warns_of_a_later_claim(lab: Lab, first: Deployed) -> None:
     lab.apply("client", LATER)
     try:
         previewed = first.stack.preview()
@@ -145,7 +145,7 @@ def test_stack_keeps_a_host_that_somebody_claims_later(lab: Lab, first: Deployed
 def test_domain_does_not_move_to_another_host_of_the_stack_by_one_update(first: Deployed) -> None:
     hosts = {"httpbin": {"domain": "claims-first.target.test"}}
     configure(first.stack, hosts={"moved": hosts["httpbin"]})
-    lines = told(refusal(first.stack.preview))
+    lines = reported(refusal(first.stack.preview))
     configure(first.stack, hosts=hosts)
     assert {line.partition(": ")[0] for line in lines} == {"kyma-mtls:hosts.moved.domain"}, lines
     for line in lines:

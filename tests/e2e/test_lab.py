@@ -1,4 +1,4 @@
-"""The lab itself: what `up` makes and mends, and which commands leave it alone."""
+"""The lab itself: what `up` makes and mends, and which commands leave it alone. No other worker uses it meanwhile."""
 
 import fcntl
 import json
@@ -18,6 +18,7 @@ from lab.owner import PLACE, SESSION
 from tests.e2e.support.commands import ROOT, run
 from tests.e2e.support.lab import CLUSTERS, Lab
 from tests.e2e.support.machine import LAB, first_processes, start
+from tests.e2e.support.session import await_other_workers
 from tests.e2e.support.waiting import eventually
 
 
@@ -45,6 +46,13 @@ def own_lines(lines: Iterable[str]) -> Iterator[str]:
 def said_by_up() -> str:
     """Return what `up` says of these tests' clusters."""
     return "".join(own_lines(run(*LAB, "up").stdout.splitlines(keepends=True)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def whole_lab(lab: Lab, request: pytest.FixtureRequest) -> Lab:
+    """The lab that no other worker uses any more: `up` reports and mends each cluster that answers slowly."""
+    await_other_workers(request.config)
+    return lab
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ from lab.node import CLIENTS
 from tests.e2e.support.commands import run
 from tests.e2e.support.lab import Lab
 from tests.e2e.support.machine import LAB, first_processes, leftovers, start
-from tests.e2e.support.session import await_others, is_own
+from tests.e2e.support.session import await_other_workers, is_own
 from tests.e2e.support.waiting import eventually
 
 
 @pytest.fixture(scope="module")
 def lab_to_end(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Lab]:
     """A lab that no other worker uses any more; afterwards it is up again if the developer's."""
-    await_others(request.config)
+    await_other_workers(request.config)
     yield lab
     if not is_own(request.config):
         run(*LAB, "up", "--clients", "2")

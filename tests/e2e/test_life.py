@@ -1,4 +1,4 @@
-"""The life of a stack's objects: no change, however it ends, loses what serves, or ends well and lacks something."""
+"""The life of a stack's objects: a change that is killed, repeated or taken back leaves all of them, and they serve."""
 
 import re
 from collections.abc import Iterator
@@ -230,12 +230,13 @@ def test_leftover_of_a_killed_update_is_reported_by_the_verification(life: Life)
 def test_leftover_of_a_killed_update_is_taken_on_and_changed_later(life: Life) -> None:
     url = "http://life.target.test/headers"
     life.forget("target-httpbin-admission")
+    life.up()
     life.set(hosts={"httpbin": {"domain": "life.target.test", "methods": ["PUT"]}})
     life.up()
-    eventually(lambda: life.lab.status("life", url) == "403", "the leftover is taken on, with a change")
+    eventually(lambda: life.lab.status("life", url) == "403", "the leftover is changed")
     life.set()
     life.up()
-    life.expect_whole("life.target.test")  # by a later update, it is changed once more
+    life.expect_whole("life.target.test")
 
 
 def test_renamed_client_is_refused_until_the_old_name_is_gone(life: Life) -> None:

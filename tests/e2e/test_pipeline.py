@@ -70,7 +70,7 @@ class Checkout:
     deployed: Deployed
     folder: Path
     keys: list[str]
-    told: str = ""
+    output: str = ""
 
     @property
     def plan(self) -> Path:
@@ -90,7 +90,7 @@ class Checkout:
             capture_output=True,
             text=True,
         )
-        self.told += done.stdout + done.stderr
+        self.output += done.stdout + done.stderr
         assert done.returncode == code, done.stdout + done.stderr
         return done
 
@@ -99,18 +99,18 @@ class Checkout:
         comment = self.folder / "comment.md"
         files = ("--plan", str(self.plan), "--comment", str(comment))
         self.run("preview", "--base", "HEAD", "--head", HEAD, *files, code=code)
-        self.told += comment.read_text()
+        self.output += comment.read_text()
         return previewed(comment.read_text(), HEAD)
 
     def update(self, code: int = 0) -> subprocess.CompletedProcess[str]:
         return self.run("update", "--plan", str(self.plan), "--junit", str(self.folder / "verified.xml"), code=code)
 
     def renew(self) -> str:
-        """Renew, where partners' certificates end soon; return what is told."""
-        told = self.run("renew", "--problems", str(self.folder / "problems.txt"), code=1).stderr
-        assert (self.folder / "problems.txt").read_text() == told
-        assert set(re.findall(r"^kyma-mtls:(\S+): ends on ", told, re.MULTILINE)) == ENDING
-        return told
+        """Renew, where partners' certificates end soon; return the problems that are printed."""
+        printed = self.run("renew", "--problems", str(self.folder / "problems.txt"), code=1).stderr
+        assert (self.folder / "problems.txt").read_text() == printed
+        assert set(re.findall(r"^kyma-mtls:(\S+): ends on ", printed, re.MULTILINE)) == ENDING
+        return printed
 
     def pulumi(self, *arguments: str) -> str:
         """Run a command of the engine on the stack; return what it prints."""
@@ -151,15 +151,15 @@ class Checkout:
         return run("git", *arguments, cwd=self.project.directory).stdout.strip()
 
     def expect_no_secret(self) -> None:
-        """Nothing that the commands have told holds a private key, or a token of a kubeconfig."""
+        """Expect that no output of the commands holds a private key, or a token of a kubeconfig."""
         for key in self.keys:
             encoded = b64encode(key.encode()).decode()
-            assert key.splitlines()[1] not in self.told
-            assert encoded[40:80] not in self.told
+            assert key.splitlines()[1] not in self.output
+            assert encoded[40:80] not in self.output
         for cluster in CLUSTERS:
             (user,) = yaml.safe_load(Path(self.project.lab.kubeconfig(cluster)).read_text())["users"]
-            assert user["user"]["token"] not in self.told
-        assert "PRIVATE KEY" not in self.told
+            assert user["user"]["token"] not in self.output
+        assert "PRIVATE KEY" not in self.output
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +211,7 @@ def checkout(first: Checkout, verified: ET.Element) -> Iterator[Checkout]:  # no
 
 def test_comment_of_a_new_stack_tells_who_may_call_whom_and_shows_the_diff(first: Checkout, opening: str) -> None:
     assert opening.startswith(f"<!-- kyma-mtls preview of {STACK} -->\n")
-    for told in (
+    for line in (
         "The stack is new.",
         "```mermaid\ngraph LR\n",
         "- Host `httpbin` (`pipeline.target.test`) is new and admits `client`.",
@@ -221,8 +221,8 @@ def test_comment_of_a_new_stack_tells_who_may_call_whom_and_shows_the_diff(first
         "<details><summary>Diff</summary>",
         "[secret]",
     ):
-        assert told in opening
-    assert "kubernetes:core/v1:Secret: (create)" in first.told, "the diff in the comment may be cut before"
+        assert line in opening
+    assert "kubernetes:core/v1:Secret: (create)" in first.output, "the diff in the comment may be cut before"
     first.expect_no_secret()
 
 
@@ -233,7 +233,7 @@ def test_update_by_the_plan_is_verified(lab: Lab, checkout: Checkout, verified: 
     checkout.expect_no_secret()
 
 
-def test_interruption_is_told(checkout: Checkout) -> None:
+def test_comment_reports_an_interruption(checkout: Checkout) -> None:
     checkout.write(namespace="pipeline-b")
     assert checkout.preview(code=1) is None
     assert "the preview fails" in checkout.comment
@@ -241,13 +241,13 @@ def test_interruption_is_told(checkout: Checkout) -> None:
     checkout.expect_no_secret()
 
 
-def test_change_is_told_and_its_plan_is_refused_once_it_no_longer_fits(checkout: Checkout) -> None:
+def test_comment_reports_a_change_and_an_outdated_plan_is_refused(checkout: Checkout) -> None:
     checkout.write_hosts(credential(), clients=["client", "acme"], methods=["GET", "PUT"])
-    told = checkout.preview()
+    digests = checkout.preview()
     for said in ("- `httpbin` now admits `acme`.\n", "- `hosts.httpbin.methods` gains `PUT`.\n", "== gains ==>"):
         assert said in checkout.comment
-    assert told
-    assert checkout.preview() == told, "the same change has the same digests, whenever it is previewed"
+    assert digests
+    assert checkout.preview() == digests, "the same change has the same digests, whenever it is previewed"
     checkout.write_hosts(credential(), clients=["client", "acme"], methods=["GET", "PUT"])
     try:
         refused = checkout.update(code=1).stderr
@@ -284,9 +284,9 @@ def test_renewal_renews_what_is_due_and_names_what_only_a_partner_can_renew(chec
     renewed = shown()
     assert renewed != before
     assert expiry(checkout) > datetime.now(UTC) + timedelta(days=300)
-    checkout.told = ""
+    checkout.output = ""
     checkout.renew()
-    assert re.search(r"^Resources:\n +\d+ unchanged$", checkout.told, re.MULTILINE)
+    assert re.search(r"^Resources:\n +\d+ unchanged$", checkout.output, re.MULTILINE)
     assert shown() == renewed, "nothing is due"
     checkout.expect_no_secret()
 

@@ -116,7 +116,7 @@ def test_least_rights_are_enough_for_the_life_of_a_stack_and_for_its_verificatio
         assert gone == "", "destroyed by the same user"
 
 
-def test_failing_exec_plugin_is_told_by_its_own_error(lab: Lab, project: Project, tmp_path: Path) -> None:
+def test_exec_plugin_failure_is_reported_with_its_own_error(lab: Lab, project: Project, tmp_path: Path) -> None:
     login = tmp_path / "login"
     login.write_text("#!/bin/sh\necho 'the session has expired: log in' >&2\nexit 1\n")
     login.chmod(0o700)

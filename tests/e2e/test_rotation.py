@@ -67,7 +67,7 @@ def expect_generations(lab: Lab, deployed: Deployed, generations: str) -> None:
     for cluster, name in (("client", "client-credential-rotation"), ("target", "kyma-mtls-certs-rotation-httpbin")):
         names = lab.kubectl(cluster, "-n", "istio-system", "get", "secrets", "-o", "name").split()
         assert [each for each in names if "-rotation" in each] == [f"secret/{name}.{generations}"]
-    eventually(lambda: shown(lab) == fingerprint(deployed.credential("client")), "its certificate is the one shown", 60)
+    eventually(lambda: shown(lab) == fingerprint(deployed.credential("client")), "its certificate is the one shown")
 
 
 @contextmanager

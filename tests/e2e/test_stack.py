@@ -11,8 +11,8 @@ import pytest
 from cryptography import x509
 
 from components.ownership import OWNER_LABEL
-from tests.e2e.support.lab import Lab
-from tests.e2e.support.life import KINDS
+from tests.e2e.support.lab import Inventory, Lab
+from tests.e2e.support.life import objects_labelled
 from tests.e2e.support.project import Project
 from tests.e2e.support.stack import Deployed, refusal
 from tests.e2e.support.waiting import eventually
@@ -42,12 +42,10 @@ def server_secret(lab: Lab, deployed: Deployed) -> dict[str, Any]:
     return lab.get("target", "secret", "istio-system", deployed.outputs["hosts"]["httpbin"]["secret"])
 
 
-def objects(lab: Lab, deployed: Deployed) -> str:
+def objects(lab: Lab, deployed: Deployed) -> Inventory:
     """Return what the stack has in istio-system and in its namespace of both clusters, each with its version."""
     label = f"{OWNER_LABEL}={client_secret(lab, deployed)['metadata']['labels'][OWNER_LABEL]}"
-    columns = "custom-columns=:.kind,:.metadata.namespace,:.metadata.name,:.metadata.resourceVersion"
-    listing = ("get", KINDS, "-A", "-l", label, "-o", columns)
-    return "".join(lab.kubectl(cluster, *listing) for cluster in ("target", "client"))
+    return {cluster: objects_labelled(lab, cluster, label) for cluster in ("target", "client")}
 
 
 def originate(lab: Lab, deployed: Deployed, *names: str) -> None:
@@ -133,8 +131,8 @@ def test_stack_whose_object_is_deleted_fails_its_verification_until_refresh_repa
     eventually(lambda: lab.status(namespace(deployed), URL) != "200", "Envoy lacks it, too")
     verified = project.verify(deployed.stack, "--timeout", "5", "--only", "plain HTTP to")
     assert verified.returncode == 1, verified.stdout
-    told = "FAIL plain HTTP to httpbin leaves .*\n *expected: .*\n *saw: .*\n *look: "
-    assert re.search(told, verified.stdout), verified.stdout
+    broken = "FAIL plain HTTP to httpbin leaves .*\n *expected: .*\n *saw: .*\n *look: "
+    assert re.search(broken, verified.stdout), verified.stdout
     assert f"has no DestinationRule istio-system/{rule}, which this stack made" in refusal(deployed.stack.up)
     deployed.up(refresh=True)
     project.expect_verified(deployed.stack, " 0 failed", "--only", "plain HTTP to", "the stack's objects")
@@ -153,12 +151,12 @@ def test_stack_reissues_certificates_of_the_same_ca_in_place(lab: Lab, project: 
         x509.load_pem_x509_certificate(read(lab, deployed)["data"][entry].encode())
         for read, entry in ((server_secret, "cert"), (client_secret, "tls.crt"))
     ]
-    told = [deployed.outputs["hosts"]["httpbin"]["expiry"], deployed.outputs["clients"]["client"]["expiry"]]
-    assert [datetime.fromisoformat(each) for each in told] == [each.not_valid_after_utc for each in ends]
+    expiries = [deployed.outputs["hosts"]["httpbin"]["expiry"], deployed.outputs["clients"]["client"]["expiry"]]
+    assert [datetime.fromisoformat(each) for each in expiries] == [each.not_valid_after_utc for each in ends]
     project.expect_working(deployed.stack)
 
 
-def test_stack_refuses_names_of_another(lab: Lab, project: Project, deployed: Deployed) -> None:
+def test_stack_refuses_object_names_of_a_second_stack(lab: Lab, project: Project, deployed: Deployed) -> None:
     first, _, last = namespace(deployed).rpartition("-")
     hosts = {f"{last}-httpbin": {"domain": "three.target.test"}}  # "a" and "b-c" end names as "a-b" and "c" do
     before = [server_secret(lab, deployed), client_secret(lab, deployed)], objects(lab, deployed)

@@ -74,7 +74,7 @@ def await_failures(attacked: Attacked, broken: Mapping[str, str]) -> None:
 
 def await_failure(check: Check, words: str) -> None:
     """Try a check until it fails with these words; Envoy takes its time, and so do attackers' Pods."""
-    end, seen = time.monotonic() + 180, ""
+    end, seen = time.monotonic() + 240, ""
     while time.monotonic() < end:
         outcome = judge(check, 0, lambda _: None, threading.Event())
         seen = f"{outcome.verdict}: {outcome.saw}"
@@ -111,21 +111,21 @@ def test_verification_notices_each_broken_promise(lab: Lab, attacked: Attacked, 
         await_failures(attacked, SCENES[scene].broken)
 
 
-def test_verification_passes_once_all_is_healed_beside_another_one_and_reports_json_and_junit(
+def test_verification_passes_after_healing_beside_a_parallel_run_and_writes_reports(
     lab: Lab, project: Project, attacked: Attacked, tmp_path: Path
 ) -> None:
-    reports = (("--json", "--junit", str(tmp_path / "junit.xml")), ("--only", *WITH_PODS))
+    reports = (("--json", "--junit", str(tmp_path / "junit.xml")), ("--only", *WITH_PODS, "unrelated namespace"))
     done, other = together(lambda options: project.verify(attacked.deployed.stack, *options), reports)
-    told = json.loads(done.stdout)
+    report = json.loads(done.stdout)
     assert done.returncode == 0, done.stderr
     assert other.returncode == 0, other.stdout
-    assert told["totals"]["failed"] == 0
-    promises = [(check["group"], check["promise"]) for check in told["checks"]]
+    assert report["totals"]["failed"] == 0
+    promises = [(check["group"], check["promise"]) for check in report["checks"]]
     assert promises == [(check.group, check.promise) for check in attacked.checks]
-    passed = {(check["group"], check["promise"]) for check in told["checks"] if check["verdict"] == "passed"}
+    passed = {(check["group"], check["promise"]) for check in report["checks"] if check["verdict"] == "passed"}
     broken = [attacked.find(each) for scene in SCENES.values() for each in scene.broken]
     assert {(check.group, check.promise) for check in broken} <= passed, "none of them is skipped"
-    assert all(check["expected"] and check["seen"] for check in told["checks"] if check["verdict"] != "skipped")
+    assert all(check["expected"] and check["seen"] for check in report["checks"] if check["verdict"] != "skipped")
     cases = ET.parse(tmp_path / "junit.xml").iter("testcase")  # noqa: S314 - its own
     assert [(case.get("classname"), case.get("name")) for case in cases] == promises
     assert "PRIVATE KEY" not in done.stdout + done.stderr
@@ -136,7 +136,7 @@ def test_verification_cleans_up_after_a_killed_one_and_a_signal_leaves_nothing_b
     lab: Lab, project: Project, attacked: Attacked
 ) -> None:
     killed = start(project, attacked, "--only", *WITH_PODS[:2])
-    eventually(lambda: left(lab, attacked).count("pod/") > 1, "the attackers' Pods are there", 60)
+    eventually(lambda: left(lab, attacked).count("pod/") > 1, "the attackers' Pods are there")
     killed.kill()
     killed.communicate()
     old = set(left(lab, attacked).split())
@@ -147,15 +147,15 @@ def test_verification_cleans_up_after_a_killed_one_and_a_signal_leaves_nothing_b
 
     signals = (signal.SIGINT, signal.SIGHUP)
     running = [start(project, attacked, "--only", *WITH_PODS) for _ in signals]
-    eventually(lambda: new_namespaces() > 2, "both have namespaces, of which each has one in each cluster", 60)
+    eventually(lambda: new_namespaces() > 2, "both have namespaces, of which each has one in each cluster")
     for process, number in zip(running, signals, strict=True):
         process.send_signal(number)
     for process, number in zip(running, signals, strict=True):
-        said, _ = process.communicate(timeout=150)
+        said, _ = process.communicate(timeout=300)
         assert process.returncode == 128 + number, said
         assert "left behind" not in said
     assert not set(left(lab, attacked).split()) - old
-    eventually(lambda: not left(lab, attacked), "what the killed one left is gone, too", 60)
+    eventually(lambda: not left(lab, attacked), "what the killed one left is gone, too")
 
 
 def test_verification_creates_nothing_if_read_only_and_names_the_promises_not_tried(
@@ -164,9 +164,9 @@ def test_verification_creates_nothing_if_read_only_and_names_the_promises_not_tr
     seen: set[str] = set()
     with meanwhile(lambda: seen.add(left(lab, attacked)), 0.2):
         done = project.verify(attacked.deployed.stack, "--read-only", "--json")
-    told = json.loads(done.stdout)
+    report = json.loads(done.stdout)
     assert (done.returncode, seen) == (0, {""})
-    skipped = {check["promise"]: check["seen"] for check in told["checks"] if check["verdict"] == "skipped"}
+    skipped = {check["promise"]: check["seen"] for check in report["checks"] if check["verdict"] == "skipped"}
     assert skipped["an expired certificate is refused"] == "--read-only: the check would read the CA's private key"
     created = [
         *("the workload refuses Pods that bypass the gateway", "an undeclared caller does not reach first"),

@@ -66,20 +66,20 @@ def run(files: set[str], workers: int) -> list[list[str]]:
 
 
 def test_schedule_knows_how_long_each_file_takes() -> None:
-    assert FILES - {LAST} == set(SECONDS)
+    assert set(SECONDS) == FILES
 
 
 def test_schedule_gives_the_first_worker_what_needs_its_clusters_and_ends_the_lab_last() -> None:
     first, second = run(FILES, 2)
     assert set(first) >= FOR_FIRST_WORKER
-    assert first[-1] == LAST
-    assert not set(second) & {*FOR_FIRST_WORKER, LAST}
+    assert tuple(first[-len(LAST) :]) == LAST
+    assert not set(second) & {*FOR_FIRST_WORKER, *LAST}
     loads = [sum(map(seconds, names)) for names in (first, second)]
     assert abs(loads[0] - loads[1]) < max(SECONDS.values()), loads
 
 
-@pytest.mark.parametrize("files", [{"test_life"}, {"test_kyma"}, {LAST}, {"test_life", LAST}])
-def test_schedule_runs_a_few_files_whatever_they_need(files: set[str]) -> None:
+@pytest.mark.parametrize("files", [{"test_life"}, {"test_kyma"}, {LAST[1]}, {*LAST}, {"test_life", *LAST}])
+def test_schedule_runs_a_few_files_of_any_worker(files: set[str]) -> None:
     for workers in (1, 2):
         ran = run(files, workers)
         assert sorted(name for names in ran for name in names) == sorted(files)

@@ -55,7 +55,7 @@ class Controller:
 
 @contextmanager
 def _in_background(environments: Environments) -> Iterator[None]:
-    """Make the environments; whoever needs one waits for it, and sees why it cannot be made."""
+    """Make the environments; a test that needs one waits for it, and fails with the reason if it cannot be made."""
     pool = ThreadPoolExecutor()
     pool.submit(environments.policy_pack)
     pool.submit(environments.scanner)

@@ -21,6 +21,8 @@ TAKING_OVER: dict[str, Any] = {
     "gatewayApiserverProxy": "true",
     "gatewayLegacyInstaller": "true",
 }
+PROMISES = ("the Kyma gateway", "the stack's objects", "is admitted", "plain HTTP to")
+"""Words of the promises that a change of the Kyma gateway may break."""
 
 _KEY_MARKS = (
     "PRIVATE KEY",
@@ -29,7 +31,7 @@ _KEY_MARKS = (
 
 
 def expect_no_private_key(text: str, place: str) -> None:
-    """None as it is, and none in Base64."""
+    """Expect that a text has no private key, neither as PEM nor in Base64."""
     assert not [mark for mark in _KEY_MARKS if mark in text], f"a private key is in the {place}"
 
 
@@ -67,7 +69,7 @@ def await_presented(lab: Lab, host: str, ca: str) -> x509.Certificate:
 
 
 def load(pem: str) -> x509.Certificate:
-    """The first certificate of a PEM text."""
+    """Return the first certificate of a PEM text."""
     return x509.load_pem_x509_certificate(pem.encode())
 
 

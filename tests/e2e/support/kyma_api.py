@@ -50,7 +50,7 @@ class Api:
         self._request("POST", f"{path}?fieldManager=manager", item)
 
     def update(self, path: str, item: Object) -> None:
-        """Replace an object, unless somebody else changed it in the meantime."""
+        """Replace an object, unless it has changed in the meantime."""
         self._request("PUT", f"{path}?fieldManager=manager", item)
 
     def delete(self, path: str) -> None:

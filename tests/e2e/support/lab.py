@@ -25,7 +25,7 @@ OF_EVERY_NAMESPACE = {
 }
 """What controllers put into a namespace some time after it was made."""
 
-SETTLED_SECONDS = 30
+SETTLED_SECONDS = 120
 """The most that Pods and EndpointSlices take to follow what was deleted."""
 
 Inventory = dict[str, set[str]]
@@ -94,7 +94,7 @@ class Lab:
 
     @contextmanager
     def namespaces(self, *places: tuple[str, str]) -> Iterator[None]:
-        """Have namespaces of others in clusters, each with the workloads of its manifest, which are ready."""
+        """Create namespaces that no stack owns, each with the workloads of its manifest, which are ready."""
         try:
             for cluster, name in places:
                 self.kubectl(cluster, "apply", "-f", str(MANIFESTS / f"{name}.yaml"))

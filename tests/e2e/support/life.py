@@ -12,7 +12,7 @@ from pulumi import automation
 from components.ownership import OWNER_LABEL
 from tests.e2e.support import killing
 from tests.e2e.support.killing import Moment, Partial, State
-from tests.e2e.support.lab import CLUSTERS, Inventory
+from tests.e2e.support.lab import CLUSTERS, Inventory, Lab
 from tests.e2e.support.project import Project
 from tests.e2e.support.stack import Deployed, configure
 from tests.e2e.support.waiting import eventually
@@ -23,7 +23,7 @@ KINDS = (
     "serviceentries.networking.istio.io,authorizationpolicies.security.istio.io,telemetries.telemetry.istio.io"
 )
 """Every kind of which a stack of the platform istio makes objects."""
-IDENTITY = ("namespace", "name", "resourceVersion")
+_METADATA = ("namespace", "name", "resourceVersion", "uid", "generation")
 
 
 @dataclass
@@ -83,22 +83,17 @@ class Life(Deployed):
     def owned(self) -> Inventory:
         """Return what bears the stack's label in each cluster.
 
-        Each is `apiVersion Kind namespace name resourceVersion`, by which a change shows.
+        Each is `apiVersion Kind namespace name version`, see objects_labelled.
         """
         mark = next(each["outputs"]["hex"] for each in self._resources() if each["urn"].endswith("::owner"))
-        columns = ",".join(f":.{each}" for each in ("apiVersion", "kind", *map("metadata.{}".format, IDENTITY)))
-        options = ("-A", "-l", f"{OWNER_LABEL}={mark}", "--no-headers", "-o", f"custom-columns={columns}")
-        return {
-            cluster: {" ".join(line.split()) for line in self.lab.kubectl(cluster, "get", KINDS, *options).splitlines()}
-            for cluster in CLUSTERS
-        }
+        return {cluster: objects_labelled(self.lab, cluster, f"{OWNER_LABEL}={mark}") for cluster in CLUSTERS}
 
     def expect_whole(self, domain: str, namespace: str = "life") -> None:
         """Expect that every object of the state is in its cluster, and that the host is served."""
         for (cluster, place), names in self._objects().items():
             self.lab.kubectl(cluster, *_within(place), "get", "-o", "name", *names)
         url = f"http://{domain}/headers"
-        eventually(lambda: self.lab.status(namespace, url) == "200", f"{domain} is served", 60)
+        eventually(lambda: self.lab.status(namespace, url) == "200", f"{domain} is served")
 
     def _resources(self) -> list[dict[str, Any]]:
         return list(json.loads(self.project.state(self.stack))["checkpoint"]["latest"]["resources"])
@@ -116,6 +111,21 @@ class Life(Deployed):
             called = _called(outputs["apiVersion"], outputs["kind"], metadata["name"])
             found[cluster, metadata.get("namespace", "")].append(called)
         return found
+
+
+def objects_labelled(lab: Lab, cluster: str, label: str) -> set[str]:
+    """Return the objects of a cluster with a label, each as `apiVersion Kind namespace name version`.
+
+    The version is the resourceVersion, which each change of an object changes. A Deployment's changes with its status
+    as well, whenever a Pod becomes ready or unready: its version is UID/GENERATION.
+    """
+    columns = ",".join(f":.{each}" for each in ("apiVersion", "kind", *map("metadata.{}".format, _METADATA)))
+    options = ("-A", "-l", label, "--no-headers", "-o", f"custom-columns={columns}")
+    found = set()
+    for line in lab.kubectl(cluster, "get", KINDS, *options).splitlines():
+        *names, version, uid, generation = line.split()
+        found.add(" ".join((*names, f"{uid}/{generation}" if "Deployment" in names else version)))
+    return found
 
 
 def _called(api_version: str, kind: str, name: str) -> str:

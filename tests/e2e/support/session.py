@@ -28,7 +28,7 @@ WORKERS = {
 CLIENTS = {1: 2, 2: 4}
 """How many client clusters the lab needs for each worker."""
 WORKER_INPUT = "lab_worker"
-"""What a worker of pytest-xdist is told: its number here."""
+"""The key of a worker's number in the input that pytest-xdist gives it."""
 LAB = pytest.StashKey[Lab]()
 """The clusters of this process, once it uses them."""
 
@@ -104,7 +104,7 @@ def in_use(number: int) -> Iterator[None]:
         yield
 
 
-def await_others(config: pytest.Config) -> None:
+def await_other_workers(config: pytest.Config) -> None:
     """Wait until no other worker uses its clusters any more."""
     for other in set(WORKERS) - {worker(config)}:
         with _lock(other).open("w") as lock:

@@ -89,7 +89,7 @@ class Deployed:
 
 @contextmanager
 def destroyed_at_the_end(stack: Stack, lab: Lab, *, run_program: bool = False) -> Iterator[Deployed]:
-    """Let a stack be deployed, and destroy it, whatever became of it; with `--run-program` if so asked."""
+    """Yield a stack to deploy, and destroy it even if that fails; with `--run-program` if so asked."""
     deployed = Deployed(stack, lab)
     try:
         yield deployed

@@ -22,7 +22,7 @@ _USUAL = re.compile("no gateways for router|Could not find either istio-init|cgr
 _TROUBLE = re.compile(r"\b(warn(ing)?|error|fatal|critical)\b", re.IGNORECASE)
 
 
-class ClusterWords:
+class ClusterReport:
     """Adds to the report of each failure what the clusters of its worker say at that moment."""
 
     @pytest.hookimpl(wrapper=True)
