@@ -48,7 +48,7 @@ async def main() -> None:
 
 def deploy(settings: Settings, sites: Sequence[Site], owner: pulumi.Output[str]) -> list[ManagedSite]:
     """Deploy the stack into its sites and export its outputs; return the sites with their providers and lifecycles."""
-    placement = Placement("placement", interruptions.facts(settings, sites), settings.confirm)
+    placement = Placement("placement", interruptions.recorded(settings, sites), settings.confirm)
     shared = Shared.create(settings, owner)
     managed = [ManagedSite.create(site, owner, placement) for site in sites]
     exports = Exports(shared.partner_hosts(), shared.partner_clients())

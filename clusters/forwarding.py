@@ -25,7 +25,7 @@ def check_forwarding(settings: Settings, cluster: Cluster, injectors: Sequence[I
     mode = mesh.get("defaultConfig", "gatewayTopology", "forwardClientCertDetails")
     if mode in _FORWARDS_CALLERS_HEADER:
         raise cluster.problem(
-            f"forwards the caller's own X-Forwarded-Client-Cert ({mode}), so that anybody could claim a DNS name; use "
-            "a spiffe:// identity, or set forwardClientCertDetails to SANITIZE_SET",
+            f"forwards the caller's own X-Forwarded-Client-Cert ({mode}), so that any client could claim a DNS name; "
+            "use a spiffe:// identity, or set forwardClientCertDetails to SANITIZE_SET",
             f"clients.{admitted[0]}.identity",
         )

@@ -21,7 +21,7 @@ from settings.gateway import GatewayMode
 _CERTIFICATES = ("cert.gardener.cloud", "has no Gardener certificate management; set another gatewayMode")
 _DNS = ("dns.gardener.cloud", "has no Gardener DNS management; set another gatewayMode")
 _OPERATORS_GATEWAY = NamespacedName("kyma-system", "kyma-gateway")
-_GATEWAY_PATH = "/apis/networking.istio.io/v1/namespaces/kyma-system/gateways/kyma-gateway"
+_GATEWAYS_PATH = f"/apis/networking.istio.io/v1/namespaces/{_OPERATORS_GATEWAY.namespace}/gateways"
 
 
 def find(settings: Settings, target: Cluster, address: str, owner: Owner) -> KymaGatewayFacts | None:
@@ -54,7 +54,7 @@ def find(settings: Settings, target: Cluster, address: str, owner: Owner) -> Kym
 
 def _check_domain(target: Cluster, domain: str) -> None:
     """Raise ConfigError if Gateway kyma-system/kyma-gateway serves the domain, or will once it is given back."""
-    found = target.read(_GATEWAY_PATH)
+    found = target.read(f"{_GATEWAYS_PATH}/{_OPERATORS_GATEWAY.name}")
     if not found:
         return
     if not is_owned(found["metadata"]) and f"*.{domain}" in _served(found):

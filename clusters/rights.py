@@ -4,8 +4,8 @@ Each API server reviews the rights of its user (SelfSubjectAccessReview). Withou
 first object that it may not create, half-way. Previews may run with read-only credentials: they warn.
 
 The list follows the components by hand: what a program registers is complete only when objects are already being
-created. A unit test compares it with what the components register. Rights to read what the checks read are not in it:
-the checks report those themselves.
+created. A unit test compares it with what the components register. Rights for the checks' own reads are not in it: the
+checks report those.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -83,11 +83,11 @@ def needed(settings: Settings, site: Site) -> list[Right]:
 
 
 def _of_target(settings: Settings, facts: ClusterFacts) -> Rights:
-    own, gateways = settings.namespace, facts.gateway.namespace
+    own, gateway_namespace = settings.namespace, facts.gateway.namespace
     yield from _make("", "", "namespaces")
     if settings.served:
-        yield from _make(gateways, "", "secrets")
-        yield from _make(gateways, _SECURITY, "authorizationpolicies")
+        yield from _make(gateway_namespace, "", "secrets")
+        yield from _make(gateway_namespace, _SECURITY, "authorizationpolicies")
         yield from _make(own, _NETWORKING, "gateways")
         if settings.platform == Platform.KYMA:
             yield from _make(own, "gateway.kyma-project.io", "apirules")
@@ -98,20 +98,20 @@ def _of_target(settings: Settings, facts: ClusterFacts) -> Rights:
         if settings.platform != Platform.KYMA:
             yield from _make(own, _SECURITY, "authorizationpolicies")
     if facts.kyma_gateway:
-        yield from _of_kyma_gateway(settings, gateways)
+        yield from _of_kyma_gateway(settings, gateway_namespace)
         if facts.kyma_gateway.operator:
             yield from (Right(verb, _KYMA, "apigateways") for verb in _SET)
 
 
-def _of_kyma_gateway(settings: Settings, gateways: str) -> Rights:
+def _of_kyma_gateway(settings: Settings, gateway_namespace: str) -> Rights:
     wanted = settings.gateway
     own = settings.namespace
     system, installer = ("kyma-system", "kyma-installer") if wanted.take_over else (own, own)
-    yield from _make(gateways, "", "secrets")
+    yield from _make(gateway_namespace, "", "secrets")
     yield from _make(system, "", "secrets")
     yield from _make(system, _NETWORKING, "gateways")
     if wanted.mode == GatewayMode.GARDENER:
-        yield from _make(gateways, "cert.gardener.cloud", "certificates")
+        yield from _make(gateway_namespace, "cert.gardener.cloud", "certificates")
         yield from _make(system, "dns.gardener.cloud", "dnsentries")
     if wanted.apiserver_proxy:
         yield from _make(system, "", "services")
@@ -126,11 +126,11 @@ def _of_kyma_gateway(settings: Settings, gateways: str) -> Rights:
 
 def _of_client(settings: Settings, site: Site) -> Rights:
     client, gateway = settings.clients[site.client], site.facts.gateway
-    own, gateways = settings.namespace, gateway.namespace
+    own, gateway_namespace = settings.namespace, gateway.namespace
     yield from _make("", "", "namespaces")
-    yield from _make(gateways, "", "secrets")
+    yield from _make(gateway_namespace, "", "secrets")
     if not site.facts.access_log_configured:
-        yield from _make(gateways, _TELEMETRY, "telemetries")
+        yield from _make(gateway_namespace, _TELEMETRY, "telemetries")
     if settings.platform == Platform.KYMA and gateway.name == EGRESS_GATEWAY:
         yield from (Right(verb, _KYMA, "istios", "kyma-system") for verb in _SET)
     if client.network_policy != NetworkPolicy.NONE:
@@ -141,8 +141,8 @@ def _of_client(settings: Settings, site: Site) -> Rights:
     if client.demo:
         yield from _demo(own)
     if settings.hosts_of(site.client):
-        yield from _make(gateways, _SECURITY, "authorizationpolicies")
-        yield from _make(gateways, _NETWORKING, "destinationrules")
+        yield from _make(gateway_namespace, _SECURITY, "authorizationpolicies")
+        yield from _make(gateway_namespace, _NETWORKING, "destinationrules")
         for resource in ("serviceentries", "gateways", "virtualservices"):
             yield from _make(own, _NETWORKING, resource)
 
@@ -169,7 +169,7 @@ def _is_granted(cluster: Cluster, right: Right) -> bool:
     try:
         answer = cluster.create(_REVIEWS, _review(attributes))
     except ConfigError:
-        return right.verb != "*"  # `pulumi up` reports what the cluster then refuses
+        return right.verb != "*"  # `pulumi up` reports the refusal
     status = (answer or {}).get("status")
     if not isinstance(status, dict) or status.get("evaluationError"):
         return right.verb != "*"

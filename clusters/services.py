@@ -25,7 +25,7 @@ def check_service(cluster: Cluster, name: str, host: Host, owner: Owner) -> tupl
     """
     wanted = host.service
     problems = tuple(map(str, _problems(cluster, f"hosts.{name}.service", wanted))) if wanted else ()
-    if wanted and problems and not _is_routed(cluster, host.domain, wanted, owner):
+    if wanted and problems and not (owner.mark is not None and _is_routed(cluster, host.domain, wanted, owner)):
         raise ConfigError(*problems)
     return problems
 

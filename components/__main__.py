@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from .istio_gateway import GatewayError, IstioGateway
+from .namespaced_name import NamespacedName
 
 _COMMAND = "kyma-mtls-gateway"
 _WORKLOADS = {"Deployment", "DaemonSet"}
@@ -44,10 +45,13 @@ def _items(text: str) -> list[dict[str, Any]]:
 
 
 def _gateway(items: Sequence[Mapping[str, Any]], service: str) -> IstioGateway:
-    namespace, _, name = service.partition("/")
-    there = [item for item in items if item["metadata"].get("namespace") == namespace]
+    try:
+        named = NamespacedName.parse(service)
+    except ValueError:
+        raise GatewayError(f"has no Service {service}") from None
+    there = [item for item in items if item["metadata"].get("namespace") == named.namespace]
     for item in there:
-        if item["kind"] == "Service" and item["metadata"]["name"] == name:
+        if item["kind"] == "Service" and item["metadata"]["name"] == named.name:
             return IstioGateway.read(item, _pods(there, item["spec"].get("selector") or {}))
     raise GatewayError(f"has no Service {service}")
 

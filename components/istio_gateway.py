@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .namespaced_name import NamespacedName
+
 REVISION = "istio.io/rev"
 DEFAULT_REVISION = "default"
 
@@ -71,23 +73,23 @@ class IstioGateway:
         service: as the API server returns it
         pods: behind the Service, each with metadata and spec: Pods, or the templates of their workloads
         """
-        namespace, name = service["metadata"]["namespace"], service["metadata"]["name"]
+        named = NamespacedName(service["metadata"]["namespace"], service["metadata"]["name"])
         if not service["spec"].get("selector"):
-            raise GatewayError(f"has no gateway behind Service {namespace}/{name}, which has no selector")
+            raise GatewayError(f"has no gateway behind Service {named}, which has no selector")
         ports = {port["port"]: port.get("targetPort", port["port"]) for port in service["spec"].get("ports", [])}
         if _HTTPS not in ports:
             listed = ", ".join(map(str, ports)) or "none"
-            raise GatewayError(f"has no port {_HTTPS} in Service {namespace}/{name}; it has {listed}")
+            raise GatewayError(f"has no port {_HTTPS} in Service {named}; it has {listed}")
         labels: dict[str, str] = {}
         accounts = set()
         for pod in pods:
             labels |= pod["metadata"]["labels"]
             accounts.add(pod["spec"].get("serviceAccountName", "default"))
         if not accounts:
-            raise GatewayError(f"has no Pods behind Service {namespace}/{name}")
+            raise GatewayError(f"has no Pods behind Service {named}")
         return cls(
-            namespace=namespace,
-            service=name,
+            namespace=named.namespace,
+            service=named.name,
             selector=service["spec"]["selector"],
             port=ports[_HTTPS],
             labels=labels,
@@ -100,7 +102,7 @@ class IstioGateway:
     @property
     def name(self) -> str:
         """The Service as config keys name it: NAMESPACE/NAME."""
-        return f"{self.namespace}/{self.service}"
+        return str(NamespacedName(self.namespace, self.service))
 
     @property
     def host(self) -> str:

@@ -37,9 +37,9 @@ class NotOwned(Exception):  # noqa: N818 - the engine shows the text alone
 class Lifecycle:
     """The rule for the objects of one cluster.
 
-    name: tells the clusters of a stack apart
+    name: identifies the cluster within the stack
     owner: the stack's mark; known in previews once the stack has been deployed
-    cluster: is asked for its objects
+    cluster: the cluster, from which objects are read
     """
 
     name: str

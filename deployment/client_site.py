@@ -63,19 +63,19 @@ class _Route:
 
     shared: Shared
     client: str
-    cluster: EgressClient
+    deployed: EgressClient
     host_name: str
     host: Host
 
     def deploy(self) -> pulumi.Output[str] | None:
         """Deploy it unless a partner has yet to sign the client's certificate; return the signing request, if any."""
-        secret: pulumi.Output[str] | None = self.cluster.secret
+        secret: pulumi.Output[str] | None = self.deployed.secret
         request = None
         if self.host.external:
             credential = self._partner_credential(self.host.external)
             secret, request = credential.secret, credential.request
         if secret is not None:
-            EgressRoute(self._name, self._args(secret), pulumi.ResourceOptions(parent=self.cluster))
+            EgressRoute(self._name, self._args(secret), pulumi.ResourceOptions(parent=self.deployed))
         return request
 
     @property
@@ -87,8 +87,8 @@ class _Route:
         given = external.credentials.get(self.client)
         args = PartnerCredentialArgs(
             host=self.host_name,
-            namespace=self.cluster.namespace,
-            gateway=self.cluster.gateway,
+            namespace=self.deployed.namespace,
+            gateway=self.deployed.gateway,
             client=self.client,
             identity=self.shared.identities[self.client],
             client_domain=self.shared.settings.clients[self.client].domain,
@@ -97,7 +97,7 @@ class _Route:
             certificate=given.certificate if given else "",
             key=given.key.get_secret_value() if given else "",
         )
-        return PartnerCredential(self._name, args, pulumi.ResourceOptions(parent=self.cluster))
+        return PartnerCredential(self._name, args, pulumi.ResourceOptions(parent=self.deployed))
 
     def _args(self, secret: pulumi.Output[str]) -> EgressRouteArgs:
         client = self.shared.settings.clients[self.client]
@@ -105,10 +105,10 @@ class _Route:
             host=self.host_name,
             domain=self.host.domain,
             port=self.host.external.port if self.host.external else 443,
-            namespace=self.cluster.namespace,
-            gateway=self.cluster.gateway,
+            namespace=self.deployed.namespace,
+            gateway=self.deployed.gateway,
             secret=secret,
-            callers=self.cluster.callers,
+            callers=self.deployed.callers,
             caller_namespaces=_caller_namespaces(self.shared, client),
         )
 

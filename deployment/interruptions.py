@@ -1,4 +1,4 @@
-"""Facts whose change interrupts what is deployed, so that a user has to confirm it."""
+"""Facts whose change interrupts the deployment; the user must confirm it."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from settings import Settings
 from settings.gateway import GatewayMode
 
 
-def facts(settings: Settings, sites: Iterable[Site]) -> dict[str, str]:
+def recorded(settings: Settings, sites: Iterable[Site]) -> dict[str, str]:
     """Return the facts that cannot change without an interruption, by the config key that decides each."""
     known = {"platform": str(settings.platform), "namespace": settings.namespace}
     for site in sites:

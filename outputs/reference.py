@@ -1,4 +1,4 @@
-"""Write from the models what users read of the outputs: `python -m outputs.reference`.
+"""Write the users' reference of the outputs from the models: `python -m outputs.reference`.
 
 A JSON schema for programs that read them, and the table of docs/outputs.md.
 """

@@ -91,11 +91,11 @@ def key_type_problems(certificate: x509.Certificate) -> Iterator[str]:
     public = certificate.public_key()
     if isinstance(public, rsa.RSAPublicKey):
         if public.key_size < _SHORTEST_RSA_BITS:
-            yield f"its RSA key has {public.key_size} bits; Envoy wants {_SHORTEST_RSA_BITS} or more"
+            yield f"its RSA key has {public.key_size} bits; Envoy needs at least {_SHORTEST_RSA_BITS}"
     elif not isinstance(public, ec.EllipticCurvePublicKey):
         yield "its key is neither RSA nor ECDSA"
     elif public.curve.name not in _CURVES:
-        yield f"its key is on curve {public.curve.name}; Envoy wants {', '.join(_CURVES.values())}"
+        yield f"its key is on curve {public.curve.name}; Envoy supports {', '.join(_CURVES.values())}"
 
 
 def date_problems(certificates: Iterable[x509.Certificate]) -> Iterator[str]:

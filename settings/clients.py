@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from components import rules
+from components.namespaced_name import NamespacedName
 from settings import certificate_checks
 from settings.clusters import EGRESS_GATEWAY, Context, GatewayPassthrough, Kubeconfig, Revision
 from settings.section import PROJECT, Section
@@ -118,10 +119,13 @@ class Client(Section):
     def _own_conflicts(self) -> Iterator[tuple[str, str]]:
         if self.network_policy == NetworkPolicy.CALLERS and not self.callers:
             yield "networkPolicy", "'callers': needs callers"
-        gateways = self.egress_gateway.partition("/")[0]
+        gateway_namespace = NamespacedName.parse(self.egress_gateway).namespace
         for index, caller in enumerate(self.callers or ()):
-            if caller.partition("/")[0] == gateways:
-                yield f"callers[{index}]", f"{caller!r}: {gateways} is the egress gateway's namespace, not a caller's"
+            if caller.partition("/")[0] == gateway_namespace:
+                yield (
+                    f"callers[{index}]",
+                    f"{caller!r}: {gateway_namespace} is the egress gateway's namespace, not a caller's",
+                )
 
 
 def _alias(name: str) -> str:

@@ -137,8 +137,8 @@ class GatewaySettings(Section):
         default=0,
         le=36500,
         json_schema_extra={"minimum": 0},
-        description="Days for which the Issuer is asked to make certificates valid, 60 or more; 0 asks for nothing, "
-        "which an ACME issuer needs; mode gardener",
+        description="Validity in days that the Certificate requests, 60 or more; 0 sets none, which an ACME issuer "
+        "needs; mode gardener",
     )
     wait_minutes: Annotated[int, Field(ge=1, le=60)] = Field(
         default=5,

@@ -1,4 +1,4 @@
-"""Write from the models what users read of the config keys: `python -m settings.reference`.
+"""Write the users' reference of the config keys from the models: `python -m settings.reference`.
 
 A JSON schema for editors of Pulumi.STACK.yaml, and the table of docs/config.md.
 """
@@ -32,7 +32,7 @@ _SECURE = {
     "additionalProperties": False,
 }
 _ENGINE_KEYS = {
-    "secretsprovider": "Names what encrypts the stack's secrets",
+    "secretsprovider": "Secrets provider of the stack",
     "encryptionsalt": "Derives the key of the passphrase's secrets provider",
     "encryptedkey": "Holds the data key of a cloud's secrets provider, encrypted",
 }
@@ -86,7 +86,7 @@ def schema_text() -> str:
 
 
 def _for_yaml(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """Rewrite pydantic's schema of a value for what people write: without references and null."""
+    """Rewrite pydantic's schema of a value for the YAML that users write: without references and null."""
     if "$ref" in node:
         return _for_yaml(definitions[node["$ref"].rpartition("/")[2]] | _without(node, "$ref"), definitions)
     if {"type": "null"} in node.get("anyOf", ()):
@@ -104,7 +104,7 @@ def _for_yaml(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, An
 
 
 def _as_text_too(node: dict[str, Any]) -> dict[str, Any]:
-    """Accept what `pulumi config set` writes: numbers and booleans as texts, secrets encrypted."""
+    """Accept the values that `pulumi config set` writes: numbers and booleans as texts, secrets encrypted."""
     if node.get("writeOnly"):
         return {"description": node["description"], "anyOf": [{"type": "string"}, _SECURE]}
     if node.get("type") == "integer":

@@ -1,6 +1,6 @@
 """Certificates of the config that are expired or not valid yet: reported as warnings; never blocking.
 
-Peers refuse such a certificate anyway, while `pulumi up` has to renew the stack's own certificates.
+Peers refuse such a certificate anyway, while `pulumi up` must renew the stack's own certificates.
 """
 
 from collections.abc import Iterator

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from components.namespaced_name import NamespacedName
-from outputs import ClientOutput, HostOutput, TargetOutput
+from outputs import ClientOutput, HostOutput
 from settings import Client, Host, Platform
 from verification.attacker import Attacker
 from verification.checks import Check, skipped
@@ -64,7 +64,7 @@ class HostContext:
     @property
     def gateway(self) -> NamespacedName:
         """The Service of the target's ingress gateway."""
-        return (self.stack.outputs.target or TargetOutput()).gateway
+        return self.stack.target_gateway
 
     @property
     def attacker(self) -> Attacker:
@@ -72,7 +72,7 @@ class HostContext:
         return self.stack.attackers["target"]
 
     @property
-    def own_clients(self) -> list["ClientContext"]:
+    def admitted_own_clients(self) -> list["ClientContext"]:
         """The clients that the host admits and whose credentials the stack has."""
         own = self.stack.settings.own_clients
         return [ClientContext(self.stack, name) for name in self.stack.settings.admitted(self.name) if name in own]
@@ -80,7 +80,7 @@ class HostContext:
     @property
     def trusts_the_stacks_ca(self) -> bool:
         """Whether certificates of the stack's CA pass its TLS: if it admits a client of that CA, or no client."""
-        return bool(self.own_clients) or not self.stack.settings.admitted(self.name)
+        return bool(self.admitted_own_clients) or not self.stack.settings.admitted(self.name)
 
     @property
     def routes_by_api_rule(self) -> bool:

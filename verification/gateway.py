@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 
-from outputs import GatewayOutput, TargetOutput
+from outputs import GatewayOutput
 from verification.checks import Check, Failed
 from verification.stack import DeployedStack
 from verification.tls import TIMEOUT_SECONDS, VERSIONS
@@ -63,7 +63,7 @@ def other_hosts_are_refused(gateway: GatewayOutput) -> str:
 def checks(stack: DeployedStack) -> Iterator[Check]:
     """Yield the checks of the gateway; none for a stack without one."""
     if stack.outputs.gateway:
-        service = (stack.outputs.target or TargetOutput()).gateway
+        service = stack.target_gateway
         listeners = f"istioctl proxy-config listeners -n {service.namespace} svc/{service.name}"
         look = f"target cluster: kubectl get gateways.networking.istio.io,secrets -A; {listeners}"
         for promise, (expected, run) in _PROMISES.items():

@@ -33,9 +33,9 @@ def checks(host: HostContext) -> Iterator[Check]:
         yield _admission_check(host, ClientContext(host.stack, name))
     if host.settings.demo:
         yield _method_check(host)
-    if host.own_clients and ANY_PATH not in host.settings.paths:
+    if host.admitted_own_clients and ANY_PATH not in host.settings.paths:
         probe = host.probe
-        run = partial(path_is_refused, host, host.own_clients[0], probe.method if probe else "GET")
+        run = partial(path_is_refused, host, host.admitted_own_clients[0], probe.method if probe else "GET")
         yield host.check(_PATH, _BY_ROUTE, run, host.look_policy)
     if host.settings.demo:
         yield sidecars.of_host(host)
@@ -47,7 +47,7 @@ def admitted_names(host: HostContext) -> tuple[x509.Name, list[x509.GeneralName]
     Prefer a client of the stack: the stack does not know a partner's Subject.
     """
     admitted = [ClientContext(host.stack, name) for name in host.stack.settings.admitted(host.name)]
-    client = next(iter((*host.own_clients, *admitted)), None)
+    client = next(iter((*host.admitted_own_clients, *admitted)), None)
     if client is None:
         return STRANGER, []
     identity, subject = client.output.identity, client.output.subject
@@ -119,7 +119,7 @@ def _method_check(host: HostContext) -> Check:
     probe = refused_probe(host.settings)
     if not probe:
         return host.skipped(_METHOD, "the host's route allows every method")
-    if not host.own_clients:
+    if not host.admitted_own_clients:
         return host.skipped(_METHOD, NO_OWN_CLIENT)
-    run = partial(method_is_refused, host, host.own_clients[0], probe)
+    run = partial(method_is_refused, host, host.admitted_own_clients[0], probe)
     return host.check(_METHOD, _BY_ROUTE, run, host.look_policy)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from functools import partial
 
 from clusters import Cluster
-from components.namespaced_name import NamespacedName
 from components.ownership import OWNER_LABEL
+from components.readiness import called
 from settings import ConfigError
 from verification.checks import Check, Failed, Skipped
 from verification.stack import DeployedStack, cluster_name
@@ -49,16 +49,14 @@ def checks(stack: DeployedStack) -> Iterator[Check]:
 
 
 def _lost(lost: Object) -> str:
-    return f"{_described(lost)} is gone, or has lost its label; `pulumi preview` shows the remedy"
+    named = called(lost.kind, lost.namespace, lost.name)
+    return f"{named} is gone, or has lost its label; `pulumi preview` shows the remedy"
 
 
 def _left(left: Object) -> str:
     kubectl = f"kubectl -n {left.namespace}" if left.namespace else "kubectl"
-    return f"{_described(left)}; remove it with {kubectl} delete {_resource(left)} {left.name}"
-
-
-def _described(each: Object) -> str:
-    return f"{each.kind} {NamespacedName(each.namespace, each.name) if each.namespace else each.name}"
+    named = called(left.kind, left.namespace, left.name)
+    return f"{named}; remove it with {kubectl} delete {_resource(left)} {left.name}"
 
 
 def _resource(each: Object) -> str:

@@ -9,6 +9,7 @@ from kubernetes.client import ApiClient
 from pulumi import automation
 
 import clusters
+from components.namespaced_name import NamespacedName
 from outputs import Outputs
 from settings import ConfigError, Settings, read_config
 from verification.attacker import Attacker
@@ -40,6 +41,13 @@ class DeployedStack:
     attackers: Mapping[str, Attacker] = field(default_factory=dict)
     authority: Authority | None = None
     read_only: bool = False
+
+    @property
+    def target_gateway(self) -> NamespacedName:
+        """The Service of the target's ingress gateway; raise Failed if the stack has no output target."""
+        if not self.outputs.target:
+            raise Failed("the stack has no output target")
+        return self.outputs.target.gateway
 
     @classmethod
     def load(cls, name: str | None, *, read_only: bool = False) -> Self:

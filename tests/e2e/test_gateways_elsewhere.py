@@ -129,7 +129,7 @@ def test_second_preview_has_no_changes(deployed: Deployed) -> None:
     deployed.stack.preview(expect_no_changes=True)
 
 
-def test_what_a_cluster_does_not_offer_fails_the_preview(lab: Lab, project: Project) -> None:
+def test_preview_refuses_a_cluster_without_the_named_gateway_dns_or_revision(lab: Lab, project: Project) -> None:
     missing = {"egressGateway": "offer-missing/none", "dns": "offer-missing/none", "revision": "offer-missing"}
     target = TARGET | {"ingressGateway": "kube-system/kube-dns", "revision": ""}
     client, client_cluster = CLIENT | missing, f"cluster {lab.server('client')}"

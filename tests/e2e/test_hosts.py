@@ -329,7 +329,7 @@ def changed(stack: Stack) -> set[str]:
     return seen
 
 
-def test_adding_a_host_changes_its_own_objects_and_disturbs_nobody(many: Many) -> None:
+def test_adding_a_host_changes_its_own_objects_and_interrupts_no_request(many: Many) -> None:
     more = {**HOSTS, "news": {"domain": "news.target.test", "clients": ["client"]}}
     configure(many.stack, hosts=more)
     names = changed(many.stack)
@@ -344,7 +344,7 @@ def test_adding_a_host_changes_its_own_objects_and_disturbs_nobody(many: Many) -
     assert not running.failures
 
 
-def test_revoking_and_removing_a_client_takes_effect_at_once_and_disturbs_nobody(many: Many) -> None:
+def test_revoking_and_removing_a_client_takes_effect_at_once_and_interrupts_no_request(many: Many) -> None:
     fewer = {name: client for name, client in CLIENTS.items() if name != "client2"}
     others = {
         name: {**host, "clients": [client for client in host["clients"] if client != "client2"]}

@@ -14,7 +14,6 @@ from uuid import uuid4
 from kubernetes.client import CoreV1Api
 
 from components.demo import HTTPBIN, HTTPBIN_PORT
-from components.namespaced_name import NamespacedName
 from verification.answers import Answer
 from verification.attacks.workload import QUICKLY
 from verification.checks import CREATES, Check, Failed, Skipped
@@ -46,8 +45,8 @@ def checks(host: HostContext) -> Iterator[Check]:
     else:
         run = partial(foreign_gateway_publishes_nothing, host, probe)
         yield host.check(_PUBLISH, "403 of the gateway's policy, while port 80 serves", run, host.look_policy)
-    if host.own_clients:
-        run = partial(foreign_virtual_service_captures_nothing, host, host.own_clients[0], probe)
+    if host.admitted_own_clients:
+        run = partial(foreign_virtual_service_captures_nothing, host, host.admitted_own_clients[0], probe)
         look = f"target cluster: kubectl get gateway.networking.istio.io -A; its hosts begin with ./ ({host.name})"
         yield host.check(_CAPTURE, "an answer that is not the attacker's", run, look)
     else:
@@ -70,7 +69,7 @@ def foreign_gateway_publishes_nothing(host: HostContext, probe: Probe) -> str:
 
 def foreign_virtual_service_captures_nothing(host: HostContext, client: ClientContext, probe: Probe) -> str:
     """Bind a VirtualService that answers itself to the stack's own Gateway."""
-    endpoint, mark = host.endpoint, f"take-over-{uuid4().hex[:8]}"
+    endpoint, mark = host.endpoint, f"capture-{uuid4().hex[:8]}"
     answers_itself = {"match": [{"headers": {HEADER: {"exact": mark}}}], "directResponse": {"status": TEAPOT}}
     # If it captured requests, a VirtualService without a last route would drop live ones.
     rules = [answers_itself, _to_workload(host)]
@@ -88,7 +87,7 @@ def foreign_virtual_service_captures_nothing(host: HostContext, client: ClientCo
 
 def _ask_inside(host: HostContext, name: str, probe: Probe, mark: str = "") -> Answer:
     """Ask the ingress gateway for a name by plain HTTP, from a Pod without a sidecar."""
-    gateway = _ingress(host)
+    gateway = host.gateway
     url = f"http://{gateway.name}.{gateway.namespace}.svc{probe.path}"
     header = ("-H", f"{HEADER}: {mark}") if mark else ()
     done = host.attacker.curl_without_sidecar(*QUICKLY, *probe.options, "-H", f"Host: {name}", *header, url)
@@ -123,7 +122,7 @@ def _control_route(mark: str) -> dict[str, Any]:
 
 
 def _gateway(host: HostContext, name: str, hosts: list[str]) -> dict[str, Any]:
-    ingress = _ingress(host)
+    ingress = host.gateway
     service: Any = CoreV1Api(host.attacker.api).read_namespaced_service(
         ingress.name, ingress.namespace, _request_timeout=REQUEST_SECONDS
     )
@@ -146,9 +145,3 @@ def _to_workload(host: HostContext) -> dict[str, Any]:
     name, port = (service.name, service.port) if service else (HTTPBIN, HTTPBIN_PORT)
     destination = {"host": f"{name}.{namespace}.svc.cluster.local", "port": {"number": port}}
     return {"route": [{"destination": destination}]}
-
-
-def _ingress(host: HostContext) -> NamespacedName:
-    if not host.stack.outputs.target:
-        raise Failed("the stack has no output target")
-    return host.gateway

@@ -22,7 +22,7 @@ _EXPECTED = "200, with the client's own Subject and URI only"
 
 def of_host(host: HostContext) -> Iterator[Check]:
     """Yield the check of one host, called from this machine."""
-    promise, probe, own = f"a forged {_HEADER} is replaced", host.probe, host.own_clients
+    promise, probe, own = f"a forged {_HEADER} is replaced", host.probe, host.admitted_own_clients
     if not probe or not probe.shows_client or not own:
         yield host.skipped(promise, NOT_SHOWN if own else NO_OWN_CLIENT)
         return

@@ -27,8 +27,8 @@ def checks(host: HostContext) -> Iterator[Check]:
     if not probe:
         yield host.skipped(_SPELLED, NO_SAFE_METHOD)
         return
-    if host.own_clients:
-        run = partial(spellings_are_served, host, host.own_clients[0], probe)
+    if host.admitted_own_clients:
+        run = partial(spellings_are_served, host, host.admitted_own_clients[0], probe)
         yield host.check(_SPELLED, probe.expected, run, host.look_policy)
     else:
         yield host.skipped(_SPELLED, NO_OWN_CLIENT)
@@ -93,7 +93,7 @@ def _front(host: HostContext) -> HostContext | None:
 
 def _fronting(host: HostContext, front: HostContext, probe: Probe) -> Check:
     admitted = host.stack.settings.admitted(host.name)
-    client = next((each for each in front.own_clients if each.name not in admitted), None)
+    client = next((each for each in front.admitted_own_clients if each.name not in admitted), None)
     if not client and host.stack.read_only:
         return host.skipped(_FRONTED, READS_KEY)
     run = partial(fronting_is_refused, host, front, client, probe)

@@ -63,7 +63,7 @@ def pod_without_sidecar_cannot_leave(client: ClientContext, host: HostContext) -
     by_name = _Way(f"https://{host.domain}:{host.port}/")
     opened = [way for way in (by_name, *_ways_by_address(host)) if _connects(attacker.curl_without_sidecar, way)]
     if not opened:
-        raise Skipped("no Pod of this cluster connects directly, in whichever namespace it is")
+        raise Skipped("no Pod of this cluster connects directly, from any namespace")
     for way in opened:
         if _connects(attacker.curl_in_stack_namespace, way):
             raise Failed(f"{way.label} could be reached")

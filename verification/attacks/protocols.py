@@ -16,7 +16,7 @@ _HTTP2 = "HTTP/2 is served to an admitted client"
 
 def checks(host: HostContext) -> Iterator[Check]:
     """Yield the checks of one host."""
-    probe, client = host.probe, next(iter(host.own_clients), None)
+    probe, client = host.probe, next(iter(host.admitted_own_clients), None)
     yield host.check("TLS 1.1 is refused", "alert protocol version", partial(old_tls_is_refused, host, client))
     yield host.check("plain HTTP at port 443 is refused", "no answer of HTTP", partial(plaintext_is_refused, host))
     run = partial(http2_without_certificate_is_refused, host)

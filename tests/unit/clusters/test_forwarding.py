@@ -45,7 +45,7 @@ def test_dns_identity_is_accepted_where_the_gateway_writes_the_header(check: Che
 
 def test_dns_identity_is_refused_beside_a_raw_server(check: Check) -> None:
     raw = {
-        "metadata": {"namespace": "others", "name": "raw"},
+        "metadata": {"namespace": "unrelated", "name": "raw"},
         "spec": {"selector": {}, "servers": [{"port": {"number": 443, "protocol": "TCP"}}]},
     }
     answers = mesh("FORWARD_ONLY") | {GATEWAYS: {"items": [raw]}}

@@ -10,7 +10,7 @@ from tests.unit.clusters.served import GATEWAYS, Check, problems, whole
 def gateway(selector: dict[str, str], *servers: tuple[str, str], name: str = "raw") -> dict[str, Any]:
     """Return a Gateway with servers of a protocol and mode."""
     listed = [{"port": {"number": 443, "protocol": it}, "tls": {"mode": mode}} for it, mode in servers]
-    return {"metadata": {"namespace": "others", "name": name}, "spec": {"selector": selector, "servers": listed}}
+    return {"metadata": {"namespace": "unrelated", "name": name}, "spec": {"selector": selector, "servers": listed}}
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def gateway(selector: dict[str, str], *servers: tuple[str, str], name: str = "ra
         (gateway({"istio": "ingressgateway"}, ("HTTPS", "SIMPLE"), ("HTTP", "")), False),
         (gateway({"istio": "another"}, ("TLS", "PASSTHROUGH")), False),
         (gateway({"istio": "ingressgateway", "more": "labels"}, ("TLS", "PASSTHROUGH")), False),
-        ({"metadata": {"namespace": "others", "name": "none"}}, False),
+        ({"metadata": {"namespace": "unrelated", "name": "none"}}, False),
     ],
     ids=[
         "passthrough",
@@ -40,9 +40,9 @@ def test_raw_server_on_the_gateway_is_refused(check: Check, found: dict[str, Any
     target = whole("uid-1", **{GATEWAYS: {"items": [found]}})
     if refused:
         assert problems(check, target, whole("uid-2")) == [
-            "target.gatewayPassthrough: cluster forwards TLS or TCP by Gateway others/raw through istio-ingressgateway "
-            "without reading a host; a policy of this stack would end the connections; set this to true, or move it to "
-            "another ingress or egress gateway"
+            "target.gatewayPassthrough: cluster forwards TLS or TCP by Gateway unrelated/raw through "
+            "istio-ingressgateway without reading a host; a policy of this stack would end the connections; set this "
+            "to true, or move it to another ingress or egress gateway"
         ]
         assert check(target, whole("uid-3"), target={"gatewayPassthrough": True})
     else:
@@ -54,7 +54,7 @@ def test_raw_servers_on_the_egress_gateway_are_listed_by_name(check: Check) -> N
     client = whole("uid-2", **{GATEWAYS: {"items": raw}})
     (line,) = problems(check, whole("uid-1"), client)
     assert line.startswith(
-        "clients.caller.gatewayPassthrough: cluster forwards TLS or TCP by Gateway others/a, others/b through "
+        "clients.caller.gatewayPassthrough: cluster forwards TLS or TCP by Gateway unrelated/a, unrelated/b through "
         "istio-egressgateway without reading a host; "
     )
     assert check(whole("uid-1"), client, client={"gatewayPassthrough": True})
@@ -73,7 +73,7 @@ def test_raw_server_with_client_certificates_is_refused_even_if_the_config_accep
     ]
     target = whole("uid-1", **{GATEWAYS: {"items": found}})
     assert problems(check, target, whole("uid-2"), target={"gatewayPassthrough": allowed}) == [
-        "target.kubeconfig: cluster serves TCP with client certificates by Gateway others/raw through "
+        "target.kubeconfig: cluster serves TCP with client certificates by Gateway unrelated/raw through "
         "istio-ingressgateway without reading a host; a policy of this stack would end the connections; move it to "
         "another ingress or egress gateway"
     ]

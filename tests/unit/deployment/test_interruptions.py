@@ -15,9 +15,9 @@ def test_facts_are_those_that_cannot_change_without_an_interruption() -> None:
         "clients.caller": "uid-caller",
         "clients.caller.egressGateway": "istio-system/istio-egressgateway",
     }
-    assert interruptions.facts(settings, sites_of(settings)) == facts
+    assert interruptions.recorded(settings, sites_of(settings)) == facts
     gateway = read(gatewayMode="selfSigned", gatewayTakeOver="true")
     mode = {"gatewayMode": "own or selfSigned"}
-    assert interruptions.facts(gateway, sites_of(gateway)).items() >= {"gatewayTakeOver": "true", **mode}.items()
+    assert interruptions.recorded(gateway, sites_of(gateway)).items() >= {"gatewayTakeOver": "true", **mode}.items()
     gardener = read(gatewayMode="gardener", gatewayDomain="kyma.example.com")
-    assert interruptions.facts(gardener, sites_of(gardener)).items() >= {"gatewayMode": "gardener"}.items()
+    assert interruptions.recorded(gardener, sites_of(gardener)).items() >= {"gatewayMode": "gardener"}.items()

@@ -28,9 +28,7 @@ def check(monkeypatch: pytest.MonkeyPatch, *routes: dict[str, str]) -> None:
         ({"dst": "10.0.0.0/8", "dev": "eth0", "protocol": "kernel"}, "eth0"),
     ],
 )
-def test_addresses_that_are_taken_are_told(
-    monkeypatch: pytest.MonkeyPatch, route: dict[str, str], through: str
-) -> None:
+def test_taken_address_is_reported(monkeypatch: pytest.MonkeyPatch, route: dict[str, str], through: str) -> None:
     found = f"10.77.0.0/24 is in use: this machine has a route to {route['dst']} through {through};"
     with pytest.raises(LabError, match=found):
         check(monkeypatch, route)

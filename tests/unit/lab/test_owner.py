@@ -80,7 +80,7 @@ def test_lab_that_does_not_run_any_more_is_free_for_others(monkeypatch: pytest.M
     assert owner.recorded() == owner.Owner("/other", "/cache")
 
 
-def test_forgotten_lab_belongs_to_nobody() -> None:
+def test_forgotten_lab_has_no_owner() -> None:
     owner.record()
     owner.require()
     owner.forget()

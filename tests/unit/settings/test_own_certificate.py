@@ -72,7 +72,7 @@ def test_wrong_certificate_is_refused(chain: tuple[Holder, ...], message: str) -
 @pytest.mark.parametrize("curve", [ec.SECP256K1(), ec.SECP224R1()])
 def test_curve_that_envoy_refuses_is_refused(curve: ec.EllipticCurve) -> None:
     other = issue("server", hosts=HOSTS, key=ec.generate_private_key(curve))
-    assert problems(other) == [f"Certificate: its key is on curve {curve.name}; Envoy wants P-256, P-384, P-521"]
+    assert problems(other) == [f"Certificate: its key is on curve {curve.name}; Envoy supports P-256, P-384, P-521"]
 
 
 @pytest.mark.parametrize(
