@@ -40,8 +40,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> None:
-    """Let Pulumi end its plugins by SIGINT: a shell's background jobs ignore it, and Pulumi would wait 5 s for each."""
+    """Let Pulumi end its plugins by SIGINT: a shell's background jobs ignore it, and Pulumi would wait 5 s for each.
+
+    Programs that tests interrupt by SIGHUP get it, too, where the tests run under nohup.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
