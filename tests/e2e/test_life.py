@@ -98,8 +98,8 @@ class Kills:
 KILLS = {
     "values": Kills(
         making=(Moment("create", 3),),  # in the first creations: 12 objects are created, 8 updated, and 5 deleted
-        taking_back=Moment("delete", 3),  # in the deletions, which come last
-        making_again=Moment("delete", 2, alone=True),  # in the other deletions, on top of an unfinished way back
+        taking_back=Moment("delete", 2),  # in the deletions, which come last
+        making_again=Moment("delete", 1, alone=True),  # in the other deletions, on top of an unfinished way back
     ),
     "more": Kills(
         making=(Moment("create", 2, alone=True), Moment("create", 10)),  # 36 are created, in three clusters

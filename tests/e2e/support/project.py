@@ -89,9 +89,13 @@ class Project:
         together(lambda stack: self.expect_verified(stack, " 0 failed", "--read-only"), stacks)
 
     def start_up(self, stack: Stack, event_log: Path) -> subprocess.Popen[bytes]:
-        """Start `pulumi up` as a process with a session of its own, to be killed; the log gets the engine's events."""
+        """Start `pulumi up` as a process with a session of its own, to be killed; the log gets the engine's events.
+
+        Two operations run at a time: else the last ones end together, and no moment lies between them.
+        """
+        options = ("--yes", "--skip-preview", "--parallel", "2", "--event-log", str(event_log))
         return subprocess.Popen(
-            ["pulumi", "up", "--stack", stack.name, "--yes", "--skip-preview", "--event-log", str(event_log)],
+            ["pulumi", "up", "--stack", stack.name, *options],
             cwd=self.directory,
             env=os.environ | self.environment | {"PULUMI_DEBUG_COMMANDS": "true"},
             stdout=subprocess.DEVNULL,
