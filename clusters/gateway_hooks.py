@@ -23,6 +23,6 @@ def register(target: Cluster) -> pulumi.ResourceHookBinding:
 
 
 def give_back(target: Cluster) -> None:
-    """Have Kyma's operator make its gateway again, if the cluster still has the operator's APIGateway."""
+    """Enable the gateway of Kyma's operator again, if the cluster still has the operator's APIGateway."""
     if target.read(API_GATEWAY):
         target.patch(API_GATEWAY, {"spec": {"enableKymaGateway": True}})

@@ -42,7 +42,7 @@ def make_namespace(name: str, namespace: str, take_over: TakeOver, opts: pulumi.
 
 
 def release(name: str, take_over: TakeOver, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
-    """Have the operator release its gateway; return the resources that the stack's gateway depends on."""
+    """Make the operator release its gateway; return the resources that the stack's gateway depends on."""
     # Server-side apply with force would overwrite another stack's mark, too: the mark is set without.
     mark = _patch_module(f"{name}-owner", {"labels": {OWNER_LABEL: take_over.owner}}, None, opts)
     after_mark = pulumi.ResourceOptions(depends_on=[mark], hooks=take_over.restore)
