@@ -7,6 +7,7 @@ from clusters.cluster import Cluster
 from clusters.facts import ClusterFacts
 from clusters.problems import Problems
 from clusters.raw_servers import check_raw_servers
+from clusters.visibility import Calls, check_visibility
 from components.istio_gateway import DOCUMENTED_EGRESS, Destination, injection
 from components.ownership import Owner
 from settings import NetworkPolicy, Platform, Settings
@@ -24,6 +25,7 @@ def check_client(settings: Settings, name: str, cluster: Cluster, owner: Owner) 
     injectors = control_plane.injectors(cluster)
     problems = Problems()
     destinations: list[Destination] = []
+    warnings: list[str] = []
     with problems:
         to_come = DOCUMENTED_EGRESS if is_kyma else None
         found = gateways.find(cluster, client.egress_gateway, f"{path}.egressGateway", to_come=to_come)
@@ -31,9 +33,14 @@ def check_client(settings: Settings, name: str, cluster: Cluster, owner: Owner) 
         with problems:
             check_raw_servers(cluster, gateway)
         with problems:
-            domains = {host: each.domain for host, each in settings.hosts_of(name).items()}
+            domains = {host: each.domain for host, each in settings.hosts.items()}
             seen_by = {gateway.namespace, settings.namespace, *client.caller_namespaces}
-            warnings = claims.of_client(cluster, gateway, domains, owner, seen_by)
+            warnings += claims.of_client(cluster, gateway, domains, owner, seen_by)
+        with problems:
+            mesh = control_plane.mesh(cluster, injectors, gateway.revision)
+            namespaces = [each for each in client.caller_namespaces if each != settings.namespace]
+            calls = Calls(settings.namespace, injection(client.revision), namespaces, gateway, domains.values())
+            warnings += check_visibility(cluster, calls, mesh, owner)
     with problems:
         if has_policy:
             destinations += dns.find(cluster, client.dns, f"{path}.dns")
@@ -43,13 +50,12 @@ def check_client(settings: Settings, name: str, cluster: Cluster, owner: Owner) 
             if has_policy:
                 destinations += control_plane.istiods(cluster, own, injectors, f"{path}.networkPolicy")
     problems.raise_any()
-    mesh = control_plane.mesh(cluster, injectors, gateway.revision)
     return ClusterFacts(
         gateway,
         injection(client.revision),
         tuple(destinations),
         access_log.is_configured(cluster, gateway, mesh),
-        warnings=warnings,
+        warnings=tuple(warnings),
     )
 
 

@@ -40,7 +40,7 @@ class Injector:
 
     def takes(self, namespace: Mapping[str, str]) -> bool:
         """Return whether it injects into a Pod without labels of its own, in a namespace with these labels."""
-        return _selects(self.namespace_selector, namespace) and _selects(self.object_selector, {})
+        return selects(self.namespace_selector, namespace) and selects(self.object_selector, {})
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _istiod(cluster: Cluster, named: NamespacedName) -> Destination | None:
     return Destination(((ports.get(_XDS_PORT, _XDS_PORT), "TCP"),), pods=Pods(named.namespace, selector))
 
 
-def _selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     """Return whether a label selector of Kubernetes matches these labels."""
     return all(_requirements(selector, labels))
 

@@ -42,9 +42,10 @@ HELM_EGRESS = IstioGateway(
     namespace="egress",
     service="way-out",
     selector={"app": "way-out", "istio": "way-out"},
-    port="https",
+    port=10443,
     labels={"app": "way-out", "istio": "way-out"},
     accounts=("way-out",),
+    server_ports=(443, 10443),
 )
 DNS = Destination(((53, "UDP"), (53, "TCP")), ("10.0.0.10/32",))
 ISTIODS = Destination(((15012, "TCP"),), pods=Pods("istio-system", {"app": "istiod", "istio": "pilot"}))

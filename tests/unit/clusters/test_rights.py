@@ -77,7 +77,8 @@ def test_rights_that_are_lacking_refuse_an_update_with_a_line_for_each_cluster(
         "watch, create, patch, delete secrets in istio-system; rbac/target.yaml lists the rights that a stack needs",
         "kyma-mtls:clients.caller.kubeconfig: cluster https://caller denies this user: create "
         "authorizationpolicies.security.istio.io, destinationrules.networking.istio.io, secrets, "
-        "telemetries.telemetry.istio.io in istio-system; rbac/client.yaml lists the rights that a stack needs",
+        "serviceentries.networking.istio.io, telemetries.telemetry.istio.io in istio-system; rbac/client.yaml lists "
+        "the rights that a stack needs",
     ]
     assert warnings == []
 

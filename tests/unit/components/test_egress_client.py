@@ -195,7 +195,7 @@ def test_objects_follow_the_given_egress_gateway(client: Client) -> None:
     stack = client(gateway=HELM_EGRESS)
     gateway = stack.one("NetworkPolicy", "client-network-policy")["spec"]["egress"][0]
     assert gateway["to"] == [in_namespace("egress", app="way-out", istio="way-out")]
-    assert gateway["ports"] == [{"port": "https", "protocol": "TCP"}]
+    assert gateway["ports"] == [{"port": 10443, "protocol": "TCP"}]
     assert stack.one("Secret", "client-credential.2.1")["metadata"]["namespace"] == "egress"
     telemetry = stack.one("Telemetry", "client-access-log")
     assert telemetry["metadata"]["namespace"] == "egress"
@@ -229,7 +229,23 @@ def test_istio_cr_is_left_alone_on_platform_istio(client: Client) -> None:
 
 def test_names_in_the_gateways_namespace_end_in_the_stacks_namespace(client: Client) -> None:
     shared = [made for made in client().objects() if made["metadata"].get("namespace") == "istio-system"]
-    assert {made["metadata"]["name"] for made in shared} == {"client-credential-mtls.2.1", "egress-access-log-mtls"}
+    assert {made["metadata"]["name"] for made in shared} == {
+        "client-credential-mtls.2.1",
+        "egress-access-log-mtls",
+        "egressgateway-for-mtls",
+    }
+
+
+def test_entry_is_the_egress_gateways_pods_under_a_host_of_the_stacks_own(client: Client) -> None:
+    entry = client(callers=["logistics/tracker", "logistics/dispatcher", "invoices"]).one(
+        "ServiceEntry", "client-entry"
+    )
+    spec = entry["spec"]
+    assert spec["hosts"] == ["egressgateway.mtls.kyma-mtls.internal"], "rules for *.local are not for it"
+    assert spec["exportTo"] == ["invoices", "logistics", "mtls"]
+    assert spec["workloadSelector"] == {"labels": ISTIOCTL_EGRESS.selector}
+    assert entry["metadata"]["namespace"] == "istio-system", "a workloadSelector selects in its own namespace only"
+    assert [(port["number"], port["targetPort"]) for port in spec["ports"]] == [(443, 8443)]
 
 
 def test_access_log_is_that_of_the_egress_gateway_alone(client: Client) -> None:
