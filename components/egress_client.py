@@ -160,7 +160,7 @@ class EgressClient(pulumi.ComponentResource):
         }
         metadata = in_gateway_namespace(gateway, pulumi.Output.concat("egressgateway-for-", self.namespace))
         made = istio(f"{self._name}-entry", "ServiceEntry", metadata, spec, self._opts)
-        return pulumi.Output.all(made.metadata, host).apply(lambda known: str(known[1]))
+        return pulumi.Output.all(made.urn, host).apply(lambda known: str(known[1]))
 
     def _access_log(self) -> None:
         gateway = self._args.gateway
