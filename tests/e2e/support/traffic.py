@@ -1,11 +1,13 @@
 """Requests beside what a test does: over new connections, and over one that stays open."""
 
 import http.client
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
+from tests.e2e.support.lab import Lab
 from tests.e2e.support.waiting import eventually, meanwhile
 from verification.tls import ClientCredential, Endpoint
 
@@ -26,11 +28,36 @@ def expect_status(endpoint: Endpoint, credential: ClientCredential, status: int,
     eventually(lambda: status_or_none(endpoint, credential, *request) == status, what)
 
 
+@contextmanager
+def calling_pod(lab: Lab, namespace: str, url: str, cluster: str = "client") -> Iterator[Callable[[], str]]:
+    """Keep a shell in a caller's Pod, in which each call lets a new curl ask for a URL once; yield the call.
+
+    It returns the status, 000 without an answer. One `kubectl exec` for each request costs ten times as much.
+    """
+    ask = f"curl -sS -o /dev/null -w '%{{http_code}}\\n' --max-time 20 {url}"
+    inside = ("exec", "-i", "deploy/curl", "-c", "curl", "--", "sh", "-c", f"while read -r _; do {ask}; done")
+    command = ("kubectl", "--kubeconfig", lab.kubeconfig(cluster), "-n", namespace, *inside)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as shell:
+        assert shell.stdin
+        assert shell.stdout
+        write, read = shell.stdin.write, shell.stdout.readline
+
+        def call() -> str:
+            write("\n")
+            return read().strip()
+
+        yield call
+
+
 @dataclass
 class Load:
-    """Requests without pause, each by a new connection, from outside and from a caller's Pod."""
+    """Requests one after the other, each by a new connection, from outside and from a caller's Pod.
+
+    pause: seconds between two rounds of all requests
+    """
 
     requests: dict[str, Callable[[], bool]]
+    pause: float = 0.01
     sent: int = 0
     failures: list[str] = field(default_factory=list)
 
@@ -38,7 +65,7 @@ class Load:
     def running(self) -> Iterator[None]:
         for name, request in self.requests.items():
             eventually(request, f"{name} is served before the change")
-        with meanwhile(self._send, 0.01):
+        with meanwhile(self._send, self.pause):
             time.sleep(1)
             yield
             time.sleep(3)  # until the last change has reached Envoy
