@@ -20,7 +20,7 @@ from tests.e2e.support.commands import MANIFESTS
 from tests.e2e.support.lab import CLUSTERS, Lab
 from tests.e2e.support.project import Project
 from tests.e2e.support.stack import Deployed, Stack, configure, refusal
-from tests.e2e.support.traffic import Load, calling_pod, expect_status, open_connection, status_or_none
+from tests.e2e.support.traffic import Load, caller, expect_status, open_connection, status_or_none
 from tests.e2e.support.waiting import eventually, together
 from tests.unit.pki import Holder, issue
 from verification.tls import ClientCredential
@@ -277,8 +277,8 @@ def load(many: Many, **pairs: str) -> Iterator[Load]:
         f"{host} by {client}": lambda host=host, client=client: request(host, client)  # type: ignore[misc]
         for host, client in pairs.items()
     }
-    with calling_pod(many.lab, "many", "http://httpbin.target.test/headers") as call:
-        load = Load(requests | {"httpbin from the Pod": lambda: call() == "200"}, pause=0.1)
+    with caller(many.lab, "many", "http://httpbin.target.test/headers") as from_pod:
+        load = Load(requests | {"httpbin from the Pod": from_pod}, pause=0.1)
         with load.running():
             yield load
 
