@@ -35,7 +35,7 @@ def deploy(shared: Shared, site: ManagedSite, exports: Exports) -> None:
         expiry=credential.expiry,
     )
     for host_name, host in hosts.items():
-        route = _Route(shared, name, deployed, host_name, host)
+        route = _Route(shared, site, deployed, host_name, host)
         if request := route.deploy():
             exports.signing_requests.setdefault(host_name, {})[name] = request
 
@@ -62,7 +62,7 @@ class _Route:
     """The route of a client to a host."""
 
     shared: Shared
-    client: str
+    site: ManagedSite
     deployed: EgressClient
     host_name: str
     host: Host
@@ -75,8 +75,14 @@ class _Route:
             credential = self._partner_credential(self.host.external)
             secret, request = credential.secret, credential.request
         if secret is not None:
-            EgressRoute(self._name, self._args(secret), pulumi.ResourceOptions(parent=self.deployed))
+            route = EgressRoute(self._name, self._args(secret), pulumi.ResourceOptions(parent=self.deployed))
+            self.site.confirm(self._name, f"hosts.{self.host_name}", route, self.deployed)
         return request
+
+    @property
+    def client(self) -> str:
+        """Name of the client."""
+        return self.site.client
 
     @property
     def _name(self) -> str:
