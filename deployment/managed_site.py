@@ -81,7 +81,8 @@ class ManagedSite:
         parent: of that resource, and of the component
         """
         opts = pulumi.ResourceOptions(parent=parent, depends_on=[component])
-        Ready(name, self.lifecycle.made_by(component), self.confirmation.judge, opts, called=called)
+        if objects := self.lifecycle.made_by(component):
+            Ready(name, objects, self.confirmation.judge, opts, called=called)
 
 
 async def find_drift(lifecycles: Iterable[Lifecycle]) -> list[str]:

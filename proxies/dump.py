@@ -102,7 +102,7 @@ class Listener:
         active, error = _in(listener, "active_state", "listener"), listener.get("error_state") or {}
         shown = active or error.get("failed_configuration") or {}
         return cls(
-            name=str(listener.get("name", "")),
+            name=str(listener.get("name") or shown.get("name", "")),
             port=int(_in(shown, "address", "socket_address").get("port_value", 0)),
             chains=tuple(map(Chain.parse, active.get("filter_chains") or [])),
             rejection=str(error.get("details", "")),
@@ -162,11 +162,11 @@ class Dump:
         for listener in self.listeners:
             yield from (chain for chain in listener.chains if domain in chain.server_names)
 
-    def rejections(self, port: int | str) -> Iterator[tuple[str, str]]:
-        """Yield name and rejection of each listener of a port, of all if the port is a name."""
-        for listener in self.listeners:
-            if listener.rejection and (isinstance(port, str) or listener.port in (0, port)):
-                yield listener.name, listener.rejection
+    def rejections(self, port: int | str) -> list[tuple[str, str]]:
+        """Return name and rejection of each listener of a port, of all if the port is a name."""
+        rejected = [each for each in self.listeners if each.rejection and (isinstance(port, str) or each.port == port)]
+        # Envoy lists the rejection beside the listener, and once more without one.
+        return list(dict.fromkeys((each.name, each.rejection) for each in rejected))
 
 
 def _by_domain(table: _Json) -> dict[str, tuple[Target, ...]]:

@@ -6,6 +6,7 @@ those of different numbers, though the numbers of a Service's ports may lead to 
 """
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from clusters.cluster import Cluster
@@ -20,6 +21,7 @@ _INGRESSES, _INGRESS_CLASSES = (f"/apis/networking.k8s.io/v1/{kind}" for kind in
 _CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 # https://github.com/istio/istio/blob/master/pilot/pkg/config/kube/ingress/conversion.go
 _ISTIO_CLASS, _ISTIO_CONTROLLER = "istio", "istio.io/ingress-controller"
+_INGRESS_GATEWAY = {"istio": "ingressgateway"}  # unless ingressSelector of the mesh config says otherwise
 
 
 class _Server(NamedTuple):
@@ -59,10 +61,9 @@ def _servers(cluster: Cluster, gateway: IstioGateway) -> Iterator[_Server]:
             for port in ports:
                 for host in route.served(port):
                     yield _Server(host, port, str(route), owner_mark(route.metadata))
-    try:
-        yield from _ingresses(cluster)
-    except ConfigError:
-        return  # without the right to list them, the Gateways are named
+    if _INGRESS_GATEWAY.items() <= gateway.labels.items():
+        with suppress(ConfigError):  # without the right to list Ingresses, the Gateways are named
+            yield from _ingresses(cluster)
 
 
 def _ingresses(cluster: Cluster) -> Iterator[_Server]:
