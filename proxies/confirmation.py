@@ -44,6 +44,8 @@ class Confirmation:
     def judge(self, _: Reader, found: Mapping[str, Any]) -> Verdict:
         """Judge the objects of a host, a List of them."""
         objects: list[dict[str, Any]] = found["items"]
+        if not domains(objects):
+            return READY  # the gateway serves none of them
         try:
             dumps = self._replicas.dumps()
         except Forbidden as refusal:

@@ -57,10 +57,11 @@ def listener_ports(cluster: Cluster, gateway: IstioGateway) -> set[int]:
 def _servers(cluster: Cluster, gateway: IstioGateway) -> Iterator[_Server]:
     ports = listener_ports(cluster, gateway)
     for route in routes(cluster, "Gateway"):
-        if route.selects(gateway.labels):
-            for port in ports:
-                for host in route.served(port):
-                    yield _Server(host, port, str(route), owner_mark(route.metadata))
+        servers = route.spec.get("servers") or [] if route.selects(gateway.labels) else []
+        for server in servers:
+            if (port := server["port"]["number"]) in ports:
+                hosts = {host.rpartition("/")[2] for host in server.get("hosts") or []}
+                yield from (_Server(host, port, str(route), owner_mark(route.metadata)) for host in hosts)
     if _INGRESS_GATEWAY.items() <= gateway.labels.items():
         with suppress(ConfigError):  # without the right to list Ingresses, the Gateways are named
             yield from _ingresses(cluster)

@@ -16,7 +16,7 @@ from tests.unit.fakes import fake_cluster
 from tests.unit.proxies.recorded import REJECTION, one, recorded
 
 GATEWAYS = "/apis/networking.istio.io/v1/gateways"
-LATE = {
+LATE: dict[str, Any] = {
     "metadata": {"name": "late", "namespace": "claims"},
     "spec": {
         "selector": {"istio": "ingressgateway"},
@@ -97,12 +97,15 @@ def test_rejection_is_no_complaint_where_the_objects_are_in_effect_or_at_another
     assert ask(found["objects"], rejecting(found["dump"], 15021)).patience == math.inf
 
 
-def test_rejection_without_a_rival_is_a_complaint_without_a_cause(ask: Any) -> None:
+def test_rejection_without_a_rival_is_a_complaint_without_a_cause(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     found = changed()
-    dump = rejecting(found["dump"])
-    found["objects"] = [each for each in found["objects"] if each["kind"] != "Gateway"]
-    verdict = ask(found["objects"], dump)
-    assert verdict.says.endswith(REJECTION)
+    monkeypatch.setitem(LATE["spec"], "selector", {"istio": "other"})
+    assert ask(found["objects"], rejecting(found["dump"])).says.endswith(REJECTION)
+
+
+def test_objects_of_which_the_gateway_serves_none_are_not_asked_for(ask: Any) -> None:
+    routes = [each for each in recorded("egress")["objects"] if each["kind"] in {"ServiceEntry", "VirtualService"}]
+    assert ask(routes, trouble=Unreadable("nobody is asked")) == READY
 
 
 def test_user_who_may_not_ask_is_warned_once_and_not_stopped(ask: Any, warnings: list[str]) -> None:

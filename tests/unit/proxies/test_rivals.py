@@ -58,7 +58,7 @@ def cluster(
         (cluster(), DOCUMENTED_INGRESS, {443, 8443}),
         (cluster(https=443, other=8444, http=80), DOCUMENTED_INGRESS, {443, 8443, 8444}),
         (cluster(), HELM, {443}),
-        (fake_cluster(), replace(DOCUMENTED_INGRESS, port="https"), {443}),
+        (fake_cluster(), DOCUMENTED_INGRESS, {443, 8443}),
     ],
 )
 def test_ports_lead_to_the_listener_by_the_service_or_by_their_own_number(
