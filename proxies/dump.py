@@ -11,11 +11,12 @@ from typing import Any
 from proxies.policies import Rules, rules_of
 
 # Clusters, of which there are many, and secrets without what nobody asks for.
+_CERTIFICATES = "secret.tls_certificate.certificate_chain,secret.validation_context.trusted_ca"
 PARTS = {
     "listeners": "/config_dump?resource=dynamic_listeners",
     "routes": "/config_dump?resource=dynamic_route_configs",
     "clusters": "/config_dump?resource=dynamic_active_clusters&mask=cluster.name,cluster.transport_socket",
-    "secrets": "/config_dump?resource=dynamic_active_secrets&mask=name",
+    "secrets": f"/config_dump?resource=dynamic_active_secrets&mask=name,{_CERTIFICATES}",
 }
 """The parts of a dump, each with its path at Envoy's admin interface."""
 
@@ -136,13 +137,13 @@ class Dump:
 
     routes: by route configuration and domain
     upstreams: the TLS to each cluster, by its name
-    secrets: names of the Secrets that it has received
+    secrets: the certificates, in base64, of the Secrets that it has received, by name; the CAs, by NAME-cacert
     """
 
     listeners: tuple[Listener, ...]
     routes: Mapping[str, Mapping[str, tuple[Target, ...]]]
     upstreams: Mapping[str, Tls]
-    secrets: frozenset[str]
+    secrets: Mapping[str, str]
 
     @classmethod
     def parse(cls, parts: Mapping[str, _Json]) -> "Dump":
@@ -154,7 +155,7 @@ class Dump:
             listeners=tuple(map(Listener.parse, configs["listeners"])),
             routes={str(table.get("name", "")): _by_domain(table) for table in tables},
             upstreams={str(each.get("name", "")): Tls.parse(each) for each in clusters},
-            secrets=frozenset(str(each.get("name", "")).removeprefix(_CREDENTIAL) for each in configs["secrets"]),
+            secrets=dict(map(_certificates, configs["secrets"])),
         )
 
     def chains(self, domain: str) -> Iterator[Chain]:
@@ -175,6 +176,13 @@ def _by_domain(table: _Json) -> dict[str, tuple[Target, ...]]:
         for host in table.get("virtual_hosts") or []
         for domain in host.get("domains") or []
     }
+
+
+def _certificates(secret: _Json) -> tuple[str, str]:
+    chain = _in(secret, "secret", "tls_certificate", "certificate_chain")
+    trusted = _in(secret, "secret", "validation_context", "trusted_ca")
+    name = str(secret.get("name", "")).removeprefix(_CREDENTIAL)
+    return name, str((chain or trusted).get("inline_bytes", ""))
 
 
 def _config(item: _Json) -> _Json:

@@ -19,7 +19,8 @@ _Object = Mapping[str, Any]
 def lacking(objects: Iterable[_Object], gateway: IstioGateway, dump: Dump) -> Iterator[str]:
     """Yield what a replica of a gateway does not have of these objects, each as `no …`, for messages.
 
-    objects: as the cluster has them; Gateways, VirtualServices, DestinationRules and AuthorizationPolicies are compared
+    objects: as the cluster has them; Gateways, Secrets, VirtualServices, DestinationRules and AuthorizationPolicies are
+        compared
     """
     for item in objects:
         spec = item.get("spec") or {}
@@ -28,6 +29,8 @@ def lacking(objects: Iterable[_Object], gateway: IstioGateway, dump: Dump) -> It
                 yield from _servers(item, dump)
             case "AuthorizationPolicy" if item["metadata"]["namespace"] == gateway.namespace:
                 yield from _policy(item, dump)
+            case "Secret" if item["metadata"]["namespace"] == gateway.namespace:
+                yield from _certificates(item, dump)
             case "VirtualService":
                 yield from _routes(item, dump)
             case "DestinationRule" if _is_for(gateway, (spec.get("workloadSelector") or {}).get("matchLabels")):
@@ -67,15 +70,26 @@ def _server(domain: str, tls: Mapping[str, Any], chain: Chain | None, dump: Dump
         return
     if "MUTUAL" in tls.get("mode", "") and not chain.tls.asks_for_certificate:
         yield f"no demand for client certificates of {domain}"
-    if secret := tls.get("credentialName"):
-        yield from _credential(f"filter chain for {domain}", secret, chain.tls, dump)
+    if tls.get("credentialName"):
+        yield from _credential(f"filter chain for {domain}", tls, chain.tls, dump)
 
 
-def _credential(where: str, secret: str, tls: Tls, dump: Dump) -> Iterator[str]:
+def _credential(where: str, wanted: Mapping[str, Any], tls: Tls, dump: Dump) -> Iterator[str]:
+    secret = wanted["credentialName"]
+    needed = {secret, f"{secret}-cacert"} if wanted.get("mode") == "MUTUAL" else {secret}
     if tls.secret != secret:
         yield f"no credential {secret} in the {where}, but {tls.secret or 'none'}"
-    elif not {secret, f"{secret}-cacert"} <= dump.secrets:
+    elif not needed <= dump.secrets.keys():
         yield f"no certificates of Secret {secret} yet"
+
+
+def _certificates(item: _Object, dump: Dump) -> Iterator[str]:
+    """Compare the content of a Secret that a replica has: of one name, it may be from before a renewal."""
+    name, data = item["metadata"]["name"], item.get("data") or {}
+    for received, keys in ((name, ("cert", "tls.crt")), (f"{name}-cacert", ("cacert", "ca.crt"))):
+        wanted = next((data[key] for key in keys if key in data), None)
+        if wanted and dump.secrets.get(received, wanted) != wanted:
+            yield f"no certificates of Secret {name} as they are now"
 
 
 def _policy(item: _Object, dump: Dump) -> Iterator[str]:
@@ -117,13 +131,13 @@ def _origination(spec: Mapping[str, Any], dump: Dump) -> Iterator[str]:
     policy = spec.get("trafficPolicy") or {}
     for each in policy.get("portLevelSettings") or []:
         tls = each.get("tls") or {}
-        if not (secret := tls.get("credentialName")):
+        if not tls.get("credentialName"):
             continue
         name = f"outbound|{each['port']['number']}||{spec['host']}"
         upstream = dump.upstreams.get(name)
         if upstream is None:
             yield f"no cluster {name}"
             continue
-        yield from _credential(f"cluster {name}", secret, upstream, dump)
+        yield from _credential(f"cluster {name}", tls, upstream, dump)
         if (upstream.sni, upstream.names) != (tls.get("sni", ""), frozenset(tls.get("subjectAltNames") or ())):
             yield f"no server name and alternative names as they are now in the cluster {name}"

@@ -81,6 +81,33 @@ def test_gateway_is_in_effect_when_envoy_has_its_chain_with_the_credential_and_a
     assert lines("ingress", found) == ["no certificates of Secret kyma-mtls-certs-many-forms.1 yet"]
 
 
+def test_gateway_that_asks_for_no_certificate_needs_no_ca() -> None:
+    found = recorded("ingress")
+    one(found, "Gateway", FORMS_GATEWAY)["spec"]["servers"][0]["tls"]["mode"] = "SIMPLE"
+    secrets = found["dump"]["secrets"]["configs"]
+    secrets[:] = [each for each in secrets if not each["name"].endswith("-cacert")]
+    assert lines("ingress", found) == ["no certificates of Secret kyma-mtls-certs-many-orders.1 yet"]
+
+
+@pytest.mark.parametrize(("certificate", "authority"), [("cert", "cacert"), ("tls.crt", "ca.crt")])
+def test_secret_is_in_effect_when_envoy_has_its_certificates(certificate: str, authority: str) -> None:
+    name = "kyma-mtls-certs-many-forms.1"
+    received = {
+        name: {"tls_certificate": {"certificate_chain": {"inline_bytes": "Q0VSVA=="}}},
+        f"{name}-cacert": {"validation_context": {"trusted_ca": {"inline_bytes": "Q0E="}}},
+    }
+    found = recorded("ingress")
+    secrets = found["dump"]["secrets"]["configs"]
+    secrets[:] = [{**each, "secret": received.get(each["name"].removeprefix("kubernetes://"))} for each in secrets]
+    for data, expected in (
+        ({certificate: "Q0VSVA==", authority: "Q0E=", "key": "S0VZ"}, []),
+        ({certificate: "TkVX", authority: "Q0E="}, [f"no certificates of Secret {name} as they are now"]),
+        ({certificate: "Q0VSVA==", authority: "TkVX"}, [f"no certificates of Secret {name} as they are now"]),
+    ):
+        secret = {"kind": "Secret", "metadata": {"name": name, "namespace": "istio-system"}, "data": data}
+        assert lines("ingress", {**found, "objects": [*found["objects"], secret]}) == expected
+
+
 def test_gateway_is_not_in_effect_without_a_route() -> None:
     found = recorded("ingress")
     tables = found["dump"]["routes"]["configs"]
