@@ -40,6 +40,7 @@ class Admin:
 
     def __init__(self, socket: websocket.WebSocket) -> None:
         self._connection = http.client.HTTPConnection("localhost")
+        self._connection.auto_open = 0  # never to this machine
         self._connection.sock = _Forwarded(socket)  # it uses no more of a socket
 
     def read(self, path: str) -> dict[str, Any]:

@@ -57,6 +57,12 @@ def test_answer_that_is_no_dump_is_unreadable(answer: bytes) -> None:
     assert refusal(Server({"/config_dump": answer} if answer else {}))
 
 
+def test_connection_that_envoy_closes_is_not_opened_anew() -> None:
+    last = ONE.replace(b"\r\n", b"\r\nconnection: close\r\n", 1)
+    with pytest.raises(Unreadable, match="NotConnected"):
+        read(Server({"/one": last}), "/one", "/one")
+
+
 def test_api_server_that_is_away_is_unreadable() -> None:
     with api_server(Server({})) as cluster:
         pass
