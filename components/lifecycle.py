@@ -46,7 +46,7 @@ class Lifecycle:
     owner: pulumi.Input[str]
     cluster: ClusterReader
     _hooks: dict[str, pulumi.ResourceHook] = field(default_factory=dict, init=False)
-    _made: list[tuple[pulumi.Resource | None, pulumi.Resource]] = field(default_factory=list, init=False)
+    _made: list[tuple[pulumi.Resource | None, Any]] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         self._run_in_thread = Threads().run
@@ -76,7 +76,7 @@ class Lifecycle:
 
         return pulumi.ResourceOptions(transformations=[apply])
 
-    def made_by(self, component: pulumi.Resource) -> list[pulumi.Resource]:
+    def made_by(self, component: pulumi.Resource) -> list[Any]:
         """Return the objects that a component has made, in the order of their creation."""
         return [made for parent, made in self._made if parent is component]
 
