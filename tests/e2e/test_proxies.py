@@ -100,9 +100,9 @@ def test_update_that_the_gateway_rejects_fails_in_envoys_words_and_names_the_cau
 
 
 def test_user_who_may_not_ask_the_gateways_is_warned_once_for_each(deployed: Deployed, blind: dict[str, str]) -> None:
-    target, clients = {"kubeconfig": blind["target"]}, {"client": {"kubeconfig": blind["client"]}}
+    client = {"kubeconfig": blind["client"], "domain": "proxies.client.test"}
     assert "cannot confirm" not in deployed.printed
-    deployed.up(target=target, clients=clients, hosts=hosts(*NAMES, first=[]))
+    deployed.up(target={"kubeconfig": blind["target"]}, clients={"client": client}, hosts=hosts(*NAMES, "unseen"))
     words = (
         "so that `pulumi up` cannot confirm that the changes are in effect; grant get and create of pods/portforward"
     )
