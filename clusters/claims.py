@@ -15,15 +15,12 @@ last.
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from clusters.cluster import Cluster
+from clusters.ingresses import tls_hosts
 from clusters.routes import MESH, Route, routes
 from components.istio_gateway import IstioGateway
 from components.ownership import Owner, Ownership
 from settings import ConfigError
 
-_ISTIO, _INGRESS_CLASS = "istio", "kubernetes.io/ingress.class"
-# Istio's Gateway for an Ingress selects these Pods:
-# https://github.com/istio/istio/blob/master/pilot/pkg/config/kube/ingress/conversion.go
-_ISTIO_INGRESS = {"istio": "ingressgateway"}
 # Names that the components give to the objects of a host.
 _NAMES = {
     "APIRule": ("{}",),
@@ -100,7 +97,7 @@ def _at_ingress(cluster: Cluster, gateway: IstioGateway, *, kyma: bool) -> Claim
         yield from ((host, rule) for host in rule.hosts)
     serving = _serving(cluster, gateway)
     yield from _served(serving, gateway)
-    yield from _ingresses(cluster, gateway)
+    yield from tls_hosts(cluster, gateway)
     for route in routes(cluster, "VirtualService"):
         if kyma or (route.gateways & serving.keys() and route.seen_in({gateway.namespace})):
             maker = rules.get(route.api_rule, route) if route.api_rule else route
@@ -128,16 +125,6 @@ def _serving(cluster: Cluster, gateway: IstioGateway) -> dict[str, Route]:
 def _served(serving: Mapping[str, Route], gateway: IstioGateway) -> Claims:
     for route in serving.values():
         yield from ((host, route) for host in route.served(gateway.server_ports))
-
-
-def _ingresses(cluster: Cluster, gateway: IstioGateway) -> Claims:
-    """Yield the TLS hosts of Ingresses that Istio serves by its ingress gateway: each is a server on port 443."""
-    if not _ISTIO_INGRESS.items() <= gateway.labels.items():
-        return
-    for ingress in routes(cluster, "Ingress"):
-        by_annotation = (ingress.metadata.get("annotations") or {}).get(_INGRESS_CLASS)
-        if _ISTIO in (by_annotation, ingress.spec.get("ingressClassName")):
-            yield from ((host, ingress) for tls in ingress.spec.get("tls") or () for host in tls.get("hosts") or ())
 
 
 def _listed(names: Iterable[str]) -> str:

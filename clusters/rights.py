@@ -5,7 +5,7 @@ first object that it may not create, half-way. Previews may run with read-only c
 
 The list follows the components by hand: what a program registers is complete only when objects are already being
 created. A unit test compares it with what the components register. Rights for the checks' own reads are not in it: the
-checks report those.
+checks report those. Nor is the right to ask the gateways' proxies: `pulumi up` warns without it (proxies/).
 """
 
 from collections.abc import Iterator, Mapping, Sequence

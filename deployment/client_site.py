@@ -36,7 +36,7 @@ def deploy(shared: Shared, site: ManagedSite, exports: Exports) -> None:
         expiry=credential.expiry,
     )
     for host_name, host in shared.settings.hosts.items():
-        route = _Route(shared, name, deployed, host_name, host)
+        route = _Route(shared, site, deployed, host_name, host)
         if request := route.deploy():
             exports.signing_requests.setdefault(host_name, {})[name] = request
 
@@ -63,7 +63,7 @@ class _Route:
     """The route of a client to a host, or its refusal."""
 
     shared: Shared
-    client: str
+    site: ManagedSite
     deployed: EgressClient
     host_name: str
     host: Host
@@ -84,8 +84,15 @@ class _Route:
             secret = credential.secret or Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE, f"client {self.client} has no certificate yet for {self.host.domain}"
             )
-        EgressRoute(self._name, self._args(secret), pulumi.ResourceOptions(parent=self.deployed))
+        route = EgressRoute(self._name, self._args(secret), pulumi.ResourceOptions(parent=self.deployed))
+        if not isinstance(secret, Refusal):
+            self.site.confirm(self._name, f"hosts.{self.host_name}", route, self.deployed)
         return request
+
+    @property
+    def client(self) -> str:
+        """Name of the client."""
+        return self.site.client
 
     @property
     def _name(self) -> str:

@@ -12,7 +12,7 @@ PROGRAM = (
     "__main__.py",
     "Pulumi.yaml",
     "requirements.txt",
-    *(f"{name}/" for name in ("clusters", "components", "deployment", "outputs", "settings")),
+    *(f"{name}/" for name in ("clusters", "components", "deployment", "outputs", "proxies", "settings")),
 )
 """The files and folders that every deployment runs."""
 

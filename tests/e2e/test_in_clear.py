@@ -48,7 +48,7 @@ class Callers(Deployed):
     def answer(self, domain: str, path: str = "/status/200", scheme: str = "http") -> str:
         """Return body and status that the caller gets; status 000 without an answer."""
         url = f"{scheme}://{domain}{path}"
-        return self.lab.curl("logistics", "-k", "-w", " %{http_code}", url, pod="dispatcher")[1].strip()
+        return self.lab.curl("logistics", "-k", "-w", " %{http_code}", url, pod="dispatcher")[1]
 
     @contextmanager
     def calling(self) -> Iterator[None]:

@@ -23,6 +23,7 @@ SECONDS = {
     "test_bad_input": 60,
     "test_policies": 60,
     "test_lab": 60,
+    "test_proxies": 60,
     "test_gateways_elsewhere": 40,
     "test_package": 30,
     "test_judged": 30,

@@ -60,7 +60,10 @@ def commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commit:
         ("Pulumi.yaml", ["prod", "prod-eu"]),
         ("__main__.py", ["prod", "prod-eu"]),
         ("requirements.txt", ["prod", "prod-eu"]),
-        *((f"{name}/any.py", ["prod", "prod-eu"]) for name in ("settings", "clusters", "components", "deployment")),
+        *(
+            (f"{name}/any.py", ["prod", "prod-eu"])
+            for name in ("settings", "clusters", "components", "proxies", "deployment")
+        ),
         ("outputs/models.py", ["prod", "prod-eu"]),
         *((path, []) for path in ("README.md", "tests/unit/test_x.py", "lab/node.py", "verification/tls.py")),
         *(
