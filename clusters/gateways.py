@@ -25,7 +25,7 @@ def find(cluster: Cluster, name: str, key: str, *, to_come: IstioGateway | None 
         return to_come
     if not found:
         raise cluster.problem(f"has no Service {name}", key)
-    pods = _templates(cluster, named.namespace, found["spec"].get("selector") or {})
+    pods = templates(cluster, named.namespace, found["spec"].get("selector") or {})
     try:
         gateway = IstioGateway.read(found, pods)
     except GatewayError as lack:
@@ -35,7 +35,7 @@ def find(cluster: Cluster, name: str, key: str, *, to_come: IstioGateway | None 
     return replace(gateway, revision=_revision_of(cluster, named.namespace))
 
 
-def _templates(cluster: Cluster, namespace: str, selector: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def templates(cluster: Cluster, namespace: str, selector: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """Yield metadata and spec of the Pods that a selector matches: of their workloads' templates, else of the Pods."""
     described = False
     for kind in _WORKLOADS:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from clusters.cluster import Cluster
-from clusters.routes import routes
+from clusters.routes import Route, routes
 from components.namespaced_name import NamespacedName
 from components.ownership import Owner
 from settings import ConfigError, Host, Service
@@ -31,16 +31,20 @@ def check_service(cluster: Cluster, name: str, host: Host, owner: Owner) -> tupl
 
 
 def _is_routed(cluster: Cluster, domain: str, wanted: Service, owner: Owner) -> bool:
-    destination = {"host": f"{wanted.name}.{wanted.namespace}.svc.cluster.local", "port": {"number": wanted.port}}
-    leading: dict[str, dict[str, Any]] = {
-        "APIRule": {"service": {"name": wanted.name, "namespace": wanted.namespace, "port": wanted.port}},
-        "VirtualService": {"http": [{"route": [{"destination": destination}]}]},
-    }
     return any(
-        owner.owns(route.metadata) and domain in route.hosts and spec.items() <= route.spec.items()
-        for kind, spec in leading.items()
+        owner.owns(route.metadata) and domain in route.hosts and _leads_to(route, wanted)
+        for kind in ("APIRule", "VirtualService")
         for route in routes(cluster, kind)
     )
+
+
+def _leads_to(route: Route, wanted: Service) -> bool:
+    if route.kind == "APIRule":
+        named = {"name": wanted.name, "namespace": wanted.namespace, "port": wanted.port}
+        return bool(route.spec.get("service") == named)
+    host, port = f"{wanted.name}.{wanted.namespace}.svc.cluster.local", {"number": wanted.port}
+    led = [each.get("destination") for http in route.spec.get("http", ()) for each in http.get("route", ())]
+    return {"host": host, "port": port} in led
 
 
 def _problems(cluster: Cluster, key: str, wanted: Service) -> Iterator[ConfigError]:

@@ -32,7 +32,7 @@ def check_target(settings: Settings, cluster: Cluster, owner: Owner) -> ClusterF
         with problems:
             check_raw_servers(cluster, gateway)
         with problems:
-            check_forwarding(settings, cluster, injectors, gateway.revision)
+            check_forwarding(settings, cluster, injectors, gateway)
         with problems:
             kyma_gateway = kyma_gateway_facts.find(settings, cluster, gateway.address, owner)
         with problems:

@@ -31,6 +31,10 @@ ACME_CA, OTHER_CA, PARTNER_CA = issue("Acme CA"), issue("Other CA"), issue("Part
 ACME = issue("acme", ACME_CA, uris=("spiffe://acme.example/client",), usage=ExtendedKeyUsageOID.CLIENT_AUTH)
 DHL = issue("dhl", OTHER_CA, hosts=("client.dhl.example",), usage=ExtendedKeyUsageOID.CLIENT_AUTH)
 FORGED = issue("acme", ACME_CA, uris=("spiffe://kyma-mtls/many/client/client",), usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+WITHIN_A_NAME = [
+    issue("dhl", OTHER_CA, hosts=("evil;DNS=client.dhl.example",), usage=ExtendedKeyUsageOID.CLIENT_AUTH),
+    issue("dhl", OTHER_CA, uris=("spiffe://x;DNS=client.dhl.example",), usage=ExtendedKeyUsageOID.CLIENT_AUTH),
+]
 GIVEN = issue("ours", PARTNER_CA, uris=("spiffe://partner.example/us",), usage=ExtendedKeyUsageOID.CLIENT_AUTH)
 
 CLIENTS: dict[str, Any] = {
@@ -171,6 +175,23 @@ def test_partner_cannot_show_the_identity_of_another_client(many: Many) -> None:
     many.expect("orders", held(FORGED), 403)
     refused = many.endpoint("httpbin").alert(held(FORGED), ssl.TLSVersion.TLSv1_2)
     assert refused, "where that identity is admitted, the CA is not trusted"
+
+
+def test_name_within_another_name_is_not_admitted(many: Many) -> None:
+    many.expect("forms", held(DHL), 200)
+    for forged in WITHIN_A_NAME:
+        assert many.endpoint("forms").alert(held(forged), ssl.TLSVersion.TLSv1_2), "its CA is trusted, no name of it is"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/anything/a%20b?x=%2f", 200),
+        *((f"/anything/{end}", 403) for end in ("..%2fip", "..%5Cip", "%252e%252e/ip", "..;/ip", "%2e%2e/ip")),
+    ],
+)
+def test_path_that_a_server_may_read_otherwise_is_refused(many: Many, path: str, status: int) -> None:
+    many.expect("forms", many.credential("client"), status, path)
 
 
 def test_methods_and_paths_are_the_named_ones(many: Many) -> None:
