@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from clusters import access_log, claims, control_plane, dns, gateways
+from clusters import access_log, claims, control_plane, dns, gateways, kyma_istio
 from clusters.cluster import Cluster
 from clusters.facts import ClusterFacts
 from clusters.problems import Problems
@@ -55,5 +55,5 @@ def check_client(settings: Settings, name: str, cluster: Cluster, owner: Owner) 
 
 def _check_istio_module(cluster: Cluster) -> None:
     """Refuse a cluster without the CR that the stack patches: server-side apply would make it, and so install Istio."""
-    if not cluster.find("operator.kyma-project.io/v1alpha2", "Istio", "kyma-system", "default"):
+    if not kyma_istio.find(cluster):
         raise cluster.problem(_NO_ISTIO_MODULE)

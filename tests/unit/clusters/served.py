@@ -12,6 +12,8 @@ from tests.unit.facts import istio
 from tests.unit.fakes import kube_system
 
 GATEWAYS = "/apis/networking.istio.io/v1/gateways"
+ISTIO_KIND = "/apis/operator.kyma-project.io/v1alpha2"
+ISTIO_CR = f"{ISTIO_KIND}/namespaces/kyma-system/istios/default"
 API_RULES = "/apis/gateway.kyma-project.io/v2/apirules"
 VIRTUAL_SERVICES = "/apis/networking.istio.io/v1/virtualservices"
 SERVICE_ENTRIES = "/apis/networking.istio.io/v1/serviceentries"
@@ -52,6 +54,16 @@ def claiming(kind: str, owner: str = "", name: str = "httpbin", **spec: Any) -> 
     labels = {OWNER_LABEL: owner} if owner else {}
     spec = {"hosts": ["httpbin.example.com"], **spec}
     return {kind: {"items": [{"metadata": {"namespace": "shop", "name": name, "labels": labels}, "spec": spec}]}}
+
+
+def kyma_modules(istio: dict[str, Any]) -> dict[str, Any]:
+    """Return the APIs of Kyma's modules, and the Istio CR with this spec."""
+    groups = ["networking.istio.io", "operator.kyma-project.io", "gateway.kyma-project.io"]
+    return {
+        "/apis": {"groups": [{"name": name} for name in groups]},
+        ISTIO_KIND: {"resources": [{"kind": "Istio", "name": "istios", "namespaced": True}]},
+        ISTIO_CR: {"metadata": {}, "spec": istio},
+    }
 
 
 def orders_service(*ports: int, **spec: Any) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from tests.unit.clusters.conftest import Serve
 from tests.unit.clusters.served import (
     API_RULES,
     ISTIO_CONFIG,
+    ISTIO_CR,
+    ISTIO_KIND,
     ORDERS,
     ORDERS_HOST,
     ORDERS_PODS,
@@ -29,9 +31,6 @@ from tests.unit.clusters.served import (
 from tests.unit.config import read
 from tests.unit.facts import EGRESS, INGRESS, ISTIOCTL_EGRESS, ISTIODS, KUBE_DNS, WEBHOOKS, injector, istio
 from tests.unit.fakes import KUBE_SYSTEM, Answer
-
-ISTIO_KIND = "/apis/operator.kyma-project.io/v1alpha2"
-ISTIO_CR = f"{ISTIO_KIND}/namespaces/kyma-system/istios/default"
 
 
 def facts(sites: list[Site]) -> dict[str, ClusterFacts]:
