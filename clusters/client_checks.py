@@ -1,8 +1,11 @@
 """Checks of a client's cluster: the one that calls out."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from clusters import access_log, claims, control_plane, dns, gateways, kyma_istio
+from clusters.callers import CallerChecks
 from clusters.cluster import Cluster
 from clusters.facts import ClusterFacts
 from clusters.problems import Problems
@@ -19,11 +22,11 @@ def check_client(settings: Settings, name: str, cluster: Cluster, owner: Owner) 
     client, path, is_kyma = settings.clients[name], cluster.access.path, settings.platform == Platform.KYMA
     has_policy = client.network_policy != NetworkPolicy.NONE
     cluster.check_apis(control_plane.API)
-    if is_kyma:
-        _check_istio_module(cluster)
+    istio = _istio_module(cluster) if is_kyma else None
     injectors = control_plane.injectors(cluster)
     problems = Problems()
     destinations: list[Destination] = []
+    warnings: list[str] = []
     with problems:
         to_come = DOCUMENTED_EGRESS if is_kyma else None
         found = gateways.find(cluster, client.egress_gateway, f"{path}.egressGateway", to_come=to_come)
@@ -33,7 +36,9 @@ def check_client(settings: Settings, name: str, cluster: Cluster, owner: Owner) 
         with problems:
             domains = {host: each.domain for host, each in settings.hosts_of(name).items()}
             seen_by = {gateway.namespace, settings.namespace, *client.caller_namespaces}
-            warnings = claims.of_client(cluster, gateway, domains, owner, seen_by)
+            warnings += claims.of_client(cluster, gateway, domains, owner, seen_by)
+        with problems:
+            warnings += CallerChecks(settings, name, cluster, gateway, injectors, istio).warnings(owner)
     with problems:
         if has_policy:
             destinations += dns.find(cluster, client.dns, f"{path}.dns")
@@ -49,11 +54,13 @@ def check_client(settings: Settings, name: str, cluster: Cluster, owner: Owner) 
         injection(client.revision),
         tuple(destinations),
         access_log.is_configured(cluster, gateway, mesh),
-        warnings=warnings,
+        warnings=tuple(warnings),
     )
 
 
-def _check_istio_module(cluster: Cluster) -> None:
-    """Refuse a cluster without the CR that the stack patches: server-side apply would make it, and so install Istio."""
-    if not kyma_istio.find(cluster):
+def _istio_module(cluster: Cluster) -> Mapping[str, Any]:
+    """Return the CR that the stack patches; refuse a cluster without it: server-side apply would install Istio."""
+    found = kyma_istio.find(cluster)
+    if not found:
         raise cluster.problem(_NO_ISTIO_MODULE)
+    return found

@@ -14,7 +14,7 @@ _HTTPS = 443
 
 @dataclass(frozen=True)
 class Pods:
-    """The Pods of a namespace with these labels."""
+    """The Pods of a namespace with these labels; without labels, all of them."""
 
     namespace: str
     labels: Mapping[str, str]
@@ -24,7 +24,7 @@ class Pods:
 class Destination:
     """A destination that a NetworkPolicy allows.
 
-    ports: each with TCP or UDP: a number, or the name of a port of the destination's Pods
+    ports: each with TCP or UDP: a number, or the name of a port of the destination's Pods; empty for all
     addresses: CIDRs; none by default
     pods: None (default) for addresses alone
     """

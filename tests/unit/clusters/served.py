@@ -56,6 +56,23 @@ def claiming(kind: str, owner: str = "", name: str = "httpbin", **spec: Any) -> 
     return {kind: {"items": [{"metadata": {"namespace": "shop", "name": name, "labels": labels}, "spec": spec}]}}
 
 
+LOGISTICS = "/api/v1/namespaces/logistics"
+INJECTED = {"metadata": {"name": "logistics", "labels": {"istio-injection": "enabled"}}}
+
+
+def pod(name: str, account: str = "", *, sidecar: bool = True, **spec: Any) -> dict[str, Any]:
+    """Return a Pod of this service account; `labels` and `annotations` are its metadata."""
+    metadata = {key: spec.pop(key) for key in ("labels", "annotations") if key in spec}
+    containers = [{"name": "app"}, *([{"name": "istio-proxy"}] if sidecar else [])]
+    accounts = {"serviceAccountName": account} if account else {}
+    return {"metadata": {"name": name, **metadata}, "spec": {"containers": containers, **accounts, **spec}}
+
+
+def logistics(*pods: dict[str, Any], namespace: Any = INJECTED) -> dict[str, Any]:
+    """Return a client's cluster with the namespace logistics, and these Pods in it."""
+    return whole("uid-2", **{LOGISTICS: namespace, f"{LOGISTICS}/pods": {"items": list(pods)}})
+
+
 def kyma_modules(istio: dict[str, Any]) -> dict[str, Any]:
     """Return the APIs of Kyma's modules, and the Istio CR with this spec."""
     groups = ["networking.istio.io", "operator.kyma-project.io", "gateway.kyma-project.io"]

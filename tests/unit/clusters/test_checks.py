@@ -22,8 +22,10 @@ from tests.unit.clusters.served import (
     SERVICE_ENTRIES,
     Check,
     claiming,
+    logistics,
     orders_pods,
     orders_service,
+    pod,
     problems,
     warnings,
     whole,
@@ -154,10 +156,11 @@ def test_injector_is_needed_for_pods_with_sidecars_only(check: Check) -> None:
     bare: dict[str, Any] = {WEBHOOKS: {"items": []}}
     target = whole("uid-1", **bare, **{ORDERS: orders_service(8080), ORDERS_PODS: orders_pods()})
     served = {"orders": ORDERS_HOST}
-    callers = {"callers": ["shop"], "networkPolicy": "none"}
-    assert check(target, whole("uid-2", **bare), hosts=served, client=callers)
-    for client in ({}, {"networkPolicy": "none"}, {"callers": ["shop"]}):
-        (line,) = problems(check, target, whole("uid-2", **bare), hosts=served, client=client)
+    client_cluster = logistics(pod("a")) | bare
+    callers = {"callers": ["logistics"], "networkPolicy": "none"}
+    assert check(target, client_cluster, hosts=served, client=callers)
+    for client in ({}, {"networkPolicy": "none"}, {"callers": ["logistics"]}):
+        (line,) = problems(check, target, client_cluster, hosts=served, client=client)
         assert line.startswith("clients.caller.revision: cluster injects no sidecars into namespaces ")
     (line,) = problems(check, target, whole("uid-2"))
     assert line.startswith("target.revision: cluster injects no sidecars into namespaces ")
