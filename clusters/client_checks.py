@@ -16,12 +16,14 @@ from settings import NetworkPolicy, Platform, Settings
 
 _NO_ISTIO_MODULE = "has no Kyma Istio module (no Istio kyma-system/default); add it, or set platform to istio"
 
+_ONE_REPLICA = "runs one Pod of egress gateway {}: requests fail while it is replaced; run two or more"
+
 
 def check_client(settings: Settings, name: str, cluster: Cluster, owner: Owner) -> ClusterFacts:
     """Return the facts of the cluster of client `name`; raise ConfigError with all of its problems."""
     client, path, is_kyma = settings.clients[name], cluster.access.path, settings.platform == Platform.KYMA
     has_policy = client.network_policy != NetworkPolicy.NONE
-    cluster.check_apis(control_plane.API)
+    cluster.check_apis(*control_plane.APIS)
     istio = _istio_module(cluster) if is_kyma else None
     injectors = control_plane.injectors(cluster)
     problems = Problems()
@@ -31,6 +33,8 @@ def check_client(settings: Settings, name: str, cluster: Cluster, owner: Owner) 
         to_come = DOCUMENTED_EGRESS if is_kyma else None
         found = gateways.find(cluster, client.egress_gateway, f"{path}.egressGateway", to_come=to_come)
         gateway = replace(found, passthrough=client.gateway_passthrough)
+        if gateway.replicas == 1 and not client.demo:
+            warnings.append(str(cluster.problem(_ONE_REPLICA.format(gateway.name), f"{path}.egressGateway")))
         with problems:
             check_raw_servers(cluster, gateway)
         with problems:

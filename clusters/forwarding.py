@@ -31,7 +31,7 @@ def check_forwarding(
         return
     mesh = control_plane.mesh(cluster, injectors, gateway.revision)
     default = mesh.get("defaultConfig", *_MODE)
-    pods = gateways.templates(cluster, gateway.namespace, gateway.selector)
+    pods = gateways.templates(cluster, gateway)
     for mode in chain.from_iterable(_modes(pod, default) for pod in pods):
         if mode in _FORWARDS_CALLERS_HEADER:
             raise cluster.problem(

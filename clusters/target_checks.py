@@ -19,7 +19,7 @@ def check_target(settings: Settings, cluster: Cluster, owner: Owner) -> ClusterF
     """Return the facts of the target; raise ConfigError with all of its problems."""
     wanted = settings.target or TargetCluster()
     is_kyma = settings.platform == Platform.KYMA
-    cluster.check_apis(control_plane.API, *([_API_GATEWAY] if is_kyma else []))
+    cluster.check_apis(*control_plane.APIS, *([_API_GATEWAY] if is_kyma else []))
     injectors = control_plane.injectors(cluster)
     problems = Problems()
     warnings: list[str] = []

@@ -53,6 +53,7 @@ class IstioGateway:
     ip_families: of the Service: IPv4, IPv6 or both; none by default
     passthrough: whether Gateways may pass TLS or TCP undecrypted through it, so that policies for its hosts spare
         connections without a principal; not by default
+    replicas: number of the Pods; None (default) if it is not known
     """
 
     namespace: str
@@ -65,6 +66,7 @@ class IstioGateway:
     addresses: tuple[str, ...] = ()
     ip_families: tuple[str, ...] = ()
     passthrough: bool = False
+    replicas: int | None = None
 
     @classmethod
     def read(cls, service: Mapping[str, Any], pods: Iterable[Mapping[str, Any]]) -> "IstioGateway":

@@ -40,10 +40,21 @@ def warnings(sites: list[Site]) -> list[str]:
     return [line for site in sites for line in site.facts.warnings]
 
 
+def apis(*further: str, istio: str = "v1") -> dict[str, Any]:
+    """Return the API groups of a cluster: those of Istio, at this version, and further ones."""
+    groups = [f"{name}.istio.io" for name in ("networking", "security", "telemetry")]
+    return {
+        "groups": [
+            *({"name": group, "versions": [{"groupVersion": f"{group}/{istio}"}]} for group in groups),
+            *({"name": group} for group in further),
+        ]
+    }
+
+
 def whole(uid: str, **changed: Any) -> dict[str, Any]:
     """Return a cluster that has all that a stack on platform istio needs."""
     answers = {
-        "/apis": {"groups": [{"name": "networking.istio.io"}]},
+        "/apis": apis(),
         GATEWAYS: {"items": []},
     }
     return {**kube_system(uid), **istio(), **answers, **changed}
@@ -75,9 +86,8 @@ def logistics(*pods: dict[str, Any], namespace: Any = INJECTED) -> dict[str, Any
 
 def kyma_modules(istio: dict[str, Any]) -> dict[str, Any]:
     """Return the APIs of Kyma's modules, and the Istio CR with this spec."""
-    groups = ["networking.istio.io", "operator.kyma-project.io", "gateway.kyma-project.io"]
     return {
-        "/apis": {"groups": [{"name": name} for name in groups]},
+        "/apis": apis("operator.kyma-project.io", "gateway.kyma-project.io"),
         ISTIO_KIND: {"resources": [{"kind": "Istio", "name": "istios", "namespaced": True}]},
         ISTIO_CR: {"metadata": {}, "spec": istio},
     }
