@@ -24,7 +24,7 @@ def _messages(client: Client, namespace: CallerNamespace) -> Iterator[str]:
     further = [pod for pod in namespace.pods if pods.name(pod) not in calling and pod not in on_host]
     if further and not namespace.is_closed:
         yield (
-            f"will close in {len(further)} Pods of namespace {namespace.name} that are no callers: "
+            f"will close in Pods of namespace {namespace.name} that are no callers, {len(further)} in all: "
             f"{pods.listed(further)}; they will reach their own namespace, DNS, istiod, the egress gateway and the "
             "allowedDestinations only"
         )
