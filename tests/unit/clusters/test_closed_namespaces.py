@@ -11,8 +11,8 @@ OWNER = "0a1b"
 POLICIES = "/apis/networking.k8s.io/v1/namespaces/logistics/networkpolicies?labelSelector=kyma-mtls%2Fowner%3D0a1b"
 CLOSED = {POLICIES: {"items": [{"metadata": {"name": "network-policy-allow-egress-traffic-mtls"}}]}}
 LINE = (
-    "will close in Pods of namespace logistics that are no callers, {} in all: {}; they will reach their own namespace, DNS, "
-    "istiod, the egress gateway and the allowedDestinations only"
+    "will close in Pods of namespace logistics that are no callers, {} in all: {}; they will reach their own "
+    "namespace, DNS, istiod, the egress gateway and the allowedDestinations only"
 )
 
 
