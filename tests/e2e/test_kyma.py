@@ -33,11 +33,11 @@ MODULE = "apigateway.operator.kyma-project.io"
 RULE = "apirule.v2.gateway.kyma-project.io"
 ROUTE = "virtualservice.networking.istio.io"
 HOST = "kyma.target.test"
-PATHS = ["/headers", "/anything/*"]
 FINALIZER = "gateways.operator.kyma-project.io/kyma-gateway"
 HASH_LABEL = "cert.gardener.cloud/hash"
 UP_SECONDS = 240
 READINESS = "readiness"
+PATHS = ["/headers", "/anything/*"]
 NO_PODS = {
     "apiVersion": "v1",
     "kind": "ResourceQuota",
