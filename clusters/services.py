@@ -130,7 +130,8 @@ class _Judge:
         elif bare := [pod for pod in found.pods if not service_ports.is_captured(pod, port)]:
             yield found.problem(
                 f"excludes this port of {found} from the sidecars of Pods {pods.listed(bare)}, so that its requests "
-                "would be plain text, of anybody; remove their annotations traffic.sidecar.istio.io/*InboundPorts",
+                "would be plain text, of anybody; remove their annotations traffic.sidecar.istio.io/*InboundPorts and "
+                "sidecar.istio.io/interceptionMode",
                 ".port",
             )
 

@@ -158,7 +158,7 @@ def test_port_that_sidecars_leave_out_is_refused(check: Check) -> None:
     assert problems(check, target, whole("uid-2"), hosts={"orders": ORDERS_HOST}) == [
         "hosts.orders.service.port: cluster excludes this port of Service shop/orders from the sidecars of Pods "
         "orders-0, so that its requests would be plain text, of anybody; remove their annotations "
-        "traffic.sidecar.istio.io/*InboundPorts"
+        "traffic.sidecar.istio.io/*InboundPorts and sidecar.istio.io/interceptionMode"
     ]
 
 
