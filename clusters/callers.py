@@ -46,24 +46,28 @@ class CallerChecks:
         names = [name for name in client.caller_namespaces if name != self.settings.namespace]
         if not names:
             return ()
-        mark = owner.mark if client.network_policy == NetworkPolicy.CALLERS else None
-        namespaces = caller_namespaces.read(self.cluster, names, mark)
+        namespaces = caller_namespaces.read(self.cluster, names, owner.mark if self._closes else None)
         errors: dict[str, list[str]] = {}
         warnings = list(closed_namespaces.warnings(self.cluster, client, namespaces.values()))
         for index, caller in enumerate(client.callers or ()):
             if namespace := namespaces.get(caller.partition("/")[0]):
                 key = f"{self.cluster.access.path}.callers[{index}]"
                 errors[caller] = [str(self.cluster.problem(each, key)) for each in self._problems(caller, namespace)]
-                warnings += [str(self.cluster.problem(each, key)) for each in self._not_injected(caller, namespace)]
+                warnings += [str(self.cluster.problem(each, key)) for each in self._not_ready(caller, namespace)]
         admitted = self._admitted(owner) if any(errors.values()) else frozenset()
         if refused := [line for caller, lines in errors.items() if caller not in admitted for line in lines]:
             raise ConfigError(*refused)
         return (*(line for lines in errors.values() for line in lines), *warnings)
 
+    @property
+    def _closes(self) -> bool:
+        return self.settings.clients[self.client].network_policy == NetworkPolicy.CALLERS
+
     def _problems(self, caller: str, namespace: CallerNamespace) -> Iterator[str]:
         """Yield what keeps the Pods of a caller from calling."""
         if namespace.labels is None:
-            yield f"has no namespace {namespace.name}; correct the name, or make the namespace first"
+            if self._closes:  # its NetworkPolicy could not be made
+                yield f"has no namespace {namespace.name}; correct the name, or make the namespace first"
             return
         calling = namespace.pods_of(caller)
         if bare := [pod for pod in calling if not pods.has_sidecar(pod)]:
@@ -80,9 +84,13 @@ class CallerChecks:
                 f"{kyma_istio.ALLOWED}"
             )
 
-    def _not_injected(self, caller: str, namespace: CallerNamespace) -> Iterator[str]:
-        """Yield a warning if Pods of the caller, which are still to come, need a label of their own for a sidecar."""
-        if namespace.labels is None or namespace.pods_of(caller):
+    def _not_ready(self, caller: str, namespace: CallerNamespace) -> Iterator[str]:
+        """Yield a warning if the caller's Pods, which are still to come, lack a namespace that injects sidecars."""
+        if namespace.labels is None:
+            if not self._closes:
+                yield f"has no namespace {namespace.name} yet; is the name right?"
+            return
+        if namespace.pods_of(caller):
             return
         labels = {**namespace.labels, "kubernetes.io/metadata.name": namespace.name}
         if not any(injector.takes(labels) for injector in self.injectors):

@@ -31,9 +31,9 @@ NO_SIDECARS = (
 
 
 def run(check: Check, client: dict[str, Any], *callers: str, owner: str | None = OWNER, **config: Any) -> list[Site]:
-    """Check a client with these callers."""
-    target = whole("uid-1") | config.pop("target_has", {})
-    return check(target, client, owner=owner, client={"callers": callers, "networkPolicy": "none"}, **config)
+    """Check a client with these callers; `policy` is its networkPolicy."""
+    target, policy = whole("uid-1") | config.pop("target_has", {}), config.pop("policy", "none")
+    return check(target, client, owner=owner, client={"callers": callers, "networkPolicy": policy}, **config)
 
 
 @pytest.mark.parametrize(
@@ -49,9 +49,15 @@ def test_caller_whose_pods_have_sidecars_is_accepted(check: Check, client: dict[
     assert warnings(run(check, client, DISPATCHER)) == []
 
 
-def test_caller_without_a_namespace_is_refused(check: Check) -> None:
+def test_namespace_that_is_to_come_is_a_warning(check: Check) -> None:
+    (line,) = warnings(run(check, logistics(namespace=Answer(b"{}", 404)), DISPATCHER))
+    assert line.startswith("kyma-mtls:clients.caller.callers[0]: ")
+    assert line.endswith("has no namespace logistics yet; is the name right?")
+
+
+def test_namespace_that_is_to_be_closed_has_to_be_there(check: Check) -> None:
     missing = logistics(namespace=Answer(b"{}", 404))
-    assert problems(lambda: run(check, missing, "logistics", DISPATCHER)) == [
+    assert problems(lambda: run(check, missing, "logistics", DISPATCHER, policy="callers")) == [
         f"clients.caller.callers[{index}]: cluster has no namespace logistics; correct the name, or make the namespace "
         "first"
         for index in (0, 1)
@@ -110,10 +116,9 @@ def test_problem_of_an_admitted_caller_is_a_warning(check: Check, caller: str, s
 
 
 def test_problem_of_a_client_without_hosts_is_a_warning(check: Check) -> None:
-    client = logistics(namespace=Answer(b"{}", 404))
     hosts = {"httpbin": {"domain": "httpbin.example.com", "clients": []}}
-    (line,) = warnings(run(check, client, DISPATCHER, hosts=hosts))
-    assert "has no namespace logistics" in line
+    (line,) = warnings(run(check, logistics(pod("a", "dispatcher", sidecar=False)), DISPATCHER, hosts=hosts))
+    assert "has no sidecars" in line
 
 
 def test_callers_in_the_stacks_own_namespace_need_no_check(check: Check) -> None:
