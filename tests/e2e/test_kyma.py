@@ -32,6 +32,7 @@ MODULE = "apigateway.operator.kyma-project.io"
 RULE = "apirule.v2.gateway.kyma-project.io"
 ROUTE = "virtualservice.networking.istio.io"
 HOST = "kyma.target.test"
+TAKEN = "taking.target.test"
 FINALIZER = "gateways.operator.kyma-project.io/kyma-gateway"
 HASH_LABEL = "cert.gardener.cloud/hash"
 UP_SECONDS = 240
@@ -145,14 +146,11 @@ def failing(kyma: Kyma, project: Project) -> Iterator[tuple[Deployed, Future[str
 @pytest.mark.usefixtures("failing")
 def test_kyma_serves_by_api_rules_that_are_waited_for_and_gives_the_istio_cr_back(kyma: Kyma, project: Project) -> None:
     before, route = kyma.istio_spec(), ("delete", "-n", "default", ROUTE, "somebody")
+    url = f"http://{HOST}/headers"
     with (
         project.deployment("kyma", platform="kyma", namespace="kyma-a") as deployed,
         ThreadPoolExecutor() as pool,
     ):
-        kyma.lab.apply("target", route_of_somebody(HOST))
-        taken = f"has {HOST} already, in VirtualService default/somebody; choose another domain"
-        assert taken in refusal(deployed.stack.preview), "Kyma would refuse the APIRule"
-        kyma.lab.kubectl("target", *route)
         printed: list[str] = []
         with kyma.target.lagging(600):  # it looks at the APIRule once the host is taken
             up = pool.submit(deployed.stack.up, on_output=printed.append)
@@ -165,8 +163,7 @@ def test_kyma_serves_by_api_rules_that_are_waited_for_and_gives_the_istio_cr_bac
         kyma.lab.kubectl("target", *route)
         up.result(timeout=UP_SECONDS)
         assert kyma.istio_spec() == before | {"components": {"egressGateway": {"enabled": True}}}
-        project.expect_verified(deployed.stack, "0 failed")
-        together(lambda cluster: kyma.lab.expect_no_complaint(cluster, "kyma-a"), CLUSTERS)
+        eventually(lambda: kyma.lab.status("kyma-a", url) == "200", "the host is served")
 
         configure(deployed.stack, hosts={"httpbin": {"domain": HOST, "methods": ["GET", "DELETE"]}})
         with kyma.target.lagging(600):
@@ -182,16 +179,17 @@ def test_kyma_serves_by_api_rules_that_are_waited_for_and_gives_the_istio_cr_bac
 
         deployed.up(namespace="kyma-b", confirm=["namespace=kyma-b"])
         assert kyma.lab.get("target", RULE, "kyma-b", "httpbin")["status"]["state"] == "Ready"
-        project.expect_working(deployed.stack)
+        project.expect_verified(deployed.stack, "0 failed")
+        together(lambda cluster: kyma.lab.expect_no_complaint(cluster, "kyma-b"), CLUSTERS)
         deployed.stack.preview(expect_no_changes=True)
         kyma.report_rule("kyma-b", "Error", "an Error does not keep a stack from going")
     assert kyma.istio_spec() == before, "the Istio CR is Kyma's: it stays, and is as it was found"
 
 
-def route_of_somebody(host: str) -> dict[str, Any]:
+def route_of_somebody(host: str, name: str = "somebody") -> dict[str, Any]:
     """A VirtualService that no APIRule made."""
     spec = {"hosts": [host], "gateways": ["mesh"], "http": [{"route": [{"destination": {"host": "elsewhere"}}]}]}
-    metadata = {"name": "somebody", "namespace": "default"}
+    metadata = {"name": name, "namespace": "default"}
     return {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": metadata, "spec": spec}
 
 
@@ -251,12 +249,10 @@ def expect_gardener_served(lab: Lab) -> None:
 def test_kyma_gateway_in_a_shoot_is_taken_over_and_given_back(kyma_shoot: Kyma, project: Project) -> None:
     lab, before = kyma_shoot.lab, kyma_shoot.lab.objects("target")
     config: dict[str, Any] = {"platform": "kyma", "gatewayDomain": DOMAIN, "gatewayTakeOver": "true"}
-    lab.apply("target", user_of_the_gateway())
     with project.deployment(
         "taking", run_program=True, namespace="taking", gatewayMode="gardener", **config
     ) as deployed:
-        assert "VirtualService default/somebody; move them first" in refusal(deployed.stack.preview)
-        lab.kubectl("target", "-n", "default", "delete", ROUTE, "somebody")
+        expect_refused_by_routes(lab, deployed)
         deployed.up()
         assert not kyma_shoot.has_gateway()
         entry = lab.get("target", "dnsentry", "kyma-system", "kyma-gateway")
@@ -306,6 +302,15 @@ def test_kyma_gateway_in_a_shoot_is_taken_over_and_given_back(kyma_shoot: Kyma, 
     eventually(kyma_shoot.has_gateway, "Kyma's own gateway is back")
     expect_gardener_served(lab)
     lab.expect_as_before({"target": before})  # and nothing else is left or lost
+
+
+def expect_refused_by_routes(lab: Lab, deployed: Deployed) -> None:
+    """Expect that one preview names who uses Kyma's gateway, and the route for which Kyma would refuse the APIRule."""
+    lab.apply("target", user_of_the_gateway(), route_of_somebody(TAKEN, "occupant"))
+    said = refusal(deployed.stack.preview)
+    assert "VirtualService default/somebody; move them first" in said, said
+    assert f"has {TAKEN} already, in VirtualService default/occupant; choose another domain" in said, said
+    lab.kubectl("target", "-n", "default", "delete", ROUTE, "somebody", "occupant")
 
 
 @contextmanager
