@@ -119,7 +119,8 @@ def changed(lab: Lab, deployed: Deployed) -> dict[Reader, dict[str, Any]]:
     Gives the Secrets of before, by what reads them.
     """
     eventually(lambda: outside(lab, deployed) == "503", "the sidecar cannot connect")
-    secrets_before = {read: read(lab, deployed) for read in (server_secret, client_secret)}
+    reads: tuple[Reader, ...] = (server_secret, client_secret)
+    secrets_before = {read: read(lab, deployed) for read in reads}
     deployed.up(clients={"client": CLIENT | {"networkPolicy": "none"}}, keyAlgorithm="ECDSA-P384", validityDays="200")
     return secrets_before
 
