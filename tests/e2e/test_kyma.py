@@ -37,12 +37,7 @@ FINALIZER = "gateways.operator.kyma-project.io/kyma-gateway"
 HASH_LABEL = "cert.gardener.cloud/hash"
 UP_SECONDS = 240
 READINESS = "readiness"
-NO_PODS = {
-    "apiVersion": "v1",
-    "kind": "ResourceQuota",
-    "metadata": {"name": "none", "namespace": READINESS},
-    "spec": {"hard": {"pods": "0"}},
-}
+NO_PODS = str(MANIFESTS / "no_pods.yaml")
 
 
 @dataclass(frozen=True)
@@ -126,21 +121,30 @@ def remove_modules(lab: Lab, cluster: str) -> None:
 
 @pytest.fixture(scope="module")
 def failing(kyma: Kyma, project: Project) -> Iterator[tuple[Deployed, Future[str]]]:
-    """A stack whose Pods cannot start any more, and what its `pulumi up` says in the end, while other tests run.
+    """A stack whose Pods cannot start, and what its `pulumi up` says in the end, while other tests run.
 
-    One image is not there, and a quota admits no Pod. It serves where another stack calls, and calls where that serves:
-    istioctl complains of two stacks that log the requests of one egress gateway.
+    One image is not there, and one cluster admits no Pod. It serves where another stack calls, and calls where that
+    serves: istioctl complains of two stacks that log the requests of one egress gateway.
     """
     config: dict[str, Any] = {
         "namespace": READINESS,
         "target": {"kubeconfig": ".lab/client.kubeconfig"},
         "clients": {"client": {"kubeconfig": ".lab/target.kubeconfig"}},
+        "targetImage": "lab.local/none:lab",
+        "clientImage": "lab.local/another:lab",
     }
     with project.deployment(READINESS, **config) as deployed, ThreadPoolExecutor() as pool:
-        deployed.up()
-        kyma.lab.apply("target", NO_PODS)
-        configure(deployed.stack, targetImage="lab.local/none:lab", clientImage="lab.local/another:lab")
-        yield deployed, pool.submit(refusal, deployed.up)
+        try:
+            kyma.lab.kubectl("target", "apply", "-f", NO_PODS)
+            eventually(lambda: not admits_pods(kyma.lab), "the cluster admits no Pod")
+            yield deployed, pool.submit(refusal, deployed.up)
+        finally:
+            kyma.lab.kubectl("target", "delete", "--ignore-not-found", "-f", NO_PODS)
+
+
+def admits_pods(lab: Lab) -> bool:
+    tried = ("-n", "default", "run", "no-pods", "--image=none", "--dry-run=server")
+    return bool(lab.kubectl("target", *tried, check=False))
 
 
 @pytest.mark.usefixtures("failing")
@@ -207,11 +211,12 @@ def test_kyma_pods_that_cannot_start_fail_up_with_the_words_of_kubernetes(
     for line in (
         rf"warning: Deployment readiness/httpbin: {pod}ErrImagePull: .*none:lab",
         rf"Deployment readiness/httpbin is not ready after \d+ s: {pod}\w+: ",
-        r"Deployment readiness/curl is not ready after \d+ s: FailedCreate: .*exceeded quota",
+        r"Deployment readiness/curl is not ready after \d+ s: FailedCreate: .*denied request: no Pod may start",
     ):
         assert re.search(line, said), said
     assert "Traceback" not in said
-    lab.kubectl("target", "-n", READINESS, "delete", "resourcequota", "none")
+    lab.kubectl("target", "delete", "-f", NO_PODS)
+    eventually(lambda: admits_pods(lab), "the cluster admits Pods again")
     deployed.up(targetImage="lab.local/httpbin:lab", clientImage="lab.local/curl:lab")
     deployed.stack.preview(expect_no_changes=True)
     images = [
