@@ -114,10 +114,15 @@ class Cluster:
         return f"{_root(api_version)}{scope}/{resource['name']}/{name}"
 
     def check_apis(self, *needed: tuple[str, str]) -> None:
-        """Raise ConfigError unless it serves each API group; the second text of each is the problem if it does not."""
-        served = {group["name"] for group in (self.read("/apis") or {}).get("groups") or []}
-        for group, lack in needed:
-            if group not in served:
+        """Raise ConfigError unless it serves each API, GROUP or GROUP/VERSION.
+
+        The second text of each is the problem if it does not.
+        """
+        groups = (self.read("/apis") or {}).get("groups") or []
+        versions = {version["groupVersion"] for group in groups for version in group.get("versions") or []}
+        served = versions | {group["name"] for group in groups}
+        for api, lack in needed:
+            if api not in served:
                 raise self.problem(lack)
 
     @cached_property

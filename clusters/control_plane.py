@@ -14,8 +14,16 @@ from clusters.cluster import Cluster
 from components.istio_gateway import DEFAULT_REVISION, REVISION, Destination, Pods, injection
 from components.namespaced_name import NamespacedName
 
-API = ("networking.istio.io", "has no Istio; install it (on Kyma: add the Istio module)")
-"""Istio's API group, and the problem of a cluster that lacks it, for Cluster.check_apis."""
+# The first version with the v1 of all three APIs: https://istio.io/latest/blog/2024/v1-apis/
+_OLDEST = "1.22"
+APIS = (
+    ("networking.istio.io", "has no Istio; install it (on Kyma: add the Istio module)"),
+    *(
+        (f"{group}.istio.io/v1", f"serves no {group}.istio.io/v1: it needs Istio {_OLDEST} or newer")
+        for group in ("networking", "security", "telemetry")
+    ),
+)
+"""Istio's APIs, and the problem of a cluster that lacks one, for Cluster.check_apis."""
 
 _WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 _INJECTOR = "sidecar-injector.istio.io"

@@ -19,6 +19,7 @@ from clusters.cluster import Cluster
 from clusters.concurrency import parallel
 from clusters.facts import ClusterFacts
 from clusters.site import Site
+from components.path_encoding import is_misreadable
 from settings import ConfigError, NetworkPolicy, Platform, Settings
 from settings.clusters import EGRESS_GATEWAY
 from settings.gateway import GatewayMode
@@ -91,6 +92,8 @@ def _of_target(settings: Settings, facts: ClusterFacts) -> Rights:
         yield from _make(own, _NETWORKING, "gateways")
         if settings.platform == Platform.KYMA:
             yield from _make(own, "gateway.kyma-project.io", "apirules")
+            if any(is_misreadable(host.paths) for host in settings.served.values()):
+                yield from _make(gateway_namespace, _NETWORKING, "envoyfilters")
         else:
             yield from _make(own, _NETWORKING, "virtualservices")
     if any(host.demo for host in settings.served.values()):

@@ -41,8 +41,9 @@ class EgressClientArgs:
     closed: whether a NetworkPolicy restricts Pods of `namespace` to the egress gateway and allowed_destinations; None
         (default) for a namespace that the component makes
     closed_namespaces: namespaces of callers whose Pods are restricted likewise; none by default
-    allowed_destinations: destinations of restricted Pods in addition to the egress gateway: they need DNS
-        and istiod
+    allowed_destinations: destinations of restricted Pods in addition to their namespace and the egress gateway: they
+        need DNS and istiod
+    further_destinations: those of Pods of closed_namespaces in addition; none by default
     """
 
     platform: str = Platform.KYMA
@@ -58,6 +59,7 @@ class EgressClientArgs:
     closed: bool | None = None
     closed_namespaces: Sequence[str] = ()
     allowed_destinations: Sequence[Destination] = ()
+    further_destinations: Sequence[Destination] = ()
 
     def __post_init__(self) -> None:
         check_choice("platform", self.platform, Platform)
@@ -170,26 +172,29 @@ class EgressClient(pulumi.ComponentResource):
         istio(f"{self._name}-access-log", "Telemetry", metadata, spec, self._opts)
 
     def _network_policies(self) -> None:
-        spec = _only_to([self._args.gateway.destination, *self._args.allowed_destinations])
+        args = self._args
+        needed = [args.gateway.destination, *args.allowed_destinations]
         name = "network-policy-allow-egress-traffic"
-        if self._args.closes_namespace:
+        if args.closes_namespace:
             k8s.networking.v1.NetworkPolicy(
                 f"{self._name}-network-policy",
                 metadata={"name": name, "namespace": self.namespace},
-                spec=spec,
+                spec=_only_to(needed),
                 opts=self._opts,
             )
-        for namespace in self._args.closed_namespaces:
+        for namespace in args.closed_namespaces:
             k8s.networking.v1.NetworkPolicy(
                 f"{self._name}-network-policy-{namespace}",
                 metadata={"name": pulumi.Output.concat(name, "-", self.namespace), "namespace": namespace},
-                spec=spec,
+                spec=_only_to([*needed, *args.further_destinations]),
                 opts=self._opts,
             )
 
 
 def _only_to(destinations: Sequence[Destination]) -> k8s.networking.v1.NetworkPolicySpecArgsDict:
-    return {"pod_selector": {}, "policy_types": ["Egress"], "egress": [_rule(each) for each in destinations]}
+    own_namespace: k8s.networking.v1.NetworkPolicyEgressRuleArgsDict = {"to": [{"pod_selector": {}}]}
+    egress = [*map(_rule, destinations), own_namespace]
+    return {"pod_selector": {}, "policy_types": ["Egress"], "egress": egress}
 
 
 def _rule(destination: Destination) -> k8s.networking.v1.NetworkPolicyEgressRuleArgsDict:
@@ -203,4 +208,6 @@ def _rule(destination: Destination) -> k8s.networking.v1.NetworkPolicyEgressRule
                 "pod_selector": {"match_labels": dict(pods.labels)},
             }
         )
+    if not destination.ports:
+        return {"to": to}
     return {"to": to, "ports": [{"port": port, "protocol": protocol} for port, protocol in destination.ports]}

@@ -14,7 +14,7 @@ _HTTPS = 443
 
 @dataclass(frozen=True)
 class Pods:
-    """The Pods of a namespace with these labels."""
+    """The Pods of a namespace with these labels; without labels, all of them."""
 
     namespace: str
     labels: Mapping[str, str]
@@ -24,7 +24,7 @@ class Pods:
 class Destination:
     """A destination that a NetworkPolicy allows.
 
-    ports: each with TCP or UDP: a number, or the name of a port of the destination's Pods
+    ports: each with TCP or UDP: a number, or the name of a port of the destination's Pods; empty for all
     addresses: CIDRs; none by default
     pods: None (default) for addresses alone
     """
@@ -54,6 +54,7 @@ class IstioGateway:
     ip_families: of the Service: IPv4, IPv6 or both; none by default
     passthrough: whether Gateways may pass TLS or TCP undecrypted through it, so that policies for its hosts spare
         connections without a principal; not by default
+    replicas: number of the Pods; None (default) if it is not known
     """
 
     namespace: str
@@ -67,6 +68,7 @@ class IstioGateway:
     addresses: tuple[str, ...] = ()
     ip_families: tuple[str, ...] = ()
     passthrough: bool = False
+    replicas: int | None = None
 
     @classmethod
     def read(cls, service: Mapping[str, Any], pods: Iterable[Mapping[str, Any]]) -> "IstioGateway":

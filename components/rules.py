@@ -21,7 +21,8 @@ _SPIFFE_ID = re.compile(rf"spiffe://{_TRUST_DOMAIN}{_SPIFFE_PATH}")
 _PRINCIPAL = re.compile(rf"\*/ns/{LABEL}/sa/{LABEL}(\.{LABEL})*|{_TRUST_DOMAIN}{_SPIFFE_PATH}")
 _LONGEST_SPIFFE_ID = 2048
 _LONGEST_DNS_NAME = 253
-_DOT_SEGMENT = re.compile(r"/\.\.?(/|$)")
+_DOT_SEGMENT = re.compile(r"/\.\.?(/|;|$)")
+_ENCODED_SEPARATOR = re.compile(r"(?i)%(2f|5c|25)")
 _HTTP_PORT = 80
 
 
@@ -88,6 +89,8 @@ def path(value: str) -> str:
     """Return an exact path, or a prefix that ends in /*."""
     if not re.fullmatch(PATH, value) or _DOT_SEGMENT.search(value):
         raise ValueError("not a path: '/health' for this path only, '/orders/*' for all with this prefix, '/*' for all")
+    if _ENCODED_SEPARATOR.search(value):
+        raise ValueError("has %2f, %5c or %25, which a server may decode to another path: hosts deny such requests")
     return value
 
 

@@ -15,7 +15,7 @@ from deployment.exports import Exports
 from deployment.managed_site import ManagedSite
 from deployment.shared import Shared
 from outputs import ClientOutput
-from settings import Client, External, Host, NetworkPolicy
+from settings import Client, External, Host, NetworkPolicy, destinations
 
 
 def deploy(shared: Shared, site: ManagedSite, exports: Exports) -> None:
@@ -55,6 +55,7 @@ def _args(shared: Shared, client: Client, credential: Credential, facts: Cluster
         closed=client.network_policy != NetworkPolicy.NONE,
         closed_namespaces=_caller_namespaces(shared, client) if closes_callers else (),
         allowed_destinations=facts.allowed_destinations,
+        further_destinations=[destinations.parse(each) for each in client.allowed_destinations],
     )
 
 

@@ -13,6 +13,8 @@ from settings.values import suggestion
 
 Problems = Iterator[tuple[str, str]]
 
+_CA_ENDING = "-cacert"
+
 
 def conflicts(settings: Settings, refused: frozenset[Entry]) -> Problems:
     """Yield each conflict, as the path of a key and a message.
@@ -26,6 +28,7 @@ def conflicts(settings: Settings, refused: frozenset[Entry]) -> Problems:
     yield from _target(settings, refused)
     yield from _days(settings)
     yield from _generations(settings)
+    yield from _secrets(settings)
 
 
 def _clusters(settings: Settings) -> Problems:
@@ -118,3 +121,13 @@ def _generations(settings: Settings) -> Problems:
     for index, generation in enumerate(settings.trusted_generations):
         if generation == settings.generation:
             yield f"trustedGenerations[{index}]", f"{generation!r}: is generation itself, which is trusted anyway"
+
+
+def _secrets(settings: Settings) -> Problems:
+    """Yield names in which the name of a credential's Secret would end: Istio reads a CA only from NAME-cacert."""
+    problem = "ends in -cacert, by which Istio knows Secrets that hold a CA"
+    for name, host in settings.hosts.items():
+        if host.external and name.endswith(_CA_ENDING):
+            yield f"hosts.{name}", f"{name!r}: {problem}"
+    if settings.gateway.mode != GatewayMode.NONE and settings.namespace.endswith(_CA_ENDING):
+        yield "namespace", f"{settings.namespace!r}: {problem}, as that of gatewayMode would"

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from components import rules
 from components.namespaced_name import NamespacedName
-from settings import certificate_checks
+from settings import certificate_checks, destinations
 from settings.clusters import EGRESS_GATEWAY, Context, GatewayPassthrough, Kubeconfig, Revision
 from settings.section import PROJECT, Section
 from settings.values import OptionalDomain, OptionalServiceName, ServiceName, each_once, refuse, with_final_newline
@@ -42,8 +42,17 @@ def _identity(value: str) -> str:
     return rules.identity(value) if value else value
 
 
+def _destination(value: str) -> str:
+    destinations.parse(value)
+    return value
+
+
 CertificateAuthority = Annotated[str, AfterValidator(_certificate_authority)]
 Caller = Annotated[str, AfterValidator(rules.caller), Field(json_schema_extra={"pattern": f"^{rules.CALLER}$"})]
+
+AllowedDestination = Annotated[
+    str, AfterValidator(_destination), Field(json_schema_extra={"pattern": f"^({destinations.PATTERN})$"})
+]
 
 
 class Client(Section):
@@ -62,8 +71,14 @@ class Client(Section):
     )
     network_policy: NetworkPolicy = Field(
         default=NetworkPolicy.OWN,
-        description="Namespaces whose Pods a NetworkPolicy restricts to the egress gateway, DNS and istiod: the "
-        "stack's own (own), the stack's own and the callers' (callers), or none (none), which weakens security",
+        description="Namespaces whose Pods a NetworkPolicy restricts to their own namespace, the egress gateway, DNS "
+        "and istiod: the stack's own (own), the stack's own and the callers' (callers), or none (none), which weakens "
+        "security",
+    )
+    allowed_destinations: Annotated[tuple[AllowedDestination, ...], AfterValidator(each_once)] = Field(
+        default=(),
+        description="With networkPolicy callers, further destinations of the Pods in the callers' namespaces: "
+        "NAMESPACE or NAMESPACE:PORT for its Pods, CIDR:PORT for addresses; ports are for TCP",
     )
     dns: OptionalServiceName = Field(
         default="",
@@ -119,6 +134,8 @@ class Client(Section):
     def _own_conflicts(self) -> Iterator[tuple[str, str]]:
         if self.network_policy == NetworkPolicy.CALLERS and not self.callers:
             yield "networkPolicy", "'callers': needs callers"
+        if self.allowed_destinations and self.network_policy != NetworkPolicy.CALLERS:
+            yield "allowedDestinations", "set, but no namespace of callers is closed: needs networkPolicy callers"
         gateway_namespace = NamespacedName.parse(self.egress_gateway).namespace
         for index, caller in enumerate(self.callers or ()):
             if caller.partition("/")[0] == gateway_namespace:

@@ -40,7 +40,7 @@ class Service(Section):
 
     namespace: Annotated[Label, AfterValidator(_service_namespace)] = Field(description="Namespace of the Service")
     name: Label = Field(description="Name of the Service")
-    port: Port = Field(description="Port of the Service, a number")
+    port: Port = Field(description="Port of the Service, a number, at which the server answers HTTP")
 
 
 class ExternalCredential(Section):
@@ -94,7 +94,7 @@ class Host(Section):
     paths: Annotated[tuple[Path, ...], AfterValidator(_some)] = Field(
         default=("/*",),
         description="Paths that are served: exact (`/health`) or by prefix (`/orders/*`); requests for further ones "
-        "are denied",
+        "are denied, and with a prefix those whose path has %2f, %5c or %25",
     )
     clients: Annotated[tuple[Name, ...], AfterValidator(each_once)] | None = Field(
         default=None,

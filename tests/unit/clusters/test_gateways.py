@@ -71,6 +71,24 @@ def test_gateway_service_accounts_are_those_of_every_workload() -> None:
     assert read_edge(found).accounts == ("another", "edge")
 
 
+def deployment(replicas: int) -> dict[str, Any]:
+    found = workload(EDGES, "edge")
+    return {"spec": {**found["spec"], "replicas": replicas}}
+
+
+@pytest.mark.parametrize(
+    ("changed", "replicas"),
+    [
+        ({DEPLOYMENTS: {"items": [deployment(1)]}}, 1),
+        ({DEPLOYMENTS: {"items": [deployment(1), deployment(2)]}}, 3),
+        ({DEPLOYMENTS: {"items": [deployment(1)]}, DAEMON_SETS: {"items": [workload(EDGES, "edge")]}}, None),
+    ],
+    ids=["deployment", "deployments", "daemon-set"],
+)
+def test_gateway_replicas_are_those_of_its_deployments(changed: dict[str, Any], replicas: int | None) -> None:
+    assert read_edge(edge(**changed)).replicas == replicas
+
+
 def test_gateway_without_workloads_is_read_from_its_pods() -> None:
     pod = {"metadata": {"labels": EDGES}, "spec": {"serviceAccountName": "by-hand"}}
     pods = "/api/v1/namespaces/ingress/pods?labelSelector=app%3Dedge%2Cistio%3Dedge"

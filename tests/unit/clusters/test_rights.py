@@ -19,6 +19,7 @@ from tests.unit.fakes import FakeCluster, fake_cluster
 UNSURE = {"status": {"allowed": False, "evaluationError": "a webhook did not answer"}}
 CONFIRMATION = {Right(verb, "", "pods/portforward", "istio-system") for verb in ("get", "create")}
 RBAC = Path(__file__).parents[3] / "rbac"
+PREFIX = {"httpbin": {"domain": "httpbin.example.com", "paths": ["/anything/*"]}}
 
 
 @pytest.fixture
@@ -142,7 +143,7 @@ def test_manifests_grant_the_rights_that_a_stack_needs_and_no_more(role: str, si
     needed = {
         right if right.namespace == "istio-system" else replace(right, namespace="")
         for platform in ("istio", "kyma")
-        for right in rights.needed(read(platform=platform), site)
+        for right in rights.needed(read(platform=platform, hosts=PREFIX), site)
     }
     allowed = set(granted(role))
     assert needed | CONFIRMATION <= allowed
@@ -154,7 +155,7 @@ def test_verification_may_list_what_a_stack_makes_but_secrets() -> None:
         (right.group, right.resource)
         for platform in ("istio", "kyma")
         for site in two_sites()
-        for right in rights.needed(read(platform=platform), site)
+        for right in rights.needed(read(platform=platform, hosts=PREFIX), site)
         if right.verb == "create"
     }
     allowed = set(granted("verification"))

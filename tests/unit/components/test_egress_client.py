@@ -9,6 +9,7 @@ import pytest
 
 from components.certificates import Credential
 from components.egress_client import EgressClient, EgressClientArgs
+from components.istio_gateway import Destination, Pods
 from tests.unit.conftest import Deploy, Recorder
 from tests.unit.facts import DNS, HELM_EGRESS, ISTIO_INJECTION, ISTIOCTL_EGRESS, ISTIODS
 
@@ -169,7 +170,9 @@ def in_namespace(name: str, **labels: str) -> dict[str, Any]:
     }
 
 
-def test_network_policy_allows_the_egress_gateway_and_the_allowed_destinations_only(client: Client) -> None:
+def test_network_policy_allows_the_namespace_the_egress_gateway_and_the_allowed_destinations_only(
+    client: Client,
+) -> None:
     stack = client(closed_namespaces=("logistics",))
     spec = stack.one("NetworkPolicy", "client-network-policy")["spec"]
     assert spec["podSelector"] == {}
@@ -187,8 +190,25 @@ def test_network_policy_allows_the_egress_gateway_and_the_allowed_destinations_o
             "to": [in_namespace("istio-system", app="istiod", istio="pilot")],
             "ports": [{"port": 15012, "protocol": "TCP"}],
         },
+        {"to": [{"podSelector": {}}]},
     ]
     assert stack.one("NetworkPolicy", "client-network-policy-logistics")["spec"] == spec
+
+
+def test_further_destinations_are_those_of_closed_namespaces(client: Client) -> None:
+    further = [
+        Destination((), pods=Pods("data", {})),
+        Destination(((5432, "TCP"),), ("192.0.2.0/24",)),
+    ]
+    stack = client(closed_namespaces=("logistics",), further_destinations=further)
+    rules = stack.one("NetworkPolicy", "client-network-policy-logistics")["spec"]["egress"]
+    assert rules[-3:] == [
+        {"to": [in_namespace("data")]},
+        {"to": [{"ipBlock": {"cidr": "192.0.2.0/24"}}], "ports": [{"port": 5432, "protocol": "TCP"}]},
+        {"to": [{"podSelector": {}}]},
+    ]
+    own = stack.one("NetworkPolicy", "client-network-policy")["spec"]["egress"]
+    assert own == [*rules[:-3], rules[-1]], "the stack's own Pods need none"
 
 
 def test_objects_follow_the_given_egress_gateway(client: Client) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from components import path_encoding
 from components.certificates import Credential
 from components.mtls_host import MtlsHost, MtlsHostArgs, ServiceRef
 from tests.unit.conftest import Deploy, Recorder
@@ -92,6 +93,13 @@ def test_policy_admits_by_spiffe_id_and_by_dns_name(host: Host) -> None:
     assert admission["when"][0]["notValues"] == ["*;DNS=acme.example"]
 
 
+def test_gateway_checks_each_name_of_a_certificate_where_a_dns_name_is_admitted(host: Host) -> None:
+    """Within X-Forwarded-Client-Cert, a name that contains ;DNS=acme.example would look like that name."""
+    stack = host(admitted=[WAREHOUSE, "dns:acme.example"])
+    (server,) = stack.one("Gateway", "target-orders-gateway")["spec"]["servers"]
+    assert server["tls"]["subjectAltNames"] == [WAREHOUSE, "acme.example"]
+
+
 def test_host_that_admits_nobody_denies_everybody(host: Host) -> None:
     admission = host(admitted=[]).policy("target-orders-admission")["spec"]["rules"][0]
     assert admission == {"to": [{"operation": {"hosts": [DOMAIN, f"{DOMAIN}:*"], "notPorts": ["15021"]}}]}
@@ -123,6 +131,34 @@ def test_virtual_service_routes_for_the_ingress_gateway_alone(host: Host) -> Non
     destination = {"host": "httpbin.mtls.svc.cluster.local", "port": {"number": 8000}}
     assert http == {"route": [{"destination": destination}]}
     assert "APIRule" not in stack.kinds()
+
+
+PREFIX = ("/health", "/orders/*")
+
+
+def test_virtual_service_refuses_paths_that_a_server_may_read_otherwise(host: Host) -> None:
+    refusal, http = host(paths=PREFIX).one("VirtualService", "target-orders-route")["spec"]["http"]
+    assert refusal == path_encoding.refusing_route()
+    assert http["route"]
+
+
+def test_envoy_filter_refuses_such_paths_on_platform_kyma(host: Host) -> None:
+    stack = host(platform="kyma", paths=PREFIX)
+    made = stack.one("EnvoyFilter", "target-orders-paths")
+    assert made["apiVersion"] == "networking.istio.io/v1alpha3"
+    assert made["metadata"] == {"name": "paths-mtls-orders", "namespace": "istio-system"}
+    assert made["spec"]["workloadSelector"] == {"labels": ISTIOCTL_INGRESS.selector}
+    (patch,) = made["spec"]["configPatches"]
+    gateway = {"gateway": "mtls/kyma-mtls-gateway-orders"}
+    assert patch["match"] == {"context": "GATEWAY", "routeConfiguration": gateway}, "no other Gateway's requests"
+    assert stack.comes_after("APIRule target-orders-route", "EnvoyFilter target-orders-paths")
+
+
+@pytest.mark.parametrize("paths", [("/*",), ("/*", "/orders/*"), ("/health",)])
+def test_all_paths_and_exact_paths_need_no_such_refusal(host: Host, paths: tuple[str, ...]) -> None:
+    (http,) = host(paths=paths).one("VirtualService", "target-orders-route")["spec"]["http"]
+    assert "match" not in http
+    assert "EnvoyFilter" not in host(platform="kyma", paths=paths).kinds()
 
 
 def test_demo_admits_its_host_from_the_ingress_gateway_only(host: Host) -> None:

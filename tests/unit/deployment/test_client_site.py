@@ -17,6 +17,17 @@ def test_network_policies_are_made_in_the_namespaces_that_the_config_says(
     assert {o["metadata"]["namespace"] for o in made if o["kind"] == "NetworkPolicy"} == namespaces
 
 
+def test_allowed_destinations_are_those_of_the_callers_namespaces(stack: Stack) -> None:
+    client = {**CALLER, "callers": ["logistics"], "networkPolicy": "callers", "allowedDestinations": ["data:5432"]}
+    made = stack(target=TARGET, clients={"caller": client}, hosts={"orders": ORDERS})
+    data = [{"port": 5432, "protocol": "TCP"}]
+    rules = {
+        name: made.one("NetworkPolicy", f"client-caller-{name}")["spec"]["egress"]
+        for name in ("network-policy", "network-policy-logistics")
+    }
+    assert [data in [rule.get("ports") for rule in each] for each in rules.values()] == [False, True]
+
+
 def test_callers_in_the_stacks_own_namespace_are_named_once(stack: Stack) -> None:
     client = {**CALLER, "callers": ["mtls/own", "logistics"]}
     made = stack(target=TARGET, clients={"caller": client}, hosts={"orders": ORDERS}).objects()

@@ -122,9 +122,16 @@ def test_path_is_exact_or_a_prefix(path: str) -> None:
     assert read(**served(paths=[path])).hosts["orders"].paths == (path,)
 
 
-@pytest.mark.parametrize("path", ["", "a", "*", "/a*", "/*/b", "/a b", "/a?b", "/a#b", "/%zz", "//", "/a/../b", "/."])
+@pytest.mark.parametrize(
+    "path", ["", "a", "*", "/a*", "/*/b", "/a b", "/a?b", "/a#b", "/%zz", "//", "/a/../b", "/.", "/..;/b"]
+)
 def test_path_of_any_further_form_is_refused(path: str) -> None:
     check_refusal("hosts.orders.paths[0]", f"{path!r}: not a path", **served(paths=[path]))
+
+
+@pytest.mark.parametrize("path", ["/a%2fb", "/a%5Cb/*", "/%252e"])
+def test_path_with_an_encoded_separator_is_refused(path: str) -> None:
+    check_refusal("hosts.orders.paths[0]", f"{path!r}: has %2f, %5c or %25", **served(paths=[path]))
 
 
 @pytest.mark.parametrize("keys", [{"service": SERVICE}, {"methods": ["GET"]}, {"paths": ["/*"]}])
