@@ -79,7 +79,7 @@ def test_curve_that_envoy_refuses_is_refused(curve: ec.EllipticCurve) -> None:
     ("pem", "message"),
     [
         (SERVER.pem + SERVER.key_pem, "holds a private key"),
-        (SERVER.pem + MIDDLE.pem[:-30], "only 1 of 2 blocks are whole PEM certificates"),
+        (SERVER.pem + MIDDLE.pem[:-30], "not PEM certificates, each with a line of its own for BEGIN"),
         ((SERVER.pem + MIDDLE.pem).replace("\n", ""), "only 0 of 2 blocks are whole PEM certificates"),
     ],
 )
