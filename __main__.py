@@ -55,7 +55,8 @@ def stack_file() -> str:
 
 def deploy(settings: Settings, sites: Sequence[Site], owner: pulumi.Output[str]) -> list[ManagedSite]:
     """Deploy the stack into its sites and export its outputs; return the sites with their providers and lifecycles."""
-    placement = Placement("placement", interruptions.recorded(settings, sites), settings.confirm)
+    facts = interruptions.recorded(settings, sites, pulumi.get_stack())
+    placement = Placement("placement", facts, settings.confirm)
     shared = Shared.create(settings, owner)
     managed = [ManagedSite.create(site, owner, placement) for site in sites]
     exports = Exports(shared.partner_hosts(), shared.partner_clients())
