@@ -67,10 +67,9 @@ def load(text: str) -> dict[str, Any]:
 def problems(text: str) -> dict[str, str]:
     """Return the ambiguous values and the private keys in clear in a stack's file: a message by the path of each."""
     try:
-        root = yaml.compose(text, _Loader)
-    except yaml.YAMLError:
+        return {path(place): message for place, message in _config(yaml.compose(text, _Loader))}
+    except (yaml.YAMLError, RecursionError):
         return {}  # which the engine reports
-    return {path(place): message for place, message in _config(root)}
 
 
 def _config(root: yaml.Node | None) -> Iterator[tuple[Location, str]]:

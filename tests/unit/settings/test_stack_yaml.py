@@ -72,7 +72,19 @@ def test_names_and_items_of_lists_are_judged_as_values_are() -> None:
     }
 
 
-@pytest.mark.parametrize("text", ["", "config:", "config: text", "42", "- a", "config: [", "other: {kyma-mtls:a: 010}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "config:",
+        "config: text",
+        "42",
+        "- a",
+        "config: [",
+        "other: {kyma-mtls:a: 010}",
+        "config: {kyma-mtls:a: &a [*a]}",
+    ],
+)
 def test_file_without_the_projects_config_has_no_problems(text: str) -> None:
     assert stack_yaml.problems(text) == {}
 
