@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import urllib3
 from kubernetes import client, config
 
-from clusters import exec_plugin, kubeconfig
+from clusters import exec_plugin, impersonation, kubeconfig
 from components.namespaced_name import NamespacedName
 from settings import PROJECT, ClusterAccess, ConfigError
 
@@ -191,7 +191,8 @@ def connect(access: ClusterAccess) -> Cluster:
         usable = content | {"users": [{"name": named, "user": plugin.user()}]} if plugin else content
         config.load_kube_config_from_dict(usable, None, settings, persist_config=False)
         _keep_token(settings, plugin)
-        cluster = Cluster(access, client.ApiClient(settings), json.dumps(content, sort_keys=True))
+        api = impersonation.api(access, settings, content["users"][0]["user"])
+        cluster = Cluster(access, api, json.dumps(content, sort_keys=True))
         _ = cluster.uid  # the first request: does the cluster answer?
     except ConfigError:
         raise

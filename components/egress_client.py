@@ -14,7 +14,7 @@ import pulumi_kubernetes as k8s
 from . import judges, rules
 from .arguments import check_choice, check_each
 from .authorization import Identities
-from .certificates import Credential, joined
+from .certificates import Credential, joined, mark
 from .choices import Platform
 from .demo import CURL, DemoArgs, DemoCaller
 from .istio_gateway import DOCUMENTED_EGRESS, Destination, IstioGateway, entry_host, injection
@@ -77,7 +77,8 @@ class EgressClientArgs:
 
 class EgressClient(pulumi.ComponentResource):
     """Makes the stack's namespace, the Secret client-credential-NAMESPACE.GENERATIONS, the entry of the egress gateway,
-    NetworkPolicies, and a demo caller if it has an image. Each host's route is an EgressRoute.
+    NetworkPolicies, and a demo caller if it has an image. Each host's route is an EgressRoute. Given ca_certificates
+    add a hash to the Secret's name.
 
     namespace: of the stack's objects
     secret: name of the Secret with the credential
@@ -114,10 +115,11 @@ class EgressClient(pulumi.ComponentResource):
 
     def _credential(self) -> pulumi.Output[str]:
         client, trusted = self._args.client, self._args.ca_certificates
-        name = pulumi.Output.concat("client-credential-", self.namespace, ".", client.generations)
+        version = f".{client.generations}{mark(trusted)}"
+        name = pulumi.Output.concat("client-credential-", self.namespace, version)
         ca_certificates = joined(client.trusted if trusted is None else trusted)
         return credential_secret(
-            f"{self._name}-credential.{client.generations}",
+            f"{self._name}-credential{version}",
             in_gateway_namespace(self._args.gateway, name),
             {"ca.crt": ca_certificates, "tls.crt": client.certificate, "tls.key": client.key},
             self._opts,

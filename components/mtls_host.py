@@ -16,7 +16,7 @@ import pulumi_kubernetes as k8s
 from . import judges, path_encoding, rules
 from .arguments import check, check_choice, check_each, check_some
 from .authorization import Admission, Identities, admission_policy
-from .certificates import Credential, joined
+from .certificates import Credential, joined, mark
 from .choices import Platform
 from .demo import HTTPBIN, HTTPBIN_PORT
 from .istio_gateway import DOCUMENTED_INGRESS, IstioGateway
@@ -99,10 +99,11 @@ class MtlsHost(pulumi.ComponentResource):
 
     def _credential(self) -> pulumi.Output[str]:
         server, trusted = self._args.server, self._args.ca_certificates
-        name = pulumi.Output.concat(self._named("kyma-mtls-certs"), ".", server.generations)
+        version = f".{server.generations}{mark(trusted)}"
+        name = pulumi.Output.concat(self._named("kyma-mtls-certs"), version)
         cacert = joined(server.trusted if trusted is None else trusted)
         return credential_secret(
-            f"{self._name}-certs.{server.generations}",
+            f"{self._name}-certs{version}",
             in_gateway_namespace(self._args.gateway, name),
             {"cacert": cacert, "cert": server.certificate, "key": server.key},
             self._opts,

@@ -49,7 +49,7 @@ def identity(value: str) -> str:
     kind, _, name = value.partition(":")
     if kind == "dns":
         if not _is_dns_name(name):
-            raise ValueError("not dns:NAME with a DNS name in lower case, and no wildcard")
+            raise ValueError("not dns:NAME with a DNS name as the certificate spells it, and no wildcard")
     elif len(value) > _LONGEST_SPIFFE_ID or not _SPIFFE_ID.fullmatch(value):
         raise ValueError("not an identity: spiffe://TRUSTDOMAIN/PATH, or dns:NAME")
     return value
@@ -63,9 +63,9 @@ def principal(value: str) -> str:
 
 
 def dns_name(value: str) -> str:
-    """Return a DNS name of a certificate, without a wildcard."""
+    """Return a DNS name of a certificate, as the certificate spells it, without a wildcard."""
     if not _is_dns_name(value):
-        raise ValueError("not a DNS name in lower case, without a wildcard")
+        raise ValueError("not a DNS name, without a wildcard")
     return value
 
 
@@ -102,4 +102,5 @@ def https_port(value: int) -> int:
 
 
 def _is_dns_name(value: str) -> bool:
-    return len(value) <= _LONGEST_DNS_NAME and re.fullmatch(rf"{LABEL}(\.{LABEL})*", value) is not None
+    # Istio compares it with the certificate's, which may have capitals.
+    return len(value) <= _LONGEST_DNS_NAME and re.fullmatch(rf"{LABEL}(\.{LABEL})*", value.lower()) is not None

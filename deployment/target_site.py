@@ -12,6 +12,7 @@ from deployment.exports import Exports
 from deployment.managed_site import ManagedSite
 from deployment.shared import Shared
 from outputs import HostOutput, TargetOutput
+from settings import authorities
 
 
 def deploy(shared: Shared, site: ManagedSite, exports: Exports) -> None:
@@ -65,4 +66,4 @@ def _authorities(shared: Shared, admitted: Iterable[str]) -> list[pulumi.Input[s
     clients = [shared.settings.clients[name] for name in admitted]
     partners = [client.certificate_authority for client in clients if client.is_partner]
     own = [shared.certificates.trusted] if len(partners) < len(clients) or not clients else []
-    return [*own, *(f"{pem.strip()}\n" for pem in partners)]
+    return [*own, *([authorities.in_order("".join(partners))] if partners else [])]

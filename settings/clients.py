@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator
 from enum import StrEnum
+from pathlib import Path, PurePath
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from components import rules
 from components.namespaced_name import NamespacedName
-from settings import certificate_checks, destinations
+from settings import authorities, destinations
 from settings.clusters import EGRESS_GATEWAY, Context, GatewayPassthrough, Kubeconfig, Revision
 from settings.section import PROJECT, Section
-from settings.values import OptionalDomain, OptionalServiceName, ServiceName, each_once, refuse, with_final_newline
+from settings.values import OptionalDomain, OptionalServiceName, ServiceName, each_once, refuse
 
+_FILE = "file:"
 _OWN_IDENTITIES = f"spiffe://{PROJECT}/"
 
 
@@ -31,9 +33,23 @@ def _callers(value: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _certificate_authority(value: str) -> str:
-    if value:
-        refuse(*(("", problem) for problem in certificate_checks.authority_problems(value)))
-    return with_final_newline(value)
+    if not value:
+        return value
+    pem = _content(value.removeprefix(_FILE)) if value.startswith(_FILE) else value
+    refuse(*(("", problem) for problem in authorities.problems(pem)))
+    return authorities.in_order(pem)
+
+
+def _content(name: str) -> str:
+    """Return the text of a file of the project; a stack's config travels in a variable of at most 128 KiB."""
+    path = PurePath(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"{_FILE}{name}: not a path within the project")
+    try:
+        return Path(path).read_text()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise ValueError(f"{_FILE}{name}: cannot be read: {reason}") from None
 
 
 def _identity(value: str) -> str:
@@ -94,8 +110,8 @@ class Client(Section):
     gateway_passthrough: GatewayPassthrough = False
     certificate_authority: CertificateAuthority = Field(
         default="",
-        description="CAs that sign the certificate of a partner's client, PEM. With them, the client has an identity "
-        "and no cluster of the stack",
+        description="CAs that sign the certificate of a partner's client, PEM or file:PATH of such a file in the "
+        "project. With them, the client has an identity and no cluster of the stack",
     )
     identity: Annotated[str, AfterValidator(_identity)] = Field(
         default="",

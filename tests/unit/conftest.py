@@ -74,8 +74,8 @@ class Recorder(mocks.Mocks):
         return self.one("AuthorizationPolicy", self.marked(name))
 
     def marked(self, name: str) -> str:
-        """Return the name of the only resource whose name is `name` and the hash of a domain."""
-        found = [r.name for r in self.resources if re.fullmatch(rf"{re.escape(name)}-[0-9a-f]{{8}}", r.name)]
+        """Return the name of the only resource whose name is `name` and a hash."""
+        found = [r.name for r in self.resources if re.fullmatch(rf"{re.escape(name)}[-.][0-9a-f]{{8}}", r.name)]
         assert len(found) == 1, f"one {name}-MARK was expected, among {self.names()}"
         return found[0]
 

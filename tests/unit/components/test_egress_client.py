@@ -69,7 +69,8 @@ def test_secret_has_the_keys_that_the_egress_gateway_reads(client: Client) -> No
     ids=["text", "list"],
 )
 def test_ca_certificates_are_one_text_or_a_list(client: Client, given: object, joined: str) -> None:
-    assert client(ca_certificates=given).pem("Secret", "client-credential.2.1")["ca.crt"] == joined
+    stack = client(ca_certificates=given)
+    assert stack.pem("Secret", stack.marked("client-credential.2.1"))["ca.crt"] == joined
 
 
 @pytest.mark.parametrize(

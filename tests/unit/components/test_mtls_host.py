@@ -12,6 +12,7 @@ from components.certificates import Credential
 from components.mtls_host import MtlsHost, MtlsHostArgs, ServiceRef
 from tests.unit.conftest import Deploy, Recorder
 from tests.unit.facts import HELM_INGRESS, ISTIOCTL_INGRESS
+from tests.unit.pki import issue
 
 DOMAIN = "orders.example.com"
 WAREHOUSE = "spiffe://kyma-mtls/test/client/warehouse"
@@ -75,12 +76,27 @@ def test_secret_has_the_keys_that_the_gateway_reads(host: Host) -> None:
 
 def test_secret_has_each_ca_once(host: Host) -> None:
     stack = host(ca_certificates=["CA\n", "ACME\n", "CA\n"])
-    assert stack.pem("Secret", "target-orders-certs.2.1")["cacert"] == "CA\nACME\n"
+    assert stack.pem("Secret", stack.marked("target-orders-certs.2.1"))["cacert"] == "CA\nACME\n"
+
+
+def test_secret_has_another_name_for_other_given_cas(host: Host) -> None:
+    first, second = issue("a").pem, issue("b").pem
+    made = pulumi.Output.from_input("CA\n")
+    names = [
+        host(ca_certificates=given).result["secret"]
+        for given in (made, [made, first], [made, second], [made, first + second], [made, second + first])
+    ]
+    assert names[0] == "kyma-mtls-certs-mtls-orders.2.1", "its generations stand for the stack's own"
+    assert all(re.fullmatch(r"kyma-mtls-certs-mtls-orders\.2\.1\.[0-9a-f]{8}", name) for name in names[1:])
+    assert len(set(names)) == 4
+    assert names[-1] == names[-2], "the order means nothing"
 
 
 @pytest.mark.parametrize("given", ["CA\n", pulumi.Output.from_input("CA\n")], ids=["text", "output"])
 def test_ca_certificates_may_be_a_single_text(host: Host, given: pulumi.Input[str]) -> None:
-    assert host(ca_certificates=given).pem("Secret", "target-orders-certs.2.1")["cacert"] == "CA\n"
+    stack = host(ca_certificates=given)
+    name = stack.marked("target-orders-certs.2.1") if isinstance(given, str) else "target-orders-certs.2.1"
+    assert stack.pem("Secret", name)["cacert"] == "CA\n"
 
 
 def test_policy_admits_by_spiffe_id_and_by_dns_name(host: Host) -> None:

@@ -53,7 +53,9 @@ def test_partners_host_is_called_at_its_port_with_its_own_credential(stack: Stac
     (rule,) = (o["spec"] for o in made.objects() if o["metadata"]["name"] == "originate-mtls-for-mtls-api")
     (port,) = rule["trafficPolicy"]["portLevelSettings"]
     assert port["port"] == {"number": 8443}
-    assert port["tls"]["credentialName"] == "client-credential-mtls-api"
+    secrets = [o["metadata"]["name"] for o in made.objects() if o["kind"] == "Secret"]
+    assert port["tls"]["credentialName"] in secrets
+    assert port["tls"]["credentialName"].startswith("client-credential-mtls-api.")
     assert made.result["signingRequests"] == {}
 
 

@@ -78,6 +78,12 @@ def test_change_affects_the_stack_of_its_file_or_all(commit: Commit, path: str, 
     assert stacks.affected(before) == affected
 
 
+def test_file_that_a_stack_names_affects_it(commit: Commit) -> None:
+    commit({"Pulumi.prod.yaml": f"{CLOUD}  kyma-mtls:clients:\n    acme: {{certificateAuthority: file:ca/acme.pem}}\n"})
+    assert stacks.affected(commit({"ca/acme.pem": "CA"})) == ["prod"]
+    assert stacks.affected(commit({"ca/other.pem": "CA"})) == []
+
+
 def test_removed_code_affects_all_stacks_and_removed_file_none(commit: Commit) -> None:
     assert stacks.affected(commit({"settings/hosts.py": None})) == ["prod", "prod-eu"]
     assert stacks.affected(commit({"Pulumi.prod.yaml": None})) == []
