@@ -19,11 +19,14 @@ _KEYS = {"as-uid": "Impersonate-Uid", "as-groups": "Impersonate-Group", "as-user
 
 
 class ImpersonatingClient(client.ApiClient):
-    """A client whose every request has further headers, of which a name may stand several times."""
+    """A client whose every request has further headers, of which a name may stand several times.
+
+    Its WebSockets have them only if their caller adds them.
+    """
 
     def __init__(self, configuration: client.Configuration, headers: HTTPHeaderDict) -> None:
         super().__init__(configuration)
-        self._further = headers
+        self.further = headers
 
     def call_api(
         self,
@@ -35,7 +38,7 @@ class ImpersonatingClient(client.ApiClient):
     ) -> client.rest.RESTResponse:
         """Send a request."""
         headers = HTTPHeaderDict(header_params or {})
-        headers.extend(self._further)
+        headers.extend(self.further)
         return super().call_api(method, url, headers, *further, **named)
 
 

@@ -19,6 +19,7 @@ from kubernetes.client import Configuration
 from kubernetes.stream.ws_client import V4_CHANNEL_PROTOCOL, websocket_proxycare
 
 from clusters.cluster import Cluster
+from clusters.impersonation import ImpersonatingClient
 
 ADMIN_PORT = 15000
 """Where Istio's proxies serve Envoy's admin interface, unless proxyAdminPort of their ProxyConfig says otherwise."""
@@ -66,7 +67,8 @@ def admin(cluster: Cluster, namespace: str, pod: str) -> Iterator[Admin]:
         auth_settings=["BearerToken"],
     )
     settings = cluster.api.configuration
-    options: dict[str, Any] = {"header": [f"{name}: {value}" for name, value in headers.items()]}
+    further = cluster.api.further.iteritems() if isinstance(cluster.api, ImpersonatingClient) else ()
+    options: dict[str, Any] = {"header": [f"{name}: {value}" for name, value in (*headers.items(), *further)]}
     if settings.proxy or settings.proxy_headers:
         options = websocket_proxycare(options, settings, url, headers)
     socket = websocket.WebSocket(sslopt=_tls(settings), skip_utf8_validation=True)
