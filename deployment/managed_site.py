@@ -82,7 +82,7 @@ class ManagedSite:
         """
         opts = pulumi.ResourceOptions(parent=parent, depends_on=[component])
         if objects := self.lifecycle.made_by(component):
-            Ready(name, objects, self.confirmation.judge, opts, called=called)
+            Ready(f"{name}-gateway", objects, self.confirmation.judge, opts, called=called)
 
 
 async def find_drift(lifecycles: Iterable[Lifecycle]) -> list[str]:

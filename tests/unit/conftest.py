@@ -46,7 +46,8 @@ class Recorder(mocks.Mocks):
         raise AssertionError(f"no component calls a function, but {args.token} was called")
 
     def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
-        """Keep a hook, as the engine does."""
+        """Keep a hook, as the engine does, which refuses a second one of its name."""
+        assert hook.name not in self.hooks, f"resource hook already registered for name {hook.name}"
         self.hooks[hook.name] = hook
 
     def register_error_hook(self, hook: pulumi.ErrorHook) -> None:
