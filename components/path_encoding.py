@@ -2,9 +2,9 @@
 
 Envoy decodes %2e and resolves dot segments before it compares a path, but leaves %2f, %5c and %25 as they are
 (https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto#envoy-v3-api-field-extensions-filters-network-http-connection-manager-v3-httpconnectionmanager-normalize-path).
-A server that decodes them reads /orders/..%2fadmin as /admin, and one that cuts parameters off a segment reads
-/orders/..;/admin so, too. Istio's AuthorizationPolicy compares the beginning or the end of a path, not its middle: a
-route answers such requests instead, after the gateway's policies.
+A server that decodes them reads /orders/..%2fadmin as /admin. One that cuts parameters off a segment reads
+/orders/..;/admin so, too, which not every version of Envoy resolves itself. Istio's AuthorizationPolicy compares the
+beginning or the end of a path, not its middle: a route answers such requests instead, after the gateway's policies.
 """
 
 from collections.abc import Mapping, Sequence
