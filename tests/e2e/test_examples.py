@@ -23,14 +23,13 @@ from verification.tls import Endpoint
 
 STACK = "producer"
 NAMESPACE = "examples"
-CLIENT = {"kubeconfig": ".lab/client.kubeconfig", "domain": "examples.client.test"}
-CALLERS = ["examples/caller"]
+CLIENT = {"kubeconfig": ".lab/client.kubeconfig", "domain": "examples.client.test", "callers": ["examples/caller"]}
 DOMAIN = "examples.target.test"
 
 
 @pytest.fixture(scope="module")
 def producer(project: Project) -> Iterator[Deployed]:
-    """A stack that has not declared the examples' caller yet."""
+    """A stack that declares the caller of the examples."""
     config: dict[str, Any] = {"clients": {"client": CLIENT}, "gatewayMode": "selfSigned", "gatewayDomain": DOMAIN}
     with project.deployment(STACK, namespace="examples-producer", **config) as deployed:
         deployed.up()
@@ -50,7 +49,7 @@ def example(project: Project, directory: Path, **config: str) -> Iterator[Stack]
         stack.destroy()
 
 
-def test_example_calls_a_host_once_it_is_declared_and_follows_the_producer(
+def test_example_calls_a_host_if_it_is_declared_and_follows_the_producer(
     lab: Lab, project: Project, producer: Deployed, tmp_path: Path
 ) -> None:
     config = {"client": "client", "host": "httpbin", "path": "/headers", "image": "lab.local/curl:lab"}
@@ -60,13 +59,13 @@ def test_example_calls_a_host_once_it_is_declared_and_follows_the_producer(
         example(project, tmp_path / "caller", kubeconfig=kubeconfig, **config) as caller,
         example(project, tmp_path / "directory", kubeconfig=kubeconfig) as directory,
     ):
-        assert "client client has no caller examples/caller" in refusal(caller.up)
+        caller.set_config("namespace", automation.ConfigValue("undeclared"))
+        assert "client client has no caller undeclared/caller" in refusal(caller.preview)
+        caller.set_config("namespace", automation.ConfigValue(NAMESPACE))
         domains = [f"{STACK}.target.test", f"{STACK}-b.target.test"]
         for domain in domains:
-            producer.up(
-                clients={"client": {**CLIENT, "callers": CALLERS}},
-                hosts={"httpbin": {"domain": domain}},
-            )
+            if producer.outputs["hosts"]["httpbin"]["domain"] != domain:
+                producer.up(hosts={"httpbin": {"domain": domain}})
             assert caller.up().outputs["url"].value == f"http://{domain}/headers", "ready, so it got an answer"
             expect_calls(lab, f"http://{domain}/headers", producer.outputs["clients"]["client"]["identity"])
             assert directory.up().outputs["configMap"].value == f"{NAMESPACE}/kyma-mtls-directory"

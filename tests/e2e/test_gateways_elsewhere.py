@@ -15,7 +15,7 @@ from tests.e2e.support.commands import MANIFESTS, run
 from tests.e2e.support.lab import Lab
 from tests.e2e.support.project import Project
 from tests.e2e.support.stack import Deployed, refusal
-from tests.e2e.support.waiting import eventually
+from tests.e2e.support.waiting import eventually, together
 
 TAG = "offer-stable"
 GATEWAYS = {
@@ -37,22 +37,33 @@ CLIENT = {
 def gateways(lab: Lab) -> Iterator[None]:
     """Gateways and a tag that the lab does not have by itself."""
     try:
-        for cluster, (manifest, _, _) in GATEWAYS.items():
-            config = ("--kubeconfig", lab.kubeconfig(cluster))
-            run("istioctl", *config, "tag", "set", TAG, "--revision", "default", "--overwrite")
-            eventually(partial(injects, lab, cluster), "Pods get sidecars by the tag")
-            lab.kubectl(cluster, "apply", "-f", "-", stdin=filled(lab, manifest))
+        together(partial(add_gateway, lab), GATEWAYS)
         status = json.dumps({"status": {"loadBalancer": {"ingress": [{"ip": address} for address in ADDRESSES]}}})
         patch = ("patch", "service", "edge", "--subresource=status", "--type=merge", "-p", status)
         lab.kubectl("target", "-n", "offer-ingress", *patch)
-        for cluster, (_, namespace, name) in GATEWAYS.items():
-            lab.kubectl(cluster, "-n", namespace, "rollout", "status", f"deployment/{name}", "--timeout=120s")
+        together(partial(await_gateway, lab), GATEWAYS)
         yield
     finally:
-        for cluster, (manifest, _, _) in GATEWAYS.items():
-            lab.kubectl(cluster, "delete", "--ignore-not-found", "-f", "-", stdin=filled(lab, manifest))
-            run("istioctl", "--kubeconfig", lab.kubeconfig(cluster), "tag", "remove", TAG, "-y", check=False)
-            eventually(partial(is_unknown, lab, cluster), "the tag's endpoints are gone")
+        together(partial(remove_gateway, lab), GATEWAYS)
+
+
+def add_gateway(lab: Lab, cluster: str) -> None:
+    """Set the tag, and begin to make the gateway, whose Pod gets its sidecar by the tag."""
+    config = ("--kubeconfig", lab.kubeconfig(cluster))
+    run("istioctl", *config, "tag", "set", TAG, "--revision", "default", "--overwrite")
+    eventually(partial(injects, lab, cluster), "Pods get sidecars by the tag")
+    lab.kubectl(cluster, "apply", "-f", "-", stdin=filled(lab, GATEWAYS[cluster][0]))
+
+
+def await_gateway(lab: Lab, cluster: str) -> None:
+    _, namespace, name = GATEWAYS[cluster]
+    lab.kubectl(cluster, "-n", namespace, "rollout", "status", f"deployment/{name}", "--timeout=120s")
+
+
+def remove_gateway(lab: Lab, cluster: str) -> None:
+    lab.kubectl(cluster, "delete", "--ignore-not-found", "-f", "-", stdin=filled(lab, GATEWAYS[cluster][0]))
+    run("istioctl", "--kubeconfig", lab.kubeconfig(cluster), "tag", "remove", TAG, "-y", check=False)
+    eventually(partial(is_unknown, lab, cluster), "the tag's endpoints are gone")
 
 
 def filled(lab: Lab, manifest: str) -> str:

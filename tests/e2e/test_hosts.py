@@ -1,6 +1,7 @@
 """Many hosts, clients and partners in one stack: who reaches what, and that a change of one disturbs no other."""
 
 import http.client
+import re
 import shutil
 import ssl
 import subprocess
@@ -20,7 +21,7 @@ from tests.e2e.support.commands import MANIFESTS
 from tests.e2e.support.lab import CLUSTERS, Lab
 from tests.e2e.support.project import Project
 from tests.e2e.support.stack import Deployed, Stack, configure, refusal
-from tests.e2e.support.traffic import Load, expect_status, open_connection, status_or_none
+from tests.e2e.support.traffic import Load, caller, expect_status, open_connection, status_or_none
 from tests.e2e.support.waiting import eventually, together
 from tests.unit.pki import Holder, issue
 from verification.tls import ClientCredential
@@ -61,6 +62,8 @@ HOSTS: dict[str, Any] = {
         },
     },
 }
+MORE_HOSTS = {**HOSTS, "news": {"domain": "news.target.test", "clients": ["client"]}}
+OUTSIDE = "http://www.internet.test/"
 # It never runs: what counts is what it consists of.
 BARE_POD = {
     "apiVersion": "v1",
@@ -134,16 +137,6 @@ def test_verification_keeps_every_promise_of_every_host_and_client(project: Proj
     project.expect_verified(many.stack, " 0 failed")
 
 
-def test_preview_has_no_changes_and_warns_of_a_pod_without_a_sidecar(many: Many) -> None:
-    many.lab.apply("target", BARE_POD)
-    try:
-        previewed = many.stack.preview(expect_no_changes=True)
-    finally:
-        many.lab.kubectl("target", "-n", "shop", "delete", "pod", "bare", "--now")
-    behind = f"cluster {many.lab.server('target')} has no sidecars in Pods behind Service shop/orders: bare"
-    assert f"warning: kyma-mtls:hosts.orders.service: {behind}" in previewed.stdout, previewed.stdout
-
-
 @pytest.mark.parametrize(
     ("host", "client", "status"),
     [
@@ -202,34 +195,6 @@ def answered(host: str, **answers: str) -> dict[str, Any]:
     given = HOSTS[host]["external"]
     credentials = given["credentials"] | {client: {"certificate": answer} for client, answer in answers.items()}
     return {**HOSTS, host: {**HOSTS[host], "external": {**given, "credentials": credentials}}}
-
-
-def test_partners_answer_is_shown_from_a_namespace_that_is_closed(many: Many) -> None:
-    def status(url: str) -> str:
-        return many.lab.status("logistics", url, cluster="client2", pod="dispatcher")
-
-    request = many.outputs["signingRequests"]["api"]["client2"]
-    assert set(many.outputs["signingRequests"]) == {"api"}
-    assert set(many.outputs["signingRequests"]["api"]) == {"client2"}, "a given credential needs no request"
-    outside, host, partners = (
-        "http://www.internet.test/",
-        "http://httpbin.target.test/headers",
-        "http://api.internet.test/",
-    )
-    eventually(lambda: status(outside) == "200", "the namespace is open, as its owner left it")
-    closed = {**CLIENTS, "client2": {**CLIENTS["client2"], "networkPolicy": "callers"}}
-    many.up(clients=closed, hosts=answered("api", client2=PARTNER_CA.sign(request)))
-    eventually(lambda: status(outside) == "503", "the sidecar cannot connect any more")
-    eventually(lambda: status(host) == "200", "the way through the egress gateway is open")
-    eventually(
-        lambda: (
-            many.lab.curl("logistics", partners, cluster="client2", pod="dispatcher")
-            == (0, "URI:spiffe://kyma-mtls/many/client/client2")
-        ),
-        "the partner sees the identity that it signed",
-    )
-    many.up(clients=CLIENTS, hosts=HOSTS)
-    eventually(lambda: status(outside) == "200", "the policy is gone, and the namespace as before")
 
 
 def test_partners_answer_to_another_request_is_refused(many: Many) -> None:
@@ -301,8 +266,9 @@ def plain(address: str, host: str) -> tuple[int, str]:
         return 0, ""
 
 
-def load(many: Many, **pairs: str) -> Load:
-    """A load on hosts, each with the credential of a client."""
+@contextmanager
+def load(many: Many, **pairs: str) -> Iterator[Load]:
+    """Run a load on hosts, each with the credential of a client, and on one from a caller's Pod."""
     credentials = {client: many.credential(client) for client in set(pairs.values())}
 
     def request(host: str, client: str) -> bool:
@@ -312,54 +278,88 @@ def load(many: Many, **pairs: str) -> Load:
         f"{host} by {client}": lambda host=host, client=client: request(host, client)  # type: ignore[misc]
         for host, client in pairs.items()
     }
-    callers = ("many", "http://httpbin.target.test/headers")
-    return Load(requests | {"httpbin from the Pod": lambda: many.lab.status(*callers) == "200"})
+    with caller(many.lab, "many", "http://httpbin.target.test/headers") as from_pod:
+        load = Load(requests | {"httpbin from the Pod": from_pod}, pause=0.1)
+        with load.running():
+            yield load
 
 
-def changed(stack: Stack) -> set[str]:
-    """Names of the Kubernetes objects that a preview would change."""
+def previewed(stack: Stack) -> tuple[str, set[str]]:
+    """Return what a preview prints, and the names of the resources that it would change."""
     seen: set[str] = set()
 
     def note(event: automation.events.EngineEvent) -> None:
         step = event.resource_pre_event and event.resource_pre_event.metadata
-        if step and step.op not in ("same", "read") and step.type.startswith("kubernetes:"):
+        if step and step.op not in ("same", "read"):
             seen.add(step.urn.rpartition("::")[2])
 
-    stack.preview(on_event=note)
-    return seen
+    return stack.preview(on_event=note).stdout, seen
 
 
-def test_adding_a_host_changes_its_own_objects_and_interrupts_no_request(many: Many) -> None:
-    more = {**HOSTS, "news": {"domain": "news.target.test", "clients": ["client"]}}
-    configure(many.stack, hosts=more)
-    names = changed(many.stack)
+def status_inside(many: Many, url: str) -> str:
+    """Return the status that the declared caller of the second client gets."""
+    return many.lab.status("logistics", url, cluster="client2", pod="dispatcher")
+
+
+def test_preview_of_a_new_host_has_its_own_objects_alone_and_warns_of_a_pod_without_a_sidecar(many: Many) -> None:
+    many.lab.apply("target", BARE_POD)
+    try:
+        configure(many.stack, hosts=MORE_HOSTS)
+        printed, names = previewed(many.stack)
+    finally:
+        many.lab.kubectl("target", "-n", "shop", "delete", "pod", "bare", "--now")
+        configure(many.stack, hosts=HOSTS)
     assert names
-    assert all(name.startswith(("target-news-", "client-client.news-")) for name in names), names
-    running = load(many, httpbin="client", orders="client2", forms="client")
-    with running.running():
-        many.up()
+    own = re.compile(r"(target-|client-client\.|certificates-host-)news([-.].*)?")
+    assert all(own.fullmatch(name) for name in names), names
+    behind = f"cluster {many.lab.server('target')} has no sidecars in Pods behind Service shop/orders: bare"
+    assert f"warning: kyma-mtls:hosts.orders.service: {behind}" in printed, printed
+
+
+def test_adding_and_removing_a_host_and_closing_a_namespace_interrupts_no_request(many: Many) -> None:
+    """Close the second client's namespace, and bring a partner's answer, by the update that removes the host again."""
+    request = many.outputs["signingRequests"]["api"]["client2"]
+    assert set(many.outputs["signingRequests"]) == {"api"}
+    assert set(many.outputs["signingRequests"]["api"]) == {"client2"}, "a given credential needs no request"
+    eventually(lambda: status_inside(many, OUTSIDE) == "200", "the namespace is open, as its owner left it")
+    closed = {**CLIENTS, "client2": {**CLIENTS["client2"], "networkPolicy": "callers"}}
+    with load(many, httpbin="client", orders="client2", forms="client") as running:
+        many.up(hosts=MORE_HOSTS)
         eventually(lambda: many.lab.status("many", "http://news.target.test/headers") == "200", "it is served")
-        many.up(hosts=HOSTS)
+        many.up(clients=closed, hosts=answered("api", client2=PARTNER_CA.sign(request)))
         eventually(lambda: running.sent > 50, "the load is one")
     assert not running.failures
+    eventually(lambda: status_inside(many, OUTSIDE) == "503", "the sidecar cannot connect any more")
+    host = "http://httpbin.target.test/headers"
+    eventually(lambda: status_inside(many, host) == "200", "the way through the egress gateway is open")
+    asked = ("logistics", "http://api.internet.test/")
+    seen = (0, "URI:spiffe://kyma-mtls/many/client/client2")
+    eventually(
+        lambda: many.lab.curl(*asked, cluster="client2", pod="dispatcher") == seen,
+        "the partner sees the identity that it signed",
+    )
 
 
 def test_revoking_and_removing_a_client_takes_effect_at_once_and_interrupts_no_request(many: Many) -> None:
+    """Open the client's namespace again first, by the update that revokes its admission to a host."""
     fewer = {name: client for name, client in CLIENTS.items() if name != "client2"}
     others = {
         name: {**host, "clients": [client for client in host["clients"] if client != "client2"]}
         for name, host in HOSTS.items()
     }
-    running = load(many, httpbin="client", forms="client")
     credential = many.credential("client2")
-    with open_connection(many.endpoint("httpbin"), credential) as ask, running.running():
+    with (
+        open_connection(many.endpoint("httpbin"), credential) as ask,
+        load(many, httpbin="client", forms="client") as running,
+    ):
         assert ask() == 200
-        many.up(hosts={**HOSTS, "httpbin": others["httpbin"]})
+        many.up(clients=CLIENTS, hosts={**HOSTS, "httpbin": others["httpbin"]})
         eventually(lambda: ask() != 200, "the open connection is refused, or ended")
         many.expect("httpbin", credential, 403)
         names = {name for name in many.lab.objects("client2") if "httpbin" in name}
         assert not names, "its way to the host is gone as well"
         many.expect("orders", credential, 200)  # another host admits it still
+        eventually(lambda: status_inside(many, OUTSIDE) == "200", "no policy closes its namespace any more")
         many.up(clients=fewer, hosts=others)
         assert many.lab.objects("client2") == many.before["client2"], "nothing of the stack is left in its cluster"
         many.up(clients=CLIENTS, hosts=HOSTS)

@@ -32,16 +32,12 @@ MODULE = "apigateway.operator.kyma-project.io"
 RULE = "apirule.v2.gateway.kyma-project.io"
 ROUTE = "virtualservice.networking.istio.io"
 HOST = "kyma.target.test"
+TAKEN = "taking.target.test"
 FINALIZER = "gateways.operator.kyma-project.io/kyma-gateway"
 HASH_LABEL = "cert.gardener.cloud/hash"
 UP_SECONDS = 240
 READINESS = "readiness"
-NO_PODS = {
-    "apiVersion": "v1",
-    "kind": "ResourceQuota",
-    "metadata": {"name": "none", "namespace": READINESS},
-    "spec": {"hard": {"pods": "0"}},
-}
+NO_PODS = str(MANIFESTS / "no_pods.yaml")
 
 
 @dataclass(frozen=True)
@@ -125,34 +121,40 @@ def remove_modules(lab: Lab, cluster: str) -> None:
 
 @pytest.fixture(scope="module")
 def failing(kyma: Kyma, project: Project) -> Iterator[tuple[Deployed, Future[str]]]:
-    """A stack whose Pods cannot start any more, and what its `pulumi up` says in the end, while other tests run.
+    """A stack whose Pods cannot start, and what its `pulumi up` says in the end, while other tests run.
 
-    One image is not there, and a quota admits no Pod. It serves where another stack calls, and calls where that serves:
-    istioctl complains of two stacks that log the requests of one egress gateway.
+    One image is not there, and one cluster admits no Pod. It serves where another stack calls, and calls where that
+    serves: istioctl complains of two stacks that log the requests of one egress gateway.
     """
     config: dict[str, Any] = {
         "namespace": READINESS,
         "target": {"kubeconfig": ".lab/client.kubeconfig"},
         "clients": {"client": {"kubeconfig": ".lab/target.kubeconfig"}},
+        "targetImage": "lab.local/none:lab",
+        "clientImage": "lab.local/another:lab",
     }
     with project.deployment(READINESS, **config) as deployed, ThreadPoolExecutor() as pool:
-        deployed.up()
-        kyma.lab.apply("target", NO_PODS)
-        configure(deployed.stack, targetImage="lab.local/none:lab", clientImage="lab.local/another:lab")
-        yield deployed, pool.submit(refusal, deployed.up)
+        try:
+            kyma.lab.kubectl("target", "apply", "-f", NO_PODS)
+            eventually(lambda: not admits_pods(kyma.lab), "the cluster admits no Pod")
+            yield deployed, pool.submit(refusal, deployed.up)
+        finally:
+            kyma.lab.kubectl("target", "delete", "--ignore-not-found", "-f", NO_PODS)
+
+
+def admits_pods(lab: Lab) -> bool:
+    tried = ("-n", "default", "run", "no-pods", "--image=none", "--dry-run=server")
+    return bool(lab.kubectl("target", *tried, check=False))
 
 
 @pytest.mark.usefixtures("failing")
 def test_kyma_serves_by_api_rules_that_are_waited_for_and_gives_the_istio_cr_back(kyma: Kyma, project: Project) -> None:
     before, route = kyma.istio_spec(), ("delete", "-n", "default", ROUTE, "somebody")
+    url = f"http://{HOST}/headers"
     with (
         project.deployment("kyma", platform="kyma", namespace="kyma-a") as deployed,
         ThreadPoolExecutor() as pool,
     ):
-        kyma.lab.apply("target", route_of_somebody(HOST))
-        taken = f"has {HOST} already, in VirtualService default/somebody; choose another domain"
-        assert taken in refusal(deployed.stack.preview), "Kyma would refuse the APIRule"
-        kyma.lab.kubectl("target", *route)
         printed: list[str] = []
         with kyma.target.lagging(600):  # it looks at the APIRule once the host is taken
             up = pool.submit(deployed.stack.up, on_output=printed.append)
@@ -165,8 +167,7 @@ def test_kyma_serves_by_api_rules_that_are_waited_for_and_gives_the_istio_cr_bac
         kyma.lab.kubectl("target", *route)
         up.result(timeout=UP_SECONDS)
         assert kyma.istio_spec() == before | {"components": {"egressGateway": {"enabled": True}}}
-        project.expect_verified(deployed.stack, "0 failed")
-        together(lambda cluster: kyma.lab.expect_no_complaint(cluster, "kyma-a"), CLUSTERS)
+        eventually(lambda: kyma.lab.status("kyma-a", url) == "200", "the host is served")
 
         configure(deployed.stack, hosts={"httpbin": {"domain": HOST, "methods": ["GET", "DELETE"]}})
         with kyma.target.lagging(600):
@@ -182,16 +183,17 @@ def test_kyma_serves_by_api_rules_that_are_waited_for_and_gives_the_istio_cr_bac
 
         deployed.up(namespace="kyma-b", confirm=["namespace=kyma-b"])
         assert kyma.lab.get("target", RULE, "kyma-b", "httpbin")["status"]["state"] == "Ready"
-        project.expect_working(deployed.stack)
+        project.expect_verified(deployed.stack, "0 failed")
+        together(lambda cluster: kyma.lab.expect_no_complaint(cluster, "kyma-b"), CLUSTERS)
         deployed.stack.preview(expect_no_changes=True)
         kyma.report_rule("kyma-b", "Error", "an Error does not keep a stack from going")
     assert kyma.istio_spec() == before, "the Istio CR is Kyma's: it stays, and is as it was found"
 
 
-def route_of_somebody(host: str) -> dict[str, Any]:
+def route_of_somebody(host: str, name: str = "somebody") -> dict[str, Any]:
     """A VirtualService that no APIRule made."""
     spec = {"hosts": [host], "gateways": ["mesh"], "http": [{"route": [{"destination": {"host": "elsewhere"}}]}]}
-    metadata = {"name": "somebody", "namespace": "default"}
+    metadata = {"name": name, "namespace": "default"}
     return {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": metadata, "spec": spec}
 
 
@@ -209,11 +211,12 @@ def test_kyma_pods_that_cannot_start_fail_up_with_the_words_of_kubernetes(
     for line in (
         rf"warning: Deployment readiness/httpbin: {pod}ErrImagePull: .*none:lab",
         rf"Deployment readiness/httpbin is not ready after \d+ s: {pod}\w+: ",
-        r"Deployment readiness/curl is not ready after \d+ s: FailedCreate: .*exceeded quota",
+        r"Deployment readiness/curl is not ready after \d+ s: FailedCreate: .*denied request: no Pod may start",
     ):
         assert re.search(line, said), said
     assert "Traceback" not in said
-    lab.kubectl("target", "-n", READINESS, "delete", "resourcequota", "none")
+    lab.kubectl("target", "delete", "-f", NO_PODS)
+    eventually(lambda: admits_pods(lab), "the cluster admits Pods again")
     deployed.up(targetImage="lab.local/httpbin:lab", clientImage="lab.local/curl:lab")
     deployed.stack.preview(expect_no_changes=True)
     images = [
@@ -251,27 +254,15 @@ def expect_gardener_served(lab: Lab) -> None:
 def test_kyma_gateway_in_a_shoot_is_taken_over_and_given_back(kyma_shoot: Kyma, project: Project) -> None:
     lab, before = kyma_shoot.lab, kyma_shoot.lab.objects("target")
     config: dict[str, Any] = {"platform": "kyma", "gatewayDomain": DOMAIN, "gatewayTakeOver": "true"}
-    lab.apply("target", user_of_the_gateway())
     with project.deployment(
         "taking", run_program=True, namespace="taking", gatewayMode="gardener", **config
     ) as deployed:
-        assert "VirtualService default/somebody; move them first" in refusal(deployed.stack.preview)
-        lab.kubectl("target", "-n", "default", "delete", ROUTE, "somebody")
+        expect_refused_by_routes(lab, deployed)
         deployed.up()
         assert not kyma_shoot.has_gateway()
         entry = lab.get("target", "dnsentry", "kyma-system", "kyma-gateway")
         assert entry["status"]["state"] == "Ready", "the operator's had to go first"
         await_presented(lab, f"x.{DOMAIN}", deployed.outputs["gateway"]["caCertificate"])
-
-        with kyma_shoot.target.lagging(600):  # else the operator would take the gateway at once
-            lab.kubectl(
-                "target", "patch", MODULE, "default", "--type=merge", "-p", '{"spec":{"enableKymaGateway":true}}'
-            )
-            said = refusal(deployed.up)
-            assert "APIGateway default no longer has spec.enableKymaGateway: false, which this stack set" in said, said
-            assert "`pulumi up --refresh`" in said, said
-            deployed.up(refresh=True)
-            assert kyma_shoot.module()["spec"] == {"enableKymaGateway": False}
 
         back = ["gatewayTakeOver=false"]
         deployed.up(gatewayTakeOver="false", gatewayDomain=f"own.{DOMAIN}", confirm=back)
@@ -297,15 +288,38 @@ def test_kyma_gateway_in_a_shoot_is_taken_over_and_given_back(kyma_shoot: Kyma, 
         assert OWNER_LABEL in ours["labels"]
         assert ours["uid"] != left["uid"], "it is not the one that Gardener leaves behind"
         await_presented(lab, f"x.{DOMAIN}", deployed.outputs["gateway"]["caCertificate"])
-        deployed.stack.preview(expect_no_changes=True)
-        other = project.stack("late", namespace="late", gatewayMode="selfSigned", **config)
-        taken_over = "has its default gateway taken over by another stack already; set this to false here"
-        assert taken_over in refusal(other.preview)
-        assert kyma_shoot.module()["spec"] == {"enableKymaGateway": False}, "it gives nothing back that it never had"
+        taken = kyma_shoot.module()["metadata"]["labels"][OWNER_LABEL]
+        assert taken == ours["labels"][OWNER_LABEL], "a check refuses the take-over of another stack for this label"
+        expect_repaired(kyma_shoot, deployed)
         assert "--run-program" in refusal(deployed.stack.destroy)
     eventually(kyma_shoot.has_gateway, "Kyma's own gateway is back")
     expect_gardener_served(lab)
     lab.expect_as_before({"target": before})  # and nothing else is left or lost
+
+
+def expect_refused_by_routes(lab: Lab, deployed: Deployed) -> None:
+    """Expect that one preview names who uses Kyma's gateway, and the route for which Kyma would refuse the APIRule."""
+    lab.apply("target", user_of_the_gateway(), route_of_somebody(TAKEN, "occupant"))
+    said = refusal(deployed.stack.preview)
+    assert "VirtualService default/somebody; move them first" in said, said
+    assert f"has {TAKEN} already, in VirtualService default/occupant; choose another domain" in said, said
+    lab.kubectl("target", "-n", "default", "delete", ROUTE, "somebody", "occupant")
+
+
+def expect_repaired(kyma: Kyma, deployed: Deployed) -> None:
+    """Expect that an update refuses a take-over which a user has undone, and that a refresh repairs it alone."""
+    with kyma.target.lagging(600):  # else the operator would take the gateway at once
+        enabled = '{"spec":{"enableKymaGateway":true}}'
+        kyma.lab.kubectl("target", "patch", MODULE, "default", "--type=merge", "-p", enabled)
+        said = refusal(deployed.up)
+        assert "APIGateway default no longer has spec.enableKymaGateway: false, which this stack set" in said, said
+        assert "`pulumi up --refresh`" in said, said
+        before = len(deployed.printed)
+        deployed.up(refresh=True)
+        assert kyma.module()["spec"] == {"enableKymaGateway": False}
+    printed = deployed.printed[before:]
+    # The APIGateway, and that it is Ready.
+    assert re.search(r"\nResources:\n +~ 2 updated\n +\d+ unchanged\n", printed), printed
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from tests.e2e.support.killing import Moment
+from tests.e2e.support.killing import Moment, Partial
 from tests.e2e.support.lab import CLUSTERS, Lab
 from tests.e2e.support.life import Life
 from tests.e2e.support.project import Project
@@ -27,7 +27,7 @@ BASE: dict[str, Any] = {
 PARTNER = issue("Partner CA")
 GIVEN = issue("ours", PARTNER, uris=("spiffe://partner.example/us",), usage=ExtendedKeyUsageOID.CLIENT_AUTH)
 OWN = issue("gateway", PARTNER, hosts=("*.own-gateway.target.test",))
-# Every key that does not choose a cluster; each change is made and taken back, and killed on its way (KILLS).
+# Every key that does not move objects; each change is made and taken back, and killed on its way (KILLS).
 CHANGES: dict[str, dict[str, Any]] = {
     "values": {
         "keyAlgorithm": "ECDSA-P384",
@@ -77,7 +77,6 @@ CHANGES: dict[str, dict[str, Any]] = {
         "gatewayCertificate": OWN.pem + PARTNER.pem,
         "gatewayKey": OWN.key_pem,
     },
-    "namespace": {"namespace": "life-b", "confirm": ["namespace=life-b", "namespace=life"]},
 }
 
 
@@ -87,11 +86,13 @@ class Kills:
 
     making: while it is made, one after the other, until it is made whole
     taking_back: while it is taken back
-    making_again: whether it is made once more, of what that left, before it is taken back for good
+    cut_off: while it is made before all that, to be undone by a refresh
+    making_again: whether it is made once more, of what taking_back left, before it is taken back for good
     """
 
     making: tuple[Moment, ...]
     taking_back: Moment
+    cut_off: Moment | None = None
     making_again: bool = False
 
 
@@ -99,15 +100,12 @@ KILLS = {
     "values": Kills(
         making=(Moment("create", 3),),  # in the first creations: 12 objects are created, 8 updated, and 5 deleted
         taking_back=Moment("delete", 2),  # in the deletions, which come last
+        cut_off=Moment("update", 3, alone=True),
         making_again=True,
     ),
     "more": Kills(
         making=(Moment("create", 2, alone=True), Moment("create", 10)),  # 36 are created, in three clusters
         taking_back=Moment("delete", 10),  # in the middle of as many deletions
-    ),
-    "namespace": Kills(
-        making=(Moment("delete-replaced", 3),),  # 22 are replaced: some are deleted, and none is made anew
-        taking_back=Moment("create-replacement", 4),  # all are deleted, and some are made anew
     ),
 }
 
@@ -134,44 +132,41 @@ def life(lab: Lab, project: Project) -> Iterator[Life]:
 @pytest.mark.parametrize("name", CHANGES)
 def test_change_that_is_killed_repeated_and_taken_back_leaves_a_whole_stack(life: Life, name: str) -> None:
     change, kills = CHANGES[name], KILLS[name]
-    back = {"confirm": change["confirm"]} if "confirm" in change else {}
-    hosts, namespace = change.get("hosts", BASE["hosts"]), change.get("namespace", "life")
-    unchanged = life.state()
+    domain, unchanged = change["hosts"]["httpbin"]["domain"], life.state()
     life.set(**change)
-    partial = [life.kill_up(moment) for moment in kills.making]
+    partial = [cut_off_and_undone(life, change, kills.cut_off)] if kills.cut_off else []
+    partial += [life.kill_up(moment) for moment in kills.making]
     life.up_again()
     changed = life.state()
     for each in partial:
         each.expect_between(changed)
-    life.expect_whole(hosts["httpbin"]["domain"], namespace)
-    life.set(**back)
+    life.expect_whole(domain)
+    life.set()
     life.kill_up(kills.taking_back).expect_between(unchanged)
     if kills.making_again:
         life.set(**change)
         life.up_again()
-        life.expect_whole(hosts["httpbin"]["domain"], namespace)
-        life.set(**back)
+        life.expect_whole(domain)
+        life.set()
     life.up_again()
     life.expect_whole("life.target.test")
     life.stack.preview(expect_no_changes=True)
     life.remove_leftovers()
 
 
-def test_update_that_was_cut_off_and_is_taken_back_is_undone_by_refresh(life: Life) -> None:
-    """What the plugins were changing when the engine ended is changed in the cluster, and as before in the state.
+def cut_off_and_undone(life: Life, change: dict[str, Any], moment: Moment) -> Partial:
+    """Kill the engine alone while it makes a change, and take that back by a refresh; return what it left.
 
-    Taken back, it is no change for the engine: only a refresh sees it.
+    What the plugins were changing when the engine ended is changed in the cluster, and as before in the state: if it is
+    taken back, it is no change for the engine, and only a refresh sees it.
     """
-    unchanged = life.state()
-    life.set(**CHANGES["values"])
-    partial = life.kill_up(Moment("update", 3, alone=True))
-    assert partial.found == unchanged
-    assert partial.left != unchanged, "something is done"
-    assert {*life.stack.preview().change_summary} - {"same"}, "something is left to do"
+    partial = life.kill_up(moment)
     life.set()
     life.up(refresh=True)
     life.expect_whole("life.target.test")
     life.remove_leftovers()
+    life.set(**change)
+    return partial
 
 
 def test_interruption_is_refused_before_anything_is_touched(life: Life) -> None:
@@ -181,39 +176,40 @@ def test_interruption_is_refused_before_anything_is_touched(life: Life) -> None:
         target={"kubeconfig": ".lab/client.kubeconfig"},
         clients={"client": {"kubeconfig": ".lab/target.kubeconfig"}},
     )
-    for attempt in (life.stack.preview, life.up):
-        said = refusal(attempt)
-        for key in ("namespace", "target", "clients.client"):
-            assert re.search(rf"kyma-mtls:{key}: changes from .*confirm\[\d\]", said), said
+    said = refusal(life.up)
+    for key in ("namespace", "target", "clients.client"):
+        assert re.search(rf"kyma-mtls:{key}: changes from .*confirm\[\d\]", said), said
     life.set()
     assert (life.owned(), life.state()) == before
 
 
-def test_confirmed_move_to_another_cluster_leaves_nothing_in_the_old_one_even_if_killed(life: Life) -> None:
+def test_confirmed_moves_leave_nothing_in_the_old_place_even_if_killed(life: Life) -> None:
+    """Move a client to another cluster; it back, and all to another namespace; and that back."""
+    unchanged, url = life.state(), "http://life.target.test/headers"
     life.set(clients={"client": CLIENT2}, confirm=[f"clients.client={life.uids['client2']}"])
     # Some of 13 objects are deleted in the old cluster, and none is made in the new one; then some are made there.
     partial = [life.kill_up(moment) for moment in (Moment("delete-replaced", 3), Moment("create-replacement", 6))]
     life.up_again()
+    in_client2 = life.state()
     for each in partial:
-        each.expect_between(life.state())
+        each.expect_between(in_client2)
     assert not life.owned()["client"]
-    url = "http://life.target.test/headers"
     eventually(lambda: life.lab.status("life", url, cluster="client2") == "200", "it is served from there")
-    life.set(confirm=[f"clients.client={life.uids['client']}"])
+    life.set(namespace="life-b", confirm=[f"clients.client={life.uids['client']}", "namespace=life-b"])
+    # Some of 22 objects are deleted, and none is made anew.
+    partial = [life.kill_up(Moment("delete-replaced", 3))]
     life.up_again()
+    partial[0].expect_between(life.state())
     assert not life.owned()["client2"]
+    life.expect_whole("life.target.test", "life-b")
+    life.set(confirm=["namespace=life"])
+    # All 22 are deleted, and some are made anew.
+    life.kill_up(Moment("create-replacement", 4)).expect_between(unchanged)
+    life.up_again()
     life.set()
     life.expect_whole("life.target.test")
-
-
-def test_deleted_object_is_reported_and_refresh_brings_it_back(life: Life) -> None:
-    life.lab.kubectl("client", "-n", "istio-system", "delete", "secret", "client-credential-life.1")
-    for attempt in (life.stack.preview, life.up):
-        said = refusal(attempt)
-        assert "has no Secret istio-system/client-credential-life.1, which this stack made" in said, said
-        assert "`pulumi up --refresh`" in said, said
-    life.up(refresh=True)
-    life.expect_whole("life.target.test")
+    life.stack.preview(expect_no_changes=True)
+    life.remove_leftovers()
 
 
 def test_leftover_of_a_killed_update_is_reported_by_the_verification(life: Life) -> None:
@@ -221,29 +217,31 @@ def test_leftover_of_a_killed_update_is_reported_by_the_verification(life: Life)
     found = life.lab.get("target", "secret", "istio-system", name)["metadata"]
     left = {"name": "left", "namespace": "life", "labels": found["labels"]}
     life.lab.apply("target", {"apiVersion": "v1", "kind": "Secret", "metadata": left})
-    verified = life.project.verify(life.stack, "--timeout", "5", "--only", "the stack's objects")
+    verified = life.project.verify(life.stack, "--timeout", "0", "--only", "the stack's objects")
     assert verified.returncode == 1, verified.stdout
     assert "kubectl -n life delete secret left" in verified.stdout
     life.lab.kubectl("target", "-n", "life", "delete", "secret", "left")
     life.project.expect_verified(life.stack, "0 failed", "--only", "the stack's objects")
 
 
-def test_leftover_of_a_killed_update_is_taken_on_and_changed_later(life: Life) -> None:
-    url = "http://life.target.test/headers"
+def test_refresh_brings_a_deleted_object_back_and_a_leftover_of_a_killed_update_is_taken_on(life: Life) -> None:
+    life.lab.kubectl("client", "-n", "istio-system", "delete", "secret", "client-credential-life.1")
+    said = refusal(life.stack.preview)
+    assert "has no Secret istio-system/client-credential-life.1, which this stack made" in said, said
+    assert "`pulumi up --refresh`" in said, said
     life.forget("target-httpbin-admission")
-    life.up()
+    life.up(refresh=True)
+    life.expect_whole("life.target.test")
     life.set(hosts={"httpbin": {"domain": "life.target.test", "methods": ["PUT"]}})
     life.up()
+    url = "http://life.target.test/headers"
     eventually(lambda: life.lab.status("life", url) == "403", "the leftover is changed")
-    life.set()
-    life.up()
-    life.expect_whole("life.target.test")
 
 
 def test_renamed_client_is_refused_until_the_old_name_is_gone(life: Life) -> None:
+    """Expect that the leftover of the test before, which admits no GET, is changed by each further update, too."""
     life.set(clients={"renamed": CLIENT})
-    for attempt in (life.stack.preview, life.up):
-        assert "it is client-client-namespace of this stack: remove that" in refusal(attempt)
+    assert "it is client-client-namespace of this stack: remove that" in refusal(life.up)
     nobody = {"httpbin": {"domain": "life.target.test", "clients": []}}
     life.set(clients={}, hosts=nobody)
     life.up()

@@ -17,7 +17,7 @@ from tests.e2e.support.gateway import presented
 from tests.e2e.support.lab import Lab
 from tests.e2e.support.project import Project
 from tests.e2e.support.stack import Deployed, refusal
-from tests.e2e.support.traffic import Load, open_connection, status_or_none
+from tests.e2e.support.traffic import Load, caller, open_connection, status_or_none
 from tests.e2e.support.waiting import eventually, meanwhile
 from verification.tls import ClientCredential
 
@@ -39,15 +39,15 @@ def deployed(project: Project, lab: Lab) -> Iterator[Deployed]:  # noqa: ARG001 
         yield deployed
 
 
-def load(lab: Lab, deployed: Deployed) -> Load:
+@contextmanager
+def load(lab: Lab, deployed: Deployed) -> Iterator[Load]:
     """Requests from outside, with the credential and the CAs that are there now, and from the caller's Pod."""
     gateway, held = deployed.endpoint("httpbin"), deployed.credential("client")
-    return Load(
-        {
-            "a new connection": lambda: status_or_none(gateway, held) == 200,
-            "the Pod": lambda: lab.status("rotation", URL) == "200",
-        }
-    )
+    with caller(lab, "rotation", URL) as from_pod:
+        requests = {"a new connection": lambda: status_or_none(gateway, held) == 200, "the Pod": from_pod}
+        load = Load(requests, pause=0.1)
+        with load.running():
+            yield load
 
 
 def shown(lab: Lab) -> str:
@@ -97,13 +97,12 @@ def has_changed_over(lab: Lab) -> bool:
 def test_rotation_as_planned_fails_no_request_even_if_a_cluster_is_out_of_reach_half_way(
     lab: Lab, deployed: Deployed
 ) -> None:
-    running = load(lab, deployed)
-    with running.running():
+    with load(lab, deployed) as running:
         deployed.up(trustedGenerations=["2"])
     assert not running.failures, "the new CA is trusted"
     expect_generations(lab, deployed, "1.2")
-    running, old = load(lab, deployed), presented(lab, DOMAIN)
-    with running.running():
+    old = presented(lab, DOMAIN)
+    with load(lab, deployed) as running:
         with frozen(lab):
             for _ in range(10):  # the engine may give up before it comes to the target
                 assert "is frozen" in refusal(lambda: deployed.up(generation="2", trustedGenerations=["1"]))
@@ -115,13 +114,11 @@ def test_rotation_as_planned_fails_no_request_even_if_a_cluster_is_out_of_reach_
         deployed.up()
     assert not running.failures, "old certificates are good still, and new ones already"
     expect_generations(lab, deployed, "2.1")
-    running = load(lab, deployed)
-    with running.running():
+    with load(lab, deployed) as running:
         deployed.up(trustedGenerations=[])
         eventually(lambda: running.sent > 20, "the load is one")
     assert not running.failures, "the old CA is gone, and nobody needs it"
     expect_generations(lab, deployed, "2")
-    deployed.stack.preview(expect_no_changes=True)
 
 
 def test_rotation_of_a_leaked_generation_ends_open_connections_and_leaves_a_stack_beside_it_alone(
@@ -129,7 +126,7 @@ def test_rotation_of_a_leaked_generation_ends_open_connections_and_leaves_a_stac
 ) -> None:
     leaked, before = deployed.credential("client"), deployed.endpoint("httpbin")
     seen: list[tuple[int, float]] = []
-    with open_connection(before, leaked) as ask, meanwhile(lambda: seen.append((ask(), time.monotonic())), 0.05):
+    with open_connection(before, leaked) as ask, meanwhile(lambda: seen.append((ask(), time.monotonic())), 0.1):
         eventually(lambda: bool(seen) and seen[-1][0] == 200, "the open connection is served")
         deployed.up(generation="3")
         rotated = time.monotonic()
@@ -139,9 +136,12 @@ def test_rotation_of_a_leaked_generation_ends_open_connections_and_leaves_a_stac
         # Another stack, of other keys, comes and goes in the same clusters while the gateway drains.
         with project.deployment("beside-rotation", keyAlgorithm="RSA-2048") as other:
             other.up()
-            project.expect_working(other.stack, deployed.stack)
+            project.expect_working(other.stack)
+            assert lab.status("rotation", URL) == "200", "the stack beside it is served as well"
+        project.expect_working(deployed.stack)
+        deployed.stack.preview(expect_no_changes=True)
         left = max(rotated + DRAINED_SECONDS - time.monotonic(), 0)
         eventually(lambda: seen[-1][0] == 0, "the open connection ends under steady traffic", left)
     ended = next(when for status, when in seen if status == 0)
     assert ended - rotated < DRAINED_SECONDS
-    project.expect_working(deployed.stack)
+    assert lab.status("rotation", URL) == "200", "new connections are served as before"

@@ -3,7 +3,7 @@
 import json
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,9 @@ from verification.issuing import foreign_credential
 CLIENT = {"kubeconfig": ".lab/client.kubeconfig", "domain": "one.client.test"}
 URL = "http://one.target.test/headers"
 ALL_PASSED = "passed, 0 failed, 0 skipped"
+
+Reader = Callable[[Lab, Deployed], dict[str, Any]]
+"""Returns a Secret of a stack, as its cluster has it now."""
 
 
 @pytest.fixture(scope="module")
@@ -109,41 +112,37 @@ def test_target_refuses_client_certificate_of_another_ca(lab: Lab, deployed: Dep
     expect_status(lab, deployed, "200", "its own is accepted again")
 
 
-def test_network_policy_alone_closes_the_direct_way_out(lab: Lab, project: Project, deployed: Deployed) -> None:
-    def outside() -> str:
-        return lab.status(namespace(deployed), "http://www.internet.test/")
+@pytest.fixture(scope="module")
+def changed(lab: Lab, deployed: Deployed) -> dict[Reader, dict[str, Any]]:
+    """The stack after one update that takes the NetworkPolicy away and reissues all certificates.
 
-    eventually(lambda: outside() == "503", "the sidecar cannot connect")
-    deployed.up(clients={"client": CLIENT | {"networkPolicy": "none"}})
-    eventually(lambda: outside() == "200", "without the policy all is open")
+    Gives the Secrets of before, by what reads them.
+    """
+    eventually(lambda: outside(lab, deployed) == "503", "the sidecar cannot connect")
+    reads: tuple[Reader, ...] = (server_secret, client_secret)
+    secrets_before = {read: read(lab, deployed) for read in reads}
+    deployed.up(clients={"client": CLIENT | {"networkPolicy": "none"}}, keyAlgorithm="ECDSA-P384", validityDays="200")
+    return secrets_before
+
+
+def outside(lab: Lab, deployed: Deployed) -> str:
+    """Return the status that the demo's caller gets from a host outside, past the egress gateway."""
+    return lab.status(namespace(deployed), "http://www.internet.test/")
+
+
+@pytest.mark.usefixtures("changed")
+def test_network_policy_alone_closes_the_direct_way_out(lab: Lab, project: Project, deployed: Deployed) -> None:
+    eventually(lambda: outside(lab, deployed) == "200", "without the policy all is open")
     verified = project.verify(deployed.stack, "--only", "direct TLS connection")
     assert verified.returncode == 0, verified.stdout
     assert re.search("SKIP.*networkPolicy is none", verified.stdout), "what weakens security is said aloud"
-    deployed.up(clients={"client": CLIENT})
-    eventually(lambda: outside() == "503", "with it all is closed again")
 
 
-def test_stack_whose_object_is_deleted_fails_its_verification_until_refresh_repairs_it(
-    lab: Lab, project: Project, deployed: Deployed
+def test_stack_reissues_certificates_of_the_same_ca_in_place(
+    lab: Lab, deployed: Deployed, changed: dict[Reader, dict[str, Any]]
 ) -> None:
-    rule = f"egressgateway-for-{namespace(deployed)}-httpbin"
-    lab.kubectl("client", "-n", "istio-system", "delete", "destinationrule", rule)
-    eventually(lambda: lab.status(namespace(deployed), URL) != "200", "Envoy lacks it, too")
-    verified = project.verify(deployed.stack, "--timeout", "5", "--only", "plain HTTP to")
-    assert verified.returncode == 1, verified.stdout
-    broken = "FAIL plain HTTP to httpbin leaves .*\n *expected: .*\n *saw: .*\n *look: "
-    assert re.search(broken, verified.stdout), verified.stdout
-    assert f"has no DestinationRule istio-system/{rule}, which this stack made" in refusal(deployed.stack.up)
-    deployed.up(refresh=True)
-    project.expect_verified(deployed.stack, " 0 failed", "--only", "plain HTTP to", "the stack's objects")
-
-
-def test_stack_reissues_certificates_of_the_same_ca_in_place(lab: Lab, project: Project, deployed: Deployed) -> None:
-    reads = {server_secret: "cacert", client_secret: "ca.crt"}
-    before = {read: read(lab, deployed) for read in reads}
-    deployed.up(keyAlgorithm="ECDSA-P384", validityDays="200")
-    for read, ca in reads.items():
-        old, new = before[read], read(lab, deployed)
+    for read, ca in ((server_secret, "cacert"), (client_secret, "ca.crt")):
+        old, new = changed[read], read(lab, deployed)
         assert new["metadata"]["uid"] == old["metadata"]["uid"], "a Secret is never replaced under live traffic"
         same = {entry for entry in old["data"] if new["data"][entry] == old["data"][entry]}
         assert same == {ca}, "certificate and key are others"
@@ -153,6 +152,23 @@ def test_stack_reissues_certificates_of_the_same_ca_in_place(lab: Lab, project: 
     ]
     expiries = [deployed.outputs["hosts"]["httpbin"]["expiry"], deployed.outputs["clients"]["client"]["expiry"]]
     assert [datetime.fromisoformat(each) for each in expiries] == [each.not_valid_after_utc for each in ends]
+    expect_status(lab, deployed, "200", "the reissued certificates are accepted")
+
+
+@pytest.mark.usefixtures("changed")
+def test_stack_whose_object_is_deleted_fails_its_verification_until_refresh_repairs_it(
+    lab: Lab, project: Project, deployed: Deployed
+) -> None:
+    rule = f"egressgateway-for-{namespace(deployed)}-httpbin"
+    lab.kubectl("client", "-n", "istio-system", "delete", "destinationrule", rule)
+    eventually(lambda: lab.status(namespace(deployed), URL) != "200", "Envoy lacks it, too")
+    verified = project.verify(deployed.stack, "--timeout", "0", "--only", "plain HTTP to")
+    assert verified.returncode == 1, verified.stdout
+    broken = "FAIL plain HTTP to httpbin leaves .*\n *expected: .*\n *saw: .*\n *look: "
+    assert re.search(broken, verified.stdout), verified.stdout
+    assert f"has no DestinationRule istio-system/{rule}, which this stack made" in refusal(deployed.stack.up)
+    deployed.up(refresh=True, clients={"client": CLIENT})  # the NetworkPolicy comes back, too
+    eventually(lambda: outside(lab, deployed) == "503", "with the NetworkPolicy all is closed again")
     project.expect_working(deployed.stack)
 
 
@@ -161,10 +177,9 @@ def test_stack_refuses_object_names_of_a_second_stack(lab: Lab, project: Project
     hosts = {f"{last}-httpbin": {"domain": "three.target.test"}}  # "a" and "b-c" end names as "a-b" and "c" do
     before = [server_secret(lab, deployed), client_secret(lab, deployed)], objects(lab, deployed)
     with project.deployment("three", namespace=first, hosts=hosts) as other:
-        for command in (other.stack.preview, other.up):
-            said = refusal(command)
-            taken = rf"has \w+ istio-system/\S+-{namespace(deployed)}-httpbin(\.1)? already, and another stack made it"
-            assert re.search(rf"cluster https://\S+ {taken}; remove it, or choose other names", said), said
+        said = refusal(other.up)
+        taken = rf"has \w+ istio-system/\S+-{namespace(deployed)}-httpbin(\.1)? already, and another stack made it"
+        assert re.search(rf"cluster https://\S+ {taken}; remove it, or choose other names", said), said
     assert ([server_secret(lab, deployed), client_secret(lab, deployed)], objects(lab, deployed)) == before
 
 

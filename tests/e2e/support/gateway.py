@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from cryptography import x509
@@ -40,19 +41,29 @@ def attended(lab: Lab, namespace: str = "kyma-system") -> Iterator[None]:
     """Stand in for what gives load balancers their addresses: the lab does so for its gateways only."""
     address = json.dumps({"status": {"loadBalancer": {"ingress": [{"ip": PROXY_ADDRESS}]}}})
     patch = ("-n", namespace, "patch", "service", "apiserver-proxy-ssl", "--subresource=status")
+    patched: list[str] = []
 
-    with meanwhile(lambda: lab.kubectl("target", *patch, "--type=merge", "-p", address, check=False)):
+    def attend() -> None:
+        if not any(patched):  # the address stays
+            patched.append(lab.kubectl("target", *patch, "--type=merge", "-p", address, check=False))
+
+    with meanwhile(attend):
         yield
 
 
 def presented(lab: Lab, host: str, ca: str = "") -> x509.Certificate:
     """Return the certificate that the gateway presents for a host; `ca` (PEM) must have signed it, if given."""
-    context = ssl.create_default_context(cadata=ca) if ca else ssl._create_unverified_context()  # noqa: S323
     with (
         closing(socket.create_connection((lab.ingress, 443), 10)) as plain,
-        context.wrap_socket(plain, server_hostname=host) as tls,
+        _context(ca).wrap_socket(plain, server_hostname=host) as tls,
     ):
         return x509.load_der_x509_certificate(tls.getpeercert(binary_form=True) or b"")
+
+
+@cache
+def _context(ca: str) -> ssl.SSLContext:
+    """Return the context of connections, each with a handshake of its own: no session is resumed."""
+    return ssl.create_default_context(cadata=ca) if ca else ssl._create_unverified_context()  # noqa: S323
 
 
 def await_presented(lab: Lab, host: str, ca: str) -> x509.Certificate:
@@ -75,7 +86,7 @@ def load(pem: str) -> x509.Certificate:
 
 @dataclass
 class Callers:
-    """Connect anew without pause, and remember which certificates were presented and what was refused."""
+    """Connect anew again and again, and remember which certificates were presented and what was refused."""
 
     lab: Lab
     host: str
@@ -91,7 +102,7 @@ class Callers:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Connect beside what is done in the context."""
-        with meanwhile(self._call, 0.005), meanwhile(self._call, 0.005):
+        with meanwhile(self._call, 0.02), meanwhile(self._call, 0.02):
             yield
 
     def _call(self) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.support.project import Project
-from tests.e2e.support.stack import Stack
+from tests.e2e.support.stack import Stack, without_secrets
 from tests.e2e.support.waiting import eventually
 
 State = Mapping[tuple[str, str], Any]
@@ -68,7 +68,7 @@ class Partial:
 
 def kill_up(project: Project, stack: Stack, moment: Moment, log: Path) -> Partial:
     """Start `pulumi up`, kill it at a moment, and return what it found and left; fail if it ends by itself."""
-    found = state(project, stack)
+    found = state(stack)
     log.touch()
     process = project.start_up(stack, log)
     try:
@@ -85,15 +85,15 @@ def kill_up(project: Project, stack: Stack, moment: Moment, log: Path) -> Partia
         end_session(process.pid)
         process.wait()
     stack.cancel()
-    return Partial(found, state(project, stack))
+    return Partial(found, state(stack))
 
 
-def state(project: Project, stack: Stack) -> State:
+def state(stack: Stack) -> State:
     """Return the resources that a stack's state has; none of a stack that was never deployed."""
-    latest = json.loads(project.state(stack))["checkpoint"]["latest"] or {}
+    latest = json.loads(stack.state())["checkpoint"]["latest"] or {}
     resources = latest.get("resources", [])
     return {
-        (each["urn"], each.get("id", "")): _without_secrets({key: each.get(key) for key in _KEYS}) for each in resources
+        (each["urn"], each.get("id", "")): without_secrets({key: each.get(key) for key in _KEYS}) for each in resources
     }
 
 
@@ -158,14 +158,3 @@ def _members(leader: int) -> Iterator[int]:
         with suppress(ProcessLookupError, FileNotFoundError):
             if os.getsid(process) == leader and Path(f"/proc/{process}/cmdline").read_bytes():
                 yield process
-
-
-def _without_secrets(value: Any) -> Any:
-    match value:
-        case {"4dabf18193072939515e22adb298388d": _}:
-            return "[secret]"
-        case dict():
-            return {key: _without_secrets(each) for key, each in value.items()}
-        case list():
-            return [_without_secrets(each) for each in value]
-    return value

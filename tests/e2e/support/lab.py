@@ -3,12 +3,14 @@
 import json
 import time
 from base64 import b64decode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import urllib3
 import yaml
 
 from lab.node import Node
@@ -24,6 +26,18 @@ OF_EVERY_NAMESPACE = {
     ("ServiceAccount", "default"),
 }
 """What controllers put into a namespace some time after it was made."""
+
+PASSING = {
+    ("Event", ""),
+    ("Event", "events.k8s.io"),
+    ("Lease", "coordination.k8s.io"),
+    ("ComponentStatus", ""),
+    ("APIService", "apiregistration.k8s.io"),  # they follow CustomResourceDefinitions in their own time
+}
+"""Kinds, each with its group, whose objects come and go in their own time."""
+
+METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+"""The format of a list of objects without their content."""
 
 SETTLED_SECONDS = 120
 """The most that Pods and EndpointSlices take to follow what was deleted."""
@@ -139,13 +153,29 @@ class Lab:
 
     def objects(self, cluster: str) -> set[str]:
         """Return every object of a cluster, without those that come and go in their own time."""
-        kinds = set(self.kubectl(cluster, "api-resources", "--verbs=list", "-o", "name").split())
-        passing = {"events", "events.events.k8s.io", "leases.coordination.k8s.io", "componentstatuses"}
-        passing |= {"apiservices.apiregistration.k8s.io"}  # they follow CustomResourceDefinitions in their own time
-        columns = "custom-columns=:.kind,:.metadata.namespace,:.metadata.name"
-        listing = self.kubectl(cluster, "get", ",".join(sorted(kinds - passing)), "-A", "--no-headers", "-o", columns)
-        listed = [line.split() for line in listing.splitlines()]
-        return {" ".join(each) for each in listed if (each[0], each[-1]) not in OF_EVERY_NAMESPACE}
+        kinds = self.kubectl(cluster, "api-resources", "--verbs=list", "--no-headers").splitlines()
+        found: set[tuple[str, str, str]] = set()
+        with self._reader(cluster) as read:
+            for resource, *_, version, _, kind in map(str.split, kinds):
+                if (kind, version.rpartition("/")[0]) not in PASSING:
+                    listed = read(f"/{'apis' if '/' in version else 'api'}/{version}/{resource}")
+                    found |= {(kind, each.get("namespace", "<none>"), each["name"]) for each in listed}
+        return {" ".join(each) for each in found if (each[0], each[-1]) not in OF_EVERY_NAMESPACE}
+
+    @contextmanager
+    def _reader(self, cluster: str) -> Iterator[Callable[[str], list[dict[str, Any]]]]:
+        """Yield what reads the metadata of a list of a cluster's API: `kubectl get` would read the objects as well."""
+        kubeconfig = yaml.safe_load(Path(self.kubeconfig(cluster)).read_text())
+        authority = b64decode(kubeconfig["clusters"][0]["cluster"]["certificate-authority-data"]).decode()
+        headers = {"Accept": METADATA, "Authorization": f"Bearer {kubeconfig['users'][0]['user']['token']}"}
+        with urllib3.PoolManager(headers=headers, ca_cert_data=authority) as pool:
+
+            def read(path: str) -> list[dict[str, Any]]:
+                answer = pool.request("GET", f"{self.server(cluster)}{path}")
+                assert answer.status == HTTPStatus.OK, f"{cluster}: {path}: {answer.data!r}"
+                return [each["metadata"] for each in answer.json()["items"] or ()]
+
+            yield read
 
     def inventory(self, *clusters: str) -> Inventory:
         """Return the objects of each cluster."""

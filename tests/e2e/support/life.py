@@ -14,7 +14,7 @@ from tests.e2e.support import killing
 from tests.e2e.support.killing import Moment, Partial, State
 from tests.e2e.support.lab import CLUSTERS, Inventory, Lab
 from tests.e2e.support.project import Project
-from tests.e2e.support.stack import Deployed, configure
+from tests.e2e.support.stack import Deployed, change_config
 from tests.e2e.support.waiting import eventually
 
 KINDS = (
@@ -43,9 +43,7 @@ class Life(Deployed):
 
     def set(self, **changes: object) -> None:
         """Make the config the basic one with these changes."""
-        if stale := self._keys - set(changes) - set(self.base):
-            self.stack.remove_all_config([f"kyma-mtls:{key}" for key in sorted(stale)])
-        configure(self.stack, **{**self.base, **changes})
+        change_config(self.stack, {**self.base, **changes}, remove=self._keys - set(changes))
         self._keys = set(changes)
 
     def kill_up(self, moment: Moment) -> Partial:
@@ -64,7 +62,7 @@ class Life(Deployed):
 
     def state(self) -> State:
         """Return the resources of the state, with their inputs."""
-        return killing.state(self.project, self.stack)
+        return killing.state(self.stack)
 
     def remove_leftovers(self) -> None:
         """Delete what a killed update created and no state knows, since its change was taken back."""
@@ -96,7 +94,7 @@ class Life(Deployed):
         eventually(lambda: self.lab.status(namespace, url) == "200", f"{domain} is served")
 
     def _resources(self) -> list[dict[str, Any]]:
-        return list(json.loads(self.project.state(self.stack))["checkpoint"]["latest"]["resources"])
+        return list(json.loads(self.stack.state())["checkpoint"]["latest"]["resources"])
 
     def _objects(self) -> defaultdict[tuple[str, str], list[str]]:
         """Return what the state has, by cluster and namespace, each as KIND.GROUP/NAME."""

@@ -115,4 +115,4 @@ class Project:
 
     def state(self, stack: Stack) -> str:
         """Return the stack's state as it lies on disk."""
-        return (self.directory / f"state/.pulumi/stacks/kyma-mtls/{stack.name}.json").read_text()
+        return stack.state()

@@ -2,15 +2,17 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import yaml
 from pulumi import automation
 from pulumi.automation._stack import StackInitMode
 
@@ -20,15 +22,24 @@ from verification.tls import ClientCredential, Endpoint
 
 
 class Stack(automation.Stack):
-    """A stack whose `up` and `destroy` are one process and at most one more, instead of three more.
+    """A stack whose `up` and `destroy` are one process, instead of four.
 
     The library asks for the outputs twice, to tell which are secret, and for the history.
     """
 
     def outputs(self) -> automation.OutputMap:
-        """Return the outputs; a secret one is `[secret]`."""
-        shown = self._run_pulumi_cmd_sync(["stack", "output", "--json"]).stdout
-        return {name: automation.OutputValue(value, secret=False) for name, value in json.loads(shown).items()}
+        """Return the outputs as the state has them; a secret one is `[secret]`, as `pulumi stack output` shows it."""
+        resources = (json.loads(self.state())["checkpoint"]["latest"] or {}).get("resources", [])
+        shown: dict[str, Any] = next(
+            (each.get("outputs", {}) for each in resources if each["type"] == "pulumi:pulumi:Stack"), {}
+        )
+        return {name: automation.OutputValue(without_secrets(each), secret=False) for name, each in shown.items()}
+
+    def state(self) -> str:
+        """Return the state as it lies on disk."""
+        backend = Path(urlsplit(self.workspace.env_vars["PULUMI_BACKEND_URL"]).path)
+        project = yaml.safe_load(Path(self.workspace.work_dir, "Pulumi.yaml").read_text())["name"]
+        return (backend / f".pulumi/stacks/{project}/{self.name}.json").read_text()
 
     def forget(self, urn: str) -> None:
         """Take a resource, and what depends on it, out of the state."""
@@ -99,9 +110,36 @@ def destroyed_at_the_end(stack: Stack, lab: Lab, *, run_program: bool = False) -
 
 def configure(stack: Stack, **config: object) -> None:
     """Set keys of the project's config, those that hold secrets encrypted; structures are set as JSON."""
-    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
-    values = {key: automation.ConfigValue(text, secret="PRIVATE KEY" in text) for key, text in texts.items()}
-    stack.set_all_config({f"kyma-mtls:{key}": value for key, value in values.items()})
+    change_config(stack, config)
+
+
+def change_config(stack: Stack, config: Mapping[str, object], remove: Iterable[str] = ()) -> None:
+    """Set keys of the project's config, and remove ones.
+
+    Only secrets need a process: the other values are written to the stack's file as `pulumi config set` writes them.
+    """
+    texts = {f"kyma-mtls:{key}": each if isinstance(each, str) else json.dumps(each) for key, each in config.items()}
+    hidden = {key: automation.ConfigValue(text, secret=True) for key, text in texts.items() if "PRIVATE KEY" in text}
+    file = Path(stack.workspace.work_dir, f"Pulumi.{stack.name}.yaml")
+    settings = (yaml.safe_load(file.read_text()) if file.exists() else None) or {}
+    removed = {*hidden, *(f"kyma-mtls:{key}" for key in remove)}
+    kept = {key: value for key, value in settings.get("config", {}).items() if key not in removed}
+    settings["config"] = kept | {key: text for key, text in texts.items() if key not in hidden}
+    file.write_text(yaml.safe_dump(settings))
+    if hidden:
+        stack.set_all_config(hidden)
+
+
+def without_secrets(value: Any) -> Any:
+    """Return a value of a state with each secret as `[secret]`: encrypted, it differs each time."""
+    match value:
+        case {"4dabf18193072939515e22adb298388d": _}:
+            return "[secret]"
+        case dict():
+            return {key: without_secrets(each) for key, each in value.items()}
+        case list():
+            return [without_secrets(each) for each in value]
+    return value
 
 
 def refusal(command: Callable[[], object]) -> str:
