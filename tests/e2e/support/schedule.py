@@ -23,6 +23,7 @@ SECONDS = {
     "test_bad_input": 80,
     "test_policies": 30,
     "test_lab": 70,
+    "test_proxies": 60,
     "test_gateways_elsewhere": 50,
     "test_in_clear": 70,
     "test_proxies": 60,
