@@ -30,6 +30,7 @@ GATEWAY = "gateway.networking.istio.io/kyma-mtls-gateway-first"
 SECOND_GATEWAY = "gateway.networking.istio.io/kyma-mtls-gateway-second"
 EGRESS_GATEWAY = "gateway.networking.istio.io/istio-egressgateway-first"
 ORIGINATE = f"destinationrule/originate-mtls-for-{NAMESPACE}-first"
+ROUTE = "virtualservice/direct-first-through-egress-gateway"
 TO_SERVER = "virtualservice/direct-first-from-egress-gateway"
 ENTRY = "serviceentry/first"
 

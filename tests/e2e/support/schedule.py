@@ -26,7 +26,6 @@ SECONDS = {
     "test_proxies": 60,
     "test_gateways_elsewhere": 50,
     "test_in_clear": 70,
-    "test_proxies": 60,
     "test_package": 30,
     "test_judged": 60,
     "test_lab_down": 15,
