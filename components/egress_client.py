@@ -152,11 +152,10 @@ class EgressClient(pulumi.ComponentResource):
 
         DestinationRules outside the stack are for the host name of the gateway's Service, or for wildcards of *.local.
         """
-        gateway, namespaces = self._args.gateway, [caller.partition("/")[0] for caller in self._args.callers]
-        host = self.namespace.apply(entry_host)
+        gateway, host = self._args.gateway, self.namespace.apply(entry_host)
         spec = {
             "hosts": [host],
-            "exportTo": self.namespace.apply(lambda own: sorted({own, *namespaces})),
+            "exportTo": ["*"],  # with namespaces, istioctl analyze would miss the host of the routes to it
             "location": "MESH_INTERNAL",
             "ports": [{"number": 443, "targetPort": gateway.port, "name": "https", "protocol": "HTTPS"}],
             "resolution": "STATIC",

@@ -340,7 +340,7 @@ def test_preview_of_a_new_host_has_its_own_objects_alone_and_warns_of_a_pod_with
         many.lab.kubectl("target", "-n", "shop", "delete", "pod", "bare", "--now")
         configure(many.stack, hosts=HOSTS)
     assert names
-    own = re.compile(r"(target-|client-client\.|certificates-host-)news([-.].*)?")
+    own = re.compile(r"(target-|client-client2?\.|certificates-host-)news([-.].*)?")
     assert all(own.fullmatch(name) for name in names), names
     behind = f"cluster {many.lab.server('target')} has no sidecars in Pods behind Service shop/orders: bare"
     assert f"warning: kyma-mtls:hosts.orders.service: {behind}" in printed, printed
@@ -391,7 +391,10 @@ def test_revoking_and_removing_a_client_takes_effect_at_once_and_interrupts_no_r
         eventually(lambda: ask() != 200, "the open connection is refused, or ended")
         many.expect("httpbin", credential, 403)
         names = {name for name in many.lab.objects("client2") if "httpbin" in name}
-        assert not names, "its way to the host is gone as well"
+        assert names == {
+            "ServiceEntry many httpbin",
+            "VirtualService many direct-httpbin-through-egress-gateway",
+        }, "its way to the host is gone as well, and its sidecars refuse"
         many.expect("orders", credential, 200)  # another host admits it still
         eventually(lambda: status_inside(many, OUTSIDE) == "200", "no policy closes its namespace any more")
         many.up(clients=fewer, hosts=others)

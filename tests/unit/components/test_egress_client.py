@@ -263,7 +263,6 @@ def test_entry_is_the_egress_gateways_pods_under_a_host_of_the_stacks_own(client
     )
     spec = entry["spec"]
     assert spec["hosts"] == ["egressgateway.mtls.kyma-mtls.internal"], "rules for *.local are not for it"
-    assert spec["exportTo"] == ["invoices", "logistics", "mtls"]
     assert spec["workloadSelector"] == {"labels": ISTIOCTL_EGRESS.selector}
     assert entry["metadata"]["namespace"] == "istio-system", "a workloadSelector selects in its own namespace only"
     assert [(port["number"], port["targetPort"]) for port in spec["ports"]] == [(443, 8443)]

@@ -33,7 +33,6 @@ def test_callers_in_the_stacks_own_namespace_are_named_once(stack: Stack) -> Non
     made = stack(target=TARGET, clients={"caller": client}, hosts={"orders": ORDERS}).objects()
     entries = {o["metadata"]["name"]: o["spec"] for o in made if o["kind"] == "ServiceEntry"}
     assert entries["orders"]["exportTo"] == [".", "logistics"], "Istio refuses what . names already"
-    assert entries["egressgateway-for-mtls"]["exportTo"] == ["logistics", "mtls"]
 
 
 def test_client_that_a_host_does_not_admit_is_refused_by_its_callers_sidecars(stack: Stack) -> None:
