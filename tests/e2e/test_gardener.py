@@ -100,7 +100,7 @@ def test_gardener_issues_and_renews_the_certificates(lab: Lab, project: Project,
         deployed.stack.preview(expect_no_changes=True)
         expect_documents_table(lab, gateway)
         expect_modern_ciphers(lab)
-        expect_no_private_key(project.state(deployed.stack), "state")
+        expect_no_private_key(deployed.stack.state(), "state")
         old = presented(lab, f"x.{DOMAIN}", gateway["caCertificate"])
         callers = Callers(lab, f"x.{DOMAIN}", gateway["caCertificate"])
         with callers.running():

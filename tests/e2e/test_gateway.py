@@ -136,10 +136,10 @@ def test_gateway_has_the_objects_of_the_documents_table(lab: Lab, default: Deplo
     assert names.get_values_for_type(x509.DNSName) == [f"apiserver.{DOMAIN}"], "a certificate of its own"
 
 
-def test_gateway_has_private_keys_in_no_output_log_or_state(project: Project, default: Deployed) -> None:
+def test_gateway_has_private_keys_in_no_output_log_or_state(default: Deployed) -> None:
     expect_no_private_key(json.dumps(default.outputs), "outputs")
     expect_no_private_key(default.printed, "log")
-    expect_no_private_key(project.state(default.stack), "state")
+    expect_no_private_key(default.stack.state(), "state")
 
 
 def test_gateway_exposes_an_application(lab: Lab, default: Deployed) -> None:
@@ -228,7 +228,7 @@ def own_config(server: Holder) -> dict[str, Any]:
 
 
 def test_gateway_takes_the_users_own_certificate_and_a_renewed_one_in_place(
-    lab: Lab, project: Project, scanner: Path, default: Deployed, tmp_path: Path
+    lab: Lab, scanner: Path, default: Deployed, tmp_path: Path
 ) -> None:
     old, uid = presented(lab, HOST), certificate_uid(lab)
     own = issue("server", MIDDLE_CA, hosts=(f"*.{DOMAIN}",), key=rsa.generate_private_key(65537, 2048))
@@ -257,7 +257,7 @@ def test_gateway_takes_the_users_own_certificate_and_a_renewed_one_in_place(
     assert not callers.failures, "every connection in between was served, by a certificate that verifies"
     assert set(callers.seen) == {own.certificate, renewed.certificate}
     assert certificate_uid(lab) == uid  # what else the stack has is verified once the other stack is gone
-    expect_no_private_key(project.state(default.stack), "state")
+    expect_no_private_key(default.stack.state(), "state")
 
 
 def certificate_uid(lab: Lab) -> str:

@@ -71,10 +71,10 @@ def test_stack_has_no_changes_in_a_second_preview(deployed: Deployed) -> None:
     deployed.stack.preview(expect_no_changes=True)
 
 
-def test_stack_has_private_keys_in_no_output_log_or_state(project: Project, deployed: Deployed) -> None:
+def test_stack_has_private_keys_in_no_output_log_or_state(deployed: Deployed) -> None:
     outputs = json.dumps(deployed.outputs)
     assert "BEGIN CERTIFICATE" in outputs, "the CA certificate is for other projects"
-    for place, text in (("outputs", outputs), ("log", deployed.printed), ("state", project.state(deployed.stack))):
+    for place, text in (("outputs", outputs), ("log", deployed.printed), ("state", deployed.stack.state())):
         assert "PRIVATE KEY" not in text, f"a private key is in the {place}"
 
 

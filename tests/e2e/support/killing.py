@@ -90,10 +90,9 @@ def kill_up(project: Project, stack: Stack, moment: Moment, log: Path) -> Partia
 
 def state(stack: Stack) -> State:
     """Return the resources that a stack's state has; none of a stack that was never deployed."""
-    latest = json.loads(stack.state())["checkpoint"]["latest"] or {}
-    resources = latest.get("resources", [])
     return {
-        (each["urn"], each.get("id", "")): without_secrets({key: each.get(key) for key in _KEYS}) for each in resources
+        (each["urn"], each.get("id", "")): without_secrets({key: each.get(key) for key in _KEYS})
+        for each in stack.resources()
     }
 
 

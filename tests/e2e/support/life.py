@@ -1,6 +1,5 @@
 """A stack that lives through changes and kills, and its objects in the clusters and in its state."""
 
-import json
 import secrets
 from collections import defaultdict
 from collections.abc import Mapping
@@ -75,7 +74,7 @@ class Life(Deployed):
 
     def forget(self, name: str) -> None:
         """Remove a resource, NAME-…, and what depends on it from the state, as a killed update leaves them."""
-        urn = next(each["urn"] for each in self._resources() if f"::{name}-" in each["urn"])
+        urn = next(each["urn"] for each in self.stack.resources() if f"::{name}-" in each["urn"])
         self.stack.forget(urn)
 
     def owned(self) -> Inventory:
@@ -83,7 +82,7 @@ class Life(Deployed):
 
         Each is `apiVersion Kind namespace name version`, see objects_labelled.
         """
-        mark = next(each["outputs"]["hex"] for each in self._resources() if each["urn"].endswith("::owner"))
+        mark = next(each["outputs"]["hex"] for each in self.stack.resources() if each["urn"].endswith("::owner"))
         return {cluster: objects_labelled(self.lab, cluster, f"{OWNER_LABEL}={mark}") for cluster in CLUSTERS}
 
     def expect_whole(self, domain: str, namespace: str = "life") -> None:
@@ -93,13 +92,10 @@ class Life(Deployed):
         url = f"http://{domain}/headers"
         eventually(lambda: self.lab.status(namespace, url) == "200", f"{domain} is served")
 
-    def _resources(self) -> list[dict[str, Any]]:
-        return list(json.loads(self.stack.state())["checkpoint"]["latest"]["resources"])
-
     def _objects(self) -> defaultdict[tuple[str, str], list[str]]:
         """Return what the state has, by cluster and namespace, each as KIND.GROUP/NAME."""
         found = defaultdict(list)
-        for resource in self._resources():
+        for resource in self.stack.resources():
             is_object = resource["type"].startswith("kubernetes:") and not resource["type"].endswith("Patch")
             if not is_object or resource.get("external"):
                 continue

@@ -102,7 +102,3 @@ class Project:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-
-    def state(self, stack: Stack) -> str:
-        """Return the stack's state as it lies on disk."""
-        return stack.state()

@@ -29,10 +29,8 @@ class Stack(automation.Stack):
 
     def outputs(self) -> automation.OutputMap:
         """Return the outputs as the state has them; a secret one is `[secret]`, as `pulumi stack output` shows it."""
-        resources = (json.loads(self.state())["checkpoint"]["latest"] or {}).get("resources", [])
-        shown: dict[str, Any] = next(
-            (each.get("outputs", {}) for each in resources if each["type"] == "pulumi:pulumi:Stack"), {}
-        )
+        stacks = (each for each in self.resources() if each["type"] == "pulumi:pulumi:Stack")
+        shown: dict[str, Any] = next(stacks, {}).get("outputs", {})
         return {name: automation.OutputValue(without_secrets(each), secret=False) for name, each in shown.items()}
 
     def state(self) -> str:
@@ -40,6 +38,11 @@ class Stack(automation.Stack):
         backend = Path(urlsplit(self.workspace.env_vars["PULUMI_BACKEND_URL"]).path)
         project = yaml.safe_load(Path(self.workspace.work_dir, "Pulumi.yaml").read_text())["name"]
         return (backend / f".pulumi/stacks/{project}/{self.name}.json").read_text()
+
+    def resources(self) -> list[dict[str, Any]]:
+        """Return the resources of the state; none of a stack that was never deployed."""
+        latest = json.loads(self.state())["checkpoint"]["latest"] or {}
+        return list(latest.get("resources", []))
 
     def forget(self, urn: str) -> None:
         """Take a resource, and what depends on it, out of the state."""
