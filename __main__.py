@@ -4,6 +4,7 @@ import atexit
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pulumi
 import pulumi_random as random
@@ -28,7 +29,7 @@ atexit.register(provider_files.remove)
 async def main() -> None:
     """Check the config and the clusters, deploy the stack, and report drift."""
     try:
-        settings = read_config(pulumi.runtime.get_config_env(), pulumi.runtime.is_config_secret)
+        settings = read_config(pulumi.runtime.get_config_env(), pulumi.runtime.is_config_secret, stack_file())
         for line in validity.warnings(settings):
             pulumi.log.warn(line)
         owner = random.RandomId("owner", byte_length=8).hex
@@ -46,9 +47,16 @@ async def main() -> None:
         sys.exit(_ERROR_WAS_SHOWN)
 
 
+def stack_file() -> str:
+    """Return the text of the stack's file; empty if the config comes from elsewhere, by `--config-file`."""
+    path = Path(f"Pulumi.{pulumi.get_stack()}.yaml")
+    return path.read_text(errors="replace") if path.is_file() else ""
+
+
 def deploy(settings: Settings, sites: Sequence[Site], owner: pulumi.Output[str]) -> list[ManagedSite]:
     """Deploy the stack into its sites and export its outputs; return the sites with their providers and lifecycles."""
-    placement = Placement("placement", interruptions.recorded(settings, sites), settings.confirm)
+    facts = interruptions.recorded(settings, sites, pulumi.get_stack())
+    placement = Placement("placement", facts, settings.confirm)
     shared = Shared.create(settings, owner)
     managed = [ManagedSite.create(site, owner, placement) for site in sites]
     exports = Exports(shared.partner_hosts(), shared.partner_clients())

@@ -1,6 +1,7 @@
 """Claims: detects hosts that objects outside this stack already claim in a cluster.
 
-Of two Gateways that serve one host on one port, Istio uses the older one. An exact host precedes a wildcard: a Gateway
+Of two Gateways that serve one host on one port, Istio uses the older one; on two ports of one listener, Envoy refuses
+each change of the listener. An exact host precedes a wildcard: a Gateway
 for `*.example.com` may stay beside one for `a.example.com`, but its route for that very host would get no more requests
 (https://istio.io/latest/docs/reference/config/networking/gateway/). Sidecars use one ServiceEntry and one
 VirtualService of a host. Kyma refuses an APIRule for a host that any VirtualService has.
@@ -14,18 +15,20 @@ last.
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from clusters.cluster import Cluster
+from clusters.ingresses import tls_hosts
 from clusters.routes import MESH, Route, routes
 from components.istio_gateway import IstioGateway
 from components.ownership import Owner, Ownership
 from settings import ConfigError
 
-_HTTPS = 443
 # Names that the components give to the objects of a host.
 _NAMES = {
     "APIRule": ("{}",),
+    "DestinationRule": (),
     "Gateway": ("kyma-mtls-gateway-{}", "istio-egressgateway-{}"),
+    "Ingress": (),
     "ServiceEntry": ("{}",),
-    "VirtualService": ("{}", "direct-{}-through-egress-gateway"),
+    "VirtualService": ("{}", "direct-{}-through-egress-gateway", "direct-{}-from-egress-gateway"),
 }
 
 Claims = Iterator[tuple[str, Route]]
@@ -93,7 +96,8 @@ def _at_ingress(cluster: Cluster, gateway: IstioGateway, *, kyma: bool) -> Claim
     for rule in rules.values():
         yield from ((host, rule) for host in rule.hosts)
     serving = _serving(cluster, gateway)
-    yield from _served(serving)
+    yield from _served(serving, gateway)
+    yield from tls_hosts(cluster, gateway)
     for route in routes(cluster, "VirtualService"):
         if kyma or (route.gateways & serving.keys() and route.seen_in({gateway.namespace})):
             maker = rules.get(route.api_rule, route) if route.api_rule else route
@@ -102,7 +106,10 @@ def _at_ingress(cluster: Cluster, gateway: IstioGateway, *, kyma: bool) -> Claim
 
 def _at_egress(cluster: Cluster, gateway: IstioGateway, seen_by: Collection[str]) -> Claims:
     serving = _serving(cluster, gateway)
-    yield from _served(serving)
+    yield from _served(serving, gateway)
+    for rule in routes(cluster, "DestinationRule"):
+        if rule.place.namespace == gateway.namespace:
+            yield str(rule.spec.get("host", "")), rule
     for kind in ("ServiceEntry", "VirtualService"):
         for route in routes(cluster, kind):
             if route.seen_in(seen_by) and route.gateways & {MESH, *serving}:
@@ -112,12 +119,12 @@ def _at_egress(cluster: Cluster, gateway: IstioGateway, seen_by: Collection[str]
 def _serving(cluster: Cluster, gateway: IstioGateway) -> dict[str, Route]:
     """Return the Gateways, by NAMESPACE/NAME, that serve the port of the stack's hosts on the Pods of a gateway."""
     found = [route for route in routes(cluster, "Gateway") if route.selects(gateway.labels)]
-    return {str(route.place): route for route in found if route.served(_HTTPS)}
+    return {str(route.place): route for route in found if route.served(gateway.server_ports)}
 
 
-def _served(serving: Mapping[str, Route]) -> Claims:
+def _served(serving: Mapping[str, Route], gateway: IstioGateway) -> Claims:
     for route in serving.values():
-        yield from ((host, route) for host in route.served(_HTTPS))
+        yield from ((host, route) for host in route.served(gateway.server_ports))
 
 
 def _listed(names: Iterable[str]) -> str:

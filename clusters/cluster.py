@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import urllib3
 from kubernetes import client, config
 
-from clusters import exec_plugin, kubeconfig
+from clusters import exec_plugin, impersonation, kubeconfig
 from components.namespaced_name import NamespacedName
 from settings import PROJECT, ClusterAccess, ConfigError
 
@@ -114,10 +114,15 @@ class Cluster:
         return f"{_root(api_version)}{scope}/{resource['name']}/{name}"
 
     def check_apis(self, *needed: tuple[str, str]) -> None:
-        """Raise ConfigError unless it serves each API group; the second text of each is the problem if it does not."""
-        served = {group["name"] for group in (self.read("/apis") or {}).get("groups") or []}
-        for group, lack in needed:
-            if group not in served:
+        """Raise ConfigError unless it serves each API, GROUP or GROUP/VERSION.
+
+        The second text of each is the problem if it does not.
+        """
+        groups = (self.read("/apis") or {}).get("groups") or []
+        versions = {version["groupVersion"] for group in groups for version in group.get("versions") or []}
+        served = versions | {group["name"] for group in groups}
+        for api, lack in needed:
+            if api not in served:
                 raise self.problem(lack)
 
     @cached_property
@@ -186,7 +191,8 @@ def connect(access: ClusterAccess) -> Cluster:
         usable = content | {"users": [{"name": named, "user": plugin.user()}]} if plugin else content
         config.load_kube_config_from_dict(usable, None, settings, persist_config=False)
         _keep_token(settings, plugin)
-        cluster = Cluster(access, client.ApiClient(settings), json.dumps(content, sort_keys=True))
+        api = impersonation.api(access, settings, content["users"][0]["user"])
+        cluster = Cluster(access, api, json.dumps(content, sort_keys=True))
         _ = cluster.uid  # the first request: does the cluster answer?
     except ConfigError:
         raise

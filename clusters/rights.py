@@ -5,7 +5,7 @@ first object that it may not create, half-way. Previews may run with read-only c
 
 The list follows the components by hand: what a program registers is complete only when objects are already being
 created. A unit test compares it with what the components register. Rights for the checks' own reads are not in it: the
-checks report those.
+checks report those. Nor is the right to ask the gateways' proxies: `pulumi up` warns without it (proxies/).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +19,7 @@ from clusters.cluster import Cluster
 from clusters.concurrency import parallel
 from clusters.facts import ClusterFacts
 from clusters.site import Site
+from components.path_encoding import is_misreadable
 from settings import ConfigError, NetworkPolicy, Platform, Settings
 from settings.clusters import EGRESS_GATEWAY
 from settings.gateway import GatewayMode
@@ -91,6 +92,8 @@ def _of_target(settings: Settings, facts: ClusterFacts) -> Rights:
         yield from _make(own, _NETWORKING, "gateways")
         if settings.platform == Platform.KYMA:
             yield from _make(own, "gateway.kyma-project.io", "apirules")
+            if any(is_misreadable(host.paths) for host in settings.served.values()):
+                yield from _make(gateway_namespace, _NETWORKING, "envoyfilters")
         else:
             yield from _make(own, _NETWORKING, "virtualservices")
     if any(host.demo for host in settings.served.values()):
@@ -129,6 +132,7 @@ def _of_client(settings: Settings, site: Site) -> Rights:
     own, gateway_namespace = settings.namespace, gateway.namespace
     yield from _make("", "", "namespaces")
     yield from _make(gateway_namespace, "", "secrets")
+    yield from _make(gateway_namespace, _NETWORKING, "serviceentries")
     if not site.facts.access_log_configured:
         yield from _make(gateway_namespace, _TELEMETRY, "telemetries")
     if settings.platform == Platform.KYMA and gateway.name == EGRESS_GATEWAY:
@@ -140,11 +144,13 @@ def _of_client(settings: Settings, site: Site) -> Rights:
             yield from _make(namespace, "networking.k8s.io", "networkpolicies")
     if client.demo:
         yield from _demo(own)
+    if settings.hosts:
+        for resource in ("serviceentries", "virtualservices"):
+            yield from _make(own, _NETWORKING, resource)
     if settings.hosts_of(site.client):
         yield from _make(gateway_namespace, _SECURITY, "authorizationpolicies")
         yield from _make(gateway_namespace, _NETWORKING, "destinationrules")
-        for resource in ("serviceentries", "gateways", "virtualservices"):
-            yield from _make(own, _NETWORKING, resource)
+        yield from _make(own, _NETWORKING, "gateways")
 
 
 def _demo(namespace: str) -> Rights:

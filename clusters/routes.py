@@ -13,8 +13,11 @@ MESH = "mesh"
 
 _PATHS = {
     "APIRule": "/apis/gateway.kyma-project.io/v2/apirules",
+    "DestinationRule": "/apis/networking.istio.io/v1/destinationrules",
     "Gateway": "/apis/networking.istio.io/v1/gateways",
+    "Ingress": "/apis/networking.k8s.io/v1/ingresses",
     "ServiceEntry": "/apis/networking.istio.io/v1/serviceentries",
+    "Sidecar": "/apis/networking.istio.io/v1/sidecars",
     "VirtualService": "/apis/networking.istio.io/v1/virtualservices",
 }
 # Kyma converts a rule of v1beta1 as far as v2 can express it, and keeps the original spec in an annotation.
@@ -26,7 +29,7 @@ _NAME_OF_RULE, _NAMESPACE_OF_RULE = "apirule.gateway.kyma-project.io/name", "api
 
 @dataclass(frozen=True)
 class Route:
-    """An APIRule, Gateway, ServiceEntry or VirtualService."""
+    """An object of Istio or Kyma that decides where requests go, or an Ingress."""
 
     kind: str
     metadata: Mapping[str, Any]
@@ -65,9 +68,9 @@ class Route:
         name, _, namespace = self.labels.get(_RULE_OF_ROUTE, "").rpartition(".")
         return NamespacedName(namespace, name) if name else None
 
-    def served(self, port: int) -> set[str]:
-        """Return the hosts that a Gateway serves on a port, without the namespaces that it takes routes from."""
-        servers = [server for server in self.spec.get("servers", ()) if server.get("port", {}).get("number") == port]
+    def served(self, ports: Collection[int]) -> set[str]:
+        """Return the hosts that a Gateway serves on these ports, without the namespaces that it takes routes from."""
+        servers = [server for server in self.spec.get("servers", ()) if server.get("port", {}).get("number") in ports]
         return {host.rpartition("/")[2] for server in servers for host in server.get("hosts", ())}
 
     def selects(self, labels: Mapping[str, str]) -> bool:

@@ -1,12 +1,9 @@
 """Checks of the target: the cluster that serves."""
 
 from dataclasses import replace
-from functools import partial
-from itertools import chain
 
 from clusters import claims, control_plane, gateways, kyma_gateway_facts, services
 from clusters.cluster import Cluster
-from clusters.concurrency import parallel
 from clusters.facts import ClusterFacts
 from clusters.forwarding import check_forwarding
 from clusters.problems import Problems
@@ -22,7 +19,7 @@ def check_target(settings: Settings, cluster: Cluster, owner: Owner) -> ClusterF
     """Return the facts of the target; raise ConfigError with all of its problems."""
     wanted = settings.target or TargetCluster()
     is_kyma = settings.platform == Platform.KYMA
-    cluster.check_apis(control_plane.API, *([_API_GATEWAY] if is_kyma else []))
+    cluster.check_apis(*control_plane.APIS, *([_API_GATEWAY] if is_kyma else []))
     injectors = control_plane.injectors(cluster)
     problems = Problems()
     warnings: list[str] = []
@@ -32,7 +29,7 @@ def check_target(settings: Settings, cluster: Cluster, owner: Owner) -> ClusterF
         with problems:
             check_raw_servers(cluster, gateway)
         with problems:
-            check_forwarding(settings, cluster, injectors, gateway.revision)
+            check_forwarding(settings, cluster, injectors, gateway)
         with problems:
             kyma_gateway = kyma_gateway_facts.find(settings, cluster, gateway.address, owner)
         with problems:
@@ -42,7 +39,6 @@ def check_target(settings: Settings, cluster: Cluster, owner: Owner) -> ClusterF
         if any(host.demo for host in settings.served.values()):
             control_plane.injector_of(cluster, injectors, settings.namespace, wanted.revision, "target.revision")
     with problems:
-        checks = (partial(services.check_service, cluster, *each, owner) for each in settings.served.items())
-        warnings += chain(*parallel(checks))
+        warnings += services.check_services(settings, cluster, owner)
     problems.raise_any()
     return ClusterFacts(gateway, injection(wanted.revision), kyma_gateway=kyma_gateway, warnings=tuple(warnings))

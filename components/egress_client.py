@@ -14,10 +14,10 @@ import pulumi_kubernetes as k8s
 from . import judges, rules
 from .arguments import check_choice, check_each
 from .authorization import Identities
-from .certificates import Credential, joined
+from .certificates import Credential, joined, mark
 from .choices import Platform
 from .demo import CURL, DemoArgs, DemoCaller
-from .istio_gateway import DOCUMENTED_EGRESS, Destination, IstioGateway, injection
+from .istio_gateway import DOCUMENTED_EGRESS, Destination, IstioGateway, entry_host, injection
 from .objects import credential_secret, in_gateway_namespace, injected_namespace, istio
 from .readiness import Ready
 
@@ -41,8 +41,9 @@ class EgressClientArgs:
     closed: whether a NetworkPolicy restricts Pods of `namespace` to the egress gateway and allowed_destinations; None
         (default) for a namespace that the component makes
     closed_namespaces: namespaces of callers whose Pods are restricted likewise; none by default
-    allowed_destinations: destinations of restricted Pods in addition to the egress gateway: they need DNS
-        and istiod
+    allowed_destinations: destinations of restricted Pods in addition to their namespace and the egress gateway: they
+        need DNS and istiod
+    further_destinations: those of Pods of closed_namespaces in addition; none by default
     """
 
     platform: str = Platform.KYMA
@@ -58,6 +59,7 @@ class EgressClientArgs:
     closed: bool | None = None
     closed_namespaces: Sequence[str] = ()
     allowed_destinations: Sequence[Destination] = ()
+    further_destinations: Sequence[Destination] = ()
 
     def __post_init__(self) -> None:
         check_choice("platform", self.platform, Platform)
@@ -74,18 +76,21 @@ class EgressClientArgs:
 
 
 class EgressClient(pulumi.ComponentResource):
-    """Makes the stack's namespace, the Secret client-credential-NAMESPACE.GENERATIONS, NetworkPolicies, and a demo
-    caller if it has an image. Each host's route is an EgressRoute.
+    """Makes the stack's namespace, the Secret client-credential-NAMESPACE.GENERATIONS, the entry of the egress gateway,
+    NetworkPolicies, and a demo caller if it has an image. Each host's route is an EgressRoute. Given ca_certificates
+    add a hash to the Secret's name.
 
     namespace: of the stack's objects
     secret: name of the Secret with the credential
     gateway: the egress gateway
+    entry: host name in the mesh by which the callers' sidecars reach the egress gateway
     callers: identities of the callers in the mesh
     """
 
     namespace: pulumi.Output[str]
     secret: pulumi.Output[str]
     gateway: IstioGateway
+    entry: pulumi.Output[str]
     callers: Identities
 
     def __init__(self, name: str, args: EgressClientArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -100,19 +105,21 @@ class EgressClient(pulumi.ComponentResource):
         self.callers = self._identities()
         if args.platform == Platform.KYMA and args.gateway.name == DOCUMENTED_EGRESS.name:
             self._enable_egress_gateway()
+        self.entry = self._entry()
         if args.logs_requests:
             self._access_log()
         if args.demo_image:
             DemoCaller(f"{name}-curl", DemoArgs(self.namespace, args.injection, args.demo_image), self._opts)
         self._network_policies()
-        self.register_outputs({"namespace": self.namespace, "secret": self.secret})
+        self.register_outputs({"namespace": self.namespace, "secret": self.secret, "entry": self.entry})
 
     def _credential(self) -> pulumi.Output[str]:
         client, trusted = self._args.client, self._args.ca_certificates
-        name = pulumi.Output.concat("client-credential-", self.namespace, ".", client.generations)
+        version = f".{client.generations}{mark(trusted)}"
+        name = pulumi.Output.concat("client-credential-", self.namespace, version)
         ca_certificates = joined(client.trusted if trusted is None else trusted)
         return credential_secret(
-            f"{self._name}-credential.{client.generations}",
+            f"{self._name}-credential{version}",
             in_gateway_namespace(self._args.gateway, name),
             {"ca.crt": ca_certificates, "tls.crt": client.certificate, "tls.key": client.key},
             self._opts,
@@ -140,6 +147,24 @@ class EgressClient(pulumi.ComponentResource):
         )
         Ready(f"{self._name}-istio", enabled, judges.egress_gateway, self._opts)
 
+    def _entry(self) -> pulumi.Output[str]:
+        """Make the egress gateway's Pods known to the callers under a host name of the stack's own; return that.
+
+        DestinationRules outside the stack are for the host name of the gateway's Service, or for wildcards of *.local.
+        """
+        gateway, host = self._args.gateway, self.namespace.apply(entry_host)
+        spec = {
+            "hosts": [host],
+            "exportTo": ["*"],  # with namespaces, istioctl analyze would miss the host of the routes to it
+            "location": "MESH_INTERNAL",
+            "ports": [{"number": 443, "targetPort": gateway.port, "name": "https", "protocol": "HTTPS"}],
+            "resolution": "STATIC",
+            "workloadSelector": {"labels": dict(gateway.selector)},
+        }
+        metadata = in_gateway_namespace(gateway, pulumi.Output.concat("egressgateway-for-", self.namespace))
+        made = istio(f"{self._name}-entry", "ServiceEntry", metadata, spec, self._opts)
+        return pulumi.Output.all(made.urn, host).apply(lambda known: str(known[1]))
+
     def _access_log(self) -> None:
         gateway = self._args.gateway
         metadata = in_gateway_namespace(gateway, pulumi.Output.concat("egress-access-log-", self.namespace))
@@ -148,26 +173,29 @@ class EgressClient(pulumi.ComponentResource):
         istio(f"{self._name}-access-log", "Telemetry", metadata, spec, self._opts)
 
     def _network_policies(self) -> None:
-        spec = _only_to([self._args.gateway.destination, *self._args.allowed_destinations])
+        args = self._args
+        needed = [args.gateway.destination, *args.allowed_destinations]
         name = "network-policy-allow-egress-traffic"
-        if self._args.closes_namespace:
+        if args.closes_namespace:
             k8s.networking.v1.NetworkPolicy(
                 f"{self._name}-network-policy",
                 metadata={"name": name, "namespace": self.namespace},
-                spec=spec,
+                spec=_only_to(needed),
                 opts=self._opts,
             )
-        for namespace in self._args.closed_namespaces:
+        for namespace in args.closed_namespaces:
             k8s.networking.v1.NetworkPolicy(
                 f"{self._name}-network-policy-{namespace}",
                 metadata={"name": pulumi.Output.concat(name, "-", self.namespace), "namespace": namespace},
-                spec=spec,
+                spec=_only_to([*needed, *args.further_destinations]),
                 opts=self._opts,
             )
 
 
 def _only_to(destinations: Sequence[Destination]) -> k8s.networking.v1.NetworkPolicySpecArgsDict:
-    return {"pod_selector": {}, "policy_types": ["Egress"], "egress": [_rule(each) for each in destinations]}
+    own_namespace: k8s.networking.v1.NetworkPolicyEgressRuleArgsDict = {"to": [{"pod_selector": {}}]}
+    egress = [*map(_rule, destinations), own_namespace]
+    return {"pod_selector": {}, "policy_types": ["Egress"], "egress": egress}
 
 
 def _rule(destination: Destination) -> k8s.networking.v1.NetworkPolicyEgressRuleArgsDict:
@@ -181,4 +209,6 @@ def _rule(destination: Destination) -> k8s.networking.v1.NetworkPolicyEgressRule
                 "pod_selector": {"match_labels": dict(pods.labels)},
             }
         )
+    if not destination.ports:
+        return {"to": to}
     return {"to": to, "ports": [{"port": port, "protocol": protocol} for port, protocol in destination.ports]}

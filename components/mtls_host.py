@@ -13,10 +13,10 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from . import judges, rules
+from . import judges, path_encoding, rules
 from .arguments import check, check_choice, check_each, check_some
 from .authorization import Admission, Identities, admission_policy
-from .certificates import Credential, joined
+from .certificates import Credential, joined, mark
 from .choices import Platform
 from .demo import HTTPBIN, HTTPBIN_PORT
 from .istio_gateway import DOCUMENTED_INGRESS, IstioGateway
@@ -90,7 +90,7 @@ class MtlsHost(pulumi.ComponentResource):
         admission = self._admission()
         self.gateway = self._gateway(admission)
         if args.platform == Platform.KYMA:
-            self._api_rule()
+            self._api_rule([self._refusing_filter()] if path_encoding.is_misreadable(args.paths) else [])
         else:
             self._virtual_service()
             if not args.service:
@@ -99,10 +99,11 @@ class MtlsHost(pulumi.ComponentResource):
 
     def _credential(self) -> pulumi.Output[str]:
         server, trusted = self._args.server, self._args.ca_certificates
-        name = pulumi.Output.concat(self._named("kyma-mtls-certs"), ".", server.generations)
+        version = f".{server.generations}{mark(trusted)}"
+        name = pulumi.Output.concat(self._named("kyma-mtls-certs"), version)
         cacert = joined(server.trusted if trusted is None else trusted)
         return credential_secret(
-            f"{self._name}-certs.{server.generations}",
+            f"{self._name}-certs{version}",
             in_gateway_namespace(self._args.gateway, name),
             {"cacert": cacert, "cert": server.certificate, "key": server.key},
             self._opts,
@@ -125,12 +126,18 @@ class MtlsHost(pulumi.ComponentResource):
         return admission_policy(f"{self._name}-admission", name, self._args.gateway, admission, self._opts)
 
     def _gateway(self, admission: pulumi.Resource) -> pulumi.Output[str]:
+        tls: dict[str, Any] = {"mode": "MUTUAL", "credentialName": self.secret}
+        if any(identity.startswith("dns:") for identity in self._args.admitted):
+            # Envoy writes names into X-Forwarded-Client-Cert as they are, so that a name with ;DNS=NAME within it would
+            # pass the policy. Envoy's own check compares each name of the certificate as a whole:
+            # https://istio.io/latest/docs/reference/config/networking/gateway/#ServerTLSSettings
+            tls["subjectAltNames"] = [identity.removeprefix("dns:") for identity in self._args.admitted]
         spec = {
             "selector": dict(self._args.gateway.selector),
             "servers": [
                 {
                     "port": {"number": 443, "name": "mtls", "protocol": "HTTPS"},
-                    "tls": {"mode": "MUTUAL", "credentialName": self.secret},
+                    "tls": tls,
                     # Without ./ a VirtualService of any namespace could route this server's requests:
                     # https://istio.io/latest/docs/reference/config/networking/gateway/#Server
                     "hosts": [f"./{self._args.domain}"],
@@ -142,7 +149,13 @@ class MtlsHost(pulumi.ComponentResource):
             f"{self._name}-gateway", "Gateway", self._own(f"kyma-mtls-gateway-{self._args.host}"), spec, after
         ).id
 
-    def _api_rule(self) -> None:
+    def _refusing_filter(self) -> pulumi.Resource:
+        # The VirtualService is Kyma's, and an APIRule cannot refuse a path.
+        metadata = in_gateway_namespace(self._args.gateway, self._named("paths"))
+        spec = path_encoding.refusing_filter(self._args.gateway.selector, self.gateway)
+        return istio(f"{self._name}-paths", "EnvoyFilter", metadata, spec, self._opts)
+
+    def _api_rule(self, after: Sequence[pulumi.Resource]) -> None:
         name, namespace, port = self._destination()
         paths = [path if path == _ANY_PATH else path.replace("/*", "/{**}") for path in self._args.paths]
         rule = k8s.apiextensions.CustomResource(
@@ -156,18 +169,21 @@ class MtlsHost(pulumi.ComponentResource):
                 "service": {"name": name, "namespace": namespace, "port": port},
                 "rules": [{"path": path, "methods": list(self._args.methods), "noAuth": True} for path in paths],
             },
-            opts=self._opts,
+            opts=pulumi.ResourceOptions.merge(self._opts, pulumi.ResourceOptions(depends_on=after)),
         )
         Ready(f"{self._name}-route", rule, judges.api_rule, self._opts)
 
     def _virtual_service(self) -> None:
         name, namespace, port = self._destination()
         service = pulumi.Output.concat(name, ".", namespace, ".svc.cluster.local")
+        http: list[dict[str, Any]] = [{"route": [{"destination": {"host": service, "port": {"number": port}}}]}]
+        if path_encoding.is_misreadable(self._args.paths):
+            http.insert(0, path_encoding.refusing_route())
         spec = {
             "hosts": [self._args.domain],
             "gateways": [self.gateway],
             "exportTo": [".", self._args.gateway.namespace],
-            "http": [{"route": [{"destination": {"host": service, "port": {"number": port}}}]}],
+            "http": http,
         }
         istio(f"{self._name}-route", "VirtualService", self._own(self._args.host), spec, self._opts)
 

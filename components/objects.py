@@ -9,13 +9,14 @@ import pulumi_kubernetes as k8s
 
 from .istio_gateway import IstioGateway
 
-_GROUPS = {
-    "AuthorizationPolicy": "security.istio.io",
-    "DestinationRule": "networking.istio.io",
-    "Gateway": "networking.istio.io",
-    "ServiceEntry": "networking.istio.io",
-    "Telemetry": "telemetry.istio.io",
-    "VirtualService": "networking.istio.io",
+_VERSIONS = {
+    "AuthorizationPolicy": "security.istio.io/v1",
+    "DestinationRule": "networking.istio.io/v1",
+    "EnvoyFilter": "networking.istio.io/v1alpha3",
+    "Gateway": "networking.istio.io/v1",
+    "ServiceEntry": "networking.istio.io/v1",
+    "Telemetry": "telemetry.istio.io/v1",
+    "VirtualService": "networking.istio.io/v1",
 }
 
 
@@ -38,9 +39,9 @@ def istio(
     spec: Mapping[str, Any],
     opts: pulumi.ResourceOptions,
 ) -> k8s.apiextensions.CustomResource:
-    """Return an object of one of Istio's kinds, at version v1."""
+    """Return an object of one of Istio's kinds, at the newest version that Istio serves."""
     return k8s.apiextensions.CustomResource(
-        resource, api_version=f"{_GROUPS[kind]}/v1", kind=kind, metadata=metadata, spec=spec, opts=opts
+        resource, api_version=_VERSIONS[kind], kind=kind, metadata=metadata, spec=spec, opts=opts
     )
 
 

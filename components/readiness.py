@@ -91,10 +91,11 @@ class NotReady(Exception):  # noqa: N818 - the engine shows the text alone
 class Ready(pulumi.Stash):
     """A resource that is made, or updated, once an object is ready: dependents of it wait for that.
 
-    waited: the object's resource
-    judge: returns the verdict on it
+    waited: the object's resource, or those of several objects
+    judge: returns the verdict on it; on several objects, as a List
     limit: seconds until the wait fails without a complaint; 600 by default
     finish: a last step once the object is ready, before this resource is made; it may run again
+    called: what messages call several objects
 
     Lifecycle, the rule for the life of objects, knows the object's cluster.
     """
@@ -108,10 +109,13 @@ class Ready(pulumi.Stash):
         *,
         limit: float = _LIMIT_SECONDS,
         finish: Callable[[], None] | None = None,
+        called: str = "",
     ) -> None:
-        self.wait = Wait(judge, limit, waited, finish)
+        objects = waited if isinstance(waited, list) else [waited]
+        self.wait = Wait(judge, limit, objects[0], finish)
         # A change gives the object a new generation; a replacement, a new uid.
-        version = pulumi.Output.all(waited.urn, waited.metadata).apply(_version)
+        versions = [pulumi.Output.all(each.urn, each.metadata).apply(_version) for each in objects]
+        version = {"called": called, "items": versions} if isinstance(waited, list) else versions[0]
         super().__init__(f"{name}-ready", input=version, opts=opts)
 
 
@@ -144,7 +148,7 @@ class Wait:
         version: of the object, as Ready keeps it
         run_in_thread: runs the judge
         """
-        named = called(version["kind"], version.get("namespace", ""), version["name"])
+        named = _named(version)
         began = time.monotonic()
         while True:
             verdict = await run_in_thread(self._look, cluster, version)
@@ -160,7 +164,7 @@ class Wait:
 
     def _look(self, cluster: Reader, version: dict[str, Any]) -> Verdict:
         try:
-            found = cluster.find(version["apiVersion"], version["kind"], version.get("namespace", ""), version["name"])
+            found = _find(cluster, version)
             verdict = self.judge(cluster, found) if found else _unanswered("it is gone")
             if verdict.ready and self.finish:
                 self.finish()
@@ -182,6 +186,18 @@ class Wait:
         elif is_new and not verdict.ready:
             pulumi.log.info(f"waiting for {named}: {verdict.says}", self.resource, ephemeral=True)
         return self._said.setdefault(said, now)
+
+
+def _find(cluster: Reader, version: Mapping[str, Any]) -> Any:
+    """Return an object, or a List of several; None if the cluster lacks one."""
+    if "items" in version:
+        items = [_find(cluster, each) for each in version["items"]]
+        return {"kind": "List", "items": items} if all(items) else None
+    return cluster.find(version["apiVersion"], version["kind"], version.get("namespace", ""), version["name"])
+
+
+def _named(version: Mapping[str, Any]) -> str:
+    return str(version.get("called") or called(version["kind"], version.get("namespace", ""), version["name"]))
 
 
 def called(kind: str, namespace: str, name: str) -> str:

@@ -7,9 +7,12 @@ from settings import Settings
 from settings.gateway import GatewayMode
 
 
-def recorded(settings: Settings, sites: Iterable[Site]) -> dict[str, str]:
-    """Return the facts that cannot change without an interruption, by the config key that decides each."""
-    known = {"platform": str(settings.platform), "namespace": settings.namespace}
+def recorded(settings: Settings, sites: Iterable[Site], stack: str) -> dict[str, str]:
+    """Return the facts that cannot change without an interruption, by the config key that decides each.
+
+    stack: its name, which is part of the identities of its clients
+    """
+    known = {"stack": stack, "platform": str(settings.platform), "namespace": settings.namespace}
     for site in sites:
         known |= {site.path: site.cluster.uid, site.gateway_key: site.facts.gateway.name}
     if settings.gateway.mode != GatewayMode.NONE:

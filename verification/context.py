@@ -83,6 +83,11 @@ class HostContext:
         return bool(self.admitted_own_clients) or not self.stack.settings.admitted(self.name)
 
     @property
+    def names_are_checked_by_tls(self) -> bool:
+        """Whether its TLS refuses certificates of unlisted names: if it admits a client by a `dns:` identity."""
+        return any(identity.startswith("dns:") for identity in self.output.clients.values())
+
+    @property
     def routes_by_api_rule(self) -> bool:
         """Whether an APIRule routes it, which has no route for a method or a path that it does not allow."""
         return self.stack.settings.platform == Platform.KYMA

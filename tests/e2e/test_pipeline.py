@@ -280,7 +280,7 @@ def test_comment_reports_a_change_and_an_outdated_plan_is_refused(checkout: Chec
     for said in ("- `httpbin` now admits `acme`.\n", "- `hosts.httpbin.methods` gains `PUT`.\n", "== gains ==>"):
         assert said in checkout.comment
     assert digests
-    assert {each.type.partition(":")[0] for each in Plan.read(checkout.plan).operations} == {"kubernetes"}, (
+    assert {each.type.partition(":")[0] for each in Plan.read(checkout.plan).operations} == {"kubernetes", "pulumi"}, (
         "none is due"
     )
     assert checkout.preview() == digests, "the same change has the same digests, whenever it is previewed"

@@ -46,7 +46,8 @@ class Recorder(mocks.Mocks):
         raise AssertionError(f"no component calls a function, but {args.token} was called")
 
     def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
-        """Keep a hook, as the engine does."""
+        """Keep a hook, as the engine does, which refuses a second one of its name."""
+        assert hook.name not in self.hooks, f"resource hook already registered for name {hook.name}"
         self.hooks[hook.name] = hook
 
     def register_error_hook(self, hook: pulumi.ErrorHook) -> None:
@@ -74,8 +75,8 @@ class Recorder(mocks.Mocks):
         return self.one("AuthorizationPolicy", self.marked(name))
 
     def marked(self, name: str) -> str:
-        """Return the name of the only resource whose name is `name` and the hash of a domain."""
-        found = [r.name for r in self.resources if re.fullmatch(rf"{re.escape(name)}-[0-9a-f]{{8}}", r.name)]
+        """Return the name of the only resource whose name is `name` and a hash."""
+        found = [r.name for r in self.resources if re.fullmatch(rf"{re.escape(name)}[-.][0-9a-f]{{8}}", r.name)]
         assert len(found) == 1, f"one {name}-MARK was expected, among {self.names()}"
         return found[0]
 

@@ -31,6 +31,8 @@ SECOND_GATEWAY = "gateway.networking.istio.io/kyma-mtls-gateway-second"
 EGRESS_GATEWAY = "gateway.networking.istio.io/istio-egressgateway-first"
 ORIGINATE = f"destinationrule/originate-mtls-for-{NAMESPACE}-first"
 ROUTE = "virtualservice/direct-first-through-egress-gateway"
+TO_SERVER = "virtualservice/direct-first-from-egress-gateway"
+ENTRY = "serviceentry/first"
 
 
 @dataclass(frozen=True)
@@ -211,7 +213,8 @@ _WAYS_OUT = Scene(
         Change("client", ISTIO, ORIGINATE, (remove("/spec/trafficPolicy/portLevelSettings/0/tls/subjectAltNames"),)),
         Change("client", ISTIO, CALLERS),
         Change("client", NAMESPACE, EGRESS_GATEWAY, (replace("/spec/servers/-", HTTP_SERVER),)),
-        Change("client", NAMESPACE, ROUTE, (remove("/spec/http/1/match/0/port"),)),
+        Change("client", NAMESPACE, TO_SERVER, (remove("/spec/http/0/match/0/port"),)),
+        Change("client", NAMESPACE, ENTRY),
     ),
     {
         "client: an undeclared caller does not reach first": "got 200",

@@ -23,11 +23,14 @@ SECONDS = {
     "test_bad_input": 80,
     "test_policies": 30,
     "test_lab": 70,
+    "test_proxies": 60,
     "test_gateways_elsewhere": 50,
+    "test_in_clear": 70,
     "test_package": 30,
     "test_judged": 60,
     "test_lab_down": 15,
     "test_machine": 10,
+    "test_certificates": 10,
 }
 """How long each file takes, about: those that take longest begin first, so that all workers end at about one time."""
 UNKNOWN_SECONDS = 60

@@ -9,12 +9,14 @@ import pulumi
 import pytest
 
 from components.authorization import Identities
-from components.egress_route import EgressRoute, EgressRouteArgs
+from components.egress_route import EgressRoute, EgressRouteArgs, Refusal
 from tests.unit.conftest import Deploy, Recorder
 from tests.unit.facts import HELM_EGRESS, ISTIOCTL_EGRESS
 
 DOMAIN = "orders.example.com"
 CURL = "*/ns/mtls/sa/curl"
+ENTRY = "egressgateway.mtls.kyma-mtls.internal"
+REFUSAL = Refusal(403, "orders.example.com does not admit client a")
 
 Route = Callable[..., Recorder]
 
@@ -26,6 +28,7 @@ def arguments(**changed: Any) -> EgressRouteArgs:
         "port": 443,
         "namespace": pulumi.Output.from_input("mtls"),
         "gateway": ISTIOCTL_EGRESS,
+        "entry": ENTRY,
         "secret": pulumi.Output.from_input("client-credential-mtls"),
         "callers": Identities([CURL]),
         "caller_namespaces": (),
@@ -75,38 +78,79 @@ def test_hop_to_the_egress_gateway_is_mutual_tls(route: Route) -> None:
     ]
 
 
-def test_plain_http_is_routed_through_the_egress_gateway(route: Route) -> None:
-    spec = route().one("VirtualService", "route-route")["spec"]
-    assert spec["gateways"] == ["istio-egressgateway-orders", "mesh"]
-    first, second = spec["http"]
-    assert first["match"] == [{"gateways": ["mesh"], "port": 80}]
-    assert first["route"][0]["destination"]["subset"] == "mtls-orders"
-    assert second["match"] == [{"gateways": ["istio-egressgateway-orders"], "port": 443}]
-    assert second["route"][0]["destination"] == {"host": DOMAIN, "port": {"number": 443}}
+def test_plain_http_is_routed_to_the_egress_gateway_and_from_there_to_the_server(route: Route) -> None:
+    stack = route()
+    callers, gateway = (stack.one("VirtualService", f"route-{name}")["spec"] for name in ("route", "to-server"))
+    assert (callers["gateways"], callers["exportTo"]) == (["mesh"], ["."])
+    (rule,) = callers["http"]
+    assert rule["match"] == [{"port": 80}]
+    (to_gateway,) = rule["route"]
+    assert to_gateway["destination"] == {"host": ENTRY, "subset": "mtls-orders", "port": {"number": 443}}
+    assert (gateway["gateways"], gateway["exportTo"]) == (["istio-egressgateway-orders"], ["istio-system"])
+    (rule,) = gateway["http"]
+    assert rule["match"] == [{"port": 443}]
+    assert rule["route"] == [{"destination": {"host": DOMAIN, "port": {"number": 443}}}]
+    assert "headers" not in rule
 
 
-def test_port_of_the_host_is_used_all_the_way(route: Route) -> None:
+def test_partners_server_gets_no_header_of_the_mesh(route: Route) -> None:
+    (rule,) = route(is_partners=True).one("VirtualService", "route-to-server")["spec"]["http"]
+    removed = rule["headers"]["request"]["remove"]
+    assert {"x-forwarded-client-cert", "x-forwarded-for", "x-envoy-peer-metadata"} <= set(removed)
+
+
+def test_port_of_the_host_is_used_by_the_egress_gateway(route: Route) -> None:
     stack = route(port=8443)
-    ports = [port["number"] for port in stack.one("ServiceEntry", "route-service-entry")["spec"]["ports"]]
-    assert ports == [80, 8443]
+    assert ports(stack, "server") == [(8443, "HTTPS")]
     policy = stack.one("DestinationRule", "route-originate-mtls")["spec"]["trafficPolicy"]
     assert [each["port"]["number"] for each in policy["portLevelSettings"]] == [8443]
-    _, second = stack.one("VirtualService", "route-route")["spec"]["http"]
-    assert second["route"][0]["destination"]["port"] == {"number": 8443}
+    (rule,) = stack.one("VirtualService", "route-to-server")["spec"]["http"]
+    assert rule["route"][0]["destination"]["port"] == {"number": 8443}
     (server,) = stack.one("Gateway", "route-gateway")["spec"]["servers"]
     assert server["port"]["number"] == 443, "the egress gateway listens there"
 
 
+@pytest.mark.parametrize(("port", "known"), [(443, [443]), (8443, [443, 8443])])
+@pytest.mark.parametrize("secret", [pulumi.Output.from_input("client-credential-mtls"), REFUSAL])
+def test_sidecars_know_the_host_at_each_of_its_ports_and_no_server_of_it(
+    route: Route, secret: Any, port: int, known: list[int]
+) -> None:
+    stack = route(port=port, secret=secret)
+    assert ports(stack, "service-entry") == [(80, "HTTP"), *((each, "TLS") for each in known)]
+    entry = stack.one("ServiceEntry", "route-service-entry")["spec"]
+    assert entry["resolution"] == "STATIC", "by DNS, Istio would take the domain's name for the server"
+    assert not {"endpoints", "workloadSelector"} & entry.keys()
+
+
 @pytest.mark.parametrize("namespaces", [(), ("logistics", "invoices")])
-def test_host_is_resolved_and_seen_by_its_callers_and_the_egress_gateway_only(
+def test_host_is_seen_by_its_callers_and_its_server_by_the_egress_gateway(
     route: Route, namespaces: tuple[str, ...]
 ) -> None:
     stack = route(caller_namespaces=namespaces)
-    entry = stack.one("ServiceEntry", "route-service-entry")["spec"]
-    assert entry["hosts"] == [DOMAIN]
-    assert entry["resolution"] == "DNS", "NONE would loop the gateway"
-    assert entry["exportTo"] == [".", "istio-system", *namespaces]
-    assert stack.one("VirtualService", "route-route")["spec"]["exportTo"] == entry["exportTo"]
+    entry, server = (stack.one("ServiceEntry", f"route-{name}") for name in ("service-entry", "server"))
+    assert entry["spec"]["hosts"] == server["spec"]["hosts"] == [DOMAIN]
+    assert entry["spec"]["exportTo"] == [".", *namespaces]
+    assert stack.one("VirtualService", "route-route")["spec"]["exportTo"] == [".", *namespaces]
+    assert server["spec"]["resolution"] == "DNS", "NONE would loop the gateway"
+    assert (server["metadata"]["namespace"], server["spec"]["exportTo"]) == ("istio-system", ["."]), (
+        "Istio merges the endpoints of entries for one host in one namespace"
+    )
+
+
+def test_refusal_is_the_answer_of_the_sidecars_and_opens_no_way(route: Route) -> None:
+    stack = route(secret=REFUSAL)
+    assert sorted(made["kind"] for made in stack.objects()) == ["ServiceEntry", "VirtualService"]
+    (rule,) = stack.one("VirtualService", "route-route")["spec"]["http"]
+    assert rule == {
+        "match": [{"port": 80}],
+        "directResponse": {"status": 403, "body": {"string": "orders.example.com does not admit client a\n"}},
+    }
+
+
+def ports(stack: Recorder, entry: str) -> list[tuple[int, str]]:
+    """Return numbers and protocols of a ServiceEntry's ports."""
+    found = stack.one("ServiceEntry", f"route-{entry}")["spec"]["ports"]
+    return [(port["number"], port["protocol"]) for port in found]
 
 
 def test_egress_gateway_admits_the_callers_alone(route: Route) -> None:
@@ -131,7 +175,11 @@ def test_route_comes_after_admission_and_encryption(route: Route) -> None:
     originate = "DestinationRule route-originate-mtls"
     callers = f"AuthorizationPolicy {stack.marked('route-callers')}"
     assert stack.comes_after(originate, callers), "further workloads could use the credential"
-    assert stack.comes_after("VirtualService route-route", originate), "requests would leave without a certificate"
+    server, route_to_server = "ServiceEntry route-server", "VirtualService route-to-server"
+    assert stack.comes_after(server, originate), "requests would leave without a certificate"
+    assert stack.comes_after(route_to_server, server)
+    for earlier in ("ServiceEntry route-service-entry", route_to_server, "DestinationRule route-to-gateway"):
+        assert stack.comes_after("VirtualService route-route", earlier)
 
 
 def test_route_leads_through_the_given_egress_gateway(route: Route) -> None:
@@ -140,17 +188,15 @@ def test_route_leads_through_the_given_egress_gateway(route: Route) -> None:
     originate = stack.one("DestinationRule", "route-originate-mtls")
     assert originate["spec"]["workloadSelector"] == {"matchLabels": HELM_EGRESS.selector}
     to_gateway = stack.one("DestinationRule", "route-to-gateway")
-    assert to_gateway["spec"]["host"] == "way-out.egress.svc.cluster.local"
+    assert to_gateway["spec"]["host"] == ENTRY
     assert {rule["metadata"]["namespace"] for rule in (originate, to_gateway)} == {"egress"}
     policy = stack.policy("route-callers")
     assert (policy["metadata"]["namespace"], policy["spec"]["selector"]["matchLabels"]) == (
         "egress",
         HELM_EGRESS.selector,
     )
-    assert stack.one("ServiceEntry", "route-service-entry")["spec"]["exportTo"] == [".", "egress"]
-    service = stack.one("VirtualService", "route-route")["spec"]
-    assert service["exportTo"] == [".", "egress"]
-    assert service["http"][0]["route"][0]["destination"]["host"] == "way-out.egress.svc.cluster.local"
+    assert stack.one("ServiceEntry", "route-server")["metadata"]["namespace"] == "egress"
+    assert stack.one("VirtualService", "route-to-server")["spec"]["exportTo"] == ["egress"]
 
 
 def test_hosts_share_no_object(deploy: Deploy) -> None:
@@ -160,7 +206,7 @@ def test_hosts_share_no_object(deploy: Deploy) -> None:
 
     stack = deploy(program)
     places = [(made["kind"], made["metadata"]["namespace"], made["metadata"]["name"]) for made in stack.objects()]
-    assert len(places) == 12
+    assert len(places) == 16
     assert len(set(places)) == len(places)
     rules = [stack.one("DestinationRule", f"{name}-to-gateway")["spec"] for name in ("orders", "api")]
     assert [rule["subsets"][0]["name"] for rule in rules] == ["mtls-orders", "mtls-api"], "the rules are merged"

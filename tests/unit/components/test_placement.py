@@ -41,6 +41,17 @@ def test_change_that_is_not_confirmed_shows_the_command_that_confirms_it(confirm
     )
 
 
+def test_renamed_stack_is_refused_until_it_is_confirmed() -> None:
+    old, new = {**OLD, "stack": "prod"}, {**OLD, "stack": "live"}
+    with pytest.raises(
+        Interruption, match=r"^kyma-mtls:stack: changes from prod to live.* another identity.*"
+    ) as caught:
+        check_confirmed(old, new, [])
+    assert str(caught.value).endswith("`pulumi config set --path 'confirm[0]' 'stack=live'`")
+    check_confirmed(old, new, ["stack=live"])
+    check_confirmed(OLD, new, [])
+
+
 def test_changes_get_a_place_each_among_the_confirmed() -> None:
     new = {**OLD, "namespace": "b", "target": "uid-4", "clients.warehouse": "uid-5"}
     with pytest.raises(Interruption) as caught:

@@ -175,6 +175,23 @@ def test_complaints_add_up_over_failures_to_answer(clock: Clock) -> None:
         wait(judge)
 
 
+def test_several_objects_are_judged_together_under_the_name_they_are_given(clock: Clock) -> None:
+    judged: list[Any] = []
+
+    def judge(_cluster: object, found: dict[str, Any]) -> Verdict:
+        judged.append(found)
+        return failing("Error: why", 0)
+
+    there = {"metadata": {"name": "certs"}}
+    both = {"called": "hosts.httpbin", "items": [VERSION, VERSION]}
+    with pytest.raises(NotReady, match=r"^cluster https://target: hosts.httpbin is not ready after 0 s: Error: why$"):
+        asyncio.run(Wait(judge, 600).until_ready(fake_cluster({SECRET: there}), both, at_once))
+    assert judged == [{"kind": "List", "items": [there, there]}]
+    with pytest.raises(NotReady, match=r"hosts.httpbin is not ready after 60 s: it is gone$"):
+        asyncio.run(Wait(judge, 600).until_ready(fake_cluster({SECRET: [there, *100 * [None]]}), both, at_once))
+    assert clock.now == 60
+
+
 class Waiting(pulumi.ComponentResource):
     """Makes a Secret, waits for it, and makes a second one then."""
 

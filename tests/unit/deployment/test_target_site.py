@@ -20,7 +20,9 @@ def test_host_accepts_the_cas_of_the_clients_that_it_admits(stack: Stack, admitt
     branch = {**A_PARTNER, "identity": "dns:branch.acme.example"}
     clients = {"own": CALLER, "acme": A_PARTNER, "branch": branch}
     made = stack(target=TARGET, clients=clients, hosts={"orders": {**ORDERS, "clients": admitted}})
-    pem = made.pem("Secret", "target-orders-certs.1")["cacert"]
+    partners = {"acme", "branch"} & set(admitted)
+    name = made.marked("target-orders-certs.1") if partners else "target-orders-certs.1"
+    pem = made.pem("Secret", name)["cacert"]
     assert pem.replace("certificates-ca.1-certPem", "CA") == bundle
 
 

@@ -1,0 +1,135 @@
+"""Visibility: objects that hide the stack's routes from its callers, or decide in their place."""
+
+from typing import Any
+
+import pytest
+
+from clusters.control_plane import Mesh
+from clusters.visibility import Calls, check_visibility
+from components.ownership import OWNER_LABEL, Owner
+from settings import ConfigError
+from tests.unit.facts import ISTIO_INJECTION, ISTIOCTL_EGRESS
+from tests.unit.fakes import fake_cluster
+
+CALLS = Calls("mtls", ISTIO_INJECTION, ["logistics"], ISTIOCTL_EGRESS, ["orders.example.com"])
+OWNER = Owner("0a1b")
+NO_MESH = Mesh({}, "istio-system")
+
+
+def items(*found: dict[str, Any]) -> dict[str, Any]:
+    return {"items": list(found)}
+
+
+def made(namespace: str, name: str = "default", labels: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"namespace": namespace, "name": name, "labels": labels or {}}, "spec": spec}
+
+
+def judge(
+    *,
+    sidecars: tuple[dict[str, Any], ...] = (),
+    rules: tuple[dict[str, Any], ...] = (),
+    deployed: bool = False,
+    mesh: Mesh = NO_MESH,
+    namespaces: dict[str, dict[str, str]] | None = None,
+) -> list[str]:
+    """Return the warnings, or the lines of the error, each without what all begin with."""
+    api = "/apis/networking.istio.io/v1"
+    routes = [made("mtls", "direct-orders", {OWNER_LABEL: "0a1b"})] if deployed else []
+    found: dict[str, Any] = {
+        f"{api}/sidecars": items(*sidecars),
+        f"{api}/destinationrules": items(*rules),
+        f"{api}/virtualservices": items(*routes),
+    }
+    for name, labels in (namespaces or {}).items():
+        found[f"/api/v1/namespaces/{name}"] = {"metadata": {"name": name, "labels": labels}}
+    try:
+        lines = list(check_visibility(fake_cluster(found), CALLS, mesh, OWNER))
+    except ConfigError as error:
+        assert not deployed
+        lines = str(error).splitlines()
+    else:
+        assert deployed or not lines
+    return [line.partition("https://target ")[2] for line in lines]
+
+
+def sidecar(namespace: str, *hosts: str, **more: Any) -> dict[str, Any]:
+    return made(namespace, egress=[{"hosts": list(hosts)}], **more)
+
+
+@pytest.mark.parametrize(
+    "visible",
+    [
+        sidecar("logistics", "*/*"),
+        sidecar("logistics", "mtls/*", "istio-system/*"),
+        sidecar("logistics", "mtls/*.example.com", "*/*.kyma-mtls.internal"),
+        made("logistics", ingress=[]),
+        sidecar("shop", "./*"),
+        sidecar("istio-system", "./*", workloadSelector={"labels": {"app": "shop"}}),
+    ],
+)
+def test_sidecar_that_imports_the_routes_passes(visible: dict[str, Any]) -> None:
+    assert judge(sidecars=(visible,)) == []
+
+
+@pytest.mark.parametrize(
+    ("hiding", "lacks"),
+    [
+        (sidecar("logistics", "./*"), "istio-system/* and mtls/*"),
+        (sidecar("logistics", "./*", "istio-system/*"), "mtls/*"),
+        (sidecar("logistics", "mtls/*"), "istio-system/*"),
+        (sidecar("logistics", "~/*"), "istio-system/* and mtls/*"),
+        (sidecar("logistics", "mtls/other.example.com", "istio-system/*"), "mtls/*"),
+        (made("logistics", egress=[{"hosts": ["*/*"], "port": {"number": 80}}]), "istio-system/* and mtls/*"),
+        (sidecar("logistics", "./*", workloadSelector={"labels": {"app": "x"}}), "istio-system/* and mtls/*"),
+        (sidecar("istio-system", "./*", "istio-system/*"), "mtls/*"),
+    ],
+)
+def test_sidecar_that_hides_the_routes_is_refused_by_name(hiding: dict[str, Any], lacks: str) -> None:
+    lines = judge(sidecars=(hiding,))
+    place = hiding["metadata"]["namespace"]
+    assert lines[0] == (
+        f"hides the stack's routes from the callers in namespace logistics by Sidecar {place}/default: add {lacks} "
+        "to the hosts of its egress, in an entry without a port"
+    )
+
+
+def test_sidecar_of_the_root_namespace_gives_way_to_that_of_the_callers() -> None:
+    own = (sidecar("logistics", "*/*"), sidecar("mtls", "*/*"))
+    assert judge(sidecars=(sidecar("istio-system", "./*"), *own)) == []
+
+
+def test_deployed_stack_is_warned_of_what_hides_its_routes() -> None:
+    (line,) = judge(sidecars=(sidecar("logistics", "./*"),), deployed=True)
+    assert line.startswith("hides the stack's routes")
+
+
+@pytest.mark.parametrize(
+    ("host", "namespace", "decides"),
+    [
+        ("*", "logistics", True),
+        ("*.internal", "mtls", True),
+        ("egressgateway.mtls.kyma-mtls.internal", "logistics", True),
+        ("*.local", "logistics", False),
+        ("istio-egressgateway.istio-system.svc.cluster.local", "logistics", False),
+        ("*", "shop", False),
+        ("*", "istio-system", False),
+    ],
+)
+def test_rule_that_would_decide_how_callers_reach_the_egress_gateway_is_refused(
+    host: str, namespace: str, decides: bool
+) -> None:
+    lines = judge(rules=(made(namespace, "tls", host=host),))
+    expected = f"lets DestinationRule {namespace}/tls, for host {host}, decide how callers reach the egress gateway"
+    assert [line.partition(":")[0] for line in lines] == ([expected] if decides else [])
+
+
+def test_namespaces_that_discovery_leaves_out_are_refused() -> None:
+    mesh = Mesh({"discoverySelectors": [{"matchLabels": {"team": "a"}}]}, "istio-system")
+    lines = judge(mesh=mesh, namespaces={"logistics": {}, "istio-system": {"team": "a"}})
+    assert [line.split(" from ")[0] for line in lines] == ["hides namespace logistics", "hides namespace mtls"]
+
+
+def test_namespaces_that_discovery_selects_pass() -> None:
+    mesh = Mesh({"discoverySelectors": [{"matchLabels": dict(ISTIO_INJECTION)}]}, "istio-system")
+    known = {name: dict(ISTIO_INJECTION) for name in ("logistics", "istio-system")}
+    assert judge(mesh=mesh, namespaces=known) == []

@@ -1,0 +1,128 @@
+"""Verdicts on the objects of hosts, by what the replicas of a gateway have."""
+
+import math
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.istio_gateway import DOCUMENTED_INGRESS
+from components.readiness import READY, Verdict, failing, waiting
+from proxies.confirmation import Confirmation
+from proxies.dump import Dump
+from proxies.forward import Forbidden, Unreadable
+from proxies.replicas import Replicas
+from tests.unit.fakes import fake_cluster
+from tests.unit.proxies.recorded import REJECTION, one, recorded
+
+GATEWAYS = "/apis/networking.istio.io/v1/gateways"
+LATE: dict[str, Any] = {
+    "metadata": {"name": "late", "namespace": "claims"},
+    "spec": {
+        "selector": {"istio": "ingressgateway"},
+        "servers": [{"port": {"number": 8443}, "hosts": ["forms.target.test"]}],
+    },
+}
+
+
+@pytest.fixture
+def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", said.append)
+    return said
+
+
+@pytest.fixture
+def ask(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a function that judges recorded objects, of replicas with these dumps or with this trouble."""
+
+    def judge(objects: list[Any], *dumps: Any, trouble: Exception | None = None, times: int = 1) -> Verdict:
+        def read(_: Replicas) -> dict[str, Dump]:
+            if trouble:
+                raise trouble
+            return {f"ingress-{number}": Dump.parse(dump) for number, dump in enumerate(dumps, 1)}
+
+        monkeypatch.setattr(Replicas, "dumps", read)
+        cluster = fake_cluster({GATEWAYS: {"items": [LATE]}})
+        confirmation = Confirmation(cluster, DOCUMENTED_INGRESS, "rbac/target.yaml")
+        verdicts = [confirmation.judge(cluster, {"items": objects}) for _ in range(times)]
+        assert len(set(verdicts)) == 1
+        return verdicts[0]
+
+    return judge
+
+
+def changed() -> dict[str, Any]:
+    """Return the recording, in which a host admits nobody any more."""
+    found = recorded("ingress")
+    del one(found, "AuthorizationPolicy", "admission-many-forms-14be7b53")["spec"]["rules"][0]["from"]
+    return found
+
+
+def rejecting(dump: dict[str, Any], port: int = 8443) -> dict[str, Any]:
+    """Return a dump whose listener of this port has rejected its last change."""
+    listener = {**dump["listeners"]["configs"][0], "error_state": {"details": REJECTION}}
+    listener["active_state"]["listener"]["address"]["socket_address"]["port_value"] = port
+    return {**dump, "listeners": {"configs": [listener]}}
+
+
+def test_objects_are_confirmed_once_every_replica_has_them(ask: Any) -> None:
+    found = recorded("ingress")
+    none: dict[str, Any] = {part: {} for part in found["dump"]}
+    assert ask(found["objects"], found["dump"]) == ask(found["objects"], found["dump"], found["dump"]) == READY
+    verdict = ask(found["objects"], found["dump"], none)
+    assert verdict.says.startswith("Pod ingress-2 of gateway istio-system/istio-ingressgateway has no filter chain")
+    assert verdict.patience == math.inf
+
+
+def test_gateway_without_a_ready_replica_is_waited_for(ask: Any) -> None:
+    assert ask(recorded("ingress")["objects"]) == waiting(
+        "no Pod of gateway istio-system/istio-ingressgateway is ready"
+    )
+
+
+def test_revocation_that_envoy_rejects_is_a_complaint_in_its_words_with_the_cause(ask: Any) -> None:
+    found = changed()
+    assert ask(found["objects"], rejecting(found["dump"])) == failing(
+        f"Envoy in Pod ingress-1 rejects listener 0.0.0.0_8443: {REJECTION}; the likely cause: Gateway claims/late "
+        "serves forms.target.test on port 8443, on the same listener; remove that",
+        12,
+    )
+
+
+def test_rejection_is_no_complaint_where_the_objects_are_in_effect_or_at_another_port(ask: Any) -> None:
+    found = recorded("ingress")
+    assert ask(found["objects"], rejecting(found["dump"])) == READY
+    found = changed()
+    assert ask(found["objects"], rejecting(found["dump"], 15021)).patience == math.inf
+
+
+def test_rejection_without_a_rival_is_a_complaint_without_a_cause(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = changed()
+    monkeypatch.setitem(LATE["spec"], "selector", {"istio": "other"})
+    assert ask(found["objects"], rejecting(found["dump"])).says.endswith(REJECTION)
+
+
+def test_objects_of_which_the_gateway_serves_none_are_not_asked_for(ask: Any) -> None:
+    routes = [each for each in recorded("egress")["objects"] if each["kind"] in {"ServiceEntry", "VirtualService"}]
+    assert ask(routes, trouble=Unreadable("nobody is asked")) == READY
+
+
+def test_user_who_may_not_ask_is_warned_once_and_not_stopped(ask: Any, warnings: list[str]) -> None:
+    trouble = Forbidden("Pod ingress-1: the API server refuses to forward port 15000: 403")
+    assert ask(recorded("ingress")["objects"], trouble=trouble, times=3) == READY
+    assert warnings == [
+        "kyma-mtls:target.kubeconfig: cluster https://target does not let this user ask gateway "
+        "istio-system/istio-ingressgateway what it has (Pod ingress-1: the API server refuses to forward port 15000: "
+        "403), so that `pulumi up` cannot confirm that the changes are in effect; grant get and create of "
+        "pods/portforward in istio-system, as rbac/target.yaml does"
+    ]
+
+
+def test_replica_that_does_not_answer_is_a_warning_and_no_failure(ask: Any, warnings: list[str]) -> None:
+    verdict = ask(recorded("ingress")["objects"], trouble=Unreadable("Pod ingress-1: connection refused"))
+    assert (verdict.ready, verdict.warns, verdict.patience) == (True, True, 60)
+    assert verdict.says == (
+        "could not confirm that gateway istio-system/istio-ingressgateway has it: Pod ingress-1: connection refused"
+    )
+    assert warnings == [], "the wait itself warns"
