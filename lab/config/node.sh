@@ -41,7 +41,7 @@ keep kube-controller-manager --kubeconfig=/etc/lab/kube-controller-manager.kubec
     --node-cidr-mask-size=24 --service-cluster-ip-range="$SERVICES" &
 keep kube-scheduler --kubeconfig=/etc/lab/kube-scheduler.kubeconfig --leader-elect=false &
 keep containerd --config=/etc/lab/containerd.toml &
-(until ctr version >/dev/null 2>&1; do sleep 0.2; done
+(until [ -S /run/containerd/containerd.sock ]; do sleep 0.2; done
     keep kubelet --config=/etc/lab/kubelet.yaml --kubeconfig=/etc/lab/kubelet.kubeconfig --hostname-override="$NODE" \
         --node-ip="$ADDRESS") &
 keep kube-proxy --config=/etc/lab/kube-proxy.yaml --hostname-override="$NODE" &
