@@ -18,7 +18,7 @@ from lab.workshop import Workshop
 
 CACHES_GIB = 13
 """The size of Go's caches when all parts are built."""
-BESIDE_GIB = 2
+BESIDE_GIB = 2.5
 """The room that the jobs beside the parts take: file systems and images, and the files that making them needs."""
 BUILDING = ".build-"
 

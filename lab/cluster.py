@@ -65,8 +65,6 @@ class Cluster:
         """Ask the cluster step by step; each question makes sense only without the problems before it."""
         if not self.node.sandbox.alive():
             yield Problem("not running", is_final=True)
-        if failure := self.node.failure():
-            yield Problem(failure, is_final=True)
         if self._run("kubectl", "get", "--raw=/readyz").returncode:
             yield Problem("the API server does not answer")
         if "True" not in self._jsonpath("node", self.node.name, "", '{.status.conditions[?(@.type=="Ready")].status}'):
@@ -122,8 +120,6 @@ class Cluster:
                     f"{self.node.name}: waited {WAIT_SECONDS} s until {condition}: {last_line(done.stderr)} "
                     f"({self._see_logs()})"
                 )
-            if failure := self.node.failure():
-                raise LabError(f"{self.node.name}: {failure}")
             if not self.node.sandbox.alive():
                 raise LabError(f"{self.node.name}: the node has ended (log: {self.node.logs / 'node.log'})")
             time.sleep(0.3)

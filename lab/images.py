@@ -1,11 +1,9 @@
-"""The container images of the lab: config/Containerfile, built by buildah inside the Debian root."""
+"""The container images of the lab: config/Containerfile, built by buildah and unpacked by containerd in a sandbox."""
 
 import hashlib
-import json
 import re
 import shutil
 import subprocess
-import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,17 +21,22 @@ PARTS = {"coredns", "envoy", "httpbin", "istio"}  # have these programs
 
 _BUILD = """
 set -eu
+containerd --root=/build/containerd &
 for name in "$@"; do
     buildah --root=/build/storage --runroot=/run/buildah --storage-driver=overlay build --quiet --layers \\
         --isolation=chroot --target="$name" --tag="lab.local/$name:lab" --file=/build/Containerfile /build/context
-    buildah --root=/build/storage --runroot=/run/buildah --storage-driver=overlay push --quiet --disable-compression \\
-        "lab.local/$name:lab" "oci:/build/images:$name"
+    buildah --root=/build/storage --runroot=/run/buildah --storage-driver=overlay push --quiet \\
+        "lab.local/$name:lab" "docker-archive:/build/$name.tar:lab.local/$name:lab"
+    until ctr version >/dev/null 2>&1; do kill -0 $! && sleep 0.2; done
+    ctr --namespace k8s.io images import "/build/$name.tar"
+    rm "/build/$name.tar"
 done
+kill $! && wait $!
 """
 
 
 def ensure(programs: Mapping[str, Path], node_root: Path, console: Console, processes: Processes | None = None) -> Path:
-    """Return an OCI archive of every image, lab.local/<name>:lab; build it if the cache lacks it.
+    """Return containerd's directory with every image, lab.local/<name>:lab; make it if the cache lacks it.
 
     programs: the paths of PROGRAMS, at least, by name.
     processes: runs the commands that need no sandbox, so that another thread can end them.
@@ -45,21 +48,20 @@ def ensure(programs: Mapping[str, Path], node_root: Path, console: Console, proc
     inputs = [CONTAINERFILE.read_text(), _BUILD, base.parent.name, *versions]
     key = hashlib.sha256("\n".join(inputs).encode()).hexdigest()[:16]
     directory = paths.cache_dir() / "images" / f"images-{key}"
-    archive = directory / "images.tar"
-    if not archive.exists():
+    unpacked = directory / "containerd"
+    if not unpacked.exists():
         console.print("Building the container images")
         shutil.rmtree(directory, ignore_errors=True)
         _build(directory, node_root, base, copied, processes)
-        _pack(directory / "work/images", directory / "partial.tar")
+        (directory / "work/containerd").rename(unpacked)
         shutil.rmtree(directory / "work")
-        (directory / "partial.tar").rename(archive)
-    return archive
+    return unpacked
 
 
-def sweep(archive: Path, node_root: Path, console: Console) -> None:
+def sweep(unpacked: Path, node_root: Path, console: Console) -> None:
     """Remove every image and file system except these; no node may run on those removed."""
-    kept = {archive.parent, node_root.parent, rootfs.ensure("image", console).parent}
-    for stale in set(archive.parent.parent.iterdir()) - kept:
+    kept = {unpacked.parent, node_root.parent, rootfs.ensure("image", console).parent}
+    for stale in set(unpacked.parent.parent.iterdir()) - kept:
         shutil.rmtree(stale)
 
 
@@ -82,15 +84,3 @@ def _build(directory: Path, node_root: Path, base: Path, programs: dict[str, Pat
         rootfs.BUILD.end()
     if code:
         raise failure("buildah", directory / "log")
-
-
-def _pack(layout: Path, archive: Path) -> None:
-    """Give the images of an OCI layout the names containerd reads, and make one archive of it."""
-    index_file = layout / "index.json"
-    index = json.loads(index_file.read_text())
-    for manifest in index["manifests"]:
-        name = manifest["annotations"]["org.opencontainers.image.ref.name"]
-        manifest["annotations"] = {"io.containerd.image.name": f"lab.local/{name}:lab"}
-    index_file.write_text(json.dumps(index))
-    with tarfile.open(archive, "w") as tar:
-        tar.add(layout, arcname=".")

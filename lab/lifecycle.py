@@ -45,8 +45,8 @@ def bring_up(chain: Toolchain, nodes: list[Node], console: Console) -> list[Node
     Healthy clusters stay as they are. A broken one is replaced by an empty one if nothing else helps.
     """
     owner.record()
-    root, archive = _images(chain, console)
-    key = boot_key(chain, root, archive)
+    root, unpacked = _images(chain, console)
+    key = boot_key(chain, root, unpacked)
     booted = [node for node in nodes if node.booted.exists()]
     kept = _mend(chain, booted, console)
     for node in kept:
@@ -59,7 +59,7 @@ def bring_up(chain: Toolchain, nodes: list[Node], console: Console) -> list[Node
             )
     if not kept:
         _end_processes()
-        images.sweep(archive, root, console)
+        images.sweep(unpacked, root, console)
     _report_lost([node for node in booted if node not in kept], kept, console)
     missing = [node for node in nodes if node not in kept]
     boot(chain, missing, console)
@@ -68,7 +68,7 @@ def bring_up(chain: Toolchain, nodes: list[Node], console: Console) -> list[Node
 
 def boot(chain: Toolchain, nodes: list[Node], console: Console) -> None:
     """Boot these clusters anew, beside those that run, and write their kubeconfigs."""
-    root, archive = _images(chain, console)
+    root, unpacked = _images(chain, console)
     begin = time.monotonic()
     for node in nodes:
         node.end()
@@ -78,8 +78,8 @@ def boot(chain: Toolchain, nodes: list[Node], console: Console) -> None:
     if not WEBSITE.alive():
         _start_website(chain)
     for node in nodes:
-        node.start(chain, root, archive)
-    _install(chain, nodes, boot_key(chain, root, archive), begin, console)
+        node.start(chain, root, unpacked)
+    _install(chain, nodes, boot_key(chain, root, unpacked), begin, console)
     for node in nodes:
         node.write_kubeconfig(kubeconfig(node))
 

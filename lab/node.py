@@ -5,6 +5,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -84,16 +85,16 @@ class Node:
         """The administrator's kubeconfig."""
         return self.state / "etc/admin.kubeconfig"
 
-    def failure(self) -> str:
-        """Return why the node cannot become ready any more; empty as long as it may."""
-        has_failed = (self.logs / "images.failed").exists()
-        return f"the images cannot be imported (log: {self.logs / 'images.log'})" if has_failed else ""
-
     def start(self, chain: Toolchain, root: Path, images: Path) -> None:
-        """Start the node's programs; they need some seconds more until they answer."""
+        """Start the node's programs; they need some seconds more until they answer.
+
+        root: its Debian file system.
+        images: containerd's directory with the images.
+        """
         network.connect(self.name, self.address)
-        for directory in ("etc", "logs", "containerd", "kubelet", "etcd"):
+        for directory in ("etc", "logs", "kubelet", "etcd"):
             (self.state / directory).mkdir(parents=True, mode=0o700)
+        _copy_images(images, self.state / "containerd")
         environment = {
             "NODE": self.name,
             "ADDRESS": self.address,
@@ -108,7 +109,6 @@ class Node:
         binds = {f"/usr/local/bin/{name}": (chain.programs[name].resolve(), "ro") for name in PROGRAMS}
         binds |= SCRIPTS | {
             "/etc/lab": (self.state / "etc", "ro"),
-            "/images.tar": (images, "ro"),
             "/var/log/lab": (self.logs, "rw"),
             # Not on the overlay: containerd stacks overlays of its own, and etcd needs a file system on a disk.
             "/var/lib/containerd": (self.state / "containerd", "rw"),
@@ -178,6 +178,15 @@ TARGET = Node("target", 1)
 CLIENTS = (Node("client", 2), Node("client2", 3), Node("client3", 4), Node("client4", 5))
 NODES = (TARGET, *CLIENTS)
 """Every node that the lab can have. It always has the target and the first client."""
+
+
+def _copy_images(images: Path, copy: Path) -> None:
+    """Copy containerd's directory; the nodes share all files, which no program changes, but its databases."""
+    subprocess.run(["cp", "--archive", "--link", images, copy], check=True)
+    for database in images.glob("*/*.db"):
+        shared = copy / database.relative_to(images)
+        shared.unlink()
+        shutil.copy2(database, shared)
 
 
 def boot_key(chain: Toolchain, root: Path, images: Path) -> str:

@@ -52,12 +52,11 @@ class State:
         going: set[tuple[str, Object]] = set()
         for resource in _made(resources):
             described = {**resource.get("inputs", {}), **resource.get("outputs", {})}
-            api_version, kind = described["apiVersion"], described["kind"]
-            namespace, _, name = resource["id"].rpartition("/")
+            api_version, kind, metadata = described["apiVersion"], described["kind"], described["metadata"]
             provider = resource["provider"].split("::")[-2]
             kinds.add((api_version, kind))
             found = going if resource.get("delete") else staying
-            found.add((provider, Object.of(api_version, kind, namespace, name)))
+            found.add((provider, Object.of(api_version, kind, metadata.get("namespace", ""), metadata["name"])))
         return cls(owner, tuple(sorted(kinds)), frozenset(staying | going), frozenset(going - staying))
 
     def known_in(self, uid: str) -> set[Object]:

@@ -10,13 +10,6 @@ keep() { # keep PROGRAM ARGUMENT...
     done
 }
 
-import_images() {
-    until ctr version >/dev/null 2>&1; do sleep 0.2; done
-    ctr --namespace k8s.io images import /images.tar && return
-    touch /var/log/lab/images.failed
-    return 1
-}
-
 # Several clusters share the machine's cores: idle threads of Go's scheduler would cost a quarter of an idle cluster.
 export GOMAXPROCS=1
 
@@ -48,8 +41,7 @@ keep kube-controller-manager --kubeconfig=/etc/lab/kube-controller-manager.kubec
     --node-cidr-mask-size=24 --service-cluster-ip-range="$SERVICES" &
 keep kube-scheduler --kubeconfig=/etc/lab/kube-scheduler.kubeconfig --leader-elect=false &
 keep containerd --config=/etc/lab/containerd.toml &
-# The kubelet comes after the images, so that no pod meets a missing one.
-(import_images >>/var/log/lab/images.log 2>&1 &&
+(until [ -S /run/containerd/containerd.sock ]; do sleep 0.2; done
     keep kubelet --config=/etc/lab/kubelet.yaml --kubeconfig=/etc/lab/kubelet.kubeconfig --hostname-override="$NODE" \
         --node-ip="$ADDRESS") &
 keep kube-proxy --config=/etc/lab/kube-proxy.yaml --hostname-override="$NODE" &

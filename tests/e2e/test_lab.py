@@ -1,4 +1,4 @@
-"""The lab itself: what `up` makes and mends, and which commands leave it alone. No other worker uses it meanwhile."""
+"""The lab itself: what `up` makes and mends, and which commands leave it alone."""
 
 import fcntl
 import json
@@ -12,13 +12,11 @@ from urllib.parse import urlparse
 
 import pytest
 
-from lab import lifecycle
 from lab.node import NODES
 from lab.owner import PLACE, SESSION
 from tests.e2e.support.commands import ROOT, run
 from tests.e2e.support.lab import CLUSTERS, Lab
 from tests.e2e.support.machine import LAB, first_processes, start
-from tests.e2e.support.session import await_other_workers
 from tests.e2e.support.waiting import eventually
 
 
@@ -28,8 +26,9 @@ def processes() -> dict[str, int]:
 
 
 def is_healthy() -> bool:
-    """Return whether the status says so of every part of the lab: each cluster that it has, and the website."""
-    return run(*LAB, "status", check=False).stdout.count("healthy") == len(lifecycle.wanted()) + 1
+    """Return whether the status says so of these tests' clusters, and of the website."""
+    rows = [line.replace("│", " ").split() for line in run(*LAB, "status", check=False).stdout.splitlines()]
+    return {row[0] for row in rows if row[-1:] == ["healthy"]} >= {*CLUSTERS, "website"}
 
 
 def cluster_uids(lab: Lab) -> dict[str, str]:
@@ -46,13 +45,6 @@ def own_lines(lines: Iterable[str]) -> Iterator[str]:
 def said_by_up() -> str:
     """Return what `up` says of these tests' clusters."""
     return "".join(own_lines(run(*LAB, "up").stdout.splitlines(keepends=True)))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def whole_lab(lab: Lab, request: pytest.FixtureRequest) -> Lab:
-    """The lab that no other worker uses any more: `up` reports and mends each cluster that answers slowly."""
-    await_other_workers(request.config)
-    return lab
 
 
 @pytest.fixture

@@ -9,35 +9,35 @@ from xdist.workermanage import WorkerController
 from tests.e2e.support.session import WORKER_INPUT
 
 SECONDS = {
-    "test_kyma": 225,
-    "test_life": 390,
-    "test_gateway": 160,
-    "test_verification": 125,
-    "test_hosts": 215,
-    "test_stack": 115,
-    "test_rotation": 115,
-    "test_gardener": 105,
-    "test_pipeline": 125,
-    "test_examples": 90,
-    "test_rights": 70,
-    "test_bad_input": 80,
-    "test_policies": 30,
-    "test_lab": 70,
-    "test_proxies": 60,
+    "test_life": 244,
+    "test_hosts": 218,
+    "test_kyma": 182,
+    "test_pipeline": 131,
+    "test_rotation": 128,
+    "test_stack": 120,
+    "test_gateway": 111,
+    "test_examples": 98,
+    "test_verification": 97,
+    "test_gardener": 96,
+    "test_rights": 92,
+    "test_bad_input": 78,
+    "test_lab": 85,
+    "test_judged": 65,
     "test_gateways_elsewhere": 50,
+    "test_policies": 39,
+    "test_package": 28,
+    "test_lab_down": 14,
+    "test_machine": 8,
+    "test_proxies": 60,
     "test_in_clear": 70,
-    "test_package": 30,
-    "test_judged": 60,
-    "test_lab_down": 15,
-    "test_machine": 10,
     "test_certificates": 10,
 }
 """How long each file takes, about: those that take longest begin first, so that all workers end at about one time."""
 UNKNOWN_SECONDS = 60
-FOR_FIRST_WORKER = {"test_hosts", "test_life", "test_pipeline", "test_machine"}
+FOR_FIRST_WORKER = {"test_hosts", "test_life", "test_pipeline", "test_lab", "test_machine"}
 """Files that need three clusters, or the machine's cgroups as they are."""
-LAST = ("test_lab", "test_lab_down")
-"""Files that need the whole lab, in their order: the first one breaks a cluster, and the second one ends the lab."""
+LAST = "test_lab_down"
+"""The file that ends the lab."""
 
 
 def seconds(scope: str) -> int:
@@ -45,15 +45,14 @@ def seconds(scope: str) -> int:
     return SECONDS.get(PurePath(scope).stem, UNKNOWN_SECONDS)
 
 
-def turn(scope: str) -> int:
-    """Return the place of a file in LAST, from 1; 0 for all other files, which come before."""
-    name = PurePath(scope).stem
-    return LAST.index(name) + 1 if name in LAST else 0
+def is_last(scope: str) -> bool:
+    """Return whether all other files come before a file."""
+    return PurePath(scope).stem == LAST
 
 
 def suits(scope: str, worker: int) -> bool:
     """Return whether a worker can run a file."""
-    return worker == 1 or PurePath(scope).stem not in {*FOR_FIRST_WORKER, *LAST}
+    return worker == 1 or PurePath(scope).stem not in {*FOR_FIRST_WORKER, LAST}
 
 
 class ClusterScheduling(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has no types
@@ -87,7 +86,7 @@ class ClusterScheduling(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdi
         possible = [scope for scope in self.workqueue if suits(scope, worker)]
         return max(
             possible,
-            key=lambda scope: (-turn(scope), not any(suits(scope, each) for each in others), seconds(scope)),
+            key=lambda scope: (not is_last(scope), not any(suits(scope, each) for each in others), seconds(scope)),
             default=None,
         )
 

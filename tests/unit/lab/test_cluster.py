@@ -86,16 +86,6 @@ def test_node_that_has_ended_is_not_asked(answers: Answers, cluster: Cluster, mo
     assert answers.asked == 0
 
 
-def test_failed_import_of_images_is_final(answers: Answers, cluster: Cluster) -> None:
-    TARGET.logs.mkdir(parents=True)
-    (TARGET.logs / "images.failed").touch()
-    problem = cluster.problem()
-    assert problem == Problem(f"the images cannot be imported (log: {TARGET.logs}/images.log)", is_final=True)
-    del answers.texts["--raw=/readyz"]
-    with pytest.raises(LabError, match="target: the images cannot be imported"):
-        cluster.install(lambda _: None)
-
-
 def test_installation_that_fails_is_one_line(answers: Answers, cluster: Cluster) -> None:
     answers.texts |= {"kubectl": ""}
     with pytest.raises(LabError) as failed:

@@ -1,8 +1,6 @@
-"""The lab's container images: what they are made of, and the names they get."""
+"""The lab's container images: what they are made of, and when."""
 
-import json
 import subprocess
-import tarfile
 from pathlib import Path
 from typing import IO
 
@@ -24,30 +22,13 @@ def test_every_image_and_program_of_the_containerfile_is_found() -> None:
     assert PROGRAMS == ["go-httpbin", "coredns", "pilot-discovery", "envoy", "pilot-agent", "envoy_bootstrap.json"]
 
 
-def test_packed_images_have_the_names_that_containerd_reads(tmp_path: Path) -> None:
-    layout = tmp_path / "layout"
-    layout.mkdir()
-    names = [{"annotations": {"org.opencontainers.image.ref.name": name}} for name in ("pause", "curl")]
-    (layout / "index.json").write_text(json.dumps({"manifests": names}))
-    images._pack(layout, tmp_path / "images.tar")
-    with tarfile.open(tmp_path / "images.tar") as archive:
-        index = archive.extractfile("./index.json")
-        assert index
-        manifests = json.load(index)["manifests"]
-    assert [manifest["annotations"]["io.containerd.image.name"] for manifest in manifests] == [
-        "lab.local/pause:lab",
-        "lab.local/curl:lab",
-    ]
-
-
 def test_images_are_built_once_for_the_same_programs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KYMA_MTLS_CACHE", str(tmp_path))
     monkeypatch.setattr(rootfs, "ensure", lambda *_: tmp_path / "debian-image-1/root")
     built: list[Path] = []
 
     def build(directory: Path, *_: object) -> None:
-        (directory / "work/images").mkdir(parents=True)
-        (directory / "work/images/index.json").write_text('{"manifests": []}')
+        (directory / "work/containerd").mkdir(parents=True)
         built.append(directory)
 
     monkeypatch.setattr(images, "_build", build)
@@ -68,7 +49,7 @@ def test_sweep_keeps_what_is_in_use(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     for name in ("images-1", "images-2", "debian-node-1", "debian-node-2", "debian-image-1"):
         (tmp_path / name / "root").mkdir(parents=True)
     monkeypatch.setattr(rootfs, "ensure", lambda *_: tmp_path / "debian-image-1/root")
-    images.sweep(tmp_path / "images-2/images.tar", tmp_path / "debian-node-2/root", Console(quiet=True))
+    images.sweep(tmp_path / "images-2/containerd", tmp_path / "debian-node-2/root", Console(quiet=True))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["debian-image-1", "debian-node-2", "images-2"]
 
 

@@ -12,7 +12,7 @@ import yaml
 from lab import __main__ as commands
 from lab import lifecycle, network, node, owner, paths, preflight, proxy, toolchain
 from lab.errors import LabError
-from lab.node import CLIENTS, NODES, TARGET, Node
+from lab.node import CLIENTS, NODES, TARGET, Node, _copy_images
 from lab.toolchain import Toolchain
 
 
@@ -102,11 +102,19 @@ def test_boot_key_changes_with_programs_and_settings(monkeypatch: pytest.MonkeyP
     assert key() != first
 
 
-def test_node_whose_images_cannot_be_imported_has_failed() -> None:
-    TARGET.logs.mkdir(parents=True)
-    assert TARGET.failure() == ""
-    (TARGET.logs / "images.failed").touch()
-    assert TARGET.failure() == f"the images cannot be imported (log: {TARGET.logs}/images.log)"
+def test_nodes_share_the_files_of_images_and_have_their_own_databases(tmp_path: Path) -> None:
+    images, copy = tmp_path / "images", tmp_path / "node"
+    for file in ("snapshotter/snapshots/1/fs/bin/envoy", "snapshotter/metadata.db", "bolt/meta.db"):
+        (images / file).parent.mkdir(parents=True, exist_ok=True)
+        (images / file).write_text(file)
+    (images / "snapshotter/snapshots/1/fs/link").symlink_to("bin/envoy")
+    _copy_images(images, copy)
+    envoy = "snapshotter/snapshots/1/fs/bin/envoy"
+    assert (copy / "snapshotter/snapshots/1/fs/link").read_text() == envoy
+    assert (copy / envoy).samefile(images / envoy)
+    for database in ("snapshotter/metadata.db", "bolt/meta.db"):
+        assert (copy / database).read_text() == database
+        assert not (copy / database).samefile(images / database)
 
 
 def test_credentials_are_for_root_only_and_all_different() -> None:

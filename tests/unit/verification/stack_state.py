@@ -19,13 +19,16 @@ MARK = {
 def resource(provider: str, kind: str, known: str, api_version: str = "v1", **more: object) -> dict[str, Any]:
     """Return a Kubernetes resource as the state has it."""
     core = api_version if "/" in api_version else f"core/{api_version}"
+    namespace, _, name = known.rpartition("/")
+    metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
+    described = {"apiVersion": api_version, "kind": kind, "metadata": metadata, "data": {"ciphertext": "SECRET"}}
     return {
         "urn": f"urn:pulumi:test::kyma-mtls::a$kubernetes:{core}:{kind}::{known}",
         "type": f"kubernetes:{core}:{kind}",
         "id": known,
         "provider": f"urn:pulumi:test::kyma-mtls::pulumi:providers:kubernetes::{provider}::dbec2663-600b-4179",
-        "inputs": {"apiVersion": api_version, "kind": kind, "data": {"ciphertext": "SECRET"}},
-        "outputs": {"apiVersion": api_version, "kind": kind, "data": {"ciphertext": "SECRET"}},
+        "inputs": described,
+        "outputs": described,
         **more,
     }
 
