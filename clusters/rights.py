@@ -132,7 +132,6 @@ def _of_client(settings: Settings, site: Site) -> Rights:
     own, gateway_namespace = settings.namespace, gateway.namespace
     yield from _make("", "", "namespaces")
     yield from _make(gateway_namespace, "", "secrets")
-    yield from _make(gateway_namespace, _NETWORKING, "serviceentries")
     if not site.facts.access_log_configured:
         yield from _make(gateway_namespace, _TELEMETRY, "telemetries")
     if settings.platform == Platform.KYMA and gateway.name == EGRESS_GATEWAY:
@@ -149,7 +148,8 @@ def _of_client(settings: Settings, site: Site) -> Rights:
             yield from _make(own, _NETWORKING, resource)
     if settings.hosts_of(site.client):
         yield from _make(gateway_namespace, _SECURITY, "authorizationpolicies")
-        yield from _make(gateway_namespace, _NETWORKING, "destinationrules")
+        for resource in ("destinationrules", "serviceentries"):
+            yield from _make(gateway_namespace, _NETWORKING, resource)
         yield from _make(own, _NETWORKING, "gateways")
 
 
