@@ -144,12 +144,12 @@ def _of_client(settings: Settings, site: Site) -> Rights:
     if client.demo:
         yield from _demo(own)
     if settings.hosts:
-        for resource in ("serviceentries", "virtualservices"):
-            yield from _make(own, _NETWORKING, resource)
+        yield from _make(own, _NETWORKING, "serviceentries")
+        yield from _make(own, _NETWORKING, "virtualservices")
     if settings.hosts_of(site.client):
         yield from _make(gateway_namespace, _SECURITY, "authorizationpolicies")
-        for resource in ("destinationrules", "serviceentries"):
-            yield from _make(gateway_namespace, _NETWORKING, resource)
+        yield from _make(gateway_namespace, _NETWORKING, "destinationrules")
+        yield from _make(gateway_namespace, _NETWORKING, "serviceentries")
         yield from _make(own, _NETWORKING, "gateways")
 
 
