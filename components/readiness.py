@@ -124,6 +124,11 @@ def _version(known: list[Any]) -> dict[str, Any]:
     # …$kubernetes:apps/v1:Deployment::NAME: of a custom resource, the URN alone has apiVersion and kind.
     api_version, kind = urn.split("::")[2].split(":")[-2:]
     named = {key: metadata[key] for key in ("namespace", "name", "uid", "generation") if (metadata or {}).get(key)}
+    if pulumi.runtime.is_dry_run() and "uid" not in named:
+        # The cluster is not asked about an update with unknown values: the preview has its inputs alone, and a plan
+        # that takes them for all would refuse the update.
+        # https://github.com/pulumi/pulumi-kubernetes/blob/master/provider/pkg/provider/provider.go (Update)
+        named["uid"] = pulumi.UNKNOWN
     return {"apiVersion": api_version.removeprefix("core/"), "kind": kind.removesuffix("Patch"), **named}
 
 
