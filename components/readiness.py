@@ -9,6 +9,8 @@ readiness of an object as a resource of its own (Ready). Hence:
 """
 
 import asyncio
+import hashlib
+import itertools
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -16,9 +18,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pulumi
+import pulumi_kubernetes as k8s
 
 from .threads import RunInThread
 
+_PAUSES_SECONDS = (0.25, 0.5)
 _PAUSE_SECONDS = 1.0
 _UNANSWERED_SECONDS = 60
 _LIMIT_SECONDS = 600
@@ -113,10 +117,27 @@ class Ready(pulumi.Stash):
     ) -> None:
         objects = waited if isinstance(waited, list) else [waited]
         self.wait = Wait(judge, limit, objects[0], finish)
-        # A change gives the object a new generation; a replacement, a new uid.
-        versions = [pulumi.Output.all(each.urn, each.metadata).apply(_version) for each in objects]
+        versions = [_version_of(each) for each in objects]
         version = {"called": called, "items": versions} if isinstance(waited, list) else versions[0]
         super().__init__(f"{name}-ready", input=version, opts=opts)
+
+
+def _version_of(made: Any) -> pulumi.Output[dict[str, Any]]:
+    """Return what changes with an object: a change gives it a new generation; a replacement, a new uid.
+
+    A Secret has no generation.
+    """
+    version = pulumi.Output.all(made.urn, made.metadata).apply(_version)
+    if not isinstance(made, k8s.core.v1.Secret):
+        return version
+    content = pulumi.Output.unsecret(made.data.apply(_public))
+    return pulumi.Output.all(version, content).apply(lambda known: {**known[0], "content": known[1]})
+
+
+def _public(data: Mapping[str, str]) -> str:
+    """Return a hash of what a Secret with a credential shows to its peers: the private key is no part of it."""
+    shown = sorted((key, value) for key, value in (data or {}).items() if not key.endswith("key"))
+    return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
 
 
 def _version(known: list[Any]) -> dict[str, Any]:
@@ -150,6 +171,7 @@ class Wait:
         """
         named = _named(version)
         began = time.monotonic()
+        pauses = itertools.chain(_PAUSES_SECONDS, itertools.repeat(_PAUSE_SECONDS))
         while True:
             verdict = await run_in_thread(self._look, cluster, version)
             now = time.monotonic()
@@ -160,7 +182,7 @@ class Wait:
                 raise NotReady(
                     f"cluster {cluster.host}: {named} is not ready after {now - began:.0f} s: {verdict.says}"
                 )
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(next(pauses))
 
     def _look(self, cluster: Reader, version: dict[str, Any]) -> Verdict:
         try:
