@@ -58,8 +58,8 @@ def test_operations_and_conditions_have_the_texts_of_envoys_permissions() -> Non
 def test_rules_are_told_apart_by_policy_and_place() -> None:
     keys = ["ns[n]-policy[p]-rule[0]", "ns[n]-policy[p]-rule[1]", "ns[m]-policy[p]-rule[0]", "istio-ext-authz-x"]
     policies = {key: envoy(name(exact=str(number))) for number, key in enumerate(keys)}
-    assert rules_of(policies, "n/p") == {0: {"0"}, 1: {"1"}}
-    assert rules_of(policies, "m/p") == {0: {"2"}}
+    assert rules_of(policies, "n/p") == {0: frozenset("0"), 1: frozenset("1")}
+    assert rules_of(policies, "m/p") == {0: frozenset("2")}
     assert rules_of(policies, "n/pp") is None
 
 
