@@ -11,6 +11,7 @@ readiness of an object as a resource of its own (Ready). Hence:
 import asyncio
 import hashlib
 import itertools
+import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -117,35 +118,44 @@ class Ready(pulumi.Stash):
     ) -> None:
         objects = waited if isinstance(waited, list) else [waited]
         self.wait = Wait(judge, limit, objects[0], finish)
-        versions = [_version_of(each) for each in objects]
-        version = {"called": called, "items": versions} if isinstance(waited, list) else versions[0]
-        super().__init__(f"{name}-ready", input=version, opts=opts)
+        known = [part for each in objects for part in (each.urn, each.metadata.apply(_identity), _content(each))]
+
+        def version(parts: list[str]) -> dict[str, Any]:
+            items = [_version(*parts[start : start + 3]) for start in range(0, len(parts), 3)]
+            return {"called": called, "items": items} if isinstance(waited, list) else items[0]
+
+        super().__init__(f"{name}-ready", input=pulumi.Output.all(*known).apply(version), opts=opts)
 
 
-def _version_of(made: Any) -> pulumi.Output[dict[str, Any]]:
-    """Return what changes with an object: a change gives it a new generation; a replacement, a new uid.
-
-    A Secret has no generation.
-    """
-    version = pulumi.Output.all(made.urn, made.metadata).apply(_version)
-    if not isinstance(made, k8s.core.v1.Secret):
-        return version
-    content = pulumi.Output.unsecret(made.data.apply(_public))
-    return pulumi.Output.all(version, content).apply(lambda known: {**known[0], "content": known[1]})
+# Of texts, Pulumi makes no outputs within outputs, as it does of each part of the metadata: that would take seconds.
+def _identity(metadata: Mapping[str, Any] | None) -> str:
+    """Return what changes with an object: a change gives it a new generation; a replacement, a new uid."""
+    known = ("namespace", "name", "uid", "generation")
+    return json.dumps({key: metadata[key] for key in known if metadata.get(key)} if metadata else {})
 
 
-def _public(data: Mapping[str, str]) -> str:
-    """Return a hash of what a Secret with a credential shows to its peers: the private key is no part of it."""
-    shown = sorted((key, value) for key, value in (data or {}).items() if not key.endswith("key"))
-    return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
+def _content(made: Any) -> pulumi.Input[str]:
+    """Return what changes with a Secret, which has no generation; nothing for any other object."""
+    return pulumi.Output.unsecret(made.data.apply(_public)) if isinstance(made, k8s.core.v1.Secret) else ""
 
 
-def _version(known: list[Any]) -> dict[str, Any]:
-    urn, metadata = known
+def _version(urn: str, identity: str, content: str) -> dict[str, Any]:
     # …$kubernetes:apps/v1:Deployment::NAME: of a custom resource, the URN alone has apiVersion and kind.
     api_version, kind = urn.split("::")[2].split(":")[-2:]
-    named = {key: metadata[key] for key in ("namespace", "name", "uid", "generation") if (metadata or {}).get(key)}
-    return {"apiVersion": api_version.removeprefix("core/"), "kind": kind.removesuffix("Patch"), **named}
+    named = {
+        "apiVersion": api_version.removeprefix("core/"),
+        "kind": kind.removesuffix("Patch"),
+        **json.loads(identity),
+    }
+    return named | ({"content": content} if content else {})
+
+
+def _public(data: Mapping[str, str] | None) -> str:
+    """Return a hash of what a Secret with a credential shows to its peers: the private key is no part of it."""
+    if not data:
+        return ""
+    shown = sorted((key, value) for key, value in data.items() if not key.endswith("key"))
+    return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
 
 
 @dataclass

@@ -209,8 +209,7 @@ def test_ready_is_kept_in_the_state_and_waits_in_the_objects_cluster(deploy: Dep
     stack = deploy(
         lambda: Waiting(Lifecycle("clients.a", "0a1b", fake_cluster(THERE)).options("namespace")), outputs=made
     )
-    version = stack.one("Stash", "first-ready")["input"]
-    assert {**version, "content": ""} == {**VERSION, "generation": 3, "content": ""}, "it changes with the object"
+    assert stack.one("Stash", "first-ready")["input"] == {**VERSION, "generation": 3}, "it changes with the object"
     assert stack.comes_after("Secret second", "Stash first-ready")
     hooks = stack.request("Stash", "first-ready").hooks
     assert list(hooks.before_create) == list(hooks.before_update) == ["clients.a-first-ready"]
