@@ -98,6 +98,7 @@ def _of_target(settings: Settings, facts: ClusterFacts) -> Rights:
             yield from _make(own, _NETWORKING, "virtualservices")
     if any(host.demo for host in settings.served.values()):
         yield from _demo(own)
+        yield from _make(own, _NETWORKING, "destinationrules")
         if settings.platform != Platform.KYMA:
             yield from _make(own, _SECURITY, "authorizationpolicies")
     if facts.kyma_gateway:

@@ -9,6 +9,9 @@ readiness of an object as a resource of its own (Ready). Hence:
 """
 
 import asyncio
+import hashlib
+import itertools
+import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -16,9 +19,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pulumi
+import pulumi_kubernetes as k8s
 
 from .threads import RunInThread
 
+_PAUSES_SECONDS = (0.25, 0.5)
 _PAUSE_SECONDS = 1.0
 _UNANSWERED_SECONDS = 60
 _LIMIT_SECONDS = 600
@@ -113,27 +118,57 @@ class Ready(pulumi.Stash):
     ) -> None:
         objects = waited if isinstance(waited, list) else [waited]
         self.wait = Wait(judge, limit, objects[0], finish)
-        # A change gives the object a new generation; a replacement, a new uid.
-        versions = [pulumi.Output.all(each.urn, each.metadata, each.id).apply(_version) for each in objects]
-        version = {"called": called, "items": versions} if isinstance(waited, list) else versions[0]
-        super().__init__(f"{name}-ready", input=version, opts=opts)
+        known = [part for each in objects for part in (each.urn, _identified(each), _content(each))]
+
+        def version(parts: list[str]) -> dict[str, Any]:
+            items = [_version(*parts[start : start + 3]) for start in range(0, len(parts), 3)]
+            return {"called": called, "items": items} if isinstance(waited, list) else items[0]
+
+        super().__init__(f"{name}-ready", input=pulumi.Output.all(*known).apply(version), opts=opts)
 
 
-def _version(known: list[Any]) -> dict[str, Any]:
-    """Return what tells an object from every other one, and from itself before a change.
+# Of texts, Pulumi makes no outputs within outputs, as it does of each part of the metadata: that would take seconds.
+def _identified(made: Any) -> pulumi.Output[str]:
+    """Return what changes with an object: a change gives it a new generation; a replacement, a new uid.
 
-    A plan refuses an update that differs from its preview. There, an object that is to be made has no id, so that this
-    is not called, and its version is unknown: its uid would be that of a dry run. And an update with unknown values
-    has its inputs alone:
+    A plan refuses an update that differs from its preview. There, an object that is to be made has no id, so that the
+    result is unknown: its uid would be that of a dry run. And an update with unknown values has its inputs alone:
     https://github.com/pulumi/pulumi-kubernetes/blob/master/provider/pkg/provider/provider.go (Create, Update)
     """
-    urn, metadata, _ = known
+
+    def identity(known: list[Any]) -> str:
+        metadata, _ = known
+        named = {key: metadata[key] for key in ("namespace", "name", "uid", "generation") if (metadata or {}).get(key)}
+        is_unknown = pulumi.runtime.is_dry_run() and "uid" not in named
+        return pulumi.UNKNOWN if is_unknown else json.dumps(named)
+
+    return pulumi.Output.all(made.metadata, made.id).apply(identity)
+
+
+def _content(made: Any) -> pulumi.Input[str]:
+    """Return what changes with a Secret, which has no generation; nothing for any other object."""
+    return pulumi.Output.unsecret(made.data.apply(_public)) if isinstance(made, k8s.core.v1.Secret) else ""
+
+
+def _version(urn: str, identity: str, content: str) -> Any:
+    if identity == pulumi.UNKNOWN:
+        return identity
     # …$kubernetes:apps/v1:Deployment::NAME: of a custom resource, the URN alone has apiVersion and kind.
     api_version, kind = urn.split("::")[2].split(":")[-2:]
-    named = {key: metadata[key] for key in ("namespace", "name", "uid", "generation") if (metadata or {}).get(key)}
-    if pulumi.runtime.is_dry_run() and "uid" not in named:
-        named["uid"] = pulumi.UNKNOWN
-    return {"apiVersion": api_version.removeprefix("core/"), "kind": kind.removesuffix("Patch"), **named}
+    named = {
+        "apiVersion": api_version.removeprefix("core/"),
+        "kind": kind.removesuffix("Patch"),
+        **json.loads(identity),
+    }
+    return named | ({"content": content} if content else {})
+
+
+def _public(data: Mapping[str, str] | None) -> str:
+    """Return a hash of what a Secret with a credential shows to its peers: the private key is no part of it."""
+    if not data:
+        return ""
+    shown = sorted((key, value) for key, value in data.items() if not key.endswith("key"))
+    return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
 
 
 @dataclass
@@ -159,6 +194,7 @@ class Wait:
         """
         named = _named(version)
         began = time.monotonic()
+        pauses = itertools.chain(_PAUSES_SECONDS, itertools.repeat(_PAUSE_SECONDS))
         while True:
             verdict = await run_in_thread(self._look, cluster, version)
             now = time.monotonic()
@@ -169,7 +205,7 @@ class Wait:
                 raise NotReady(
                     f"cluster {cluster.host}: {named} is not ready after {now - began:.0f} s: {verdict.says}"
                 )
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(next(pauses))
 
     def _look(self, cluster: Reader, version: dict[str, Any]) -> Verdict:
         try:

@@ -3,25 +3,71 @@
 Listeners, routes and upstreams are those that are in effect: neither what Envoy rejected, nor what it still waits with.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
+from urllib.parse import urlencode
 
 from proxies.policies import Rules, rules_of
 
-# Clusters, of which there are many, and secrets without what nobody asks for.
-_CERTIFICATES = "secret.tls_certificate.certificate_chain,secret.validation_context.trusted_ca"
-PARTS = {
-    "listeners": "/config_dump?resource=dynamic_listeners",
-    "routes": "/config_dump?resource=dynamic_route_configs",
-    "clusters": "/config_dump?resource=dynamic_active_clusters&mask=cluster.name,cluster.transport_socket",
-    "secrets": f"/config_dump?resource=dynamic_active_secrets&mask=name,{_CERTIFICATES}",
-}
-"""The parts of a dump, each with its path at Envoy's admin interface."""
+# Masks: Envoy cannot leave out parts of list items, nor of a listener. Copies that start or drain are left out.
+_LISTENERS = "name,active_state.listener,error_state"
+_STATES = "name,active_state.last_updated,error_state.last_update_attempt,error_state.details"
+_CLUSTERS = "cluster.name,cluster.transport_socket"
+_SECRETS = "name,secret.tls_certificate.certificate_chain,secret.validation_context.trusted_ca"
 
+_INBOUND = "virtualInbound"  # Istio's listener for all that a sidecar's workload receives
 _CREDENTIAL = "kubernetes://"  # Istio's prefix of Secrets' names
 _Json = Mapping[str, Any]
+
+Parts = Mapping[str, str]
+"""The parts of a dump, each with its path at Envoy's admin interface. By the `states`, the listeners are known to be as
+they were.
+"""
+
+
+def gateway_parts(port: int) -> Parts:
+    """Return the parts that decide over requests to a gateway.
+
+    port: of its Pods, for TLS
+    """
+    return {
+        **_listeners(rf".*_{port}"),
+        "routes": _path("dynamic_route_configs", r"https\..*"),
+        "clusters": _path("dynamic_active_clusters", r"outbound\|.*", _CLUSTERS),
+        "secrets": _path("dynamic_active_secrets", rf"{_CREDENTIAL}.*", _SECRETS),
+    }
+
+
+def workload_parts() -> Parts:
+    """Return the parts of a sidecar that decide over requests to its workload."""
+    return _listeners(_INBOUND)
+
+
+def caller_parts(port: int, hosts: Iterable[str]) -> Parts:
+    """Return the parts of a sidecar that decide over requests of its caller.
+
+    port: to which these go
+    hosts: to which routes lead them
+    """
+    leads_to = "|".join(map(re.escape, sorted(hosts)))
+    return {
+        "routes": _path("dynamic_route_configs", str(port)),
+        "clusters": _path("dynamic_active_clusters", rf"outbound\|.*\|({leads_to})", _CLUSTERS),
+    }
+
+
+def _listeners(names: str) -> Parts:
+    return {part: _path("dynamic_listeners", names, mask) for part, mask in _LISTENER_PARTS.items()}
+
+
+_LISTENER_PARTS = {"states": _STATES, "listeners": _LISTENERS}
+
+
+def _path(resource: str, names: str, mask: str = "") -> str:
+    """Return the path of resources, by a regular expression that their whole names match."""
+    return "/config_dump?" + urlencode({"resource": resource, "name_regex": names} | ({"mask": mask} if mask else {}))
 
 
 @dataclass(frozen=True)
@@ -78,14 +124,19 @@ class Chain:
             _filters=tuple(map(_config, manager.get("http_filters") or [])),
         )
 
-    @cached_property
-    def policies(self) -> Mapping[str, Rules]:
-        """The rules that requests must pass, by the AuthorizationPolicy, NAMESPACE/NAME, that they come from."""
-        found: dict[str, Rules] = {}
+    @property
+    def decodes_http(self) -> bool:
+        """Whether policies can judge requests, and not only connections."""
+        return bool(self._filters)
+
+    def rules(self, policy: str) -> Rules | None:
+        """Return the rules of an AuthorizationPolicy, NAMESPACE/NAME, that requests must pass; None without it."""
         for each in self._filters:
             if str(each.get("@type", "")).endswith(".rbac.v3.RBAC"):
-                found |= rules_of(_in(each, "rules").get("policies") or {})
-        return found
+                found = rules_of(_in(each, "rules").get("policies") or {}, policy)
+                if found is not None:
+                    return found
+        return None
 
 
 @dataclass(frozen=True)
@@ -147,15 +198,15 @@ class Dump:
 
     @classmethod
     def parse(cls, parts: Mapping[str, _Json]) -> "Dump":
-        """Return what the answers to PARTS say."""
+        """Return what the answers to parts say; of parts that were not asked for, nothing."""
         configs = {part: [each for each in answer.get("configs") or [] if each] for part, answer in parts.items()}
-        tables = [each.get("route_config") or {} for each in configs["routes"]]
-        clusters = [each.get("cluster") or {} for each in configs["clusters"]]
+        tables = [each.get("route_config") or {} for each in configs.get("routes", [])]
+        clusters = [each.get("cluster") or {} for each in configs.get("clusters", [])]
         return cls(
-            listeners=tuple(map(Listener.parse, configs["listeners"])),
+            listeners=tuple(map(Listener.parse, configs.get("listeners", []))),
             routes={str(table.get("name", "")): _by_domain(table) for table in tables},
             upstreams={str(each.get("name", "")): Tls.parse(each) for each in clusters},
-            secrets=dict(map(_certificates, configs["secrets"])),
+            secrets=dict(map(_certificates, configs.get("secrets", []))),
         )
 
     def chains(self, domain: str) -> Iterator[Chain]:

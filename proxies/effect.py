@@ -98,14 +98,14 @@ def _policy(item: _Object, dump: Dump) -> Iterator[str]:
     operations = [to.get("operation") or {} for rule in spec.get("rules") or [] for to in rule.get("to") or []]
     for domain in dict.fromkeys(host for operation in operations for host in operation.get("hosts") or []):
         for chain in dump.chains(domain):
-            if chain.policies.get(named) != wanted:
+            if chain.rules(named) != wanted:
                 yield f"no {called(item['kind'], place['namespace'], place['name'])} as it is now"
 
 
 def _routes(item: _Object, dump: Dump) -> Iterator[str]:
     route = Route("VirtualService", item["metadata"], item["spec"])
     made_by = f"/namespaces/{route.place.namespace}/virtual-service/{route.place.name}"
-    wanted = {name for rule in item["spec"].get("http") or [] for name in _upstreams(rule)}
+    wanted = {name for rule in item["spec"].get("http") or [] for name in upstreams(rule)}
     for gateway in route.gateways - {MESH}:
         namespace, _, name = gateway.partition("/")
         tables = [hosts for table, hosts in dump.routes.items() if table.endswith(f".{name}.{namespace}")]
@@ -116,8 +116,8 @@ def _routes(item: _Object, dump: Dump) -> Iterator[str]:
                 yield f"no route for {domain} by VirtualService {route.place} as it is now"
 
 
-def _upstreams(rule: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the clusters to which an HTTP rule of a VirtualService leads requests from gateways."""
+def upstreams(rule: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the clusters to which an HTTP rule of a VirtualService leads requests, unless it is for sidecars alone."""
     matches = [each.get("gateways") for each in rule.get("match") or []]
     if matches and all(gateways == [MESH] for gateways in matches):
         return

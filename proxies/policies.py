@@ -5,26 +5,22 @@ https://github.com/istio/istio/blob/master/pilot/pkg/security/authz/model/genera
 matcher/string.go.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 Rules = Mapping[int, frozenset[str]]
 """The texts of each rule, by its place in the policy."""
 
-_NAME = re.compile(r"ns\[(?P<namespace>.+)\]-policy\[(?P<name>.+)\]-rule\[(?P<rule>\d+)\]")
 _TEXTS = ("principals", "hosts", "methods", "paths", "values")
 _SPIFFE = "spiffe://"
 
 
-def rules_of(policies: Mapping[str, Any]) -> dict[str, Rules]:
-    """Return the rules of each AuthorizationPolicy, NAMESPACE/NAME, in an RBAC filter."""
-    found: dict[str, dict[int, frozenset[str]]] = {}
-    for key, policy in policies.items():
-        if named := _NAME.fullmatch(key):
-            rules = found.setdefault(f"{named['namespace']}/{named['name']}", {})
-            rules[int(named["rule"])] = frozenset(_matched(policy))
-    return dict(found)
+def rules_of(policies: Mapping[str, Any], named: str) -> Rules | None:
+    """Return the rules of an AuthorizationPolicy, NAMESPACE/NAME, in an RBAC filter; None if that lacks it."""
+    namespace, _, name = named.partition("/")
+    prefix = f"ns[{namespace}]-policy[{name}]-rule["
+    rules = {key.removeprefix(prefix).rstrip("]"): policy for key, policy in policies.items() if key.startswith(prefix)}
+    return {int(number): frozenset(_matched(policy)) for number, policy in rules.items()} or None
 
 
 def rules_for(spec: Mapping[str, Any]) -> Rules:

@@ -1,30 +1,53 @@
-"""The replicas of a gateway, and what the Envoy of each one has."""
+"""Ready Pods, such as the replicas of a gateway, and what the Envoy of each one has."""
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 from clusters.cluster import Cluster
 from clusters.concurrency import parallel
 from components.istio_gateway import IstioGateway
-from proxies.dump import PARTS, Dump
-from proxies.forward import Forbidden, Unreadable, admin
+from proxies.dump import Dump, Parts, gateway_parts
+from proxies.forward import Admin, Forbidden, Unreadable, admin
 from settings import ConfigError
+
+_Json = dict[str, Any]
 
 
 class Replicas:
-    """The ready Pods of a gateway.
+    """Ready Pods of a namespace.
 
-    Questions that are asked at one time get one answer: each host of a stack asks for the same.
+    Questions that are asked at one time get one answer: each host of a stack asks for the same. Listeners, which grow
+    with the square of a gateway's hosts, are read anew only once Envoy has changed them.
+
+    query: of the list of Pods
+    parts: of the dump
+    choose: returns those of the Pods that are asked; all of them by default
     """
 
-    def __init__(self, cluster: Cluster, gateway: IstioGateway) -> None:
-        self._cluster, self._gateway = cluster, gateway
+    def __init__(
+        self,
+        cluster: Cluster,
+        namespace: str,
+        query: Mapping[str, str],
+        parts: Parts,
+        choose: Callable[[list[_Json]], list[_Json]] = list,
+    ) -> None:
+        self._cluster, self._namespace, self._parts, self._choose = cluster, namespace, parts, choose
+        self._path = f"/api/v1/namespaces/{namespace}/pods?{urlencode(query)}"
         self._lock = threading.Lock()
         self._began = 0.0
         self._dumps: Mapping[str, Dump] = {}
+        self._listeners: dict[str, tuple[_Json, _Json]] = {}
+
+    @classmethod
+    def of_gateway(cls, cluster: Cluster, gateway: IstioGateway) -> "Replicas":
+        """Return the replicas of a gateway."""
+        selector = ",".join(f"{name}={value}" for name, value in gateway.selector.items())
+        return cls(cluster, gateway.namespace, {"labelSelector": selector}, gateway_parts(gateway.port))
 
     def dumps(self) -> Mapping[str, Dump]:
         """Return what each ready replica has now, by the name of its Pod.
@@ -50,21 +73,35 @@ class Replicas:
         return dumps
 
     def _ready(self) -> list[str]:
-        path = f"/api/v1/namespaces/{self._gateway.namespace}/pods"
         try:
-            pods = self._cluster.items(path, self._gateway.selector)
+            pods = self._cluster.items(self._path)
         except ConfigError as error:
             if " 403 " in str(error):
                 raise Forbidden("the API server refuses to list the Pods: 403") from None
             raise
-        return sorted(pod["metadata"]["name"] for pod in pods if _is_ready(pod))
+        return sorted(pod["metadata"]["name"] for pod in self._choose([pod for pod in pods if _is_ready(pod)]))
 
     def _dump(self, name: str) -> tuple[str, Dump | Unreadable]:
         try:
-            with admin(self._cluster, self._gateway.namespace, name) as interface:
-                return name, Dump.parse({part: interface.read(path) for part, path in PARTS.items()})
+            with admin(self._cluster, self._namespace, name) as interface:
+                return name, Dump.parse(dict(self._answers(name, interface)))
         except Unreadable as error:
             return name, error
+
+    def _answers(self, name: str, interface: Admin) -> Iterator[tuple[str, _Json]]:
+        for part, path in self._parts.items():
+            if part == "listeners":
+                yield part, self._listeners_of(name, interface)
+            elif part != "states":
+                yield part, interface.read(path)
+
+    def _listeners_of(self, name: str, interface: Admin) -> _Json:
+        """Read the listeners, unless they are as they were when they were read last."""
+        state = interface.read(self._parts["states"])
+        known = self._listeners.get(name)
+        if known is None or known[0] != state:
+            known = self._listeners[name] = state, interface.read(self._parts["listeners"])
+        return known[1]
 
 
 def _is_ready(pod: Mapping[str, Any]) -> bool:

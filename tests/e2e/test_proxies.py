@@ -44,7 +44,7 @@ RIVAL: Manifest = {
 
 @pytest.fixture(scope="module")
 def blind(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Kubeconfigs of users with the rights of rbac/, but for that to ask the gateways' proxies."""
+    """Kubeconfigs of users with the rights of rbac/, but for that to ask proxies; in the target, it is for sidecars."""
     with Users(lab, "proxies-users", tmp_path_factory.mktemp("users")) as users:
         yield {cluster: users.add(cluster, "blind", without_forwarding(cluster)) for cluster in CLUSTERS}
 
@@ -52,6 +52,8 @@ def blind(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[s
 def without_forwarding(cluster: str) -> list[Manifest]:
     documents = granted(cluster)
     for document in documents:
+        if cluster == "target" and document["kind"] == "Role":
+            continue
         rules = document.get("rules", [])
         rules[:] = [rule for rule in rules if rule["resources"] != ["pods/portforward"]]
     return documents
@@ -73,7 +75,8 @@ def test_admitted_request_is_served_as_soon_as_the_update_has_ended(deployed: De
     for count in (2, 3, 4):
         added = NAMES[:count]
         deployed.up(hosts=hosts(*added))
-        assert status(deployed, added[-1]) == "200", added[-1]
+        # Each of the gateways' workers has connections of its own, which may be older than the update.
+        assert [status(deployed, added[-1]) for _ in range(4)] == ["200"] * 4, added[-1]
 
 
 def test_revoked_client_is_refused_as_soon_as_the_update_has_ended(deployed: Deployed) -> None:
@@ -99,7 +102,9 @@ def test_update_that_the_gateway_rejects_fails_in_envoys_words_and_names_the_cau
     assert status(deployed, "late") == "200"
 
 
-def test_user_who_may_not_ask_the_gateways_is_warned_once_for_each(deployed: Deployed, blind: dict[str, str]) -> None:
+def test_user_who_may_not_ask_proxies_is_warned_once_for_each_cluster(
+    deployed: Deployed, blind: dict[str, str]
+) -> None:
     client = {"kubeconfig": blind["client"], "domain": "proxies.client.test"}
     assert "cannot confirm" not in deployed.printed
     deployed.up(target={"kubeconfig": blind["target"]}, clients={"client": client}, hosts=hosts(*NAMES, "unseen"))
@@ -107,8 +112,9 @@ def test_user_who_may_not_ask_the_gateways_is_warned_once_for_each(deployed: Dep
         "so that `pulumi up` cannot confirm that the changes are in effect; grant get and create of pods/portforward"
     )
     lines = {line.partition("warning: ")[2] for line in deployed.printed.splitlines() if words in line}
-    assert {line.partition(": cluster")[0] for line in lines} == {
-        "kyma-mtls:target.kubeconfig",
-        "kyma-mtls:clients.client.kubeconfig",
+    asked = (line.partition(": cluster")[0::2] for line in lines)
+    assert {key: text.partition("this user ask ")[2].partition(" for ")[0] for key, text in asked} == {
+        "kyma-mtls:target.kubeconfig": "the sidecars of callers and workloads",
+        "kyma-mtls:clients.client.kubeconfig": "gateway istio-system/istio-egressgateway",
     }, deployed.printed
     assert len(lines) == len(CLUSTERS), lines

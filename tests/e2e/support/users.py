@@ -59,11 +59,11 @@ class Users:
 
     def _bound(self, name: str, document: Manifest) -> Manifest:
         """Return a manifest as a user applies it, for a ServiceAccount instead of the group."""
-        named = f"{self.namespace}-{name}"
-        bound = {**document, "metadata": {**document["metadata"], "name": named}}
+        named = f"{self.namespace}-{name}-{{}}".format
+        bound = {**document, "metadata": {**document["metadata"], "name": named(document["metadata"]["name"])}}
         if "subjects" in document:
             bound["subjects"] = [{"kind": "ServiceAccount", "namespace": self.namespace, "name": name}]
-            bound["roleRef"] = {**document["roleRef"], "name": named}
+            bound["roleRef"] = {**document["roleRef"], "name": named(document["roleRef"]["name"])}
         return bound
 
 

@@ -17,7 +17,9 @@ from tests.unit.facts import CLIENT_FACTS, TARGET_FACTS
 from tests.unit.fakes import FakeCluster, fake_cluster
 
 UNSURE = {"status": {"allowed": False, "evaluationError": "a webhook did not answer"}}
-CONFIRMATION = {Right(verb, "", "pods/portforward", "istio-system") for verb in ("get", "create")}
+CONFIRMATION = {
+    Right(verb, "", "pods/portforward", namespace) for verb in ("get", "create") for namespace in ("istio-system", "")
+}
 RBAC = Path(__file__).parents[3] / "rbac"
 PREFIX = {"httpbin": {"domain": "httpbin.example.com", "paths": ["/anything/*"]}}
 

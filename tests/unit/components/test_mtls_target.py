@@ -46,3 +46,11 @@ def test_demo_has_no_privilege_and_is_open_to_the_ingress_gateway(deploy: Deploy
 def test_target_without_a_demo_makes_its_namespace_only(deploy: Deploy) -> None:
     stack = target(deploy, image="")
     assert [made["kind"] for made in stack.objects()] == ["Namespace"]
+
+
+def test_idle_connections_to_the_demo_end_before_a_new_host_needs_its_policy(deploy: Deploy) -> None:
+    spec = target(deploy).one("DestinationRule", "target-httpbin")["spec"]
+    assert spec["host"] == "httpbin.mtls.svc.cluster.local"
+    assert spec["trafficPolicy"] == {"connectionPool": {"http": {"idleTimeout": "1s"}}}, (
+        "and the mesh's mutual TLS stays"
+    )

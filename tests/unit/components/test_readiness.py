@@ -39,6 +39,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
+    monkeypatch.setattr("components.readiness._PAUSES_SECONDS", ())
     monkeypatch.setattr("components.readiness.asyncio.sleep", clock.sleep)
     monkeypatch.setattr("components.readiness.time.monotonic", clock.monotonic)
     monkeypatch.setattr(pulumi.log, "warn", clock.warn)
@@ -234,3 +235,33 @@ def test_ready_is_unknown_in_a_preview_that_does_not_know_the_object(
     assert kept(uid="1")["input"]["uid"] == "1"
     assert "input" not in kept(), "an update by the plan of this preview would be refused"
     assert "input" not in kept("", uid="2"), "the object that is made will have another uid"
+
+
+class Credential(pulumi.ComponentResource):
+    """Makes a Secret with a certificate and a key, and waits for it."""
+
+    def __init__(self, opts: pulumi.ResourceOptions, certificate: str, key: str) -> None:
+        super().__init__("test:index:Credential", "credential", None, opts)
+        below = pulumi.ResourceOptions(parent=self)
+        data = {"tls.crt": pulumi.Output.secret(certificate), "tls.key": pulumi.Output.secret(key)}
+        made = k8s.core.v1.Secret("first", metadata={"name": "certs", "namespace": "mtls"}, data=data, opts=below)
+        Ready("first", [made], saying([READY]), below, called="hosts.a")
+
+
+def test_secret_that_is_renewed_in_place_is_waited_for_again(deploy: Deploy) -> None:
+    def waited(certificate: str, key: str = "key") -> Any:
+        rule = Lifecycle("clients.a", "0a1b", fake_cluster(THERE))
+        stack = deploy(lambda: Credential(rule.options("namespace"), certificate, key))
+        return stack.one("Stash", "first-ready")["input"]
+
+    assert waited("old") == waited("old") == waited("old", "other"), "the state shows nothing of a private key"
+    assert waited("old") != waited("new")
+    assert len(waited("old")["items"][0]["content"]) == 16
+
+
+def test_pauses_are_short_at_first(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("components.readiness._PAUSES_SECONDS", (0.25, 0.5))
+    for looks, seconds in ((1, 0), (2, 0.25), (3, 0.75), (4, 1.75), (5, 2.75)):
+        clock.now = 0.0
+        wait(saying([*(looks - 1) * [waiting("soon")], READY]))
+        assert clock.now == seconds

@@ -12,6 +12,7 @@ from proxies.confirmation import Confirmation
 from proxies.dump import Dump
 from proxies.forward import Forbidden, Unreadable
 from proxies.replicas import Replicas
+from proxies.sidecars import Sidecars
 from tests.unit.fakes import fake_cluster
 from tests.unit.proxies.recorded import REJECTION, one, recorded
 
@@ -43,6 +44,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Any:
             return {f"ingress-{number}": Dump.parse(dump) for number, dump in enumerate(dumps, 1)}
 
         monkeypatch.setattr(Replicas, "dumps", read)
+        monkeypatch.setattr(Sidecars, "lack", lambda *_: "")
         cluster = fake_cluster({GATEWAYS: {"items": [LATE]}})
         confirmation = Confirmation(cluster, DOCUMENTED_INGRESS, "rbac/target.yaml")
         verdicts = [confirmation.judge(cluster, {"items": objects}) for _ in range(times)]
@@ -113,8 +115,8 @@ def test_user_who_may_not_ask_is_warned_once_and_not_stopped(ask: Any, warnings:
     assert ask(recorded("ingress")["objects"], trouble=trouble, times=3) == READY
     assert warnings == [
         "kyma-mtls:target.kubeconfig: cluster https://target does not let this user ask gateway "
-        "istio-system/istio-ingressgateway what it has (Pod ingress-1: the API server refuses to forward port 15000: "
-        "403), so that `pulumi up` cannot confirm that the changes are in effect; grant get and create of "
+        "istio-system/istio-ingressgateway for the config (Pod ingress-1: the API server refuses to forward port "
+        "15000: 403), so that `pulumi up` cannot confirm that the changes are in effect; grant get and create of "
         "pods/portforward in istio-system, as rbac/target.yaml does"
     ]
 
@@ -126,3 +128,51 @@ def test_replica_that_does_not_answer_is_a_warning_and_no_failure(ask: Any, warn
         "could not confirm that gateway istio-system/istio-ingressgateway has it: Pod ingress-1: connection refused"
     )
     assert warnings == [], "the wait itself warns"
+
+
+@pytest.fixture
+def sidecars(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a function that judges objects which the gateway has, second by second, as its sidecars answer."""
+
+    def judge(*answers: str | Exception, objects: Any = None) -> list[Verdict]:
+        found, left = recorded("ingress"), list(answers)
+        now = [0.0]
+
+        def lack(*_: object) -> str:
+            answer = left.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        monkeypatch.setattr(Replicas, "dumps", lambda _: {"ingress-1": Dump.parse(found["dump"])})
+        monkeypatch.setattr(Sidecars, "lack", lack)
+        monkeypatch.setattr("proxies.confirmation.time.monotonic", lambda: now[0])
+        cluster = fake_cluster()
+        confirmation = Confirmation(cluster, DOCUMENTED_INGRESS, "rbac/target.yaml")
+        verdicts = []
+        for _ in answers:
+            verdicts.append(confirmation.judge(cluster, {"items": found["objects"] if objects is None else objects}))
+            now[0] += 15
+        return verdicts
+
+    return judge
+
+
+def test_sidecars_that_lack_something_are_waited_for(sidecars: Any) -> None:
+    assert sidecars("Pod a/b has no route", "") == [waiting("Pod a/b has no route"), READY]
+    assert sidecars(Unreadable("Pod b: timed out"), "") == [waiting("could not be asked: Pod b: timed out"), READY]
+
+
+def test_sidecar_that_stays_behind_is_a_warning_and_no_failure(sidecars: Any) -> None:
+    *_, last = sidecars(*3 * ["Pod a/b has no route"])
+    assert (last.ready, last.warns, last.patience) == (True, True, 0)
+    assert last.says == "Pod a/b has no route, after 20 s; the gateways have it"
+
+
+def test_user_who_may_not_ask_sidecars_is_warned_once_and_not_stopped(sidecars: Any, warnings: list[str]) -> None:
+    assert sidecars(*2 * [Forbidden("Pod curl: 403")]) == [READY, READY]
+    assert warnings == [
+        "kyma-mtls:target.kubeconfig: cluster https://target does not let this user ask the sidecars of callers and "
+        "workloads for the config (Pod curl: 403), so that `pulumi up` cannot confirm that the changes are in effect; "
+        "grant get and create of pods/portforward in their namespaces, as rbac/target.yaml does"
+    ]

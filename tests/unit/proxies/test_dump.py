@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from proxies.dump import PARTS, Dump
+from proxies.dump import Dump, gateway_parts
 from tests.unit.proxies.recorded import REJECTION, recorded
 
-EMPTY: dict[str, Any] = {part: {} for part in PARTS}
+EMPTY: dict[str, Any] = {part: {} for part in gateway_parts(8443)}
 
 
 def test_dump_of_an_ingress_gateway_has_chains_routes_and_secrets() -> None:
@@ -17,10 +17,9 @@ def test_dump_of_an_ingress_gateway_has_chains_routes_and_secrets() -> None:
     (chain,) = dump.chains("forms.target.test")
     assert chain.tls.secret == credential
     assert chain.tls.asks_for_certificate
-    assert chain.policies.keys() == {
-        "istio-system/admission-many-forms-14be7b53",
-        "istio-system/admission-many-orders-cfff9e3b",
-    }
+    assert chain.decodes_http
+    assert all(chain.rules(f"istio-system/admission-many-{each}") for each in ("forms-14be7b53", "orders-cfff9e3b"))
+    assert chain.rules("istio-system/admission-many-forms") is None
     (target,) = dump.routes[chain.route]["forms.target.test"]
     assert target.made_by.endswith("/namespaces/many/virtual-service/forms")
     assert target.upstreams == {"outbound|8000||httpbin.many.svc.cluster.local"}

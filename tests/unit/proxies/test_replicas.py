@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -51,7 +51,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def replicas(*lists: dict[str, Any]) -> Replicas:
-    return Replicas(fake_cluster({PODS: list(lists)}), DOCUMENTED_INGRESS)
+    return Replicas.of_gateway(fake_cluster({PODS: list(lists)}), DOCUMENTED_INGRESS)
 
 
 def test_ready_replicas_are_asked(asked: list[str]) -> None:
@@ -127,3 +127,28 @@ def test_questions_of_one_time_get_one_answer_that_is_not_older(monkeypatch: pyt
         answers: list[Any] = [each.result() for each in (first, *later)]
     assert answers == [{"read": 1}, *3 * [{"read": 2}]], "the first one may lack what the later ones ask for"
     assert reads == [2], "one more is enough for all"
+
+
+def test_listeners_are_read_anew_only_once_envoy_has_changed_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = {"states": "/states", "listeners": "/listeners", "routes": "/routes"}
+    paths: list[str] = []
+    times = iter(["1", "1", "2"])
+
+    class Interface:
+        def read(self, path: str) -> dict[str, Any]:
+            paths.append(path)
+            return {"configs": [{"active_state": {"last_updated": next(times)}}]} if path == "/states" else {}
+
+    monkeypatch.setattr("proxies.replicas.admin", lambda *_: nullcontext(Interface()))
+    asked = Replicas(fake_cluster({PLAIN: pods(pod("a"))}), "shop", {"limit": "9"}, parts)
+    for _ in range(3):
+        assert list(asked.dumps()) == ["a"]
+    assert paths == ["/states", "/listeners", "/routes", "/states", "/routes", "/states", "/listeners", "/routes"]
+
+
+def test_pods_that_are_not_chosen_are_not_asked(asked: list[str]) -> None:
+    few = Replicas(fake_cluster({PLAIN: pods(pod("b"), pod("a"))}), "shop", {"limit": "9"}, {}, lambda found: found[:1])
+    assert list(few.dumps()) == asked == ["b"]
+
+
+PLAIN = "/api/v1/namespaces/shop/pods?limit=9"
