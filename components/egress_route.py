@@ -26,6 +26,11 @@ from .istio_gateway import IstioGateway
 from .objects import in_gateway_namespace, istio
 
 _HTTP, _HTTPS = 80, 443
+# A gateway whose policies or credentials change judges once more as before, by each connection that is open, and ends
+# it with that answer. Idle connections it ends 30 to 45 s after the change (Istio's drainDuration): what is sent just
+# then gets 503, and nothing repeats it. So the side that opens connections ends idle ones first.
+# https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/operations/draining
+_POOL = {"http": {"idleTimeout": "20s"}}
 # Headers that sidecars and gateways of the mesh set, which tell a partner the caller's identity and address:
 # https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/headers
 _OF_THE_MESH = (
@@ -169,7 +174,7 @@ class EgressRoute(pulumi.ComponentResource):
         # Istio merges the subsets of a stack's rules for this host only if they have the same exportTo:
         # https://github.com/istio/istio/blob/master/pilot/pkg/model/destination_rule.go
         tls = {"mode": "ISTIO_MUTUAL", "sni": self._args.domain}
-        policy = {"portLevelSettings": [{"port": {"number": _HTTPS}, "tls": tls}]}
+        policy = {"portLevelSettings": [{"port": {"number": _HTTPS}, "connectionPool": _POOL, "tls": tls}]}
         spec = {
             "host": self._args.entry,
             "exportTo": ["*"],
@@ -187,11 +192,12 @@ class EgressRoute(pulumi.ComponentResource):
             "sni": self._args.domain,
             "subjectAltNames": [self._args.domain],
         }
+        to_server = {"port": {"number": self._args.port}, "connectionPool": _POOL, "tls": tls}
         spec = {
             "host": self._args.domain,
             "exportTo": ["."],
             "workloadSelector": {"matchLabels": dict(self._args.gateway.selector)},
-            "trafficPolicy": {"portLevelSettings": [{"port": {"number": self._args.port}, "tls": tls}]},
+            "trafficPolicy": {"portLevelSettings": [to_server]},
         }
         metadata = in_gateway_namespace(self._args.gateway, self._named("originate-mtls-for"))
         return istio(f"{self._name}-originate-mtls", "DestinationRule", metadata, spec, self._after(callers))

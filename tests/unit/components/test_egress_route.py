@@ -73,9 +73,20 @@ def test_hop_to_the_egress_gateway_is_mutual_tls(route: Route) -> None:
     assert rule["spec"]["exportTo"] == ["*"], "rules for one Service merge only if exported alike"
     assert "trafficPolicy" not in rule["spec"], "it would be that of every caller of the egress gateway"
     (subset,) = rule["spec"]["subsets"]
-    assert subset["trafficPolicy"]["portLevelSettings"] == [
-        {"port": {"number": 443}, "tls": {"mode": "ISTIO_MUTUAL", "sni": DOMAIN}}
-    ]
+    (port,) = subset["trafficPolicy"]["portLevelSettings"]
+    assert port["port"] == {"number": 443}
+    assert port["tls"] == {"mode": "ISTIO_MUTUAL", "sni": DOMAIN}
+
+
+def test_idle_connections_end_before_a_gateway_that_has_changed_ends_them(route: Route) -> None:
+    stack = route(port=8443)
+    (subset,) = stack.one("DestinationRule", "route-to-gateway")["spec"]["subsets"]
+    policies = [subset["trafficPolicy"], stack.one("DestinationRule", "route-originate-mtls")["spec"]["trafficPolicy"]]
+    # Settings of a port replace those for all ports.
+    ports = [port for policy in policies for port in policy["portLevelSettings"]]
+    assert [port["port"]["number"] for port in ports] == [443, 8443]
+    for port in ports:
+        assert port["connectionPool"] == {"http": {"idleTimeout": "20s"}}, "Istio's gateways wait 30 s at least"
 
 
 def test_plain_http_is_routed_to_the_egress_gateway_and_from_there_to_the_server(route: Route) -> None:
