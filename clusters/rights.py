@@ -98,8 +98,9 @@ def _of_target(settings: Settings, facts: ClusterFacts) -> Rights:
             yield from _make(own, _NETWORKING, "virtualservices")
     if any(host.demo for host in settings.served.values()):
         yield from _demo(own)
-        yield from _make(own, _NETWORKING, "destinationrules")
-        if settings.platform != Platform.KYMA:
+        if settings.platform == Platform.KYMA:
+            yield from _make(own, _NETWORKING, "destinationrules")
+        else:
             yield from _make(own, _SECURITY, "authorizationpolicies")
     if facts.kyma_gateway:
         yield from _of_kyma_gateway(settings, gateway_namespace)

@@ -8,7 +8,6 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from . import judges
-from .objects import istio
 from .readiness import Ready
 
 HTTPBIN = "httpbin"
@@ -74,11 +73,7 @@ class _Demo(pulumi.ComponentResource):
             opts=children,
         )
         Ready(name, deployment, judges.deployment, children)
-        self._further(name, args, children)
         self.register_outputs({})
-
-    def _further(self, name: str, args: DemoArgs, opts: pulumi.ResourceOptions) -> None:
-        """Make further objects; none by default."""
 
     def _pod(self, account: pulumi.Input[str], image: str) -> k8s.core.v1.PodSpecArgsDict:
         container: k8s.core.v1.ContainerArgsDict = {
@@ -107,25 +102,12 @@ class _Demo(pulumi.ComponentResource):
 
 
 class DemoServer(_Demo):
-    """Makes httpbin, from an image of go-httpbin that listens on 8080, as Service httpbin on port 8000, and a
-    DestinationRule.
-    """
+    """Makes httpbin, from an image of go-httpbin that listens on 8080, as Service httpbin on port 8000."""
 
     workload = HTTPBIN
     container: ClassVar[k8s.core.v1.ContainerArgsDict] = {"ports": [{"container_port": 8080}]}
     port: ClassVar[k8s.core.v1.ServicePortArgsDict] = {"name": "http", "port": HTTPBIN_PORT, "target_port": 8080}
     label = "networking.kyma-project.io/from-ingressgateway"
-
-    def _further(self, name: str, args: DemoArgs, opts: pulumi.ResourceOptions) -> None:
-        # Each host changes the policies of httpbin's sidecar. Envoy judges an open connection by the old ones, and so
-        # refuses the first request for a new host on each idle connection of the ingress gateway: they are to end.
-        # https://www.envoyproxy.io/docs/envoy/latest/configuration/listeners/lds#filter-chain-only-update
-        spec = {
-            "host": pulumi.Output.concat(HTTPBIN, ".", args.namespace, ".svc.cluster.local"),
-            "trafficPolicy": {"connectionPool": {"http": {"idleTimeout": "1s"}}},
-        }
-        metadata = {"name": HTTPBIN, "namespace": args.namespace}
-        istio(name, "DestinationRule", metadata, spec, opts)
 
 
 class DemoCaller(_Demo):

@@ -38,8 +38,8 @@ class MtlsTargetArgs:
 
 
 class MtlsTarget(pulumi.ComponentResource):
-    """Makes the stack's namespace, and the demo httpbin with its AuthorizationPolicy if it has an image. Each host is
-    an MtlsHost.
+    """Makes the stack's namespace, and the demo httpbin if it has an image: with its AuthorizationPolicy, on platform
+    kyma with a DestinationRule. Each host is an MtlsHost.
 
     namespace: of the stack's objects
     """
@@ -53,7 +53,9 @@ class MtlsTarget(pulumi.ComponentResource):
         namespace = injected_namespace(f"{name}-namespace", args.namespace, args.injection, children)
         self.namespace = namespace.metadata.name
         if args.demo_image:
-            if args.platform != Platform.KYMA:
+            if args.platform == Platform.KYMA:
+                self._demo_connections(children)
+            else:
                 self._demo_policy(children)
             DemoServer(f"{name}-httpbin", DemoArgs(self.namespace, args.injection, args.demo_image), children)
         self.register_outputs({"namespace": self.namespace})
@@ -75,3 +77,15 @@ class MtlsTarget(pulumi.ComponentResource):
         }
         metadata = {"name": "from-ingress-gateway", "namespace": self.namespace}
         istio(f"{self._name}-authorization", "AuthorizationPolicy", metadata, spec, opts)
+
+    def _demo_connections(self, opts: pulumi.ResourceOptions) -> None:
+        """End the ingress gateway's idle connections to the demo httpbin.
+
+        Each APIRule changes the policies of httpbin's sidecar, and Envoy judges an open connection by the old ones.
+        """
+        spec = {
+            "host": pulumi.Output.concat(HTTPBIN, ".", self.namespace, ".svc.cluster.local"),
+            "trafficPolicy": {"connectionPool": {"http": {"idleTimeout": "1s"}}},
+        }
+        metadata = {"name": HTTPBIN, "namespace": self.namespace}
+        istio(f"{self._name}-httpbin", "DestinationRule", metadata, spec, opts)

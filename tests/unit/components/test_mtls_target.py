@@ -63,8 +63,15 @@ def test_demo_admits_the_ingress_gateway_only(deploy: Deploy) -> None:
     assert rule["from"] == [{"source": {"principals": ["*/ns/ingress/sa/edge"]}}]
 
 
-def test_demo_has_the_policies_of_api_rules_on_platform_kyma(deploy: Deploy) -> None:
-    assert "AuthorizationPolicy" not in target(deploy, platform="kyma").kinds()
+def test_demo_has_the_policies_of_api_rules_on_platform_kyma_and_no_idle_connections(deploy: Deploy) -> None:
+    stack = target(deploy, platform="kyma")
+    assert "AuthorizationPolicy" not in stack.kinds()
+    spec = stack.one("DestinationRule", "target-httpbin")["spec"]
+    assert spec["host"] == "httpbin.mtls.svc.cluster.local"
+    assert spec["trafficPolicy"] == {"connectionPool": {"http": {"idleTimeout": "1s"}}}, (
+        "and the mesh's mutual TLS stays"
+    )
+    assert "DestinationRule" not in target(deploy).kinds()
 
 
 def test_unknown_platform_is_refused(deploy: Deploy) -> None:
@@ -75,11 +82,3 @@ def test_unknown_platform_is_refused(deploy: Deploy) -> None:
 def test_target_without_a_demo_makes_its_namespace_only(deploy: Deploy) -> None:
     stack = target(deploy, image="")
     assert [made["kind"] for made in stack.objects()] == ["Namespace"]
-
-
-def test_idle_connections_to_the_demo_end_before_a_new_host_needs_its_policy(deploy: Deploy) -> None:
-    spec = target(deploy).one("DestinationRule", "target-httpbin")["spec"]
-    assert spec["host"] == "httpbin.mtls.svc.cluster.local"
-    assert spec["trafficPolicy"] == {"connectionPool": {"http": {"idleTimeout": "1s"}}}, (
-        "and the mesh's mutual TLS stays"
-    )
