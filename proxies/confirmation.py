@@ -27,6 +27,7 @@ from settings import ConfigError
 _REJECTION_PATIENCE = 12
 _UNREADABLE_PATIENCE = 60
 _SIDECAR_PATIENCE = 20
+_SIDECARS = "the sidecars of callers and workloads"
 
 
 class Confirmation:
@@ -65,11 +66,13 @@ class Confirmation:
 
     def _of_sidecars(self, objects: list[dict[str, Any]]) -> Verdict:
         """Judge by the sidecars, once the gateway has the objects."""
+        if _SIDECARS in self._warned:
+            return READY
         began = self._behind.setdefault(frozenset(domains(objects)), time.monotonic())
         try:
             lack = self._sidecars.lack(objects)
         except Forbidden as refusal:
-            self._warn("the sidecars of callers and workloads", "their namespaces", refusal)
+            self._warn(_SIDECARS, "their namespaces", refusal)
             return READY
         except Unreadable as trouble:
             lack = f"could not be asked: {trouble}"
