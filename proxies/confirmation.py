@@ -27,6 +27,7 @@ from settings import ConfigError
 _REJECTION_PATIENCE = 12
 _UNREADABLE_PATIENCE = 60
 _SIDECAR_PATIENCE = 20
+_SIDECARS = "the sidecars of callers and workloads"
 
 
 class Confirmation:
@@ -49,27 +50,30 @@ class Confirmation:
     def judge(self, _: Reader, found: Mapping[str, Any]) -> Verdict:
         """Judge the objects of a host, a List of them."""
         objects: list[dict[str, Any]] = found["items"]
-        if not domains(objects):
-            return READY  # the gateway serves none of them
+        asked = f"gateway {self._gateway.name}"
+        if not domains(objects) or asked in self._warned:
+            return READY  # the gateway serves none of them, or cannot be asked
         try:
             dumps = self._replicas.dumps()
         except Forbidden as refusal:
-            self._warn(f"gateway {self._gateway.name}", self._gateway.namespace, refusal)
+            self._warn(asked, self._gateway.namespace, refusal)
             return READY
         except Unreadable as trouble:
-            said = f"could not confirm that gateway {self._gateway.name} has it: {trouble}"
+            said = f"could not confirm that {asked} has it: {trouble}"
             return Verdict(ready=True, says=said, patience=_UNREADABLE_PATIENCE, warns=True)
         if not dumps:
-            return waiting(f"no Pod of gateway {self._gateway.name} is ready")
+            return waiting(f"no Pod of {asked} is ready")
         return next(self._complaints(objects, dumps), None) or self._of_sidecars(objects)
 
     def _of_sidecars(self, objects: list[dict[str, Any]]) -> Verdict:
         """Judge by the sidecars, once the gateway has the objects."""
+        if _SIDECARS in self._warned:
+            return READY
         began = self._behind.setdefault(frozenset(domains(objects)), time.monotonic())
         try:
             lack = self._sidecars.lack(objects)
         except Forbidden as refusal:
-            self._warn("the sidecars of callers and workloads", "their namespaces", refusal)
+            self._warn(_SIDECARS, "their namespaces", refusal)
             return READY
         except Unreadable as trouble:
             lack = f"could not be asked: {trouble}"

@@ -53,7 +53,7 @@ def caller_parts(port: int, hosts: Iterable[str]) -> Parts:
     """
     leads_to = "|".join(map(re.escape, sorted(hosts)))
     return {
-        "routes": _path("dynamic_route_configs", str(port)),
+        "routes": _path("dynamic_route_configs", rf"(.*:)?{port}"),
         "clusters": _path("dynamic_active_clusters", rf"outbound\|.*\|({leads_to})", _CLUSTERS),
     }
 

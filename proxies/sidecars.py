@@ -19,6 +19,7 @@ from components.namespaced_name import NamespacedName
 from components.readiness import called
 from proxies.dump import Dump, Parts, caller_parts, workload_parts
 from proxies.effect import upstreams
+from proxies.forward import Unreadable
 from proxies.policies import rules_for
 from proxies.replicas import Replicas
 
@@ -70,7 +71,11 @@ class Sidecars:
                 query, parts = dict(question.query), dict(question.parts)
                 self._known[key] = Replicas(self._cluster, question.namespace, query, parts, sample)
             replicas = self._known[key]
-        for pod, dump in replicas.dumps().items():
+        try:
+            dumps = replicas.dumps()
+        except Unreadable as error:
+            raise type(error)(f"namespace {question.namespace}: {error}") from None
+        for pod, dump in dumps.items():
             for lack in question.lacking(dump):
                 return f"Pod {question.namespace}/{pod} has {lack}"
         return ""
@@ -86,7 +91,7 @@ class Sidecars:
             for each in routes:
                 yield from _routes(each, dump)
 
-        for namespace, account in sorted(self._callers(objects)):
+        for namespace, account in sorted(set(self._callers(objects))):
             fields = {"fieldSelector": f"spec.serviceAccountName={account}"} if account else {}
             yield _question(namespace, fields, parts, lacking)
 
@@ -145,7 +150,7 @@ def _routes(item: _Object, dump: Dump) -> Iterator[str]:
     place, wanted = item["metadata"], _led_to(item)
     made_by = f"/namespaces/{place['namespace']}/virtual-service/{place['name']}"
     for domain in item["spec"]["hosts"]:
-        targets = dump.routes.get(str(_HTTP), {}).get(domain, ())
+        targets = [target for table in dump.routes.values() for target in table.get(domain, ())]
         reached = {name for target in targets if target.made_by.endswith(made_by) for name in target.upstreams}
         if not wanted <= reached & dump.upstreams.keys():
             yield f"no route for {domain} to the egress gateway yet"

@@ -1,8 +1,9 @@
 """Config dumps of Envoys, as recorded."""
 
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
-from proxies.dump import Dump, gateway_parts
+from proxies.dump import Dump, caller_parts, gateway_parts, workload_parts
 from tests.unit.proxies.recorded import REJECTION, recorded
 
 EMPTY: dict[str, Any] = {part: {} for part in gateway_parts(8443)}
@@ -68,3 +69,31 @@ def test_weighted_routes_lead_to_each_of_their_clusters() -> None:
 
 def test_dump_of_a_new_envoy_is_empty() -> None:
     assert Dump.parse(EMPTY) == Dump((), {}, {}, {})
+
+
+def test_parts_ask_for_what_decides_alone() -> None:
+    def asked(parts: Any) -> dict[str, list[str]]:
+        queries = {part: parse_qs(urlsplit(path).query) for part, path in parts.items()}
+        return {part: [query["resource"][0], query["name_regex"][0]] for part, query in queries.items()}
+
+    listeners = ["dynamic_listeners", ".*_8443"]
+    assert asked(gateway_parts(8443)) == {
+        "states": listeners,
+        "listeners": listeners,
+        "routes": ["dynamic_route_configs", r"https\..*"],
+        "clusters": ["dynamic_active_clusters", r"outbound\|.*"],
+        "secrets": ["dynamic_active_secrets", "kubernetes://.*"],
+    }
+    assert asked(caller_parts(80, ["b.internal", "a.internal"])) == {
+        "routes": ["dynamic_route_configs", "(.*:)?80"],
+        "clusters": ["dynamic_active_clusters", r"outbound\|.*\|(a\.internal|b\.internal)"],
+    }
+    inbound = ["dynamic_listeners", "virtualInbound"]
+    assert asked(workload_parts()) == {"states": inbound, "listeners": inbound}
+
+
+def test_states_of_listeners_have_none_of_their_content() -> None:
+    masks = [parse_qs(urlsplit(gateway_parts(8443)[part]).query)["mask"][0] for part in ("states", "listeners")]
+    assert "active_state.listener" in masks[1]
+    assert "active_state.listener" not in masks[0]
+    assert {"active_state.last_updated", "error_state.details"} <= set(masks[0].split(","))

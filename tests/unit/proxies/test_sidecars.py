@@ -1,123 +1,140 @@
 """Sidecars of callers and workloads: which are asked, and what they lack."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from components.istio_gateway import DOCUMENTED_EGRESS, DOCUMENTED_INGRESS
+from proxies.forward import Forbidden, Unreadable
 from proxies.sidecars import Sidecars, sample
-from tests.unit.fakes import FakeCluster, fake_cluster
+from tests.unit.fakes import fake_cluster
 from tests.unit.proxies.recorded import one, recorded
 
 CURL = "/api/v1/namespaces/proxies/pods?fieldSelector=spec.serviceAccountName%3Dcurl&limit=200"
 HTTPBIN = "/api/v1/namespaces/proxies/pods?labelSelector=app%3Dhttpbin&limit=200"
-POLICIES = "/apis/security.istio.io/v1/namespaces/{}/authorizationpolicies"
 GATEWAYS = {"caller": DOCUMENTED_EGRESS, "workload": DOCUMENTED_INGRESS}
 CALLERS_POLICY, ROUTE = "callers-proxies-first-bda90b82", "direct-first-through-egress-gateway"
 Found = dict[str, Any]
 
 
+@dataclass
+class Asked:
+    """Sidecars that have recorded dumps.
+
+    trouble: raised by each of them
+    paths: the requests to the API server, of the last question
+    """
+
+    trouble: Exception | None = None
+    paths: list[str] = field(default_factory=list)
+
+    def lack(self, side: str, found: Found, further: Mapping[str, Any] | None = None) -> str:
+        """Return what the sidecars lack of recorded objects; `further` answers are the API server's."""
+        self.dump = found["dump"]
+        pods = {path: {"items": recorded(name)["pods"]} for path, name in ((CURL, "caller"), (HTTPBIN, "workload"))}
+        cluster = fake_cluster({**pods, **(further or {})})
+        self.paths = cluster.asked
+        return Sidecars(cluster, GATEWAYS[side]).lack(found["objects"])
+
+    def read(self, path: str) -> Any:
+        """Return a part of the dump."""
+        resource = parse_qs(urlsplit(path).query)["resource"][0]
+        part = {"dynamic_listeners": "listeners", "dynamic_route_configs": "routes"}.get(resource, "clusters")
+        return self.dump[part]
+
+
 @pytest.fixture
-def lack(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return a function that says what the sidecars lack of recorded objects; `cluster` has what was asked."""
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    asked = Asked()
 
-    def ask(side: str, found: Found, further: dict[str, Any] | None = None) -> str:
-        class Interface:
-            def read(self, path: str) -> Any:
-                query = parse_qs(urlsplit(path).query)
-                part = {"dynamic_listeners": "listeners", "dynamic_route_configs": "routes"}.get(
-                    query["resource"][0], "clusters"
-                )
-                return found["dump"][part]
+    @contextmanager
+    def admin(_: object, namespace: str, _pod: str) -> Iterator[Asked]:
+        assert namespace == "proxies"
+        if asked.trouble:
+            raise asked.trouble
+        yield asked
 
-        @contextmanager
-        def admin(_: object, namespace: str, _pod: str) -> Iterator[Interface]:
-            assert namespace == "proxies"
-            yield Interface()
-
-        monkeypatch.setattr("proxies.replicas.admin", admin)
-        ask.cluster = fake_cluster({CURL: pods, HTTPBIN: pods, **(further or {})})  # type: ignore[attr-defined]
-        return Sidecars(ask.cluster, GATEWAYS[side]).lack(found["objects"])  # type: ignore[attr-defined]
-
-    pods = {"items": [*recorded("caller")["pods"], *recorded("workload")["pods"]]}
-    return ask
+    monkeypatch.setattr("proxies.replicas.admin", admin)
+    return asked
 
 
-def cluster_of(lack: Any) -> FakeCluster:
-    found: FakeCluster = lack.cluster
-    return found
+def test_sidecars_that_have_the_objects_lack_nothing(asked: Asked) -> None:
+    assert asked.lack("caller", recorded("caller")) == ""
+    assert asked.paths == [CURL]
+    assert asked.lack("workload", recorded("workload")) == ""
+    assert set(asked.paths) == {HTTPBIN}
 
 
-def test_sidecars_that_have_the_objects_lack_nothing(lack: Any) -> None:
-    assert lack("caller", recorded("caller")) == ""
-    assert cluster_of(lack).asked == [CURL]
-    assert lack("workload", recorded("workload")) == ""
-    assert cluster_of(lack).asked.count(HTTPBIN) == len(cluster_of(lack).asked)
-
-
-def test_caller_without_the_route_or_its_upstream_lacks_it(lack: Any) -> None:
+def test_caller_without_the_route_or_its_upstream_lacks_it(asked: Asked) -> None:
+    lacking = "Pod proxies/curl-69dc77ff86-j62hq has no route for first.proxies.target.test to the egress gateway yet"
     found = recorded("caller")
     del found["dump"]["routes"]["configs"][0]
-    lacking = "has no route for first.proxies.target.test to the egress gateway yet"
-    assert lack("caller", found).endswith(lacking)
+    assert asked.lack("caller", found) == lacking
     found = recorded("caller")
     found["dump"]["clusters"] = {}
-    assert lack("caller", found).endswith(lacking)
+    assert asked.lack("caller", found) == lacking
     found = recorded("caller")
     one(found, "VirtualService", ROUTE)["metadata"]["name"] = "another"
-    assert lack("caller", found).endswith(lacking), "the route is another object's"
+    assert asked.lack("caller", found) == lacking, "the route is another object's"
 
 
-def test_callers_are_those_whom_the_gateways_policy_admits(lack: Any) -> None:
+def test_callers_are_those_whom_the_gateways_policy_admits(asked: Asked) -> None:
     found = recorded("caller")
     source = one(found, "AuthorizationPolicy", CALLERS_POLICY)["spec"]["rules"][0]["from"][0]["source"]
     source.update({"notPrincipals": ["*/ns/shop/sa/cart"], "notNamespaces": ["invoices"]})
-    assert lack("caller", found) == ""
-    assert sorted(cluster_of(lack).asked) == [
+    assert asked.lack("caller", found) == ""
+    assert sorted(asked.paths) == [
         "/api/v1/namespaces/invoices/pods?limit=200",
         "/api/v1/namespaces/shop/pods?fieldSelector=spec.serviceAccountName%3Dcart&limit=200",
     ]
 
 
-def test_workload_whose_policy_is_older_lacks_it(lack: Any) -> None:
+def test_workload_whose_policy_is_older_lacks_it(asked: Asked) -> None:
+    lacking = "Pod proxies/httpbin-fb6469b96-qj6c8 has no AuthorizationPolicy proxies/second as it is now"
     found = recorded("workload")
     one(found, "AuthorizationPolicy", "second")["spec"]["rules"][0]["to"][0]["operation"]["hosts"] = ["new.test"]
-    lacking = "has no AuthorizationPolicy proxies/second as it is now"
-    assert lack("workload", found).endswith(lacking)
+    assert asked.lack("workload", found) == lacking
     found = recorded("workload")
-    chains = found["dump"]["listeners"]["configs"][0]["active_state"]["listener"]["filter_chains"]
-    filters = [
-        each for chain in chains for part in chain["filters"] for each in part["typed_config"].get("http_filters", [])
-    ]
-    for each in filters:
-        each["typed_config"].get("rules", {}).get("policies", {}).pop("ns[proxies]-policy[second]-rule[0]", None)
-    assert lack("workload", found).endswith(lacking)
+    for policies in policies_of(found):
+        policies.pop("ns[proxies]-policy[second]-rule[0]", None)
+    assert asked.lack("workload", found) == lacking
 
 
-def test_kymas_policies_for_an_api_rule_are_awaited_by_name(lack: Any) -> None:
+def policies_of(found: Found) -> Iterator[dict[str, Any]]:
+    for chain in found["dump"]["listeners"]["configs"][0]["active_state"]["listener"]["filter_chains"]:
+        for part in chain["filters"]:
+            for each in part["typed_config"].get("http_filters", []):
+                yield each["typed_config"].get("rules", {}).get("policies", {})
+
+
+def test_kymas_policies_for_an_api_rule_are_awaited_by_name(asked: Asked) -> None:
     found = recorded("workload")
-    rule = {
-        "kind": "APIRule",
-        "metadata": {"name": "orders", "namespace": "mtls"},
-        "spec": {"service": {"name": "httpbin", "namespace": "proxies", "port": 8000}},
-    }
+    service = {"name": "httpbin", "namespace": "proxies", "port": 8000}
+    rule = {"kind": "APIRule", "metadata": {"name": "orders", "namespace": "mtls"}, "spec": {"service": service}}
     found["objects"] = [rule]
     labels = {"apirule.gateway.kyma-project.io/name": "orders", "apirule.gateway.kyma-project.io/namespace": "mtls"}
-    selector = {"matchLabels": {"app": "httpbin"}}
-    path = POLICIES.format("proxies")
+    path = "/apis/security.istio.io/v1/namespaces/proxies/authorizationpolicies"
 
     def made(name: str, owner: dict[str, str]) -> dict[str, Any]:
-        metadata = {"name": name, "namespace": "proxies", "labels": owner}
-        return {"metadata": metadata, "spec": {"selector": selector, "rules": [{"to": []}]}}
+        spec = {"selector": {"matchLabels": {"app": "httpbin"}}, "rules": [{"to": []}]}
+        return {"metadata": {"name": name, "namespace": "proxies", "labels": owner}, "spec": spec}
 
     there, other = made("first", labels), made("absent", {})
-    assert lack("workload", found, {path: {"items": [there, other]}}) == ""
-    assert cluster_of(lack).asked == [path, HTTPBIN], "a policy of others is no matter of the host"
-    says = lack("workload", found, {path: {"items": [there, made("orders-x", labels)]}})
+    assert asked.lack("workload", found, {path: {"items": [there, other]}}) == ""
+    assert set(asked.paths) == {path, HTTPBIN}, "a policy of others is no matter of the host"
+    says = asked.lack("workload", found, {path: {"items": [there, made("orders-x", labels)]}})
     assert says.endswith("has no AuthorizationPolicy proxies/orders-x as it is now")
+
+
+@pytest.mark.parametrize("kind", [Forbidden, Unreadable])
+def test_sidecar_that_cannot_be_asked_is_named_with_its_namespace(asked: Asked, kind: type[Unreadable]) -> None:
+    asked.trouble = kind("403")
+    with pytest.raises(kind, match=r"^namespace proxies: Pod httpbin-fb6469b96-qj6c8: 403$"):
+        asked.lack("workload", recorded("workload"))
 
 
 def pod(name: str, workload: str = "", containers: str = "app istio-proxy", native: str = "") -> dict[str, Any]:
