@@ -87,6 +87,10 @@ class Chain:
                 found |= rules_of(_in(each, "rules").get("policies") or {})
         return found
 
+    def has_filter(self, config: _Json) -> bool:
+        """Return whether requests must pass an HTTP filter with this configuration."""
+        return config in self._filters
+
 
 @dataclass(frozen=True)
 class Listener:
