@@ -13,13 +13,13 @@ from settings import Settings
 
 
 def check_sites(settings: Settings, owner: Owner) -> list[Site]:
-    """Connect to every cluster of the stack and check it; return the sites, the target first.
+    """Connect to every cluster of the stack that is not away, and check it; return the sites, the target first.
 
     owner: the stack, by whose label its own objects are known
 
     Raise ConfigError with all problems of all clusters, one line each.
     """
-    access = {name: settings.client_access(name) for name in settings.own_clients}
+    access = {name: settings.client_access(name) for name in settings.present_clients}
     if settings.target_access:
         access = {"": settings.target_access, **access}
     connected = parallel(partial(connect, each) for each in access.values())

@@ -193,12 +193,24 @@ def connect(access: ClusterAccess) -> Cluster:
         _keep_token(settings, plugin)
         api = impersonation.api(access, settings, content["users"][0]["user"])
         cluster = Cluster(access, api, json.dumps(content, sort_keys=True))
-        _ = cluster.uid  # the first request: does the cluster answer?
+        _ = _answered(cluster)
     except ConfigError:
         raise
     except Exception as error:  # the library raises any type for malformed credentials
         raise ConfigError(f"{PROJECT}:{access.key}: not a usable kubeconfig: {_brief(error)}") from None
     return cluster
+
+
+def _answered(cluster: Cluster) -> str:
+    """Return the cluster's uid, by the first request: does it answer?"""
+    try:
+        return cluster.uid
+    except ConfigError as error:
+        path = cluster.access.path
+        if not path.startswith("clients."):
+            raise
+        goes_on = f"`pulumi config set --path {path}.away true` goes on without this cluster"
+        raise ConfigError(f"{error}; {goes_on}") from None
 
 
 def _keep_token(settings: client.Configuration, plugin: exec_plugin.ExecPlugin | None) -> None:
