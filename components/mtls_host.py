@@ -176,7 +176,11 @@ class MtlsHost(pulumi.ComponentResource):
                 "service": {"name": name, "namespace": namespace, "port": port},
                 "rules": [{"path": path, "methods": list(self._args.methods), "noAuth": True} for path in paths],
             },
-            opts=pulumi.ResourceOptions.merge(self._opts, pulumi.ResourceOptions(depends_on=after)),
+            opts=pulumi.ResourceOptions.merge(
+                self._opts,
+                # The operator's finalizer holds a deleted APIRule for as long as the operator does not run.
+                pulumi.ResourceOptions(depends_on=after, custom_timeouts=pulumi.CustomTimeouts(delete="2m")),
+            ),
         )
         Ready(f"{self._name}-route", rule, judges.api_rule, self._opts)
 

@@ -60,7 +60,8 @@ class Recorded:
 
     def facts(self, clients: Iterable[str]) -> dict[str, str]:
         """Return the facts of clients that cannot change without an interruption."""
-        recorded = next((each["inputs"]["facts"] for each in self.resources if each["type"] == _PLACEMENT), {})
+        placements = [each["inputs"]["facts"] for each in self.resources if each["type"] == _PLACEMENT]
+        recorded = placements[0] if placements else {}
         names = [name for client in clients for name in (f"clients.{client}", f"clients.{client}.egressGateway")]
         return {name: recorded[name] for name in names if name in recorded}
 

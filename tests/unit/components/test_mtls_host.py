@@ -116,6 +116,11 @@ def test_gateway_checks_each_name_of_a_certificate_where_a_dns_name_is_admitted(
     assert server["tls"]["subjectAltNames"] == [WAREHOUSE, "acme.example"]
 
 
+def test_deletion_of_an_api_rule_does_not_wait_long_for_an_operator(host: Host) -> None:
+    made = host(platform="kyma").request("APIRule", "target-orders-route")
+    assert made.customTimeouts.delete == "2m", "its finalizer is the operator's"
+
+
 @pytest.mark.parametrize("platform", ["istio", "kyma"])
 def test_envoy_filter_compares_each_name_as_a_whole_before_the_gateway_serves(host: Host, platform: str) -> None:
     stack = host(platform=platform, admitted=[WAREHOUSE, "dns:acme.example"])
