@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from clusters import claims, control_plane, gateways, kyma_gateway_facts, services
+from clusters import claims, control_plane, gateways, kyma_gateway_claims, kyma_gateway_facts, services
 from clusters.cluster import Cluster
 from clusters.facts import ClusterFacts
 from clusters.forwarding import check_forwarding
@@ -32,6 +32,9 @@ def check_target(settings: Settings, cluster: Cluster, owner: Owner) -> ClusterF
             check_forwarding(settings, cluster, injectors, gateway)
         with problems:
             kyma_gateway = kyma_gateway_facts.find(settings, cluster, gateway.address, owner)
+            domain = kyma_gateway.domain if kyma_gateway else ""
+            warnings += kyma_gateway_claims.of_domain(settings, cluster, gateway, domain, owner)
+            warnings += kyma_gateway_claims.of_given_back(settings, cluster, owner)
         with problems:
             domains = {name: host.domain for name, host in settings.served.items()}
             warnings += claims.of_target(cluster, gateway, domains, owner, kyma=is_kyma)
