@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 from clusters.cluster import Cluster
-from clusters.gateway_hooks import API_GATEWAY
+from clusters.gateway_hooks import API_GATEWAY, MODULE
 from clusters.routes import Route, routes
 from components.istio_gateway import IstioGateway
 from components.kyma_gateway.addresses import demo_domain
@@ -54,11 +54,11 @@ def of_given_back(settings: Settings, target: Cluster, owner: Owner) -> tuple[st
         module = target.read(API_GATEWAY)
     except ConfigError:  # a user without this right has no take-over to end
         return ()
-    if not module or not owner.owns(module["metadata"]) or not (users := sorted(_users(target, owner))):
+    if not module or not owner.owns(module["metadata"]) or not (using := sorted(users(target))):
         return ()
     problem = (
         f"gives {OPERATORS_GATEWAY} back to Kyma's operator, with the operator's domain and certificate, while "
-        f"{', '.join(users)} use it; move them first, or tell their owners"
+        f"{', '.join(using)} use it; move them first, or tell their owners"
     )
     return (str(target.problem(problem, "gatewayTakeOver")),)
 
@@ -78,8 +78,14 @@ def _serves(route: Route, host: str, gateway: IstioGateway) -> bool:
     return route.selects(gateway.labels) and host in route.served(gateway.server_ports)
 
 
-def _users(target: Cluster, owner: Owner) -> Iterator[str]:
+def users(target: Cluster) -> Iterator[str]:
+    """Yield the objects that refer to the operator's gateway, except those of the operator and of its APIRules.
+
+    The operator itself keeps its gateway for APIRules of all versions, and for VirtualServices that name it as
+    NAMESPACE/NAME (kyma-project/api-gateway, internal/reconciliations/gateway/deletions.go).
+    """
     for kind in ("APIRule", "VirtualService"):
         for route in routes(target, kind):
-            if OPERATORS_GATEWAY in route.gateways and not route.api_rule and not owner.owns(route.metadata):
+            is_operators = MODULE in route.labels.items() or route.api_rule
+            if OPERATORS_GATEWAY in route.gateways and not is_operators:
                 yield str(route)

@@ -28,6 +28,10 @@ MADE_FOR_CART = {
     },
     "spec": {"gateways": ["kyma-system/kyma-gateway"]},
 }
+HEALTHZ = {
+    "metadata": {"namespace": "istio-system", "name": "healthz", "labels": {"kyma-project.io/module": "api-gateway"}},
+    "spec": {"gateways": ["kyma-system/kyma-gateway"]},
+}
 BLOG = {"metadata": {"namespace": "web", "name": "blog"}, "spec": {"gateways": ["kyma-system/kyma-gateway"]}}
 
 
@@ -102,7 +106,7 @@ def given_back(owner: str | None = OURS, marked: str = OURS, **config: Any) -> t
     found = {
         API_GATEWAY: module,
         API_RULES: {"items": [CART]},
-        VIRTUAL_SERVICES: {"items": [BLOG, MADE_FOR_CART]},
+        VIRTUAL_SERVICES: {"items": [BLOG, MADE_FOR_CART, HEALTHZ]},
     }
     settings = read(platform="kyma", **config)
     return kyma_gateway_claims.of_given_back(settings, fake_cluster(found), Owner(owner))
@@ -112,8 +116,8 @@ def given_back(owner: str | None = OURS, marked: str = OURS, **config: Any) -> t
 def test_users_of_a_gateway_that_is_given_back_are_named(config: dict[str, Any]) -> None:
     assert given_back(**config) == (
         "kyma-mtls:gatewayTakeOver: cluster https://target gives kyma-system/kyma-gateway back to Kyma's operator, "
-        "with the operator's domain and certificate, while APIRule shop/cart, VirtualService web/blog use it; move them "
-        "first, or tell their owners",
+        "with the operator's domain and certificate, while APIRule shop/cart, VirtualService web/blog use it; move "
+        "them first, or tell their owners",
     )
 
 
