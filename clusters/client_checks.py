@@ -45,7 +45,7 @@ def check_client(settings: Settings, name: str, cluster: Cluster, owner: Owner) 
         with problems:
             mesh = control_plane.mesh(cluster, injectors, gateway.revision)
             namespaces = [each for each in client.caller_namespaces if each != settings.namespace]
-            calls = Calls(settings.namespace, injection(client.revision), namespaces, gateway, domains.values())
+            calls = Calls(settings.namespace, injection(client.revision), namespaces, gateway, domains)
             warnings += check_visibility(cluster, calls, mesh, owner)
         with problems:
             warnings += CallerChecks(settings, name, cluster, gateway, injectors, istio).warnings(owner)

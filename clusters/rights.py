@@ -142,7 +142,6 @@ def _of_client(settings: Settings, site: Site) -> Rights:
     own, gateway_namespace = settings.namespace, gateway.namespace
     yield from _make("", "", "namespaces")
     yield from _make(gateway_namespace, "", "secrets")
-    yield from _make(gateway_namespace, _NETWORKING, "serviceentries")
     if not site.facts.access_log_configured:
         yield from _make(gateway_namespace, _TELEMETRY, "telemetries")
     if settings.platform == Platform.KYMA and gateway.name == EGRESS_GATEWAY:
@@ -155,11 +154,12 @@ def _of_client(settings: Settings, site: Site) -> Rights:
     if client.demo:
         yield from _demo(own)
     if settings.hosts:
-        for resource in ("serviceentries", "virtualservices"):
-            yield from _make(own, _NETWORKING, resource)
+        yield from _make(own, _NETWORKING, "serviceentries")
+        yield from _make(own, _NETWORKING, "virtualservices")
     if settings.hosts_of(site.client):
         yield from _make(gateway_namespace, _SECURITY, "authorizationpolicies")
         yield from _make(gateway_namespace, _NETWORKING, "destinationrules")
+        yield from _make(gateway_namespace, _NETWORKING, "serviceentries")
         yield from _make(own, _NETWORKING, "gateways")
 
 

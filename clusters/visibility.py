@@ -33,19 +33,19 @@ class Calls:
     injection: labels of that namespace, if the stack makes it
     caller_namespaces: of the callers but the stack's own
     gateway: the egress gateway
-    domains: of the hosts
+    domains: of the hosts, by their names in the config
     """
 
     namespace: str
     injection: Mapping[str, str]
     caller_namespaces: Collection[str]
     gateway: IstioGateway
-    domains: Collection[str]
+    domains: Mapping[str, str]
 
     @property
-    def entry(self) -> str:
-        """Host name by which the sidecars reach the egress gateway."""
-        return entry_host(self.namespace or "kyma-mtls")
+    def entries(self) -> list[str]:
+        """Host names by which the sidecars reach the egress gateway, one for each host."""
+        return [entry_host(self.namespace or "kyma-mtls", host) for host in self.domains]
 
 
 def check_visibility(cluster: Cluster, calls: Calls, mesh: Mesh, owner: Owner) -> tuple[str, ...]:
@@ -97,7 +97,8 @@ def _not_imported(sidecar: Route, calls: Calls) -> Iterator[str]:
         return
     hosts = [host for each in listeners if "port" not in each for host in each.get("hosts", ())]
     imported = [host.split("/", 1) for host in hosts if "/" in host]  # Istio refuses any other
-    needed = [*((calls.namespace, domain) for domain in calls.domains), (calls.gateway.namespace, calls.entry)]
+    own = [(calls.namespace, domain) for domain in calls.domains.values()]
+    needed = [*own, *((calls.gateway.namespace, entry) for entry in calls.entries)]
     for namespace, host in needed:
         if not any(_imports(place, pattern, (namespace, host), sidecar) for place, pattern in imported):
             yield f"{namespace or '*'}/*"
@@ -112,7 +113,7 @@ def _ruled(rules: Iterable[Route], calls: Calls) -> Iterator[str]:
     for rule in rules:
         host, namespace = str(rule.spec.get("host", "")), rule.place.namespace
         is_callers = namespace in {*calls.caller_namespaces, calls.namespace}
-        if is_callers and matches(host, calls.entry):
+        if is_callers and any(matches(host, entry) for entry in calls.entries):
             yield f"lets {rule}, for host {host}, decide how callers reach the egress gateway: choose a narrower host"
 
 

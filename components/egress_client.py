@@ -17,7 +17,7 @@ from .authorization import Identities
 from .certificates import Credential, joined, mark
 from .choices import Platform
 from .demo import CURL, DemoArgs, DemoCaller
-from .istio_gateway import DOCUMENTED_EGRESS, Destination, IstioGateway, entry_host, injection
+from .istio_gateway import DOCUMENTED_EGRESS, Destination, IstioGateway, injection
 from .objects import credential_secret, in_gateway_namespace, injected_namespace, istio
 from .readiness import Ready
 
@@ -76,21 +76,19 @@ class EgressClientArgs:
 
 
 class EgressClient(pulumi.ComponentResource):
-    """Makes the stack's namespace, the Secret client-credential-NAMESPACE.GENERATIONS, the entry of the egress gateway,
-    NetworkPolicies, and a demo caller if it has an image. Each host's route is an EgressRoute. Given ca_certificates
-    add a hash to the Secret's name.
+    """Makes the stack's namespace, the Secret client-credential-NAMESPACE.GENERATIONS, NetworkPolicies, and a demo
+    caller if it has an image. Each host's route is an EgressRoute. Given ca_certificates add a hash to the Secret's
+    name.
 
     namespace: of the stack's objects
     secret: name of the Secret with the credential
     gateway: the egress gateway
-    entry: host name in the mesh by which the callers' sidecars reach the egress gateway
     callers: identities of the callers in the mesh
     """
 
     namespace: pulumi.Output[str]
     secret: pulumi.Output[str]
     gateway: IstioGateway
-    entry: pulumi.Output[str]
     callers: Identities
 
     def __init__(self, name: str, args: EgressClientArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -105,13 +103,12 @@ class EgressClient(pulumi.ComponentResource):
         self.callers = self._identities()
         if args.platform == Platform.KYMA and args.gateway.name == DOCUMENTED_EGRESS.name:
             self._enable_egress_gateway()
-        self.entry = self._entry()
         if args.logs_requests:
             self._access_log()
         if args.demo_image:
             DemoCaller(f"{name}-curl", DemoArgs(self.namespace, args.injection, args.demo_image), self._opts)
         self._network_policies()
-        self.register_outputs({"namespace": self.namespace, "secret": self.secret, "entry": self.entry})
+        self.register_outputs({"namespace": self.namespace, "secret": self.secret})
 
     def _credential(self) -> pulumi.Output[str]:
         client, trusted = self._args.client, self._args.ca_certificates
@@ -146,24 +143,6 @@ class EgressClient(pulumi.ComponentResource):
             opts=self._opts,
         )
         Ready(f"{self._name}-istio", enabled, judges.egress_gateway, self._opts)
-
-    def _entry(self) -> pulumi.Output[str]:
-        """Make the egress gateway's Pods known to the callers under a host name of the stack's own; return that.
-
-        DestinationRules outside the stack are for the host name of the gateway's Service, or for wildcards of *.local.
-        """
-        gateway, host = self._args.gateway, self.namespace.apply(entry_host)
-        spec = {
-            "hosts": [host],
-            "exportTo": ["*"],  # with namespaces, istioctl analyze would miss the host of the routes to it
-            "location": "MESH_INTERNAL",
-            "ports": [{"number": 443, "targetPort": gateway.port, "name": "https", "protocol": "HTTPS"}],
-            "resolution": "STATIC",
-            "workloadSelector": {"labels": dict(gateway.selector)},
-        }
-        metadata = in_gateway_namespace(gateway, pulumi.Output.concat("egressgateway-for-", self.namespace))
-        made = istio(f"{self._name}-entry", "ServiceEntry", metadata, spec, self._opts)
-        return pulumi.Output.all(made.urn, host).apply(lambda known: str(known[1]))
 
     def _access_log(self) -> None:
         gateway = self._args.gateway

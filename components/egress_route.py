@@ -10,7 +10,7 @@ Unlike the tutorial's:
   server's name;
 - callers reach the egress gateway by mutual TLS of the mesh, under a host name of the stack's own.
 
-A host shares no object with further hosts but the egress gateway itself, and its entry (EgressClient).
+A host shares no object with further hosts but the egress gateway itself.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ import pulumi
 from . import rules
 from .arguments import check, check_each, check_port
 from .authorization import Admission, Identities, admission_policy
-from .istio_gateway import IstioGateway
+from .istio_gateway import IstioGateway, entry_host
 from .objects import in_gateway_namespace, istio
 
 _HTTP, _HTTPS = 80, 443
@@ -64,7 +64,6 @@ class EgressRouteArgs:
     port: of the host's server; 443 by default
     namespace: the stack's own
     gateway: the egress gateway
-    entry: host name in the mesh by which the callers' sidecars reach the egress gateway (EgressClient.entry)
     secret: name of the Secret in the egress gateway's namespace with its credential and the server's CA; or the
         refusal, if the client has no credential that the host admits
     callers: their identities in the mesh
@@ -77,7 +76,6 @@ class EgressRouteArgs:
     port: int = _HTTPS
     namespace: pulumi.Input[str]
     gateway: IstioGateway
-    entry: pulumi.Input[str]
     secret: pulumi.Output[str] | Refusal
     callers: Identities
     caller_namespaces: Sequence[str] = ()
@@ -98,13 +96,14 @@ class EgressRoute(pulumi.ComponentResource):
         super().__init__("kyma-mtls:index:EgressRoute", name, None, opts)
         self._name, self._args, self._opts = name, args, pulumi.ResourceOptions(parent=self)
         self._gateway = f"istio-egressgateway-{args.host}"
-        self._subset = pulumi.Output.concat(args.namespace, "-", args.host)
+        self._entry = pulumi.Output.from_input(args.namespace).apply(lambda own: entry_host(own, args.host))
         self._seen_by = [".", *args.caller_namespaces]
         known = self._callers_entry()
         if isinstance(args.secret, Refusal):
             self._answer({"directResponse": _response(args.secret)}, [known])
         else:
-            self._answer({"route": [{"destination": self._to_gateway()}]}, [known, *self._through_gateway(args.secret)])
+            to_gateway = {"host": self._entry, "port": {"number": _HTTPS}}
+            self._answer({"route": [{"destination": to_gateway}]}, [known, *self._through_gateway(args.secret)])
         self.register_outputs({})
 
     def _callers_entry(self) -> pulumi.Resource:
@@ -140,7 +139,7 @@ class EgressRoute(pulumi.ComponentResource):
         originate = self._destination_rule_to_server(secret, callers)
         server = self._server_entry(originate)
         self._egress_gateway()
-        return [self._destination_rule_to_gateway(), self._virtual_service_to_server(server)]
+        return [*self._to_gateway(), self._virtual_service_to_server(server)]
 
     def _server_entry(self, originate: pulumi.Resource) -> pulumi.Resource:
         """Make the server known to the egress gateway alone: in its namespace, since Istio merges entries of one."""
@@ -165,18 +164,34 @@ class EgressRoute(pulumi.ComponentResource):
         spec = {"selector": dict(self._args.gateway.selector), "servers": [server]}
         istio(f"{self._name}-gateway", "Gateway", self._own(self._gateway), spec, self._opts)
 
-    def _destination_rule_to_gateway(self) -> pulumi.Resource:
-        # Istio merges the subsets of a stack's rules for this host only if they have the same exportTo:
-        # https://github.com/istio/istio/blob/master/pilot/pkg/model/destination_rule.go
+    def _to_gateway(self) -> list[pulumi.Resource]:
+        """Make the egress gateway's Pods known to the callers by the host's entry, and the TLS that leads to them.
+
+        DestinationRules outside the stack are for the host name of the gateway's Service, or for wildcards of *.local.
+        An entry for each host needs no subsets: istioctl analyze looks for the rule of a subset in the namespace of
+        the route, and sidecars look in their own, and in that of the entry:
+        https://github.com/istio/istio/blob/master/pkg/config/analysis/analyzers/virtualservice/destinationrules.go
+        """
+        gateway, seen_by = self._args.gateway, [self._args.namespace, *self._args.caller_namespaces]
+        metadata = in_gateway_namespace(gateway, self._named("egressgateway-for"))
         tls = {"mode": "ISTIO_MUTUAL", "sni": self._args.domain}
-        policy = {"portLevelSettings": [{"port": {"number": _HTTPS}, "tls": tls}]}
-        spec = {
-            "host": self._args.entry,
-            "exportTo": ["*"],
-            "subsets": [{"name": self._subset, "trafficPolicy": policy}],
+        rule = {
+            "host": self._entry,
+            "exportTo": seen_by,
+            "trafficPolicy": {"portLevelSettings": [{"port": {"number": _HTTPS}, "tls": tls}]},
         }
-        metadata = in_gateway_namespace(self._args.gateway, self._named("egressgateway-for"))
-        return istio(f"{self._name}-to-gateway", "DestinationRule", metadata, spec, self._opts)
+        entry = {
+            "hosts": [self._entry],
+            "exportTo": seen_by,
+            "location": "MESH_INTERNAL",
+            "ports": [{"number": _HTTPS, "targetPort": gateway.port, "name": "https", "protocol": "HTTPS"}],
+            "resolution": "STATIC",
+            "workloadSelector": {"labels": dict(gateway.selector)},
+        }
+        return [
+            istio(f"{self._name}-to-gateway", "DestinationRule", metadata, rule, self._opts),
+            istio(f"{self._name}-entry", "ServiceEntry", metadata, entry, self._opts),
+        ]
 
     def _destination_rule_to_server(self, secret: pulumi.Output[str], callers: pulumi.Resource) -> pulumi.Resource:
         # Sidecars cannot read the credential. Without workloadSelector, they ignore it and send plain text:
@@ -209,9 +224,6 @@ class EgressRoute(pulumi.ComponentResource):
         }
         metadata = self._own(f"direct-{self._args.host}-from-egress-gateway")
         return istio(f"{self._name}-to-server", "VirtualService", metadata, spec, self._after(server))
-
-    def _to_gateway(self) -> dict[str, Any]:
-        return {"host": self._args.entry, "subset": self._subset, "port": {"number": _HTTPS}}
 
     def _after(self, *earlier: pulumi.Resource) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions.merge(self._opts, pulumi.ResourceOptions(depends_on=list(earlier)))

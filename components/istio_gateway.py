@@ -126,12 +126,13 @@ class IstioGateway:
         return Destination(((self.port, "TCP"),), pods=Pods(self.namespace, self.selector))
 
 
-def entry_host(namespace: str) -> str:
-    """Return the host name in the mesh by which the callers of a stack reach its egress gateway.
+def entry_host(namespace: str, host: str) -> str:
+    """Return the host name in the mesh by which the callers' sidecars reach the egress gateway, for one host.
 
     namespace: the stack's own
+    host: the host's name in the config
     """
-    return f"egressgateway.{namespace}.kyma-mtls.internal"
+    return f"{host}.{namespace}.kyma-mtls.internal"
 
 
 def injection(revision: str = "") -> dict[str, str]:

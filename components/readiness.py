@@ -122,16 +122,25 @@ class Ready(pulumi.Stash):
         objects = waited if isinstance(waited, list) else [waited]
         self.wait = Wait(judge, limit, objects[0], finish)
         # A change gives the object a new generation; a replacement, a new uid.
-        versions = [pulumi.Output.all(each.urn, each.metadata).apply(_version) for each in objects]
+        versions = [pulumi.Output.all(each.urn, each.metadata, each.id).apply(_version) for each in objects]
         version = {"called": called, "items": versions} if isinstance(waited, list) else versions[0]
         super().__init__(f"{name}-ready", input=version, opts=opts)
 
 
 def _version(known: list[Any]) -> dict[str, Any]:
-    urn, metadata = known
+    """Return what tells an object from every other one, and from itself before a change.
+
+    A plan refuses an update that differs from its preview. There, an object that is to be made has no id, so that this
+    is not called, and its version is unknown: its uid would be that of a dry run. And an update with unknown values
+    has its inputs alone:
+    https://github.com/pulumi/pulumi-kubernetes/blob/master/provider/pkg/provider/provider.go (Create, Update)
+    """
+    urn, metadata, _ = known
     # …$kubernetes:apps/v1:Deployment::NAME: of a custom resource, the URN alone has apiVersion and kind.
     api_version, kind = urn.split("::")[2].split(":")[-2:]
     named = {key: metadata[key] for key in ("namespace", "name", "uid", "generation") if (metadata or {}).get(key)}
+    if pulumi.runtime.is_dry_run() and "uid" not in named:
+        named["uid"] = pulumi.UNKNOWN
     return {"apiVersion": api_version.removeprefix("core/"), "kind": kind.removesuffix("Patch"), **named}
 
 

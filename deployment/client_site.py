@@ -135,7 +135,6 @@ class _Route:
             port=self.host.external.port if self.host.external else 443,
             namespace=self.deployed.namespace,
             gateway=self.deployed.gateway,
-            entry=self.deployed.entry,
             secret=secret,
             callers=self.deployed.callers,
             caller_namespaces=_caller_namespaces(self.shared, client),

@@ -87,7 +87,6 @@ EgressRoute(
         domain=domain,
         namespace=client.namespace,
         gateway=client.gateway,
-        entry=client.entry,
         secret=client.secret,
         callers=client.callers,
         caller_namespaces=[caller.split("/")[0]],

@@ -30,7 +30,9 @@ from tests.unit.pki import Holder, issue
 STACK = "pipeline"
 LATER = timedelta(days=200)
 PARTNER = issue("Partner CA", end=LATER)
-GATEWAY = issue("gateway", PARTNER, hosts=("*.pipeline-gateway.target.test",), end=LATER)
+GATEWAY, OTHER_GATEWAY = (
+    issue("gateway", PARTNER, hosts=("*.pipeline-gateway.target.test",), end=LATER) for _ in range(2)
+)
 HEAD = "3d3c42e5aac5ba805825da76410c181273ba90b1"
 PEM_KEY = r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----"
 FILE = f"Pulumi.{STACK}.yaml"
@@ -284,7 +286,8 @@ def test_comment_reports_a_change_and_an_outdated_plan_is_refused(checkout: Chec
         "none is due"
     )
     assert checkout.preview() == digests, "the same change has the same digests, whenever it is previewed"
-    checkout.write_hosts(credential(), clients=["client", "acme"], methods=["GET", "PUT"])
+    checkout.write(gatewayCertificate=OTHER_GATEWAY.pem + PARTNER.pem)
+    checkout.set_secret("kyma-mtls:gatewayKey", OTHER_GATEWAY.key_pem)
     refused = checkout.update(code=1).stderr
     assert "violates plan: properties changed: (values withheld)" in refused
     assert "Preview again, and deploy the new plan" in refused

@@ -11,7 +11,7 @@ from settings import ConfigError
 from tests.unit.facts import ISTIO_INJECTION, ISTIOCTL_EGRESS
 from tests.unit.fakes import fake_cluster
 
-CALLS = Calls("mtls", ISTIO_INJECTION, ["logistics"], ISTIOCTL_EGRESS, ["orders.example.com"])
+CALLS = Calls("mtls", ISTIO_INJECTION, ["logistics"], ISTIOCTL_EGRESS, {"orders": "orders.example.com"})
 OWNER = Owner("0a1b")
 NO_MESH = Mesh({}, "istio-system")
 
@@ -108,7 +108,7 @@ def test_deployed_stack_is_warned_of_what_hides_its_routes() -> None:
     [
         ("*", "logistics", True),
         ("*.internal", "mtls", True),
-        ("egressgateway.mtls.kyma-mtls.internal", "logistics", True),
+        ("orders.mtls.kyma-mtls.internal", "logistics", True),
         ("*.local", "logistics", False),
         ("istio-egressgateway.istio-system.svc.cluster.local", "logistics", False),
         ("*", "shop", False),

@@ -253,19 +253,7 @@ def test_names_in_the_gateways_namespace_end_in_the_stacks_namespace(client: Cli
     assert {made["metadata"]["name"] for made in shared} == {
         "client-credential-mtls.2.1",
         "egress-access-log-mtls",
-        "egressgateway-for-mtls",
     }
-
-
-def test_entry_is_the_egress_gateways_pods_under_a_host_of_the_stacks_own(client: Client) -> None:
-    entry = client(callers=["logistics/tracker", "logistics/dispatcher", "invoices"]).one(
-        "ServiceEntry", "client-entry"
-    )
-    spec = entry["spec"]
-    assert spec["hosts"] == ["egressgateway.mtls.kyma-mtls.internal"], "rules for *.local are not for it"
-    assert spec["workloadSelector"] == {"labels": ISTIOCTL_EGRESS.selector}
-    assert entry["metadata"]["namespace"] == "istio-system", "a workloadSelector selects in its own namespace only"
-    assert [(port["number"], port["targetPort"]) for port in spec["ports"]] == [(443, 8443)]
 
 
 def test_access_log_is_that_of_the_egress_gateway_alone(client: Client) -> None:

@@ -15,7 +15,7 @@ from tests.unit.facts import HELM_EGRESS, ISTIOCTL_EGRESS
 
 DOMAIN = "orders.example.com"
 CURL = "*/ns/mtls/sa/curl"
-ENTRY = "egressgateway.mtls.kyma-mtls.internal"
+ENTRY = "orders.mtls.kyma-mtls.internal"
 REFUSAL = Refusal(403, "orders.example.com does not admit client a")
 
 Route = Callable[..., Recorder]
@@ -28,7 +28,6 @@ def arguments(**changed: Any) -> EgressRouteArgs:
         "port": 443,
         "namespace": pulumi.Output.from_input("mtls"),
         "gateway": ISTIOCTL_EGRESS,
-        "entry": ENTRY,
         "secret": pulumi.Output.from_input("client-credential-mtls"),
         "callers": Identities([CURL]),
         "caller_namespaces": (),
@@ -70,12 +69,24 @@ def test_hop_to_the_egress_gateway_is_mutual_tls(route: Route) -> None:
     assert server["hosts"] == [f"./{DOMAIN}"], "any namespace could bind routes of its own"
     rule = stack.one("DestinationRule", "route-to-gateway")
     assert rule["metadata"] == {"name": "egressgateway-for-mtls-orders", "namespace": "istio-system"}
-    assert rule["spec"]["exportTo"] == ["*"], "rules for one Service merge only if exported alike"
-    assert "trafficPolicy" not in rule["spec"], "it would be that of every caller of the egress gateway"
-    (subset,) = rule["spec"]["subsets"]
-    assert subset["trafficPolicy"]["portLevelSettings"] == [
+    assert rule["spec"]["host"] == ENTRY
+    assert "subsets" not in rule["spec"], "istioctl analyze would look for them in the namespace of the route"
+    assert rule["spec"]["trafficPolicy"]["portLevelSettings"] == [
         {"port": {"number": 443}, "tls": {"mode": "ISTIO_MUTUAL", "sni": DOMAIN}}
     ]
+
+
+def test_entry_is_the_egress_gateways_pods_under_a_host_of_the_stacks_own(route: Route) -> None:
+    stack = route(caller_namespaces=["logistics", "invoices"])
+    entry, rule = stack.one("ServiceEntry", "route-entry"), stack.one("DestinationRule", "route-to-gateway")
+    assert entry["spec"]["hosts"] == [ENTRY], "rules for *.local are not for it"
+    assert entry["spec"]["workloadSelector"] == {"labels": ISTIOCTL_EGRESS.selector}
+    assert entry["metadata"] == {"name": "egressgateway-for-mtls-orders", "namespace": "istio-system"}, (
+        "a workloadSelector selects in its own namespace only"
+    )
+    assert [(port["number"], port["targetPort"]) for port in entry["spec"]["ports"]] == [(443, 8443)]
+    for each in (entry, rule):
+        assert each["spec"]["exportTo"] == ["mtls", "logistics", "invoices"], "no other sidecar needs it"
 
 
 def test_plain_http_is_routed_to_the_egress_gateway_and_from_there_to_the_server(route: Route) -> None:
@@ -85,7 +96,7 @@ def test_plain_http_is_routed_to_the_egress_gateway_and_from_there_to_the_server
     (rule,) = callers["http"]
     assert rule["match"] == [{"port": 80}]
     (to_gateway,) = rule["route"]
-    assert to_gateway["destination"] == {"host": ENTRY, "subset": "mtls-orders", "port": {"number": 443}}
+    assert to_gateway["destination"] == {"host": ENTRY, "port": {"number": 443}}
     assert (gateway["gateways"], gateway["exportTo"]) == (["istio-egressgateway-orders"], ["istio-system"])
     (rule,) = gateway["http"]
     assert rule["match"] == [{"port": 443}]
@@ -178,7 +189,9 @@ def test_route_comes_after_admission_and_encryption(route: Route) -> None:
     server, route_to_server = "ServiceEntry route-server", "VirtualService route-to-server"
     assert stack.comes_after(server, originate), "requests would leave without a certificate"
     assert stack.comes_after(route_to_server, server)
-    for earlier in ("ServiceEntry route-service-entry", route_to_server, "DestinationRule route-to-gateway"):
+    for earlier in ("service-entry", "entry"):
+        assert stack.comes_after("VirtualService route-route", f"ServiceEntry route-{earlier}")
+    for earlier in (route_to_server, "DestinationRule route-to-gateway"):
         assert stack.comes_after("VirtualService route-route", earlier)
 
 
@@ -206,10 +219,10 @@ def test_hosts_share_no_object(deploy: Deploy) -> None:
 
     stack = deploy(program)
     places = [(made["kind"], made["metadata"]["namespace"], made["metadata"]["name"]) for made in stack.objects()]
-    assert len(places) == 16
+    assert len(places) == 18
     assert len(set(places)) == len(places)
     rules = [stack.one("DestinationRule", f"{name}-to-gateway")["spec"] for name in ("orders", "api")]
-    assert [rule["subsets"][0]["name"] for rule in rules] == ["mtls-orders", "mtls-api"], "the rules are merged"
+    assert [rule["host"] for rule in rules] == [ENTRY, "api.mtls.kyma-mtls.internal"], "Istio would merge the rules"
 
 
 @pytest.mark.parametrize(

@@ -228,3 +228,19 @@ def test_ready_is_kept_in_the_state_and_waits_in_the_objects_cluster(deploy: Dep
     args = pulumi.ResourceHookArgs("urn", "", "first-ready", "Stash", new_inputs={"input": VERSION})
     with pytest.raises(NotReady, match="Error: why"):
         asyncio.run(hook(args))  # type: ignore[arg-type]
+
+
+def test_ready_is_unknown_in_a_preview_that_does_not_know_the_object(
+    deploy: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
+
+    def kept(**known: str) -> Any:
+        made = {"Secret": {"metadata": {"name": "certs", "namespace": "mtls", **known}}}
+        stack = deploy(
+            lambda: Waiting(Lifecycle("clients.a", "0a1b", fake_cluster(THERE)).options("namespace")), outputs=made
+        )
+        return stack.one("Stash", "first-ready")
+
+    assert kept(uid="1")["input"]["uid"] == "1"
+    assert "input" not in kept(), "an update by the plan of this preview would be refused"

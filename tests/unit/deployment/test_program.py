@@ -138,7 +138,7 @@ def test_objects_are_deployed_into_their_cluster_under_its_lifecycle(stack: Stac
 
 def names_host(made: dict[str, Any]) -> bool:
     """Return whether an object is for one host."""
-    return made["metadata"]["name"] not in {"egressgateway-for-mtls", "server-for-mtls-orders"}
+    return made["metadata"]["name"] not in {"egressgateway-for-mtls-orders", "server-for-mtls-orders"}
 
 
 @pytest.mark.parametrize("platform", ["kyma", "istio"])
