@@ -7,6 +7,7 @@ from clusters.client_checks import check_client
 from clusters.cluster import Cluster, connect
 from clusters.concurrency import parallel
 from clusters.site import Site
+from clusters.snapshot import Snapshot
 from clusters.target_checks import check_target
 from components.ownership import Owner
 from settings import Settings
@@ -32,7 +33,7 @@ def check_sites(settings: Settings, owner: Owner) -> list[Site]:
 
 def _check_site(settings: Settings, owner: Owner, cluster: Cluster, client: str) -> Site:
     check = partial(check_client, settings, client) if client else partial(check_target, settings)
-    return Site(cluster, check(cluster, owner), client)
+    return Site(cluster, check(Snapshot.of(cluster), owner), client)
 
 
 def _check_distinct(clusters: Iterable[Cluster]) -> None:

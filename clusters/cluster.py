@@ -18,6 +18,7 @@ from settings import PROJECT, ClusterAccess, ConfigError
 
 _TIMEOUT_SECONDS = 10
 _PAUSE_SECONDS = 1.0
+_CONNECTIONS = 32  # kept open, for checks in parallel
 _PASSING = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 _METADATA_ONLY, _METADATA_LIST = (
     f"application/json;as=PartialObjectMetadata{kind};g=meta.k8s.io;v=v1,application/json" for kind in ("", "List")
@@ -185,6 +186,7 @@ def connect(access: ClusterAccess) -> Cluster:
     content = kubeconfig.load(access)
     settings = client.Configuration()
     settings.retries = False
+    settings.connection_pool_maxsize = _CONNECTIONS
     try:
         plugin = exec_plugin.find(access, content)
         named = content["users"][0]["name"]
