@@ -13,7 +13,7 @@ import clusters
 from clusters import Site, provider_files, rights
 from components.ownership import Owner
 from components.placement import Placement
-from deployment import client_site, interruptions, target_site
+from deployment import away, client_site, interruptions, target_site
 from deployment.exports import Exports
 from deployment.managed_site import ManagedSite, find_drift
 from deployment.shared import Shared
@@ -35,13 +35,13 @@ async def main() -> None:
         owner = random.RandomId("owner", byte_length=8).hex
         sites = clusters.check_sites(settings, Owner(await owner.future()))
         rights.check_rights(settings, sites)
+        recorded = away.Recorded.read(pulumi.get_stack(), settings.away)
     except ConfigError as error:
         pulumi.log.error(f"stack {pulumi.get_stack()} cannot be planned:\n{error}")
         sys.exit(_ERROR_WAS_SHOWN)
-    for site in sites:
-        for line in site.facts.warnings:
-            pulumi.log.warn(line)
-    managed = deploy(settings, sites, owner)
+    for line in (*map(away.warning, settings.away), *(line for site in sites for line in site.facts.warnings)):
+        pulumi.log.warn(line)
+    managed = deploy(settings, sites, recorded, owner)
     if lines := await find_drift(site.lifecycle for site in managed):
         pulumi.log.error("\n".join(lines))
         sys.exit(_ERROR_WAS_SHOWN)
@@ -53,9 +53,11 @@ def stack_file() -> str:
     return path.read_text(errors="replace") if path.is_file() else ""
 
 
-def deploy(settings: Settings, sites: Sequence[Site], owner: pulumi.Output[str]) -> list[ManagedSite]:
+def deploy(
+    settings: Settings, sites: Sequence[Site], recorded: away.Recorded, owner: pulumi.Output[str]
+) -> list[ManagedSite]:
     """Deploy the stack into its sites and export its outputs; return the sites with their providers and lifecycles."""
-    facts = interruptions.recorded(settings, sites, pulumi.get_stack())
+    facts = interruptions.recorded(settings, sites, pulumi.get_stack(), recorded.facts(settings.away))
     placement = Placement("placement", facts, settings.confirm)
     shared = Shared.create(settings, owner)
     managed = [ManagedSite.create(site, owner, placement) for site in sites]
@@ -65,6 +67,8 @@ def deploy(settings: Settings, sites: Sequence[Site], owner: pulumi.Output[str])
             client_site.deploy(shared, site, exports)
         else:
             target_site.deploy(shared, site, exports)
+    for client in settings.away:
+        client_site.keep(shared, client, recorded, exports)
     exports.export(shared.certificates)
     return managed
 

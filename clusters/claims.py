@@ -12,9 +12,12 @@ from one host of the stack to another is an error: both would have it until the 
 last.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
 
 from clusters.cluster import Cluster
+from clusters.concurrency import parallel
 from clusters.ingresses import tls_hosts
 from clusters.routes import MESH, Route, routes
 from components.istio_gateway import IstioGateway
@@ -92,33 +95,42 @@ def is_named_for(host: str, kind: str, name: str) -> bool:
 
 
 def _at_ingress(cluster: Cluster, gateway: IstioGateway, *, kyma: bool) -> Claims:
-    rules = {rule.place: rule for rule in routes(cluster, "APIRule")}
+    api_rules, gateways, virtual_services, ingresses = parallel(
+        [*_lists(cluster, "APIRule", "Gateway", "VirtualService"), lambda: [*tls_hosts(cluster, gateway)]]
+    )
+    rules = {rule.place: rule for rule in api_rules}
     for rule in rules.values():
         yield from ((host, rule) for host in rule.hosts)
-    serving = _serving(cluster, gateway)
+    serving = _serving(gateways, gateway)
     yield from _served(serving, gateway)
-    yield from tls_hosts(cluster, gateway)
-    for route in routes(cluster, "VirtualService"):
+    yield from ingresses
+    for route in virtual_services:
         if kyma or (route.gateways & serving.keys() and route.seen_in({gateway.namespace})):
             maker = rules.get(route.api_rule, route) if route.api_rule else route
             yield from ((host, maker) for host in route.hosts)
 
 
 def _at_egress(cluster: Cluster, gateway: IstioGateway, seen_by: Collection[str]) -> Claims:
-    serving = _serving(cluster, gateway)
+    gateways, rules, entries, virtual_services = parallel(
+        _lists(cluster, "Gateway", "DestinationRule", "ServiceEntry", "VirtualService")
+    )
+    serving = _serving(gateways, gateway)
     yield from _served(serving, gateway)
-    for rule in routes(cluster, "DestinationRule"):
+    for rule in rules:
         if rule.place.namespace == gateway.namespace:
             yield str(rule.spec.get("host", "")), rule
-    for kind in ("ServiceEntry", "VirtualService"):
-        for route in routes(cluster, kind):
-            if route.seen_in(seen_by) and route.gateways & {MESH, *serving}:
-                yield from ((host, route) for host in route.hosts)
+    for route in (*entries, *virtual_services):
+        if route.seen_in(seen_by) and route.gateways & {MESH, *serving}:
+            yield from ((host, route) for host in route.hosts)
 
 
-def _serving(cluster: Cluster, gateway: IstioGateway) -> dict[str, Route]:
+def _lists(cluster: Cluster, *kinds: str) -> list[Callable[[], Any]]:
+    return [partial(routes, cluster, kind) for kind in kinds]
+
+
+def _serving(gateways: Iterable[Route], gateway: IstioGateway) -> dict[str, Route]:
     """Return the Gateways, by NAMESPACE/NAME, that serve the port of the stack's hosts on the Pods of a gateway."""
-    found = [route for route in routes(cluster, "Gateway") if route.selects(gateway.labels)]
+    found = [route for route in gateways if route.selects(gateway.labels)]
     return {str(route.place): route for route in found if route.served(gateway.server_ports)}
 
 

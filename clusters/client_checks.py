@@ -1,19 +1,22 @@
 """Checks of a client's cluster: the one that calls out."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from clusters import access_log, claims, control_plane, dns, gateways, kyma_istio
 from clusters.callers import CallerChecks
 from clusters.cluster import Cluster
+from clusters.concurrency import outcomes, parallel
+from clusters.control_plane import Injector
 from clusters.facts import ClusterFacts
 from clusters.problems import Problems
 from clusters.raw_servers import check_raw_servers
 from clusters.visibility import Calls, check_visibility
-from components.istio_gateway import DOCUMENTED_EGRESS, Destination, injection
+from components.istio_gateway import DOCUMENTED_EGRESS, Destination, IstioGateway, injection
 from components.ownership import Owner
-from settings import NetworkPolicy, Platform, Settings
+from settings import Client, NetworkPolicy, Platform, Settings
 
 _NO_ISTIO_MODULE = "has no Kyma Istio module (no Istio kyma-system/default); add it, or set platform to istio"
 
@@ -24,34 +27,36 @@ def check_client(settings: Settings, name: str, cluster: Cluster, owner: Owner) 
     """Return the facts of the cluster of client `name`; raise ConfigError with all of its problems."""
     client, path, is_kyma = settings.clients[name], cluster.access.path, settings.platform == Platform.KYMA
     has_policy = client.network_policy != NetworkPolicy.NONE
-    cluster.check_apis(*control_plane.APIS)
-    istio = _istio_module(cluster) if is_kyma else None
-    injectors = control_plane.injectors(cluster)
-    problems = Problems()
-    destinations: list[Destination] = []
-    warnings: list[str] = []
+    to_come = DOCUMENTED_EGRESS if is_kyma else None
+    first: list[Callable[[], Any]] = [
+        partial(cluster.check_apis, *control_plane.APIS),
+        partial(_istio_module, cluster) if is_kyma else dict,
+        partial(control_plane.injectors, cluster),
+        partial(gateways.find, cluster, client.egress_gateway, f"{path}.egressGateway", to_come=to_come),
+        partial(dns.find, cluster, client.dns, f"{path}.dns") if has_policy else tuple,
+    ]
+    checked, module, injecting, finding, resolving = outcomes(first)
+    checked()
+    istio: Mapping[str, Any] | None = module() or None
+    injectors: list[Injector] = injecting()
+    problems, warnings, destinations = Problems(), list[str](), list[Destination]()
     with problems:
-        to_come = DOCUMENTED_EGRESS if is_kyma else None
-        found = gateways.find(cluster, client.egress_gateway, f"{path}.egressGateway", to_come=to_come)
-        gateway = replace(found, passthrough=client.gateway_passthrough)
+        gateway: IstioGateway = replace(finding(), passthrough=client.gateway_passthrough)
         if gateway.replicas == 1 and not client.demo:
             warnings.append(str(cluster.problem(_ONE_REPLICA.format(gateway.name), f"{path}.egressGateway")))
+        behind = _GatewayChecks(settings, name, cluster, gateway, owner)
+        check_raw, check_claims, check_mesh, check_callers = outcomes(behind.calls(injectors, istio))
         with problems:
-            check_raw_servers(cluster, gateway)
+            check_raw()
         with problems:
-            domains = {host: each.domain for host, each in settings.hosts.items()}
-            seen_by = {gateway.namespace, settings.namespace, *client.caller_namespaces}
-            warnings += claims.of_client(cluster, gateway, domains, owner, seen_by)
+            warnings += check_claims()
         with problems:
-            mesh = control_plane.mesh(cluster, injectors, gateway.revision)
-            namespaces = [each for each in client.caller_namespaces if each != settings.namespace]
-            calls = Calls(settings.namespace, injection(client.revision), namespaces, gateway, domains)
-            warnings += check_visibility(cluster, calls, mesh, owner)
+            access_log_configured, further = check_mesh()
+            warnings += further
         with problems:
-            warnings += CallerChecks(settings, name, cluster, gateway, injectors, istio).warnings(owner)
+            warnings += check_callers()
     with problems:
-        if has_policy:
-            destinations += dns.find(cluster, client.dns, f"{path}.dns")
+        destinations += resolving()
     with problems:
         if client.demo or has_policy:
             own = control_plane.injector_of(cluster, injectors, settings.namespace, client.revision, f"{path}.revision")
@@ -62,9 +67,52 @@ def check_client(settings: Settings, name: str, cluster: Cluster, owner: Owner) 
         gateway,
         injection(client.revision),
         tuple(destinations),
-        access_log.is_configured(cluster, gateway, mesh),
+        access_log_configured,
         warnings=tuple(warnings),
     )
+
+
+@dataclass(frozen=True)
+class _GatewayChecks:
+    """Checks of a client's egress gateway, and of its callers' way to it.
+
+    name: of the client
+    """
+
+    settings: Settings
+    name: str
+    cluster: Cluster
+    gateway: IstioGateway
+    owner: Owner
+
+    @property
+    def client(self) -> Client:
+        """The client's config."""
+        return self.settings.clients[self.name]
+
+    def calls(self, injectors: list[Injector], istio: Mapping[str, Any] | None) -> list[Callable[[], Any]]:
+        """Return the checks of raw servers, claims, the mesh config, and callers."""
+        domains = {host: each.domain for host, each in self.settings.hosts.items()}
+        seen_by = {self.gateway.namespace, self.settings.namespace, *self.client.caller_namespaces}
+        callers = CallerChecks(self.settings, self.name, self.cluster, self.gateway, injectors, istio)
+        return [
+            partial(check_raw_servers, self.cluster, self.gateway),
+            partial(claims.of_client, self.cluster, self.gateway, domains, self.owner, seen_by),
+            partial(self._mesh, domains, injectors),
+            partial(callers.warnings, self.owner),
+        ]
+
+    def _mesh(self, domains: Mapping[str, str], injectors: list[Injector]) -> tuple[bool, tuple[str, ...]]:
+        """Return whether the gateway's access log is configured, and warnings about the callers' routes."""
+        mesh = control_plane.mesh(self.cluster, injectors, self.gateway.revision)
+        namespaces = [each for each in self.client.caller_namespaces if each != self.settings.namespace]
+        calls = Calls(self.settings.namespace, injection(self.client.revision), namespaces, self.gateway, domains)
+        checks: list[Callable[[], Any]] = [
+            partial(check_visibility, self.cluster, calls, mesh, self.owner),
+            partial(access_log.is_configured, self.cluster, self.gateway, mesh),
+        ]
+        warnings, is_logged = parallel(checks)
+        return is_logged, warnings
 
 
 def _istio_module(cluster: Cluster) -> Mapping[str, Any]:

@@ -18,6 +18,7 @@ from settings import PROJECT, ClusterAccess, ConfigError
 
 _TIMEOUT_SECONDS = 10
 _PAUSE_SECONDS = 1.0
+_CONNECTIONS = 32  # kept open, for checks in parallel
 _PASSING = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 _METADATA_ONLY, _METADATA_LIST = (
     f"application/json;as=PartialObjectMetadata{kind};g=meta.k8s.io;v=v1,application/json" for kind in ("", "List")
@@ -185,6 +186,7 @@ def connect(access: ClusterAccess) -> Cluster:
     content = kubeconfig.load(access)
     settings = client.Configuration()
     settings.retries = False
+    settings.connection_pool_maxsize = _CONNECTIONS
     try:
         plugin = exec_plugin.find(access, content)
         named = content["users"][0]["name"]
@@ -193,12 +195,24 @@ def connect(access: ClusterAccess) -> Cluster:
         _keep_token(settings, plugin)
         api = impersonation.api(access, settings, content["users"][0]["user"])
         cluster = Cluster(access, api, json.dumps(content, sort_keys=True))
-        _ = cluster.uid  # the first request: does the cluster answer?
+        _ = _answered(cluster)
     except ConfigError:
         raise
     except Exception as error:  # the library raises any type for malformed credentials
         raise ConfigError(f"{PROJECT}:{access.key}: not a usable kubeconfig: {_brief(error)}") from None
     return cluster
+
+
+def _answered(cluster: Cluster) -> str:
+    """Return the cluster's uid, by the first request: does it answer?"""
+    try:
+        return cluster.uid
+    except ConfigError as error:
+        path = cluster.access.path
+        if not path.startswith("clients."):
+            raise
+        goes_on = f"`pulumi config set --path {path}.away true` goes on without this cluster"
+        raise ConfigError(f"{error}; {goes_on}") from None
 
 
 def _keep_token(settings: client.Configuration, plugin: exec_plugin.ExecPlugin | None) -> None:

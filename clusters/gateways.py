@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from clusters.cluster import Cluster
+from clusters.concurrency import parallel
 from components.istio_gateway import DEFAULT_REVISION, REVISION, GatewayError, IstioGateway
 from components.namespaced_name import NamespacedName
 
@@ -45,10 +47,11 @@ def templates(cluster: Cluster, gateway: IstioGateway) -> list[Mapping[str, Any]
 
 def _workloads(cluster: Cluster, namespace: str, selector: Mapping[str, str]) -> list[Mapping[str, Any]]:
     """Return the Deployments and DaemonSets with Pods that a selector matches."""
+    listed = parallel(partial(cluster.items, f"/apis/apps/v1/namespaces/{namespace}/{kind}") for kind in _WORKLOADS)
     return [
         workload
-        for kind in _WORKLOADS
-        for workload in cluster.items(f"/apis/apps/v1/namespaces/{namespace}/{kind}")
+        for workloads in listed
+        for workload in workloads
         if selector.items() <= workload["spec"]["template"]["metadata"].get("labels", {}).items()
     ]
 

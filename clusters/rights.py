@@ -19,6 +19,7 @@ from clusters.cluster import Cluster
 from clusters.concurrency import parallel
 from clusters.facts import ClusterFacts
 from clusters.site import Site
+from components import certificate_names
 from components.path_encoding import is_misreadable
 from settings import ConfigError, NetworkPolicy, Platform, Settings
 from settings.clusters import EGRESS_GATEWAY
@@ -92,10 +93,10 @@ def _of_target(settings: Settings, facts: ClusterFacts) -> Rights:
         yield from _make(own, _NETWORKING, "gateways")
         if settings.platform == Platform.KYMA:
             yield from _make(own, "gateway.kyma-project.io", "apirules")
-            if any(is_misreadable(host.paths) for host in settings.served.values()):
-                yield from _make(gateway_namespace, _NETWORKING, "envoyfilters")
         else:
             yield from _make(own, _NETWORKING, "virtualservices")
+        if _needs_filters(settings):
+            yield from _make(gateway_namespace, _NETWORKING, "envoyfilters")
     if any(host.demo for host in settings.served.values()):
         yield from _demo(own)
         if settings.platform == Platform.KYMA:
@@ -106,6 +107,15 @@ def _of_target(settings: Settings, facts: ClusterFacts) -> Rights:
         yield from _of_kyma_gateway(settings, gateway_namespace)
         if facts.kyma_gateway.operator:
             yield from (Right(verb, _KYMA, "apigateways") for verb in _SET)
+
+
+def _needs_filters(settings: Settings) -> bool:
+    """Return whether a host needs an EnvoyFilter: for names of certificates, or on platform kyma for paths."""
+    by_paths = settings.platform == Platform.KYMA
+    admitted = {client for host in settings.served for client in settings.admitted(host)}
+    return certificate_names.are_compared(settings.clients[client].identity for client in admitted) or (
+        by_paths and any(is_misreadable(host.paths) for host in settings.served.values())
+    )
 
 
 def _of_kyma_gateway(settings: Settings, gateway_namespace: str) -> Rights:

@@ -9,8 +9,8 @@ Istio looks for a DestinationRule in the caller's namespace first, and then in t
 (https://istio.io/latest/docs/reference/config/networking/destination-rule/).
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -51,30 +51,52 @@ class Calls:
 def check_visibility(cluster: Cluster, calls: Calls, mesh: Mesh, owner: Owner) -> tuple[str, ...]:
     """Return warnings about objects that hide the stack's routes from callers, or that decide in place of the stack's.
 
-    Raise ConfigError for them while the cluster has no route of the stack.
+    Raise ConfigError for those that concern a host in a namespace of callers that have no route for it yet.
     """
     if not calls.domains:
         return ()
     kinds = ("Sidecar", "DestinationRule", "VirtualService")
     sidecars, rules, routed = parallel(partial(routes, cluster, kind) for kind in kinds)
-    found = [*_undiscovered(cluster, calls, mesh), *_hidden(sidecars, calls, mesh), *_ruled(rules, calls)]
-    problems = [str(cluster.problem(each, f"{cluster.access.path}.callers")) for each in found]
-    if problems and not any(owner.owns(route.metadata) for route in routed):
-        raise ConfigError(*problems)
-    return tuple(problems)
+
+    def problems(concerned: Calls) -> list[str]:
+        found = [*undiscovered(concerned), *_hidden(sidecars, concerned, mesh), *_ruled(rules, concerned)]
+        return [str(cluster.problem(each, f"{cluster.access.path}.callers")) for each in found]
+
+    undiscovered = _discovery(cluster, calls, mesh)
+    own = [route for route in routed if owner.owns(route.metadata)]
+    if refused := [line for each in _unrouted(calls, own) for line in problems(each)]:
+        raise ConfigError(*dict.fromkeys(refused))
+    return tuple(problems(calls))
 
 
-def _undiscovered(cluster: Cluster, calls: Calls, mesh: Mesh) -> Iterator[str]:
+def _unrouted(calls: Calls, own: Collection[Route]) -> Iterator[Calls]:
+    """Yield, of each namespace of callers, the calls for which the stack has no route there yet."""
+    for namespace in (*calls.caller_namespaces, ""):  # the routes are in the stack's own namespace
+        seen = [route for route in own if not namespace or route.seen_in({namespace})]
+        known = {domain for route in seen for domain in route.hosts}
+        if new := {name: domain for name, domain in calls.domains.items() if domain not in known}:
+            yield replace(calls, domains=new, caller_namespaces=[namespace] if namespace else [])
+
+
+def _discovery(cluster: Cluster, calls: Calls, mesh: Mesh) -> Callable[[Calls], Iterator[str]]:
+    """Return what yields the namespaces of calls that discoverySelectors leave out."""
     selectors = mesh.get(_DISCOVERY) or []
-    if not selectors:
-        return
-    named = [calls.gateway.namespace, *calls.caller_namespaces]
+    named = [calls.gateway.namespace, *calls.caller_namespaces] if selectors else []
     read = parallel(partial(cluster.read, f"/api/v1/namespaces/{name}") for name in named)
     labels = {name: _labels(namespace) for name, namespace in zip(named, read, strict=True) if namespace}
     labels[calls.namespace or "of the stack"] = dict(calls.injection)
-    for name, those in labels.items():
-        if not any(selects(selector, {"kubernetes.io/metadata.name": name, **those}) for selector in selectors):
-            yield f"hides namespace {name} from Istio: no selector of {_DISCOVERY} in the mesh config has its labels"
+
+    def undiscovered(concerned: Calls) -> Iterator[str]:
+        if not selectors:
+            return
+        places = (concerned.gateway.namespace, *concerned.caller_namespaces, concerned.namespace or "of the stack")
+        for name in (each for each in places if each in labels):
+            known = {"kubernetes.io/metadata.name": name, **labels[name]}
+            if not any(selects(selector, known) for selector in selectors):
+                lack = f"no selector of {_DISCOVERY} in the mesh config has its labels"
+                yield f"hides namespace {name} from Istio: {lack}"
+
+    return undiscovered
 
 
 def _hidden(sidecars: Collection[Route], calls: Calls, mesh: Mesh) -> Iterator[str]:

@@ -96,7 +96,7 @@ def _unless_admitted(hosts: Mapping[str, Any], admitted: Identities, passthrough
         rule["from"] = [{"source": source}]
     if admitted.dns_names:
         # The gateway writes this header itself, and appends the DNS names last, as they are, so that a name may have
-        # ;DNS= within it: the host's Gateway has to check each name as a whole.
+        # ;DNS= within it: certificate_names compares each name as a whole.
         # https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/headers#x-forwarded-client-cert
         endings = [f"*;DNS={name}" for name in admitted.dns_names]
         rule["when"] = [{"key": _CLIENT_CERTIFICATE, "notValues": endings}]

@@ -13,7 +13,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from . import judges, path_encoding, rules
+from . import certificate_names, judges, path_encoding, rules
 from .arguments import check, check_choice, check_each, check_some
 from .authorization import Admission, Identities, admission_policy
 from .certificates import Credential, joined, mark
@@ -74,7 +74,8 @@ class MtlsHostArgs:
 
 
 class MtlsHost(pulumi.ComponentResource):
-    """Makes a host's Secret and AuthorizationPolicy in the ingress gateway's namespace, its Gateway and its route.
+    """Makes a host's Secret and AuthorizationPolicy in the ingress gateway's namespace, its Gateway and its route; also
+    EnvoyFilters, where policies cannot compare what it admits.
 
     secret: name of the Secret with the credential
     gateway: NAMESPACE/NAME of the Gateway
@@ -87,7 +88,9 @@ class MtlsHost(pulumi.ComponentResource):
         super().__init__("kyma-mtls:index:MtlsHost", name, None, opts)
         self._name, self._args, self._opts = name, args, pulumi.ResourceOptions(parent=self)
         self.secret = self._credential()
-        admission = self._admission()
+        admission = [self._admission()]
+        if certificate_names.are_compared(args.admitted):
+            admission.append(self._names_filter())
         self.gateway = self._gateway(admission)
         if args.platform == Platform.KYMA:
             self._api_rule([self._refusing_filter()] if path_encoding.is_misreadable(args.paths) else [])
@@ -123,13 +126,17 @@ class MtlsHost(pulumi.ComponentResource):
         name = self._named("admission")
         return admission_policy(f"{self._name}-admission", name, self._args.gateway, admission, self._opts)
 
-    def _gateway(self, admission: pulumi.Resource) -> pulumi.Output[str]:
+    def _names_filter(self) -> pulumi.Resource:
+        args = self._args
+        metadata = in_gateway_namespace(args.gateway, self._named("names"))
+        spec = certificate_names.refusing_filter(args.gateway.selector, args.domain, args.admitted)
+        return istio(f"{self._name}-names", "EnvoyFilter", metadata, spec, self._opts)
+
+    def _gateway(self, admission: Sequence[pulumi.Resource]) -> pulumi.Output[str]:
         tls: dict[str, Any] = {"mode": "MUTUAL", "credentialName": self.secret}
-        if any(identity.startswith("dns:") for identity in self._args.admitted):
-            # Envoy writes names into X-Forwarded-Client-Cert as they are, so that a name with ;DNS=NAME within it would
-            # pass the policy. Envoy's own check compares each name of the certificate as a whole:
-            # https://istio.io/latest/docs/reference/config/networking/gateway/#ServerTLSSettings
-            tls["subjectAltNames"] = [identity.removeprefix("dns:") for identity in self._args.admitted]
+        if certificate_names.are_compared(self._args.admitted):
+            # Further certificates end in the handshake.
+            tls["subjectAltNames"] = certificate_names.names(self._args.admitted)
         spec = {
             "selector": dict(self._args.gateway.selector),
             "servers": [
@@ -142,7 +149,7 @@ class MtlsHost(pulumi.ComponentResource):
                 }
             ],
         }
-        after = pulumi.ResourceOptions.merge(self._opts, pulumi.ResourceOptions(depends_on=[admission]))
+        after = pulumi.ResourceOptions.merge(self._opts, pulumi.ResourceOptions(depends_on=list(admission)))
         return istio(
             f"{self._name}-gateway", "Gateway", self._own(f"kyma-mtls-gateway-{self._args.host}"), spec, after
         ).id
@@ -167,7 +174,11 @@ class MtlsHost(pulumi.ComponentResource):
                 "service": {"name": name, "namespace": namespace, "port": port},
                 "rules": [{"path": path, "methods": list(self._args.methods), "noAuth": True} for path in paths],
             },
-            opts=pulumi.ResourceOptions.merge(self._opts, pulumi.ResourceOptions(depends_on=after)),
+            opts=pulumi.ResourceOptions.merge(
+                self._opts,
+                # The operator's finalizer holds a deleted APIRule for as long as the operator does not run.
+                pulumi.ResourceOptions(depends_on=after, custom_timeouts=pulumi.CustomTimeouts(delete="2m")),
+            ),
         )
         Ready(f"{self._name}-route", rule, judges.api_rule, self._opts)
 

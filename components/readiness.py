@@ -26,6 +26,7 @@ from .threads import RunInThread
 _PAUSES_SECONDS = (0.25, 0.5)
 _PAUSE_SECONDS = 1.0
 _UNANSWERED_SECONDS = 60
+_SILENCE_WARNS_SECONDS, _SILENT_SECONDS = 30, 120
 _LIMIT_SECONDS = 600
 
 
@@ -57,7 +58,8 @@ class Verdict:
     says: these words
     patience: of a complaint, for how many seconds it may stand before the wait fails; of readiness, for how many
         seconds it must stand before the object counts as ready
-    warns: whether the user gets a warning
+    warns: whether the user gets a warning, at once
+    warns_after: seconds after which the user gets a warning; never by default
     answered: whether the cluster answered, and had the object
     """
 
@@ -65,6 +67,7 @@ class Verdict:
     says: str = ""
     patience: float = 0
     warns: bool = False
+    warns_after: float = math.inf
     answered: bool = True
 
 
@@ -74,6 +77,11 @@ READY = Verdict(ready=True)
 def waiting(says: str, *, warns: bool = False) -> Verdict:
     """Return the verdict "in progress": no complaint."""
     return Verdict(says=says, patience=math.inf, warns=warns)
+
+
+def silent(says: str) -> Verdict:
+    """Return the verdict on a controller that has not answered yet, as one does within seconds if it runs."""
+    return Verdict(says=says, patience=_SILENT_SECONDS, warns_after=_SILENCE_WARNS_SECONDS)
 
 
 def failing(says: str, patience: float) -> Verdict:
@@ -185,6 +193,7 @@ class Wait:
     resource: pulumi.Resource | None = None
     finish: Callable[[], None] | None = None
     _said: dict[tuple[bool, str], float] = field(default_factory=dict, init=False)
+    _warned: set[str] = field(default_factory=set, init=False)
 
     async def until_ready(self, cluster: Reader, version: dict[str, Any], run_in_thread: RunInThread) -> None:
         """Return once the object is ready; raise NotReady once a complaint, or the wait, has lasted too long.
@@ -226,11 +235,14 @@ class Wait:
             self._said = {said: since for said, since in self._said.items() if said[0]}
         said = (verdict.answered, verdict.says)
         is_new = said not in self._said
-        if is_new and verdict.warns:
+        since = self._said.setdefault(said, now)
+        is_silent = not verdict.ready and now - since >= verdict.warns_after and verdict.says not in self._warned
+        if (is_new and verdict.warns) or is_silent:
+            self._warned.add(verdict.says)
             pulumi.log.warn(f"{named}: {verdict.says}", self.resource)
         elif is_new and not verdict.ready:
             pulumi.log.info(f"waiting for {named}: {verdict.says}", self.resource, ephemeral=True)
-        return self._said.setdefault(said, now)
+        return since
 
 
 def _find(cluster: Reader, version: Mapping[str, Any]) -> Any:

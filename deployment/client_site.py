@@ -11,6 +11,7 @@ from components.demo import CURL
 from components.egress_client import EgressClient, EgressClientArgs
 from components.egress_route import EgressRoute, EgressRouteArgs, Refusal
 from components.partner_credential import PartnerCredential, PartnerCredentialArgs
+from deployment.away import Recorded
 from deployment.exports import Exports
 from deployment.managed_site import ManagedSite
 from deployment.shared import Shared
@@ -39,6 +40,16 @@ def deploy(shared: Shared, site: ManagedSite, exports: Exports) -> None:
         route = _Route(shared, site, deployed, host_name, host)
         if request := route.deploy():
             exports.signing_requests.setdefault(host_name, {})[name] = request
+
+
+def keep(shared: Shared, client: str, recorded: Recorded, exports: Exports) -> None:
+    """Keep what the state has of a client whose cluster is away, and its output; only its certificate may change."""
+    identity = shared.identities[client]
+    shared.certificates.client(client, identity, shared.settings.clients[client].domain)
+    recorded.keep(client)
+    exports.clients[client] = recorded.output(shared.settings, client, identity)
+    for host, request in recorded.signing_requests(client).items():
+        exports.signing_requests.setdefault(host, {})[client] = request
 
 
 def _args(shared: Shared, client: Client, credential: Credential, facts: ClusterFacts) -> EgressClientArgs:

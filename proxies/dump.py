@@ -138,6 +138,10 @@ class Chain:
                     return found
         return None
 
+    def has_filter(self, config: _Json) -> bool:
+        """Return whether requests must pass an HTTP filter with this configuration."""
+        return config in self._filters
+
 
 @dataclass(frozen=True)
 class Listener:

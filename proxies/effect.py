@@ -19,8 +19,8 @@ _Object = Mapping[str, Any]
 def lacking(objects: Iterable[_Object], gateway: IstioGateway, dump: Dump) -> Iterator[str]:
     """Yield what a replica of a gateway does not have of these objects, each as `no …`, for messages.
 
-    objects: as the cluster has them; Gateways, Secrets, VirtualServices, DestinationRules and AuthorizationPolicies are
-        compared
+    objects: as the cluster has them; Gateways, Secrets, VirtualServices, DestinationRules, AuthorizationPolicies and
+        the HTTP filters of EnvoyFilters are compared
     """
     for item in objects:
         spec = item.get("spec") or {}
@@ -29,6 +29,8 @@ def lacking(objects: Iterable[_Object], gateway: IstioGateway, dump: Dump) -> It
                 yield from _servers(item, dump)
             case "AuthorizationPolicy" if item["metadata"]["namespace"] == gateway.namespace:
                 yield from _policy(item, dump)
+            case "EnvoyFilter" if item["metadata"]["namespace"] == gateway.namespace:
+                yield from _http_filters(item, dump)
             case "Secret" if item["metadata"]["namespace"] == gateway.namespace:
                 yield from _certificates(item, dump)
             case "VirtualService":
@@ -100,6 +102,16 @@ def _policy(item: _Object, dump: Dump) -> Iterator[str]:
         for chain in dump.chains(domain):
             if chain.rules(named) != wanted:
                 yield f"no {called(item['kind'], place['namespace'], place['name'])} as it is now"
+
+
+def _http_filters(item: _Object, dump: Dump) -> Iterator[str]:
+    place = item["metadata"]
+    for each in item["spec"].get("configPatches") or []:
+        if each["applyTo"] == "HTTP_FILTER":
+            config = each["patch"]["value"]["typed_config"]
+            for chain in dump.chains(each["match"]["listener"]["filterChain"]["sni"]):
+                if not chain.has_filter(config):
+                    yield f"no {called(item['kind'], place['namespace'], place['name'])} as it is now"
 
 
 def _routes(item: _Object, dump: Dump) -> Iterator[str]:

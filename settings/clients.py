@@ -106,6 +106,11 @@ class Client(Section):
         description="Service of the Istio egress gateway that calls the hosts, NAMESPACE/NAME. On platform kyma, the "
         "stack enables the default one in the Istio CR",
     )
+    away: bool = Field(
+        default=False,
+        description="Goes on without this cluster while it cannot be reached: it is not asked, and what the stack has "
+        "there stays as it is. Hosts still admit, or refuse, the client",
+    )
     revision: Revision = ""
     gateway_passthrough: GatewayPassthrough = False
     certificate_authority: CertificateAuthority = Field(

@@ -145,6 +145,16 @@ class Settings(Section):
         """The clients with a cluster of the stack."""
         return {name: client for name, client in self.clients.items() if not client.is_partner}
 
+    @property
+    def present_clients(self) -> dict[str, Client]:
+        """The clients with a cluster of the stack that is not away."""
+        return {name: client for name, client in self.own_clients.items() if not client.away}
+
+    @property
+    def away(self) -> tuple[str, ...]:
+        """The names of the clients with a cluster of the stack that is away."""
+        return tuple(name for name, client in self.own_clients.items() if client.away)
+
     def admitted(self, host: str) -> tuple[str, ...]:
         """Return the names of the clients that a host admits."""
         named = self.hosts[host].clients

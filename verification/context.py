@@ -73,14 +73,15 @@ class HostContext:
 
     @property
     def admitted_own_clients(self) -> list["ClientContext"]:
-        """The clients that the host admits and whose credentials the stack has."""
-        own = self.stack.settings.own_clients
+        """The clients that the host admits and whose credentials the stack has, in a cluster that is not away."""
+        own = self.stack.settings.present_clients
         return [ClientContext(self.stack, name) for name in self.stack.settings.admitted(self.name) if name in own]
 
     @property
     def trusts_the_stacks_ca(self) -> bool:
         """Whether certificates of the stack's CA pass its TLS: if it admits a client of that CA, or no client."""
-        return bool(self.admitted_own_clients) or not self.stack.settings.admitted(self.name)
+        admitted = self.stack.settings.admitted(self.name)
+        return not admitted or any(name in self.stack.settings.own_clients for name in admitted)
 
     @property
     def names_are_checked_by_tls(self) -> bool:

@@ -5,12 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.x509 import DNSName, RFC822Name, UniformResourceIdentifier
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from components import certificate_names
 from settings import authorities
 from tests.e2e.support import envoy
 from tests.e2e.support.envoy import Envoy
-from tests.support import certificate_kinds
+from tests.support import certificate_kinds, certificates
 from tests.support.certificates import issue
+
+CLIENT_AUTH = ExtendedKeyUsageOID.CLIENT_AUTH
 
 AUTHORITIES = {f"authorities {kind.name}": kind for kind in certificate_kinds.authorities()}
 CREDENTIALS = {f"credential {kind.name}": kind for kind in certificate_kinds.credentials()}
@@ -45,3 +50,37 @@ def test_authorities_that_the_config_takes_are_deployed_so_that_envoy_takes_them
 def test_credentials_are_loaded_as_the_table_says(running: Envoy) -> None:
     loaded = {name: running.has_loaded(name) for name in CREDENTIALS}
     assert loaded == {name: kind.envoy for name, kind in CREDENTIALS.items()}
+
+
+NAME, WITHIN = DNSName("client.dhl.example"), DNSName("x;DNS=client.dhl.example")
+ADMITTED = (
+    [NAME],
+    [DNSName("a.example"), NAME],
+    [NAME, DNSName("a.example")],
+    [DNSName("*.dhl.example"), NAME],
+    [UniformResourceIdentifier(certificates.IDENTITY)],
+)
+FORGED = (
+    [DNSName("a.example")],
+    [WITHIN],
+    [UniformResourceIdentifier("spiffe://x;DNS=client.dhl.example")],
+    [DNSName("*.dhl.example"), WITHIN],
+    [DNSName("c*t.dhl.example"), WITHIN],
+    [DNSName("CLIENT.dhl.example"), WITHIN],
+    [RFC822Name("client.dhl.example"), WITHIN],
+)
+
+
+def test_certificate_is_admitted_by_one_of_its_names_as_a_whole() -> None:
+    authority, server = issue("authority"), issue("server", is_authority=False)
+    identities = [certificates.IDENTITY, "dns:client.dhl.example"]
+    context = envoy.mutual(server, authority.pem, certificate_names.names(identities))
+    clients = {
+        str(names): issue("client", authority, is_authority=False, usages=[CLIENT_AUTH], names=names)
+        for names in (*ADMITTED, *FORGED)
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        started = Envoy(Path(folder), {"host": context}, [certificate_names.http_filter(identities)])
+        with started.running():
+            admitted = [name for name, client in clients.items() if started.admits("host", client)]
+    assert admitted == [str(names) for names in ADMITTED]

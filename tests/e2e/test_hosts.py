@@ -37,6 +37,9 @@ WITHIN_A_NAME = [
     issue("dhl", OTHER_CA, hosts=("evil;DNS=client.dhl.example",), usage=ExtendedKeyUsageOID.CLIENT_AUTH),
     issue("dhl", OTHER_CA, uris=("spiffe://x;DNS=client.dhl.example",), usage=ExtendedKeyUsageOID.CLIENT_AUTH),
 ]
+BESIDE_A_WILDCARD = issue(
+    "dhl", OTHER_CA, hosts=("*.dhl.example", "x;DNS=client.dhl.example"), usage=ExtendedKeyUsageOID.CLIENT_AUTH
+)
 GIVEN = issue("ours", PARTNER_CA, uris=("spiffe://partner.example/us",), usage=ExtendedKeyUsageOID.CLIENT_AUTH)
 
 CLIENTS: dict[str, Any] = {
@@ -174,6 +177,7 @@ def test_host_of_a_dns_identity_admits_no_name_within_another_name(many: Many) -
     many.expect("forms", held(DHL), 200)
     for refused in (*map(held, WITHIN_A_NAME), many.credential("client2")):
         assert many.endpoint("forms").alert(refused, ssl.TLSVersion.TLSv1_2), "its CA is trusted, but none of its names"
+    many.expect("forms", held(BESIDE_A_WILDCARD), 403)
 
 
 @pytest.mark.parametrize(

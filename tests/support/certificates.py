@@ -59,6 +59,7 @@ def issue(
     has_id: bool = False,
     names_id: bool = False,
     usages: Sequence[x509.ObjectIdentifier] = (),
+    names: Sequence[x509.GeneralName] = (x509.UniformResourceIdentifier(IDENTITY),),
     key_usages: Sequence[str] = (),
     end: int = 720,
     algorithm: Any = None,
@@ -68,6 +69,7 @@ def issue(
     """Issue a certificate, self-signed without a signer, of a CA unless told otherwise.
 
     has_id, names_id: whether it has a subject key identifier, and that of its signer
+    names: its alternative names, if it has usages
     end: hours from now
     """
     key = key or ec.generate_private_key(ec.SECP256R1())
@@ -84,7 +86,7 @@ def issue(
         extensions.append((x509.BasicConstraints(is_authority, None), True))
     if usages:
         extensions.append((x509.ExtendedKeyUsage(usages), False))
-        extensions.append((x509.SubjectAlternativeName([x509.UniformResourceIdentifier(IDENTITY)]), False))
+        extensions.append((x509.SubjectAlternativeName(names), False))
     if key_usages:
         extensions.append((x509.KeyUsage(**{usage: usage in key_usages for usage in _USAGES}), True))
     if has_id:

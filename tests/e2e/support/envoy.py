@@ -5,7 +5,7 @@ import json
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,30 +16,30 @@ from tests.support.certificates import Issued
 
 _TYPES = "type.googleapis.com/envoy"
 _FILTERS = f"{_TYPES}.extensions.filters"
+_ROUTER = {"name": "router", "typed_config": {"@type": f"{_FILTERS}.http.router.v3.Router"}}
 _ANSWERS = {
-    "name": "http",
-    "typed_config": {
-        "@type": f"{_FILTERS}.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "http",
-        "delayed_close_timeout": "0s",
-        "http_filters": [{"name": "router", "typed_config": {"@type": f"{_FILTERS}.http.router.v3.Router"}}],
-        "route_config": {
-            "virtual_hosts": [
-                {
-                    "name": "all",
-                    "domains": ["*"],
-                    "routes": [{"match": {"prefix": "/"}, "direct_response": {"status": 200}}],
-                }
-            ]
-        },
+    "@type": f"{_FILTERS}.network.http_connection_manager.v3.HttpConnectionManager",
+    "stat_prefix": "http",
+    "delayed_close_timeout": "0s",
+    "route_config": {
+        "virtual_hosts": [
+            {
+                "name": "all",
+                "domains": ["*"],
+                "routes": [{"match": {"prefix": "/"}, "direct_response": {"status": 200}}],
+            }
+        ]
     },
 }
 
 
 class Envoy:
-    """An Envoy with a listener for each TLS context, by name."""
+    """An Envoy with a listener for each TLS context, by name; requests must pass its HTTP filters."""
 
-    def __init__(self, folder: Path, contexts: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self, folder: Path, contexts: Mapping[str, Mapping[str, Any]], http_filters: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        self._http_filters = [*http_filters, _ROUTER]
         self._folder, self._places = folder, {name: str(place) for place, name in enumerate(contexts)}
         listeners = [self._listener(name, context) for name, context in contexts.items()]
         (folder / "listeners.json").write_text(json.dumps({"resources": listeners}))
@@ -94,21 +94,26 @@ class Envoy:
     def _listener(self, name: str, context: Mapping[str, Any]) -> dict[str, Any]:
         kind = f"{_TYPES}.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
         tls = {"name": "tls", "typed_config": {"@type": kind, **context}}
+        answers = {"name": "http", "typed_config": {**_ANSWERS, "http_filters": self._http_filters}}
         return {
             "@type": f"{_TYPES}.config.listener.v3.Listener",
             "name": name,
             "address": self._address(self._places[name]),
-            "filter_chains": [{"filters": [_ANSWERS], "transport_socket": tls}],
+            "filter_chains": [{"filters": [answers], "transport_socket": tls}],
         }
 
     def _address(self, place: str) -> dict[str, Any]:
         return {"pipe": {"path": str(self._folder / place)}}
 
 
-def mutual(server: Issued, authorities: str) -> dict[str, Any]:
-    """Return a TLS context that demands a client certificate of these CAs."""
+def mutual(server: Issued, authorities: str, names: Sequence[str] = ()) -> dict[str, Any]:
+    """Return a TLS context that demands a client certificate of these CAs.
+
+    names: one of which Envoy must find in the certificate, whatever their kind, as Istio configures subjectAltNames
+    """
     context = own(server.pem, server.key_pem())
-    context["common_tls_context"]["validation_context"] = {"trusted_ca": _inline(authorities)}
+    validation = {"trusted_ca": _inline(authorities), "match_subject_alt_names": [{"exact": name} for name in names]}
+    context["common_tls_context"]["validation_context"] = validation
     return {**context, "require_client_certificate": True}
 
 

@@ -15,6 +15,7 @@ from settings import ConfigError
 from tests.unit.config import read
 from tests.unit.facts import CLIENT_FACTS, TARGET_FACTS
 from tests.unit.fakes import FakeCluster, fake_cluster
+from tests.unit.pki import issue
 
 UNSURE = {"status": {"allowed": False, "evaluationError": "a webhook did not answer"}}
 CONFIRMATION = {
@@ -150,6 +151,17 @@ def test_manifests_grant_the_rights_that_a_stack_needs_and_no_more(role: str, si
     allowed = set(granted(role))
     assert needed | CONFIRMATION <= allowed
     assert {right for right in allowed - needed - CONFIRMATION if right.verb not in {"get", "list"}} == set()
+
+
+@pytest.mark.parametrize(
+    ("platform", "identity", "expected"),
+    [("istio", "dns:acme.example", True), ("kyma", "dns:acme.example", True), ("istio", "spiffe://acme/client", False)],
+)
+def test_envoy_filters_are_needed_for_dns_identities(platform: str, identity: str, expected: bool) -> None:
+    partner = {"certificateAuthority": issue("acme").pem, "identity": identity}
+    config = read(platform=platform, clients={"acme": partner}, hosts={"a": {"domain": "a.example.com"}})
+    needed = {right.resource for right in rights.needed(config, two_sites()[0])}
+    assert ("envoyfilters" in needed) is expected
 
 
 def test_verification_may_list_what_a_stack_makes_but_secrets() -> None:

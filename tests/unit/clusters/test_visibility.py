@@ -1,5 +1,6 @@
 """Visibility: objects that hide the stack's routes from its callers, or decide in their place."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,17 +25,22 @@ def made(namespace: str, name: str = "default", labels: dict[str, str] | None = 
     return {"metadata": {"namespace": namespace, "name": name, "labels": labels or {}}, "spec": spec}
 
 
-def judge(
+def check(
     *,
     sidecars: tuple[dict[str, Any], ...] = (),
     rules: tuple[dict[str, Any], ...] = (),
     deployed: bool = False,
     mesh: Mesh = NO_MESH,
     namespaces: dict[str, dict[str, str]] | None = None,
-) -> list[str]:
-    """Return the warnings, or the lines of the error, each without what all begin with."""
+    calls: Calls = CALLS,
+) -> tuple[str, ...]:
+    """Return the warnings.
+
+    deployed: whether the stack has the route of CALLS
+    """
     api = "/apis/networking.istio.io/v1"
-    routes = [made("mtls", "direct-orders", {OWNER_LABEL: "0a1b"})] if deployed else []
+    spec = {"hosts": ["orders.example.com"], "exportTo": [".", "logistics"]}
+    routes = [made("mtls", "direct-orders", {OWNER_LABEL: "0a1b"}, **spec)] if deployed else []
     found: dict[str, Any] = {
         f"{api}/sidecars": items(*sidecars),
         f"{api}/destinationrules": items(*rules),
@@ -42,14 +48,16 @@ def judge(
     }
     for name, labels in (namespaces or {}).items():
         found[f"/api/v1/namespaces/{name}"] = {"metadata": {"name": name, "labels": labels}}
+    return check_visibility(fake_cluster(found), calls, mesh, OWNER)
+
+
+def refused(**found: Any) -> list[str]:
+    """Return the lines of the error, each without what all begin with; none if nothing is refused."""
     try:
-        lines = list(check_visibility(fake_cluster(found), CALLS, mesh, OWNER))
+        assert check(**found) == (), "a warning is no refusal"
     except ConfigError as error:
-        assert not deployed
-        lines = str(error).splitlines()
-    else:
-        assert deployed or not lines
-    return [line.partition("https://target ")[2] for line in lines]
+        return [line.partition("https://target ")[2] for line in str(error).splitlines()]
+    return []
 
 
 def sidecar(namespace: str, *hosts: str, **more: Any) -> dict[str, Any]:
@@ -68,7 +76,7 @@ def sidecar(namespace: str, *hosts: str, **more: Any) -> dict[str, Any]:
     ],
 )
 def test_sidecar_that_imports_the_routes_passes(visible: dict[str, Any]) -> None:
-    assert judge(sidecars=(visible,)) == []
+    assert refused(sidecars=(visible,)) == []
 
 
 @pytest.mark.parametrize(
@@ -85,7 +93,7 @@ def test_sidecar_that_imports_the_routes_passes(visible: dict[str, Any]) -> None
     ],
 )
 def test_sidecar_that_hides_the_routes_is_refused_by_name(hiding: dict[str, Any], lacks: str) -> None:
-    lines = judge(sidecars=(hiding,))
+    lines = refused(sidecars=(hiding,))
     place = hiding["metadata"]["namespace"]
     assert lines[0] == (
         f"hides the stack's routes from the callers in namespace logistics by Sidecar {place}/default: add {lacks} "
@@ -95,12 +103,42 @@ def test_sidecar_that_hides_the_routes_is_refused_by_name(hiding: dict[str, Any]
 
 def test_sidecar_of_the_root_namespace_gives_way_to_that_of_the_callers() -> None:
     own = (sidecar("logistics", "*/*"), sidecar("mtls", "*/*"))
-    assert judge(sidecars=(sidecar("istio-system", "./*"), *own)) == []
+    assert refused(sidecars=(sidecar("istio-system", "./*"), *own)) == []
+
+
+@pytest.mark.parametrize(
+    ("new", "hiding"),
+    [
+        (replace(CALLS, caller_namespaces=["logistics", "returns"]), sidecar("returns", "./*", "istio-system/*")),
+        (
+            replace(CALLS, domains={**CALLS.domains, "news": "news.example.com"}),
+            sidecar("logistics", "mtls/orders.example.com", "istio-system/*"),
+        ),
+    ],
+    ids=["caller", "host"],
+)
+def test_new_caller_and_new_host_of_a_deployed_stack_are_refused_while_hidden(
+    new: Calls, hiding: dict[str, Any]
+) -> None:
+    assert check(sidecars=(hiding,), deployed=True) == (), "what is deployed is not hidden"
+    (line,) = refused(sidecars=(hiding,), deployed=True, calls=new)
+    assert line.startswith(f"hides the stack's routes from the callers in namespace {hiding['metadata']['namespace']}")
 
 
 def test_deployed_stack_is_warned_of_what_hides_its_routes() -> None:
-    (line,) = judge(sidecars=(sidecar("logistics", "./*"),), deployed=True)
-    assert line.startswith("hides the stack's routes")
+    (line,) = check(sidecars=(sidecar("logistics", "./*"),), deployed=True)
+    assert "https://target hides the stack's routes" in line
+
+
+def test_namespace_that_discovery_leaves_out_is_refused_for_a_new_caller_alone() -> None:
+    mesh = Mesh({"discoverySelectors": [{"matchLabels": dict(ISTIO_INJECTION)}]}, "istio-system")
+    known = {name: dict(ISTIO_INJECTION) for name in ("logistics", "istio-system")} | {"returns": {}}
+    new = replace(CALLS, caller_namespaces=["logistics", "returns"])
+    assert check(mesh=mesh, namespaces=known, deployed=True) == ()
+    (line,) = refused(mesh=mesh, namespaces=known, deployed=True, calls=new)
+    assert line.startswith("hides namespace returns from Istio")
+    (line,) = check(mesh=mesh, namespaces={**known, "logistics": {}}, deployed=True)
+    assert "hides namespace logistics from Istio" in line
 
 
 @pytest.mark.parametrize(
@@ -118,18 +156,18 @@ def test_deployed_stack_is_warned_of_what_hides_its_routes() -> None:
 def test_rule_that_would_decide_how_callers_reach_the_egress_gateway_is_refused(
     host: str, namespace: str, decides: bool
 ) -> None:
-    lines = judge(rules=(made(namespace, "tls", host=host),))
+    lines = refused(rules=(made(namespace, "tls", host=host),))
     expected = f"lets DestinationRule {namespace}/tls, for host {host}, decide how callers reach the egress gateway"
     assert [line.partition(":")[0] for line in lines] == ([expected] if decides else [])
 
 
 def test_namespaces_that_discovery_leaves_out_are_refused() -> None:
     mesh = Mesh({"discoverySelectors": [{"matchLabels": {"team": "a"}}]}, "istio-system")
-    lines = judge(mesh=mesh, namespaces={"logistics": {}, "istio-system": {"team": "a"}})
+    lines = refused(mesh=mesh, namespaces={"logistics": {}, "istio-system": {"team": "a"}})
     assert [line.split(" from ")[0] for line in lines] == ["hides namespace logistics", "hides namespace mtls"]
 
 
 def test_namespaces_that_discovery_selects_pass() -> None:
     mesh = Mesh({"discoverySelectors": [{"matchLabels": dict(ISTIO_INJECTION)}]}, "istio-system")
     known = {name: dict(ISTIO_INJECTION) for name in ("logistics", "istio-system")}
-    assert judge(mesh=mesh, namespaces=known) == []
+    assert refused(mesh=mesh, namespaces=known) == []

@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from components import path_encoding
+from components import certificate_names, path_encoding
 from components.certificates import Credential
 from components.mtls_host import MtlsHost, MtlsHostArgs, ServiceRef
 from tests.unit.conftest import Deploy, Recorder
@@ -114,6 +114,25 @@ def test_gateway_checks_each_name_of_a_certificate_where_a_dns_name_is_admitted(
     stack = host(admitted=[WAREHOUSE, "dns:acme.example"])
     (server,) = stack.one("Gateway", "target-orders-gateway")["spec"]["servers"]
     assert server["tls"]["subjectAltNames"] == [WAREHOUSE, "acme.example"]
+
+
+def test_deletion_of_an_api_rule_does_not_wait_long_for_an_operator(host: Host) -> None:
+    made = host(platform="kyma").request("APIRule", "target-orders-route")
+    assert made.customTimeouts.delete == "2m", "its finalizer is the operator's"
+
+
+@pytest.mark.parametrize("platform", ["istio", "kyma"])
+def test_envoy_filter_compares_each_name_as_a_whole_before_the_gateway_serves(host: Host, platform: str) -> None:
+    stack = host(platform=platform, admitted=[WAREHOUSE, "dns:acme.example"])
+    made = stack.one("EnvoyFilter", "target-orders-names")
+    assert made["metadata"] == {"name": "names-mtls-orders", "namespace": "istio-system"}
+    spec = certificate_names.refusing_filter(ISTIOCTL_INGRESS.selector, DOMAIN, [WAREHOUSE, "dns:acme.example"])
+    assert made["spec"] == spec
+    assert stack.comes_after("Gateway target-orders-gateway", "EnvoyFilter target-orders-names")
+
+
+def test_spiffe_ids_need_no_envoy_filter(host: Host) -> None:
+    assert "EnvoyFilter" not in host(admitted=[WAREHOUSE]).kinds()
 
 
 def test_host_that_admits_nobody_denies_everybody(host: Host) -> None:

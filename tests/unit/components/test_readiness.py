@@ -9,7 +9,7 @@ import pulumi_kubernetes as k8s
 import pytest
 
 from components.lifecycle import Lifecycle
-from components.readiness import READY, Judge, NotReady, Ready, Verdict, Wait, failing, waiting
+from components.readiness import READY, Judge, NotReady, Ready, Verdict, Wait, failing, silent, waiting
 from tests.unit.conftest import Deploy
 from tests.unit.fakes import FakeCluster, fake_cluster
 
@@ -110,6 +110,17 @@ def test_final_complaint_ends_the_wait_at_once(clock: Clock) -> None:
 def test_silence_ends_the_wait_at_its_limit(clock: Clock) -> None:
     with pytest.raises(NotReady, match=r"after 300 s: no state yet$"):
         wait(saying([waiting("no state yet")]), limit=300)
+    assert clock.warnings == []
+
+
+def test_silence_of_a_controller_that_answers_at_once_is_a_warning_and_then_the_end(clock: Clock) -> None:
+    with pytest.raises(NotReady, match=r"after 120 s: does it run\?$"):
+        wait(saying([silent("does it run?")]))
+    assert clock.warnings == ["30 s: Secret mtls/certs: does it run?"]
+
+
+def test_silence_that_ends_is_no_warning(clock: Clock) -> None:
+    wait(saying([*29 * [silent("does it run?")], waiting("Processing"), READY]))
     assert clock.warnings == []
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from components.certificate_names import http_filter, refusing_filter
 from components.istio_gateway import DOCUMENTED_INGRESS
 from proxies.dump import Dump
 from proxies.effect import domains, lacking
@@ -218,3 +219,24 @@ def test_objects_for_other_proxies_are_not_looked_for() -> None:
 def test_domains_are_those_that_the_gateways_serve() -> None:
     assert domains(recorded("ingress")["objects"]) == {"forms.target.test", "orders.target.test"}
     assert domains([]) == set()
+
+
+def test_envoy_filter_is_in_effect_when_every_chain_of_its_host_has_its_http_filter() -> None:
+    found = recorded("ingress")
+    spec = refusing_filter(DOCUMENTED_INGRESS.selector, "forms.target.test", ["dns:client.ups.example"])
+    metadata = {"name": "names-many-forms", "namespace": "istio-system"}
+    found["objects"].append({"kind": "EnvoyFilter", "metadata": metadata, "spec": spec})
+    assert lines("ingress", found) == ["no EnvoyFilter istio-system/names-many-forms as it is now"]
+    managers = [
+        filters["typed_config"]
+        for listener in found["dump"]["listeners"]["configs"]
+        for chain in listener.get("active_state", {}).get("listener", {}).get("filter_chains", ())
+        for filters in chain["filters"]
+        if "forms.target.test" in (chain.get("filter_chain_match") or {}).get("server_names", ())
+    ]
+    assert managers
+    for manager in managers:
+        manager["http_filters"].insert(0, http_filter(["dns:client.ups.example"]))
+    assert lines("ingress", found) == []
+    managers[0]["http_filters"][0] = http_filter(["dns:other.example"])
+    assert lines("ingress", found) == ["no EnvoyFilter istio-system/names-many-forms as it is now"]
