@@ -26,6 +26,11 @@ from .istio_gateway import IstioGateway, entry_host
 from .objects import in_gateway_namespace, istio
 
 _HTTP, _HTTPS = 80, 443
+# A gateway whose policies or credentials change judges once more as before, by each connection that is open, and ends
+# it with that answer. Idle connections it ends 30 to 45 s after the change (Istio's drainDuration): what is sent just
+# then gets 503, and nothing repeats it. So the side that opens connections ends idle ones first.
+# https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/operations/draining
+_POOL = {"http": {"idleTimeout": "20s"}}
 # Headers that sidecars and gateways of the mesh set, which tell a partner the caller's identity and address:
 # https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/headers
 _OF_THE_MESH = (
@@ -175,10 +180,11 @@ class EgressRoute(pulumi.ComponentResource):
         gateway, seen_by = self._args.gateway, [self._args.namespace, *self._args.caller_namespaces]
         metadata = in_gateway_namespace(gateway, self._named("egressgateway-for"))
         tls = {"mode": "ISTIO_MUTUAL", "sni": self._args.domain}
+        port = {"port": {"number": _HTTPS}, "connectionPool": _POOL, "tls": tls}
         rule = {
             "host": self._entry,
             "exportTo": seen_by,
-            "trafficPolicy": {"portLevelSettings": [{"port": {"number": _HTTPS}, "tls": tls}]},
+            "trafficPolicy": {"portLevelSettings": [port]},
         }
         entry = {
             "hosts": [self._entry],
@@ -202,11 +208,12 @@ class EgressRoute(pulumi.ComponentResource):
             "sni": self._args.domain,
             "subjectAltNames": [self._args.domain],
         }
+        to_server = {"port": {"number": self._args.port}, "connectionPool": _POOL, "tls": tls}
         spec = {
             "host": self._args.domain,
             "exportTo": ["."],
             "workloadSelector": {"matchLabels": dict(self._args.gateway.selector)},
-            "trafficPolicy": {"portLevelSettings": [{"port": {"number": self._args.port}, "tls": tls}]},
+            "trafficPolicy": {"portLevelSettings": [to_server]},
         }
         metadata = in_gateway_namespace(self._args.gateway, self._named("originate-mtls-for"))
         return istio(f"{self._name}-originate-mtls", "DestinationRule", metadata, spec, self._after(callers))

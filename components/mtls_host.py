@@ -96,8 +96,6 @@ class MtlsHost(pulumi.ComponentResource):
             self._api_rule([self._refusing_filter()] if path_encoding.is_misreadable(args.paths) else [])
         else:
             self._virtual_service()
-            if not args.service:
-                self._workload_policy()
         self.register_outputs({"gateway": self.gateway})
 
     def _credential(self) -> pulumi.Output[str]:
@@ -197,19 +195,6 @@ class MtlsHost(pulumi.ComponentResource):
             "http": http,
         }
         istio(f"{self._name}-route", "VirtualService", self._own(self._args.host), spec, self._opts)
-
-    def _workload_policy(self) -> None:
-        """Admit this host's requests from the ingress gateway to the demo httpbin, which refuses all further ones."""
-        gateway = self._args.gateway
-        # In any trust domain.
-        source = {"principals": [f"*/ns/{gateway.namespace}/sa/{account}" for account in gateway.accounts]}
-        operation = {"hosts": [self._args.domain, f"{self._args.domain}:*"]}
-        spec = {
-            "selector": {"matchLabels": {"app": HTTPBIN}},
-            "action": "ALLOW",
-            "rules": [{"from": [{"source": source}], "to": [{"operation": operation}]}],
-        }
-        istio(f"{self._name}-authorization", "AuthorizationPolicy", self._own(self._args.host), spec, self._opts)
 
     def _destination(self) -> tuple[str, pulumi.Input[str], int]:
         if service := self._args.service:

@@ -19,7 +19,13 @@ def deploy(shared: Shared, site: ManagedSite, exports: Exports) -> None:
     """Deploy the target, each of its hosts, and the Kyma gateway if the config asks for one; add their outputs."""
     settings, gateway = shared.settings, site.facts.gateway
     needs_demo = any(host.demo for host in settings.served.values())
-    args = MtlsTargetArgs(shared.namespace, site.facts.injection, settings.target_image if needs_demo else "")
+    args = MtlsTargetArgs(
+        namespace=shared.namespace,
+        injection=site.facts.injection,
+        demo_image=settings.target_image if needs_demo else "",
+        platform=settings.platform,
+        gateway=gateway,
+    )
     target = MtlsTarget("target", args, site.options())
     exports.target = TargetOutput.exported(
         namespace=target.namespace,

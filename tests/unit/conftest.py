@@ -21,7 +21,7 @@ Outputs = Mapping[str, Mapping[str, Any]]
 class Recorder(mocks.Mocks):
     """Answers for the engine and keeps every resource that was registered, and the value that the program gave.
 
-    outputs: of resources, by kind, beyond their inputs
+    outputs: of resources, by kind, beyond their inputs; an empty id for one that is not known yet
     """
 
     outputs: Outputs = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Recorder(mocks.Mocks):
         state |= self.outputs.get(_kind(args), {})
         metadata = args.inputs.get("metadata", {})
         place = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
-        return args.resource_id or place + metadata.get("name", args.name), state
+        return state.pop("id", args.resource_id or place + metadata.get("name", args.name)), state
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         raise AssertionError(f"no component calls a function, but {args.token} was called")

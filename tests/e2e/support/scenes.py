@@ -158,6 +158,7 @@ BARE_POD = {
 }
 TLS = "/spec/servers/0/tls"
 HANDSHAKE = "TLS 1.2: the handshake succeeded"
+WITH_ITS_PORT = {"to": [{"operation": {"hosts": [f"{FIRST}:443"], "notPorts": ["15021"]}}]}
 HTTP_SERVER = {"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": [f"./{FIRST}"]}
 
 # The gateway of the second host asks for no certificate any more, and serves old TLS.
@@ -192,8 +193,7 @@ _ADMITTED = Scene(
             "virtualservice/second",
             (replace("/spec/gateways/-", f"{NAMESPACE}/kyma-mtls-gateway-first"),),
         ),
-        Change("target", NAMESPACE, "authorizationpolicy/first"),
-        Change("target", NAMESPACE, "authorizationpolicy/second"),
+        Change("target", NAMESPACE, "authorizationpolicy/from-ingress-gateway"),
     ),
     {
         "first: a certificate of the stack's CA with an unlisted identity is refused": "got 200",
@@ -242,7 +242,7 @@ SCENES = {
             forwarding("target", ISTIO, "GATEWAY", {"istio": "ingressgateway"}),
             forwarding("client", ISTIO, "GATEWAY", {"istio": "egressgateway"}),
             forwarding("client", NAMESPACE, "SIDECAR_OUTBOUND", {"app": "curl"}),
-            Change("target", NAMESPACE, "authorizationpolicy/first", (remove("/spec/rules/0/to/0/operation/hosts/1"),)),
+            Change("target", ISTIO, ADMISSION, (replace("/spec/rules/-", WITH_ITS_PORT),)),
         ),
         {
             "first: a forged X-Forwarded-Client-Cert is replaced": "the forged header came through",

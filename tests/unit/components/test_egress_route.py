@@ -71,9 +71,19 @@ def test_hop_to_the_egress_gateway_is_mutual_tls(route: Route) -> None:
     assert rule["metadata"] == {"name": "egressgateway-for-mtls-orders", "namespace": "istio-system"}
     assert rule["spec"]["host"] == ENTRY
     assert "subsets" not in rule["spec"], "istioctl analyze would look for them in the namespace of the route"
-    assert rule["spec"]["trafficPolicy"]["portLevelSettings"] == [
-        {"port": {"number": 443}, "tls": {"mode": "ISTIO_MUTUAL", "sni": DOMAIN}}
-    ]
+    (port,) = rule["spec"]["trafficPolicy"]["portLevelSettings"]
+    assert port["port"] == {"number": 443}
+    assert port["tls"] == {"mode": "ISTIO_MUTUAL", "sni": DOMAIN}
+
+
+def test_idle_connections_end_before_a_gateway_that_has_changed_ends_them(route: Route) -> None:
+    stack = route(port=8443)
+    rules = [stack.one("DestinationRule", f"route-{name}")["spec"] for name in ("to-gateway", "originate-mtls")]
+    # Settings of a port replace those for all ports.
+    ports = [port for rule in rules for port in rule["trafficPolicy"]["portLevelSettings"]]
+    assert [port["port"]["number"] for port in ports] == [443, 8443]
+    for port in ports:
+        assert port["connectionPool"] == {"http": {"idleTimeout": "20s"}}, "Istio's gateways wait 30 s at least"
 
 
 def test_entry_is_the_egress_gateways_pods_under_a_host_of_the_stacks_own(route: Route) -> None:

@@ -196,15 +196,6 @@ def test_all_paths_and_exact_paths_need_no_such_refusal(host: Host, paths: tuple
     assert "EnvoyFilter" not in host(platform="kyma", paths=paths).kinds()
 
 
-def test_demo_admits_its_host_from_the_ingress_gateway_only(host: Host) -> None:
-    policy = host().one("AuthorizationPolicy", "target-orders-authorization")
-    assert policy["metadata"] == {"name": "orders", "namespace": "mtls"}
-    assert policy["spec"]["selector"] == {"matchLabels": {"app": "httpbin"}}
-    (rule,) = policy["spec"]["rules"]
-    assert rule["from"] == [{"source": {"principals": ["*/ns/istio-system/sa/istio-ingressgateway-service-account"]}}]
-    assert rule["to"] == [{"operation": {"hosts": [DOMAIN, f"{DOMAIN}:*"]}}]
-
-
 def test_objects_follow_the_given_ingress_gateway(host: Host) -> None:
     stack = host(gateway=HELM_INGRESS)
     assert stack.one("Gateway", "target-orders-gateway")["spec"]["selector"] == HELM_INGRESS.selector
@@ -213,8 +204,6 @@ def test_objects_follow_the_given_ingress_gateway(host: Host) -> None:
     assert admission["metadata"]["namespace"] == "ingress"
     assert stack.one("Secret", "target-orders-certs.2.1")["metadata"]["namespace"] == "ingress"
     assert stack.one("VirtualService", "target-orders-route")["spec"]["exportTo"] == [".", "ingress"]
-    (rule,) = stack.one("AuthorizationPolicy", "target-orders-authorization")["spec"]["rules"]
-    assert rule["from"] == [{"source": {"principals": ["*/ns/ingress/sa/edge"]}}]
 
 
 @pytest.mark.parametrize("platform", ["kyma", "istio"])
@@ -229,7 +218,6 @@ def test_existing_service_is_routed_to_without_objects_in_its_namespace(host: Ho
         (http,) = stack.one("VirtualService", "target-orders-route")["spec"]["http"]
         assert http["route"] == [{"destination": {"host": "orders.shop.svc.cluster.local", "port": {"number": 8080}}}]
         assert stack.policy("target-orders-admission")
-        assert "AuthorizationPolicy target-orders-authorization" not in stack.names(), "it would select in mtls"
 
 
 def test_api_rule_routes_on_platform_kyma(host: Host) -> None:
@@ -244,7 +232,6 @@ def test_api_rule_routes_on_platform_kyma(host: Host) -> None:
         {"path": "/orders/{**}", "methods": ["GET", "POST"], "noAuth": True},
     ]
     assert "VirtualService" not in stack.kinds(), "the API Gateway module makes it"
-    assert "AuthorizationPolicy target-orders-authorization" not in stack.names(), "the module makes this, too"
 
 
 def test_api_rule_has_paths_in_kymas_notation(host: Host) -> None:

@@ -235,8 +235,8 @@ def test_ready_is_unknown_in_a_preview_that_does_not_know_the_object(
 ) -> None:
     monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
 
-    def kept(**known: str) -> Any:
-        made = {"Secret": {"metadata": {"name": "certs", "namespace": "mtls", **known}}}
+    def kept(identified: str = "mtls/certs", **known: str) -> Any:
+        made = {"Secret": {"id": identified, "metadata": {"name": "certs", "namespace": "mtls", **known}}}
         stack = deploy(
             lambda: Waiting(Lifecycle("clients.a", "0a1b", fake_cluster(THERE)).options("namespace")), outputs=made
         )
@@ -244,3 +244,4 @@ def test_ready_is_unknown_in_a_preview_that_does_not_know_the_object(
 
     assert kept(uid="1")["input"]["uid"] == "1"
     assert "input" not in kept(), "an update by the plan of this preview would be refused"
+    assert "input" not in kept("", uid="2"), "the object that is made will have another uid"
