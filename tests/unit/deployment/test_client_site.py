@@ -49,7 +49,7 @@ def test_client_that_a_host_does_not_admit_is_refused_by_its_callers_sidecars(st
 def test_partners_host_is_called_at_its_port_with_its_own_credential(stack: Stack) -> None:
     external = {**EXTERNAL, "port": 8443, "credentials": SIGNED}
     made = stack(clients={"billing": CALLER}, hosts={"api": {"domain": "api.partner.example", "external": external}})
-    (rule,) = (o["spec"] for o in made.objects() if o["metadata"]["name"] == "originate-mtls-for-mtls-api")
+    rule = made.marked_one("DestinationRule", "client-billing.api-originate-mtls")["spec"]
     (port,) = rule["trafficPolicy"]["portLevelSettings"]
     assert port["port"] == {"number": 8443}
     secrets = [o["metadata"]["name"] for o in made.objects() if o["kind"] == "Secret"]
