@@ -31,13 +31,13 @@ class CallerNamespace:
     def pods_of(self, caller: str) -> list[Pod]:
         """Return the Pods of a caller, NAMESPACE or NAMESPACE/SERVICEACCOUNT; none of another namespace.
 
-        Pods that refuse a sidecar are no callers, unless their service account is named.
+        Pods that refuse a sidecar, or cannot have one, are no callers, unless their service account is named.
         """
         namespace, _, account = caller.partition("/")
         if namespace != self.name:
             return []
         if not account:
-            return [pod for pod in self.pods if not _refuses_sidecar(pod)]
+            return [pod for pod in self.pods if not (_refuses_sidecar(pod) or pods.is_on_host(pod))]
         return [pod for pod in self.pods if pod["spec"].get("serviceAccountName", "default") == account]
 
 

@@ -70,10 +70,11 @@ def _judge(
     errors: list[str] = []
     warnings: list[str] = []
     for name, domain in domains.items():
+        alike = [each for each, same in domains.items() if same == domain]  # a partner's, at two ports
         claimants = found.get(domain, {}).values()
         own = [route for route in claimants if owner.owns(route.metadata)]
         outside = [_called(route, owner) for route in claimants if route not in own]
-        has_domain = any(is_named_for(name, route.kind, route.place.name) for route in own)
+        has_domain = any(is_named_for(each, route.kind, route.place.name) for route in own for each in alike)
         if own and not has_domain:
             problem = (
                 f"has {domain} already, in {_listed(map(str, own))} of another host of this stack; remove that host by "

@@ -93,12 +93,13 @@ class _GatewayChecks:
     def calls(self, injectors: list[Injector], istio: Mapping[str, Any] | None) -> list[Callable[[], Any]]:
         """Return the checks of raw servers, claims, the mesh config, and callers."""
         domains = {host: each.domain for host, each in self.settings.hosts.items()}
+        known = {host: each.domain for host, each in self.settings.known_to(self.name).items()}
         seen_by = {self.gateway.namespace, self.settings.namespace, *self.client.caller_namespaces}
         callers = CallerChecks(self.settings, self.name, self.cluster, self.gateway, injectors, istio)
         return [
             partial(check_raw_servers, self.cluster, self.gateway),
             partial(claims.of_client, self.cluster, self.gateway, domains, self.owner, seen_by),
-            partial(self._mesh, domains, injectors),
+            partial(self._mesh, known, injectors),
             partial(callers.warnings, self.owner),
         ]
 

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from clusters import pods
 from clusters.caller_namespaces import CallerNamespace
 from clusters.cluster import Cluster
-from clusters.pods import Pod
 from settings import Client, NetworkPolicy
 
 
@@ -20,7 +19,7 @@ def warnings(cluster: Cluster, client: Client, namespaces: Iterable[CallerNamesp
 
 def _messages(client: Client, namespace: CallerNamespace) -> Iterator[str]:
     calling = {pods.name(pod) for caller in client.callers or () for pod in namespace.pods_of(caller)}
-    on_host = [pod for pod in namespace.pods if _is_on_host(pod)]
+    on_host = [pod for pod in namespace.pods if pods.is_on_host(pod)]
     further = [pod for pod in namespace.pods if pods.name(pod) not in calling and pod not in on_host]
     if further and not namespace.is_closed:
         yield (
@@ -33,7 +32,3 @@ def _messages(client: Client, namespace: CallerNamespace) -> Iterator[str]:
             f"has Pods with hostNetwork in namespace {namespace.name}, which no NetworkPolicy holds: "
             f"{pods.listed(on_host)}"
         )
-
-
-def _is_on_host(pod: Pod) -> bool:
-    return bool(pod["spec"].get("hostNetwork"))

@@ -47,6 +47,11 @@ def has_sidecar(pod: Pod) -> bool:
     return any(each["name"] == _SIDECAR for each in containers(pod))
 
 
+def is_on_host(pod: Pod) -> bool:
+    """Return whether a Pod uses the network of its node: Istio injects no sidecar into it."""
+    return bool(pod["spec"].get("hostNetwork"))
+
+
 def listed(pods: Iterable[Pod]) -> str:
     """Return the first names of Pods, and how many more there are."""
     names = [name(pod) for pod in pods]

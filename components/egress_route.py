@@ -23,7 +23,7 @@ from . import rules
 from .arguments import check, check_each, check_port
 from .authorization import Admission, Identities, admission_policy
 from .istio_gateway import IstioGateway, entry_host
-from .objects import in_gateway_namespace, istio
+from .objects import domain_mark, in_gateway_namespace, istio
 
 _HTTP, _HTTPS = 80, 443
 # A gateway whose policies or credentials change judges once more as before, by each connection that is open, and ends
@@ -209,14 +209,18 @@ class EgressRoute(pulumi.ComponentResource):
             "subjectAltNames": [self._args.domain],
         }
         to_server = {"port": {"number": self._args.port}, "connectionPool": _POOL, "tls": tls}
+        # By the outer TLS, no request leaves in plain text while the port changes.
+        policy = {"tls": tls, "portLevelSettings": [to_server]}
         spec = {
             "host": self._args.domain,
             "exportTo": ["."],
             "workloadSelector": {"matchLabels": dict(self._args.gateway.selector)},
-            "trafficPolicy": {"portLevelSettings": [to_server]},
+            "trafficPolicy": policy,
         }
-        metadata = in_gateway_namespace(self._args.gateway, self._named("originate-mtls-for"))
-        return istio(f"{self._name}-originate-mtls", "DestinationRule", metadata, spec, self._after(callers))
+        mark = domain_mark(self._args.domain)
+        name = pulumi.Output.concat(self._named("originate-mtls-for"), "-", mark)
+        metadata = in_gateway_namespace(self._args.gateway, name)
+        return istio(f"{self._name}-originate-mtls-{mark}", "DestinationRule", metadata, spec, self._after(callers))
 
     def _virtual_service_to_server(self, server: pulumi.Resource) -> pulumi.Resource:
         to_server = {"destination": {"host": self._args.domain, "port": {"number": self._args.port}}}

@@ -1,6 +1,7 @@
 """Kubernetes objects that several components make."""
 
 import base64
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +31,15 @@ def injected_namespace(
 def in_gateway_namespace(gateway: IstioGateway, name: pulumi.Input[str]) -> dict[str, Any]:
     """Return the metadata of an object in a gateway's namespace, where Istio looks for its Secrets and policies."""
     return {"name": name, "namespace": gateway.namespace}
+
+
+def domain_mark(domain: str) -> str:
+    """Return a hash that ends the name of an object for a domain.
+
+    While a host's domain changes, the object for the old one stays: requests for that are judged and encrypted as
+    before until nothing leads there.
+    """
+    return hashlib.sha256(domain.encode()).hexdigest()[:8]
 
 
 def istio(

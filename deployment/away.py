@@ -1,7 +1,7 @@
 """Clients whose clusters are away: the state keeps what the stack has there, and nothing of it is read or changed.
 
 The program registers each of these resources as the state has it. With all changes ignored, the engine finds them the
-same, and the Kubernetes provider asks no cluster.
+same, and the Kubernetes provider asks no cluster (docs/decisions/0015-clusters-that-are-away.md).
 """
 
 import json

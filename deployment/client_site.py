@@ -36,7 +36,7 @@ def deploy(shared: Shared, site: ManagedSite, exports: Exports) -> None:
         subject=credential.subject,
         expiry=credential.expiry,
     )
-    for host_name, host in shared.settings.hosts.items():
+    for host_name, host in shared.settings.known_to(name).items():
         route = _Route(shared, site, deployed, host_name, host)
         if request := route.deploy():
             exports.signing_requests.setdefault(host_name, {})[name] = request

@@ -148,10 +148,7 @@ def _generations(settings: Settings) -> Problems:
 
 
 def _secrets(settings: Settings) -> Problems:
-    """Yield names in which the name of a credential's Secret would end: Istio reads a CA only from NAME-cacert."""
-    problem = "ends in -cacert, by which Istio knows Secrets that hold a CA"
-    for name, host in settings.hosts.items():
-        if host.external and name.endswith(_CA_ENDING):
-            yield f"hosts.{name}", f"{name!r}: {problem}"
+    """Yield a name in which that of a credential's Secret would end: Istio reads a CA only from NAME-cacert."""
     if settings.gateway.mode != GatewayMode.NONE and settings.namespace.endswith(_CA_ENDING):
-        yield "namespace", f"{settings.namespace!r}: {problem}, as that of gatewayMode would"
+        problem = "ends in -cacert, by which Istio knows Secrets that hold a CA, as that of gatewayMode would"
+        yield "namespace", f"{settings.namespace!r}: {problem}"

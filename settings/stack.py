@@ -164,6 +164,16 @@ class Settings(Section):
         """Return the hosts that admit a client."""
         return {name: host for name, host in self.hosts.items() if client in self.admitted(name)}
 
+    def known_to(self, client: str) -> dict[str, Host]:
+        """Return the hosts that the sidecars of a client's callers know: of several of one domain, one.
+
+        That is the one which admits the client, or else the first.
+        """
+        chosen: dict[str, str] = {}
+        for name, host in (*self.hosts_of(client).items(), *self.hosts.items()):
+            chosen.setdefault(host.domain, name)
+        return {name: host for name, host in self.hosts.items() if chosen[host.domain] == name}
+
     @property
     def target_access(self) -> ClusterAccess | None:
         """How to reach the target; None without one."""

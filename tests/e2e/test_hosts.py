@@ -408,6 +408,16 @@ def test_revoking_and_removing_a_client_takes_effect_at_once_and_interrupts_no_r
     assert not running.failures
 
 
+def test_client_is_revoked_while_its_cluster_is_away(many: Many) -> None:
+    """The destroy that follows shows that the state has kept what the stack has there."""
+    there = many.lab.objects("client2")
+    away = {**CLIENTS, "client2": {**CLIENTS["client2"], "kubeconfig": "gone.kubeconfig", "away": True}}
+    many.up(clients=away, hosts={**HOSTS, "httpbin": {**HOSTS["httpbin"], "clients": ["client"]}})
+    assert "kyma-mtls:clients.client2.away: true: its cluster is not asked" in many.printed
+    many.expect("httpbin", many.credential("client2"), 403)
+    assert many.lab.objects("client2") == there
+
+
 def test_destroy_leaves_the_clusters_as_they_were_found(many: Many) -> None:
     many.destroy()
     many.lab.expect_as_before(many.before)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from components.objects import domain_mark
 from tests.e2e.support.commands import MANIFESTS
 from tests.e2e.support.lab import Lab
 from tests.e2e.support.project import Project
@@ -113,7 +114,7 @@ def test_host_of_a_deployed_stack_is_refused_in_a_second_stack(first: Deployed, 
 
     in_target = of_first("Gateway kyma-mtls-gateway-httpbin", "VirtualService httpbin")
     in_client = of_first(
-        f"DestinationRule istio-system/originate-mtls-for-{namespace}-httpbin",
+        f"DestinationRule istio-system/originate-mtls-for-{namespace}-httpbin-{domain_mark(domain)}",
         "Gateway istio-egressgateway-httpbin",
         f"ServiceEntry istio-system/server-for-{namespace}-httpbin",
         "VirtualService direct-httpbin-from-egress-gateway",

@@ -72,7 +72,11 @@ class Recorder(mocks.Mocks):
 
     def policy(self, name: str) -> dict[str, Any]:
         """Return the inputs of the only AuthorizationPolicy whose name is `name` and the hash of a domain."""
-        return self.one("AuthorizationPolicy", self.marked(name))
+        return self.marked_one("AuthorizationPolicy", name)
+
+    def marked_one(self, kind: str, name: str) -> dict[str, Any]:
+        """Return the inputs of the only resource of a kind whose name is `name` and a hash."""
+        return self.one(kind, self.marked(name))
 
     def marked(self, name: str) -> str:
         """Return the name of the only resource whose name is `name` and a hash."""

@@ -1,12 +1,12 @@
 """Scenes for the verification: objects of a stack changed by hand, and the line that the verification has for each."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from components.objects import domain_mark
 from tests.e2e.support.lab import Lab
 from tests.e2e.support.waiting import together
 
@@ -21,7 +21,7 @@ MANAGER = "envoy.filters.network.http_connection_manager"
 
 
 def policy(kind: str, host: str, domain: str) -> str:
-    return f"authorizationpolicy/{kind}-{NAMESPACE}-{host}-{hashlib.sha256(domain.encode()).hexdigest()[:8]}"
+    return f"authorizationpolicy/{kind}-{NAMESPACE}-{host}-{domain_mark(domain)}"
 
 
 ADMISSION, SECOND_ADMISSION = policy("admission", "first", FIRST), policy("admission", "second", SECOND)
@@ -29,7 +29,7 @@ CALLERS = policy("callers", "first", FIRST)
 GATEWAY = "gateway.networking.istio.io/kyma-mtls-gateway-first"
 SECOND_GATEWAY = "gateway.networking.istio.io/kyma-mtls-gateway-second"
 EGRESS_GATEWAY = "gateway.networking.istio.io/istio-egressgateway-first"
-ORIGINATE = f"destinationrule/originate-mtls-for-{NAMESPACE}-first"
+ORIGINATE = f"destinationrule/originate-mtls-for-{NAMESPACE}-first-{domain_mark(FIRST)}"
 ROUTE = "virtualservice/direct-first-through-egress-gateway"
 TO_SERVER = "virtualservice/direct-first-from-egress-gateway"
 ENTRY = "serviceentry/first"

@@ -85,6 +85,12 @@ def test_pod_that_refuses_a_sidecar_is_a_caller_by_its_service_account_only(chec
     assert problems(lambda: run(check, logistics(pod("b", sidecar=False)), "logistics"))
 
 
+def test_pod_on_the_network_of_its_node_is_no_caller_of_a_namespace(check: Check) -> None:
+    exporter = pod("exporter", "exporter", sidecar=False, hostNetwork=True)
+    assert warnings(run(check, logistics(pod("a", "dispatcher"), exporter), "logistics")) == []
+    assert len(problems(lambda: run(check, logistics(exporter), "logistics/exporter"))) == 1, "it is named"
+
+
 @pytest.mark.parametrize("labels", [None, {"istio-injection": "disabled"}, {"istio.io/rev": "gone"}])
 def test_namespace_without_injection_is_a_warning_while_it_has_no_pods_of_the_caller(check: Check, labels: Any) -> None:
     namespace = {"metadata": {"name": "logistics", "labels": labels}}

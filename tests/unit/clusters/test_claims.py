@@ -276,3 +276,10 @@ def test_cluster_without_hosts_gets_no_request() -> None:
     assert claims.of_target(nothing, ISTIOCTL_INGRESS, {}, Owner(OURS), kyma=True) == ()
     assert claims.of_client(nothing, ISTIOCTL_EGRESS, {}, Owner(OURS), []) == ()
     assert nothing.asked == []
+
+
+def test_hosts_of_one_domain_are_in_nobodys_way() -> None:
+    """A partner's domain at two ports: a client has the route of one of them, and may change over to the other."""
+    found = cluster(item("ServiceEntry", "orders", OURS, hosts=[DOMAIN], exportTo=["*"]))
+    domains = {"orders": DOMAIN, "orders-too": DOMAIN}
+    assert claims.of_client(found, ISTIOCTL_EGRESS, domains, Owner(OURS), ["logistics"]) == ()

@@ -13,7 +13,7 @@ from components.egress_route import EgressRoute, EgressRouteArgs, Refusal
 from tests.unit.conftest import Deploy, Recorder
 from tests.unit.facts import HELM_EGRESS, ISTIOCTL_EGRESS
 
-DOMAIN = "orders.example.com"
+DOMAIN, OTHER = "orders.example.com", "other.example.com"
 CURL = "*/ns/mtls/sa/curl"
 ENTRY = "orders.mtls.kyma-mtls.internal"
 REFUSAL = Refusal(403, "orders.example.com does not admit client a")
@@ -42,8 +42,8 @@ def route(deploy: Deploy) -> Route:
 
 
 def test_egress_gateway_verifies_the_name_of_the_server(route: Route) -> None:
-    rule = route().one("DestinationRule", "route-originate-mtls")["spec"]
-    (port,) = rule["trafficPolicy"]["portLevelSettings"]
+    policy = route().marked_one("DestinationRule", "route-originate-mtls")["spec"]["trafficPolicy"]
+    (port,) = policy["portLevelSettings"]
     assert port["port"] == {"number": 443}
     assert port["tls"] == {
         "mode": "MUTUAL",
@@ -51,10 +51,18 @@ def test_egress_gateway_verifies_the_name_of_the_server(route: Route) -> None:
         "sni": DOMAIN,
         "subjectAltNames": [DOMAIN],
     }
+    assert policy["tls"] == port["tls"], "requests at another port, before the route follows, would be plain text"
+
+
+def test_rule_for_the_server_stays_while_the_domain_changes(route: Route) -> None:
+    """Else the egress gateway would send plain text to the old server until its route follows."""
+    rules = [route(domain=domain).marked_one("DestinationRule", "route-originate-mtls") for domain in (DOMAIN, OTHER)]
+    assert [rule["spec"]["host"] for rule in rules] == [DOMAIN, OTHER]
+    assert rules[0]["metadata"]["name"] != rules[1]["metadata"]["name"]
 
 
 def test_mutual_tls_is_originated_by_the_egress_gateway_only(route: Route) -> None:
-    rule = route().one("DestinationRule", "route-originate-mtls")
+    rule = route().marked_one("DestinationRule", "route-originate-mtls")
     assert rule["spec"]["workloadSelector"] == {"matchLabels": ISTIOCTL_EGRESS.selector}, (
         "sidecars would drop the credential and send plaintext"
     )
@@ -78,7 +86,8 @@ def test_hop_to_the_egress_gateway_is_mutual_tls(route: Route) -> None:
 
 def test_idle_connections_end_before_a_gateway_that_has_changed_ends_them(route: Route) -> None:
     stack = route(port=8443)
-    rules = [stack.one("DestinationRule", f"route-{name}")["spec"] for name in ("to-gateway", "originate-mtls")]
+    to_gateway = stack.one("DestinationRule", "route-to-gateway")
+    rules = [each["spec"] for each in (to_gateway, stack.marked_one("DestinationRule", "route-originate-mtls"))]
     # Settings of a port replace those for all ports.
     ports = [port for rule in rules for port in rule["trafficPolicy"]["portLevelSettings"]]
     assert [port["port"]["number"] for port in ports] == [443, 8443]
@@ -123,7 +132,7 @@ def test_partners_server_gets_no_header_of_the_mesh(route: Route) -> None:
 def test_port_of_the_host_is_used_by_the_egress_gateway(route: Route) -> None:
     stack = route(port=8443)
     assert ports(stack, "server") == [(8443, "HTTPS")]
-    policy = stack.one("DestinationRule", "route-originate-mtls")["spec"]["trafficPolicy"]
+    policy = stack.marked_one("DestinationRule", "route-originate-mtls")["spec"]["trafficPolicy"]
     assert [each["port"]["number"] for each in policy["portLevelSettings"]] == [8443]
     (rule,) = stack.one("VirtualService", "route-to-server")["spec"]["http"]
     assert rule["route"][0]["destination"]["port"] == {"number": 8443}
@@ -193,7 +202,7 @@ def test_egress_gateway_with_passthrough_spares_its_connections(route: Route) ->
 
 def test_route_comes_after_admission_and_encryption(route: Route) -> None:
     stack = route()
-    originate = "DestinationRule route-originate-mtls"
+    originate = f"DestinationRule {stack.marked('route-originate-mtls')}"
     callers = f"AuthorizationPolicy {stack.marked('route-callers')}"
     assert stack.comes_after(originate, callers), "further workloads could use the credential"
     server, route_to_server = "ServiceEntry route-server", "VirtualService route-to-server"
@@ -208,7 +217,7 @@ def test_route_comes_after_admission_and_encryption(route: Route) -> None:
 def test_route_leads_through_the_given_egress_gateway(route: Route) -> None:
     stack = route(gateway=HELM_EGRESS)
     assert stack.one("Gateway", "route-gateway")["spec"]["selector"] == HELM_EGRESS.selector
-    originate = stack.one("DestinationRule", "route-originate-mtls")
+    originate = stack.marked_one("DestinationRule", "route-originate-mtls")
     assert originate["spec"]["workloadSelector"] == {"matchLabels": HELM_EGRESS.selector}
     to_gateway = stack.one("DestinationRule", "route-to-gateway")
     assert to_gateway["spec"]["host"] == ENTRY

@@ -49,7 +49,7 @@ def test_client_that_a_host_does_not_admit_is_refused_by_its_callers_sidecars(st
 def test_partners_host_is_called_at_its_port_with_its_own_credential(stack: Stack) -> None:
     external = {**EXTERNAL, "port": 8443, "credentials": SIGNED}
     made = stack(clients={"billing": CALLER}, hosts={"api": {"domain": "api.partner.example", "external": external}})
-    (rule,) = (o["spec"] for o in made.objects() if o["metadata"]["name"] == "originate-mtls-for-mtls-api")
+    rule = made.marked_one("DestinationRule", "client-billing.api-originate-mtls")["spec"]
     (port,) = rule["trafficPolicy"]["portLevelSettings"]
     assert port["port"] == {"number": 8443}
     secrets = [o["metadata"]["name"] for o in made.objects() if o["kind"] == "Secret"]
@@ -65,3 +65,19 @@ def test_passthrough_of_the_config_reaches_the_policies_of_both_gateways(stack: 
     for name in ("target-orders-admission", "client-caller.orders-callers"):
         (source,) = made.policy(name)["spec"]["rules"][0]["from"]
         assert ("principals" in source["source"]) == passthrough, name
+
+
+@pytest.mark.parametrize(
+    ("clients", "known"), [([["billing"], []], "api"), ([[], ["billing"]], "more"), ([[], []], "api")]
+)
+def test_sidecars_know_one_host_of_several_with_one_domain(stack: Stack, clients: list[list[str]], known: str) -> None:
+    """Of two VirtualServices for one domain, Istio would take the older one."""
+    first, second = clients
+    api = {"domain": "api.partner.example", "external": {**EXTERNAL, "credentials": SIGNED if first else {}}}
+    more = {**api, "external": {**EXTERNAL, "port": 8443, "credentials": SIGNED if second else {}}}
+    hosts = {"api": {**api, "clients": first}, "more": {**more, "clients": second}}
+    made = stack(clients={"billing": CALLER}, hosts=hosts)
+    entries = [o for o in made.objects() if o["kind"] == "ServiceEntry" and o["spec"]["location"] == "MESH_EXTERNAL"]
+    assert {o["metadata"]["name"] for o in entries if o["metadata"]["namespace"] == "mtls"} == {known}
+    (rule,) = made.one("VirtualService", f"client-billing.{known}-route")["spec"]["http"]
+    assert ("route" in rule) is bool(first or second)

@@ -36,7 +36,7 @@ def test_change_of_trust_makes_new_secrets_for_both_gateways(stack: Stack) -> No
         server = made.one("Secret", f"target-httpbin-certs.{generations}")["metadata"]["name"]
         client = made.one("Secret", f"client-caller-credential.{generations}")["metadata"]["name"]
         (gateway,) = made.one("Gateway", "target-httpbin-gateway")["spec"]["servers"]
-        rule = made.one("DestinationRule", "client-caller.httpbin-originate-mtls")["spec"]["trafficPolicy"]
+        rule = made.marked_one("DestinationRule", "client-caller.httpbin-originate-mtls")["spec"]["trafficPolicy"]
         assert gateway["tls"]["credentialName"] == server
         assert rule["portLevelSettings"][0]["tls"]["credentialName"] == client
         assert made.pem("Secret", f"target-httpbin-certs.{generations}")["cacert"] == bundle
