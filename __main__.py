@@ -48,7 +48,7 @@ async def main() -> None:
 
 
 def stack_file() -> str:
-    """Return the text of the stack's file; empty if the config comes from elsewhere, by `--config-file`."""
+    """Return the text of the stack's usual file; empty if there is none. `--config-file` is not known here."""
     path = Path(f"Pulumi.{pulumi.get_stack()}.yaml")
     return path.read_text(errors="replace") if path.is_file() else ""
 

@@ -151,6 +151,7 @@ def test_identity_belongs_to_one_client(other: dict[str, str]) -> None:
         (CA.pem + CA.key_pem, "holds a private key"),
         ("file:/etc/acme.pem", "file:/etc/acme.pem: not a path within the project"),
         ("file:../acme.pem", "not a path within the project"),
+        ("file:./acme.pem", "write file:acme.pem"),
         ("file:no/such.pem", "file:no/such.pem: cannot be read: No such file or directory"),
     ],
 )
