@@ -203,7 +203,12 @@ def test_client_whose_cluster_is_away_is_skipped_and_its_hosts_are_tried(monkeyp
     assert "host httpbin (httpbin.example.com): client billing is refused" in found
     assert HostContext(stack, "httpbin").trusts_the_stacks_ca
     reached: list[str] = []
-    monkeypatch.setattr(DeployedStack, "connect", lambda self, names, **_: reached.extend(names) or self)
+
+    def connect(stack: DeployedStack, names: list[str], **_: object) -> DeployedStack:
+        reached.extend(names)
+        return stack
+
+    monkeypatch.setattr(DeployedStack, "connect", connect)
     _, checks = command.chosen_checks(stack, (), ())
     assert reached == ["billing"]
     assert {check.client for check in checks} == {"", "billing", "warehouse"}
