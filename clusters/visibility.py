@@ -82,20 +82,24 @@ def _unrouted(calls: Calls, own: Collection[Route]) -> Iterator[Calls]:
 def _discovery(cluster: Cluster, calls: Calls, mesh: Mesh) -> Callable[[Calls], Iterator[str]]:
     """Return what yields the namespaces of calls that discoverySelectors leave out."""
     selectors = mesh.get(_DISCOVERY) or []
-    named = [calls.gateway.namespace, *calls.caller_namespaces] if selectors else []
+    own, places = calls.namespace or "of the stack", [calls.gateway.namespace, *calls.caller_namespaces]
+    named = [*places, *filter(None, [calls.namespace])] if selectors else []
     read = parallel(partial(cluster.read, f"/api/v1/namespaces/{name}") for name in named)
     labels = {name: _labels(namespace) for name, namespace in zip(named, read, strict=True) if namespace}
-    labels[calls.namespace or "of the stack"] = dict(calls.injection)
+    labels[own] = labels.get(own, {}) | calls.injection  # the stack leaves further labels of its namespace as they are
 
     def undiscovered(concerned: Calls) -> Iterator[str]:
         if not selectors:
             return
-        places = (concerned.gateway.namespace, *concerned.caller_namespaces, concerned.namespace or "of the stack")
-        for name in (each for each in places if each in labels):
+        for name in (concerned.gateway.namespace, *concerned.caller_namespaces, own):
+            if name not in labels:  # it is to come
+                continue
             known = {"kubernetes.io/metadata.name": name, **labels[name]}
             if not any(selects(selector, known) for selector in selectors):
-                lack = f"no selector of {_DISCOVERY} in the mesh config has its labels"
-                yield f"hides namespace {name} from Istio: {lack}"
+                yield (
+                    f"hides namespace {name} from Istio: no selector of {_DISCOVERY} in the mesh config has its "
+                    "labels; let one match a label of it, such as kubernetes.io/metadata.name"
+                )
 
     return undiscovered
 

@@ -190,3 +190,20 @@ def test_namespaces_that_discovery_selects_pass() -> None:
     mesh = Mesh({"discoverySelectors": [{"matchLabels": dict(ISTIO_INJECTION)}]}, "istio-system")
     known = {name: dict(ISTIO_INJECTION) for name in ("logistics", "istio-system")}
     assert refused(mesh=mesh, namespaces=known) == []
+
+
+def test_own_namespace_is_judged_by_the_labels_that_it_has_and_those_that_the_stack_gives_it() -> None:
+    mesh = Mesh({"discoverySelectors": [{"matchLabels": {"mesh": "on"}}]}, "istio-system")
+    others = {name: {"mesh": "on"} for name in ("logistics", "istio-system")}
+    assert refused(mesh=mesh, namespaces={**others, "mtls": {"mesh": "on"}}) == []
+    expected = (
+        "hides namespace mtls from Istio: no selector of discoverySelectors in the mesh config has its labels; let one "
+        "match a label of it, such as kubernetes.io/metadata.name"
+    )
+    assert refused(mesh=mesh, namespaces={**others, "mtls": {}}) == [expected]
+    assert refused(mesh=mesh, namespaces=others) == [expected], "it is to come"
+    unnamed = replace(CALLS, namespace="")
+    (line,) = refused(mesh=mesh, namespaces=others, calls=unnamed)
+    assert line.startswith("hides namespace of the stack from Istio")
+    injecting = Mesh({"discoverySelectors": [{"matchLabels": {**ISTIO_INJECTION}}]}, "istio-system")
+    assert refused(mesh=injecting, namespaces={name: dict(ISTIO_INJECTION) for name in others}, calls=unnamed) == []
