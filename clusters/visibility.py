@@ -86,7 +86,7 @@ def _discovery(cluster: Cluster, calls: Calls, mesh: Mesh) -> Callable[[Calls], 
     named = [*places, *filter(None, [calls.namespace])] if selectors else []
     read = parallel(partial(cluster.read, f"/api/v1/namespaces/{name}") for name in named)
     labels = {name: _labels(namespace) for name, namespace in zip(named, read, strict=True) if namespace}
-    labels[own] = labels.get(own, {}) | calls.injection  # the stack leaves further labels of its namespace as they are
+    labels[own] = {**labels.get(own, {}), **calls.injection}  # further labels of its namespace stay as they are
 
     def undiscovered(concerned: Calls) -> Iterator[str]:
         if not selectors:
