@@ -135,7 +135,8 @@ def _lacking(sidecar: Route, namespace: str, calls: Calls) -> Iterator[tuple[str
     if for_http:
         parts.append((f"the entry for port {_HTTP}", for_http, own))
     for entry, used, needed in parts:
-        imported = [host.split("/", 1) for each in used for host in each.get("hosts", ()) if "/" in host]
+        hosts = [host for each in used for host in each.get("hosts", ())]
+        imported = [host.split("/", 1) for host in hosts if "/" in host]  # Istio refuses any other
         missing = {f"{place or '*'}/*" for place, host in needed if not _imports(imported, namespace, (place, host))}
         if missing:
             yield entry, sorted(missing)
