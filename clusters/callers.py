@@ -5,14 +5,15 @@ revoke a client.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clusters import caller_namespaces, closed_namespaces, kyma_istio, pods
+from clusters import caller_namespaces, capture, closed_namespaces, kyma_istio, pods
 from clusters.caller_namespaces import CallerNamespace
 from clusters.cluster import Cluster
 from clusters.control_plane import Injector
+from clusters.pods import Pod
 from components.istio_gateway import DOCUMENTED_EGRESS, IstioGateway
 from components.namespaced_name import NamespacedName
 from components.ownership import OWNER_LABEL, Owner
@@ -53,7 +54,7 @@ class CallerChecks:
             if namespace := namespaces.get(caller.partition("/")[0]):
                 key = f"{self.cluster.access.path}.callers[{index}]"
                 errors[caller] = [str(self.cluster.problem(each, key)) for each in self._problems(caller, namespace)]
-                warnings += [str(self.cluster.problem(each, key)) for each in self._not_ready(caller, namespace)]
+                warnings += [str(self.cluster.problem(each, key)) for each in self._doubts(caller, namespace)]
         admitted = self._admitted(owner) if any(errors.values()) else frozenset()
         if refused := [line for caller, lines in errors.items() if caller not in admitted for line in lines]:
             raise ConfigError(*refused)
@@ -75,6 +76,7 @@ class CallerChecks:
                 f"has no sidecars in Pods of {caller}: {pods.listed(bare)}; their requests would not leave by the "
                 "egress gateway: label their namespace for injection, and restart them"
             )
+        yield from _bypassing(caller, calling)
         needs_label = kyma_istio.has_network_policies(self.istio) and self.gateway.name == DOCUMENTED_EGRESS.name
         bare = [pod for pod in calling if pods.label(pod, kyma_istio.TO_EGRESS_GATEWAY) != kyma_istio.ALLOWED]
         if needs_label and bare:
@@ -84,13 +86,14 @@ class CallerChecks:
                 f"{kyma_istio.ALLOWED}"
             )
 
-    def _not_ready(self, caller: str, namespace: CallerNamespace) -> Iterator[str]:
-        """Yield a warning if the caller's Pods, which are still to come, lack a namespace that injects sidecars."""
+    def _doubts(self, caller: str, namespace: CallerNamespace) -> Iterator[str]:
+        """Yield warnings about what may keep Pods of a caller from calling, those to come included."""
         if namespace.labels is None:
             if not self._closes:
                 yield f"has no namespace {namespace.name} yet; is the name right?"
             return
-        if namespace.pods_of(caller):
+        if calling := namespace.pods_of(caller):
+            yield from _excluding(caller, calling)
             return
         labels = {**namespace.labels, "kubernetes.io/metadata.name": namespace.name}
         if not any(injector.takes(labels) for injector in self.injectors):
@@ -115,3 +118,25 @@ class CallerChecks:
         principals = [_PRINCIPAL.fullmatch(name) for source in sources for name in source.get("notPrincipals", ())]
         accounts = [str(NamespacedName(*found.groups())) for found in principals if found]
         return frozenset([*accounts, *(name for source in sources for name in source.get("notNamespaces", ()))])
+
+
+def _bypassing(caller: str, calling: Iterable[Pod]) -> Iterator[str]:
+    """Yield a problem if requests at port 80 pass by the sidecars of a caller's Pods."""
+    found = {pods.name(pod): by for pod in calling if pods.has_sidecar(pod) and (by := capture.bypass(pod))}
+    if found:
+        names = pods.listed(pod for pod in calling if pods.name(pod) in found)
+        yield (
+            f"has sidecars that take no requests at port 80 in Pods of {caller}: {names}; their requests would leave "
+            f"in plain HTTP: take back {' and '.join(sorted(set(found.values())))}, and restart them"
+        )
+
+
+def _excluding(caller: str, calling: Iterable[Pod]) -> Iterator[str]:
+    """Yield a warning if the sidecars of a caller's Pods leave out addresses that a host may have."""
+    found = [(pod, capture.excluded_ranges(pod)) for pod in calling]
+    if ranges := sorted(set().union(*(excluded for _, excluded in found))):
+        yield (
+            f"has sidecars that take no requests to {', '.join(ranges)} in Pods of {caller}: "
+            f"{pods.listed(pod for pod, excluded in found if excluded)}; requests for a host whose domain leads there "
+            "would leave in plain HTTP"
+        )

@@ -33,11 +33,11 @@ def of_domain(settings: Settings, target: Cluster, gateway: IstioGateway, domain
         return ()
     wanted = f"*.{domain or _of_address(gateway.address)}"
     serving = [each for each in routes(target, "Gateway") if _serves(each, wanted, gateway)]
-    others = [str(each) for each in serving if not owner.owns(each.metadata) and not _is_operators(each)]
-    if not others:
+    claims = [str(each) for each in serving if not owner.owns(each.metadata) and not _is_operators(each)]
+    if not claims:
         return ()
     problem = target.problem(
-        f"serves {wanted} by {', '.join(sorted(others))} already; choose another domain, or remove it there",
+        f"serves {wanted} by {', '.join(sorted(claims))} already; choose another domain, or remove it there",
         "gatewayDomain",
     )
     if any(owner.owns(each.metadata) for each in serving):
@@ -58,7 +58,7 @@ def of_given_back(settings: Settings, target: Cluster, owner: Owner) -> tuple[st
         return ()
     problem = (
         f"gives {OPERATORS_GATEWAY} back to Kyma's operator, with the operator's domain and certificate, while "
-        f"{', '.join(using)} use it; move them first, or tell their owners"
+        f"{', '.join(using)} use it; move them first, or tell who runs them"
     )
     return (str(target.problem(problem, "gatewayTakeOver")),)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
-from clusters import kyma_istio, pods, service_ports
+from clusters import capture, kyma_istio, pods, service_ports
 from clusters.cluster import Cluster
 from clusters.concurrency import parallel
 from clusters.pods import Pod
@@ -127,7 +127,7 @@ class _Judge:
                 "gateway sends HTTP, which the sidecars encrypt: add a port that the server answers by HTTP",
                 ".port",
             )
-        elif bare := [pod for pod in found.pods if not service_ports.is_captured(pod, port)]:
+        elif bare := [pod for pod in found.pods if not capture.takes(pod, port)]:
             yield found.problem(
                 f"excludes this port of {found} from the sidecars of Pods {pods.listed(bare)}, so that its requests "
                 "would be plain text, of anybody; remove their annotations traffic.sidecar.istio.io/*InboundPorts and "

@@ -9,7 +9,7 @@ Istio looks for a DestinationRule in the caller's namespace first, and then in t
 (https://istio.io/latest/docs/reference/config/networking/destination-rule/).
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -23,6 +23,7 @@ from components.ownership import Owner
 from settings import ConfigError
 
 _DISCOVERY = "discoverySelectors"
+_HTTP = 80
 
 
 @dataclass(frozen=True)
@@ -81,20 +82,24 @@ def _unrouted(calls: Calls, own: Collection[Route]) -> Iterator[Calls]:
 def _discovery(cluster: Cluster, calls: Calls, mesh: Mesh) -> Callable[[Calls], Iterator[str]]:
     """Return what yields the namespaces of calls that discoverySelectors leave out."""
     selectors = mesh.get(_DISCOVERY) or []
-    named = [calls.gateway.namespace, *calls.caller_namespaces] if selectors else []
+    own, places = calls.namespace or "of the stack", [calls.gateway.namespace, *calls.caller_namespaces]
+    named = [*places, *filter(None, [calls.namespace])] if selectors else []
     read = parallel(partial(cluster.read, f"/api/v1/namespaces/{name}") for name in named)
     labels = {name: _labels(namespace) for name, namespace in zip(named, read, strict=True) if namespace}
-    labels[calls.namespace or "of the stack"] = dict(calls.injection)
+    labels[own] = {**labels.get(own, {}), **calls.injection}  # further labels of its namespace stay as they are
 
     def undiscovered(concerned: Calls) -> Iterator[str]:
         if not selectors:
             return
-        places = (concerned.gateway.namespace, *concerned.caller_namespaces, concerned.namespace or "of the stack")
-        for name in (each for each in places if each in labels):
+        for name in (concerned.gateway.namespace, *concerned.caller_namespaces, own):
+            if name not in labels:  # it is to come
+                continue
             known = {"kubernetes.io/metadata.name": name, **labels[name]}
             if not any(selects(selector, known) for selector in selectors):
-                lack = f"no selector of {_DISCOVERY} in the mesh config has its labels"
-                yield f"hides namespace {name} from Istio: {lack}"
+                yield (
+                    f"hides namespace {name} from Istio: no selector of {_DISCOVERY} in the mesh config has its "
+                    "labels; let one match a label of it, such as kubernetes.io/metadata.name"
+                )
 
     return undiscovered
 
@@ -105,30 +110,47 @@ def _hidden(sidecars: Collection[Route], calls: Calls, mesh: Mesh) -> Iterator[s
         own = list(_in(sidecars, namespace))
         is_covered = any(not each.spec.get("workloadSelector") for each in own)
         for sidecar in [*own, *([] if is_covered else defaults)]:
-            if lacks := sorted(set(_not_imported(sidecar, calls))):
+            for entry, lacks in _lacking(sidecar, namespace, calls):
                 yield (
                     f"hides the stack's routes from the callers in namespace {namespace} by {sidecar}: add "
-                    f"{' and '.join(lacks)} to the hosts of its egress, in an entry without a port"
+                    f"{' and '.join(lacks)} to the hosts of its egress, in {entry}"
                 )
 
 
-def _not_imported(sidecar: Route, calls: Calls) -> Iterator[str]:
-    """Yield the hosts, NAMESPACE/*, that a Sidecar does not import for the callers and that they need."""
+def _lacking(sidecar: Route, namespace: str, calls: Calls) -> Iterator[tuple[str, list[str]]]:
+    """Yield each entry of a Sidecar's egress that lacks hosts which the callers in a namespace need: NAMESPACE/*.
+
+    Istio takes the routes of port 80 from the entry for that port alone; if there is none, as those of all other ports,
+    from the entry without a port (GetEgressListenerForRDS in
+    https://github.com/istio/istio/blob/master/pilot/pkg/model/sidecar.go).
+    """
     listeners = sidecar.spec.get("egress") or []
     if not listeners:
         return
-    hosts = [host for each in listeners if "port" not in each for host in each.get("hosts", ())]
-    imported = [host.split("/", 1) for host in hosts if "/" in host]  # Istio refuses any other
     own = [(calls.namespace, domain) for domain in calls.domains.values()]
-    needed = [*own, *((calls.gateway.namespace, entry) for entry in calls.entries)]
-    for namespace, host in needed:
-        if not any(_imports(place, pattern, (namespace, host), sidecar) for place, pattern in imported):
-            yield f"{namespace or '*'}/*"
+    gateway = [(calls.gateway.namespace, entry) for entry in calls.entries]
+    for_http = [each for each in listeners if (each.get("port") or {}).get("number") == _HTTP]
+    for_all = [each for each in listeners if "port" not in each]
+    parts = [("an entry without a port", for_all, [*own, *gateway])]
+    if for_http:
+        parts.append((f"the entry for port {_HTTP}", for_http, own))
+    for entry, used, needed in parts:
+        hosts = [host for each in used for host in each.get("hosts", ())]
+        imported = [host.split("/", 1) for host in hosts if "/" in host]  # Istio refuses any other
+        missing = {f"{place or '*'}/*" for place, host in needed if not _imports(imported, namespace, (place, host))}
+        if missing:
+            yield entry, sorted(missing)
 
 
-def _imports(place: str, pattern: str, needed: tuple[str, str], sidecar: Route) -> bool:
-    namespace, host = needed
-    return (sidecar.place.namespace if place == "." else place) in ("*", namespace) and matches(pattern, host)
+def _imports(imported: Iterable[Sequence[str]], namespace: str, needed: tuple[str, str]) -> bool:
+    """Return whether hosts of a Sidecar import what callers in a namespace need: a namespace, and a host name in it.
+
+    The namespace `.` is that of the callers, in a Sidecar of the mesh's root namespace, too.
+    """
+    place, host = needed
+    return any(
+        (namespace if among == "." else among) in ("*", place) and matches(pattern, host) for among, pattern in imported
+    )
 
 
 def _ruled(rules: Iterable[Route], calls: Calls) -> Iterator[str]:

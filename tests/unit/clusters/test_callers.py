@@ -91,6 +91,30 @@ def test_pod_on_the_network_of_its_node_is_no_caller_of_a_namespace(check: Check
     assert len(problems(lambda: run(check, logistics(exporter), "logistics/exporter"))) == 1, "it is named"
 
 
+def test_caller_whose_requests_pass_by_its_sidecars_is_refused(check: Check) -> None:
+    excluding = {"traffic.sidecar.istio.io/excludeOutboundPorts": "80"}
+    client = logistics(
+        pod("a", "dispatcher"),
+        pod("b", "dispatcher", annotations=excluding),
+        pod("c", "dispatcher", annotations={"sidecar.istio.io/interceptionMode": "NONE"}),
+        pod("t", "tracker", annotations=excluding),
+    )
+    assert problems(lambda: run(check, client, DISPATCHER)) == [
+        "clients.caller.callers[0]: cluster has sidecars that take no requests at port 80 in Pods of "
+        "logistics/dispatcher: b, c; their requests would leave in plain HTTP: take back "
+        "sidecar.istio.io/interceptionMode and traffic.sidecar.istio.io/excludeOutboundPorts, and restart them"
+    ]
+    (line,) = warnings(run(check, client | admitting(notNamespaces=["logistics"]), "logistics"))
+    assert "take no requests at port 80 in Pods of logistics: b, c, t;" in line
+
+
+def test_caller_whose_sidecars_leave_out_addresses_is_a_warning(check: Check) -> None:
+    excluding = {"traffic.sidecar.istio.io/excludeOutboundIPRanges": "192.0.2.0/24,10.0.0.0/8"}
+    client = logistics(pod("a", "dispatcher"), pod("b", "dispatcher", annotations=excluding))
+    (line,) = warnings(run(check, client, DISPATCHER))
+    assert "take no requests to 10.0.0.0/8, 192.0.2.0/24 in Pods of logistics/dispatcher: b; requests for a" in line
+
+
 @pytest.mark.parametrize("labels", [None, {"istio-injection": "disabled"}, {"istio.io/rev": "gone"}])
 def test_namespace_without_injection_is_a_warning_while_it_has_no_pods_of_the_caller(check: Check, labels: Any) -> None:
     namespace = {"metadata": {"name": "logistics", "labels": labels}}

@@ -117,7 +117,7 @@ def test_users_of_a_gateway_that_is_given_back_are_named(config: dict[str, Any])
     assert given_back(**config) == (
         "kyma-mtls:gatewayTakeOver: cluster https://target gives kyma-system/kyma-gateway back to Kyma's operator, "
         "with the operator's domain and certificate, while APIRule shop/cart, VirtualService web/blog use it; move "
-        "them first, or tell their owners",
+        "them first, or tell who runs them",
     )
 
 

@@ -64,6 +64,11 @@ def sidecar(namespace: str, *hosts: str, **more: Any) -> dict[str, Any]:
     return made(namespace, egress=[{"hosts": list(hosts)}], **more)
 
 
+def entry(port: int | None, *hosts: str) -> dict[str, Any]:
+    """Return an entry of a Sidecar's egress, for a port or for all."""
+    return {"hosts": list(hosts), **({"port": {"number": port, "protocol": "HTTP"}} if port else {})}
+
+
 @pytest.mark.parametrize(
     "visible",
     [
@@ -71,6 +76,8 @@ def sidecar(namespace: str, *hosts: str, **more: Any) -> dict[str, Any]:
         sidecar("logistics", "mtls/*", "istio-system/*"),
         sidecar("logistics", "mtls/*.example.com", "*/*.kyma-mtls.internal"),
         made("logistics", ingress=[]),
+        made("logistics", egress=[entry(80, "./*", "mtls/*"), entry(None, "*/*")]),
+        made("logistics", egress=[entry(8080, "./*"), entry(None, "mtls/*", "istio-system/*")]),
         sidecar("shop", "./*"),
         sidecar("istio-system", "./*", workloadSelector={"labels": {"app": "shop"}}),
     ],
@@ -90,6 +97,7 @@ def test_sidecar_that_imports_the_routes_passes(visible: dict[str, Any]) -> None
         (made("logistics", egress=[{"hosts": ["*/*"], "port": {"number": 80}}]), "istio-system/* and mtls/*"),
         (sidecar("logistics", "./*", workloadSelector={"labels": {"app": "x"}}), "istio-system/* and mtls/*"),
         (sidecar("istio-system", "./*", "istio-system/*"), "mtls/*"),
+        (sidecar("istio-system", "./*", "mtls/*"), "istio-system/*"),
     ],
 )
 def test_sidecar_that_hides_the_routes_is_refused_by_name(hiding: dict[str, Any], lacks: str) -> None:
@@ -99,6 +107,17 @@ def test_sidecar_that_hides_the_routes_is_refused_by_name(hiding: dict[str, Any]
         f"hides the stack's routes from the callers in namespace logistics by Sidecar {place}/default: add {lacks} "
         "to the hosts of its egress, in an entry without a port"
     )
+
+
+def test_sidecar_that_hides_the_routes_at_port_80_is_refused() -> None:
+    """Istio takes the routes of a port from the entry for it alone."""
+    hiding = made("logistics", egress=[entry(80, "./*"), entry(None, "*/*")])
+    by = "hides the stack's routes from the callers in namespace logistics by Sidecar logistics/default"
+    at_80 = f"{by}: add mtls/* to the hosts of its egress, in the entry for port 80"
+    assert refused(sidecars=(hiding,)) == [at_80]
+    hiding = made("logistics", egress=[entry(80, "./*"), entry(None, "istio-system/*")])
+    at_all = f"{by}: add mtls/* to the hosts of its egress, in an entry without a port"
+    assert refused(sidecars=(hiding,)) == [at_all, at_80]
 
 
 def test_sidecar_of_the_root_namespace_gives_way_to_that_of_the_callers() -> None:
@@ -171,3 +190,20 @@ def test_namespaces_that_discovery_selects_pass() -> None:
     mesh = Mesh({"discoverySelectors": [{"matchLabels": dict(ISTIO_INJECTION)}]}, "istio-system")
     known = {name: dict(ISTIO_INJECTION) for name in ("logistics", "istio-system")}
     assert refused(mesh=mesh, namespaces=known) == []
+
+
+def test_own_namespace_is_judged_by_the_labels_that_it_has_and_those_that_the_stack_gives_it() -> None:
+    mesh = Mesh({"discoverySelectors": [{"matchLabels": {"mesh": "on"}}]}, "istio-system")
+    others = {name: {"mesh": "on"} for name in ("logistics", "istio-system")}
+    assert refused(mesh=mesh, namespaces={**others, "mtls": {"mesh": "on"}}) == []
+    expected = (
+        "hides namespace mtls from Istio: no selector of discoverySelectors in the mesh config has its labels; let one "
+        "match a label of it, such as kubernetes.io/metadata.name"
+    )
+    assert refused(mesh=mesh, namespaces={**others, "mtls": {}}) == [expected]
+    assert refused(mesh=mesh, namespaces=others) == [expected], "it is to come"
+    unnamed = replace(CALLS, namespace="")
+    (line,) = refused(mesh=mesh, namespaces=others, calls=unnamed)
+    assert line.startswith("hides namespace of the stack from Istio")
+    injecting = Mesh({"discoverySelectors": [{"matchLabels": {**ISTIO_INJECTION}}]}, "istio-system")
+    assert refused(mesh=injecting, namespaces={name: dict(ISTIO_INJECTION) for name in others}, calls=unnamed) == []
