@@ -17,7 +17,7 @@ import pytest
 
 from tests.e2e.support.lab import Lab
 from tests.e2e.support.project import Project
-from tests.e2e.support.scenes import HOSTS, NAMESPACE, SCENES
+from tests.e2e.support.scenes import HOSTS, LASTING, NAMESPACE, SCENES
 from tests.e2e.support.stack import Deployed
 from tests.e2e.support.waiting import eventually, meanwhile, together
 from verification.__main__ import chosen_checks
@@ -146,10 +146,11 @@ def test_verification_cleans_up_after_a_killed_one_and_a_signal_leaves_nothing_b
         return len([each for each in set(left(lab, attacked).split()) - old if each.startswith("namespace/")])
 
     signals = (signal.SIGINT, signal.SIGHUP)
-    running = [start(project, attacked) for _ in signals]  # complete runs: both are amid their checks when signalled
-    eventually(lambda: new_namespaces() > 2, "both have namespaces, of which each has one in each cluster")
-    for process, number in zip(running, signals, strict=True):
-        process.send_signal(number)
+    with LASTING.played(lab):  # both runs are amid their checks when signalled, and do not clean up on their own
+        running = [start(project, attacked) for _ in signals]
+        eventually(lambda: new_namespaces() > 2, "both have namespaces, of which each has one in each cluster")
+        for process, number in zip(running, signals, strict=True):
+            process.send_signal(number)
     for process, number in zip(running, signals, strict=True):
         said, _ = process.communicate(timeout=300)
         assert process.returncode == 128 + number, said

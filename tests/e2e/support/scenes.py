@@ -272,3 +272,5 @@ SCENES = {
         {"first: client client is admitted": f"Secret {ISTIO}/client-credential-{NAMESPACE}.1 is missing"},
     ),
 }
+LASTING = Scene((Addition("target", BARE_POD),), {})
+"""Breaks a promise that a verification therefore tries until its time is over."""
