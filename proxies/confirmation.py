@@ -61,7 +61,7 @@ class Confirmation:
             return self._may_not(asked, self._gateway.namespace, refusal)
         except Unreadable as trouble:
             return self._unanswered(asked, trouble, _UNREADABLE_PATIENCE)
-        self._began.pop(asked, None)
+        self._began.pop(asked, None)  # not so of sidecars: those of one host are not those of another
         if not dumps:
             return self._without_replicas(asked)
         return next(self._complaints(objects, dumps), None) or self._of_sidecars(objects)
