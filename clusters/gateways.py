@@ -45,6 +45,11 @@ def templates(cluster: Cluster, gateway: IstioGateway) -> list[Mapping[str, Any]
     return _templates(cluster, gateway.namespace, gateway.selector, workloads)
 
 
+def replicas(cluster: Cluster, gateway: IstioGateway) -> int | None:
+    """Return how many Pods the Deployments of a gateway run now; None if that is not known, as of a DaemonSet."""
+    return _replicas(_workloads(cluster, gateway.namespace, gateway.selector))
+
+
 def _workloads(cluster: Cluster, namespace: str, selector: Mapping[str, str]) -> list[Mapping[str, Any]]:
     """Return the Deployments and DaemonSets with Pods that a selector matches."""
     listed = parallel(partial(cluster.items, f"/apis/apps/v1/namespaces/{namespace}/{kind}") for kind in _WORKLOADS)

@@ -70,8 +70,16 @@ class Route:
 
     def served(self, ports: Collection[int]) -> set[str]:
         """Return the hosts that a Gateway serves on these ports, without the namespaces that it takes routes from."""
-        servers = [server for server in self.spec.get("servers", ()) if server.get("port", {}).get("number") in ports]
-        return {host.rpartition("/")[2] for server in servers for host in server.get("hosts", ())}
+        return {host for host, _ in self.served_on(ports)}
+
+    def served_on(self, ports: Collection[int]) -> set[tuple[str, int]]:
+        """Return the hosts that a Gateway serves on these ports, as `served`, each with the port."""
+        servers = [each for each in self.spec.get("servers") or () if (each.get("port") or {}).get("number") in ports]
+        return {
+            (host.rpartition("/")[2], server["port"]["number"])
+            for server in servers
+            for host in server.get("hosts") or ()
+        }
 
     def selects(self, labels: Mapping[str, str]) -> bool:
         """Return whether a Gateway applies to Pods with these labels."""

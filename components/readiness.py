@@ -106,7 +106,8 @@ class Ready(pulumi.Stash):
 
     waited: the object's resource, or those of several objects
     judge: returns the verdict on it; on several objects, as a List
-    limit: seconds until the wait fails without a complaint; 600 by default
+    limit: seconds until the wait fails without a complaint, or takes readiness that does not stand for true; 600 by
+        default
     finish: a last step once the object is ready, before this resource is made; it may run again
     called: what messages call several objects
 
@@ -128,7 +129,7 @@ class Ready(pulumi.Stash):
         self.wait = Wait(judge, limit, objects[0], finish)
         known = [part for each in objects for part in (each.urn, _identified(each), _content(each))]
 
-        def version(parts: list[str]) -> dict[str, Any]:
+        def version(parts: list[Any]) -> dict[str, Any]:
             items = [_version(*parts[start : start + 3]) for start in range(0, len(parts), 3)]
             return {"called": called, "items": items} if isinstance(waited, list) else items[0]
 
@@ -144,7 +145,7 @@ def _identified(made: Any) -> pulumi.Output[str]:
     https://github.com/pulumi/pulumi-kubernetes/blob/master/provider/pkg/provider/provider.go (Create, Update)
     """
 
-    def identity(known: list[Any]) -> str:
+    def identity(known: list[Any]) -> Any:
         metadata, _ = known
         named = {key: metadata[key] for key in ("namespace", "name", "uid", "generation") if (metadata or {}).get(key)}
         is_unknown = pulumi.runtime.is_dry_run() and "uid" not in named
@@ -158,7 +159,7 @@ def _content(made: Any) -> pulumi.Input[str]:
     return pulumi.Output.unsecret(made.data.apply(_public)) if isinstance(made, k8s.core.v1.Secret) else ""
 
 
-def _version(urn: str, identity: str, content: str) -> Any:
+def _version(urn: str, identity: Any, content: str) -> Any:
     if identity == pulumi.UNKNOWN:
         return identity
     # …$kubernetes:apps/v1:Deployment::NAME: of a custom resource, the URN alone has apiVersion and kind.
@@ -183,7 +184,7 @@ def _public(data: Mapping[str, str] | None) -> str:
 class Wait:
     """A wait until a judge finds an object ready.
 
-    limit: seconds until the wait fails without a complaint
+    limit: seconds until the wait fails without a complaint, or takes readiness that does not stand for true
     resource: with which the engine shows progress
     finish: a last step, which runs after each verdict that the object is ready
     """
@@ -194,6 +195,7 @@ class Wait:
     finish: Callable[[], None] | None = None
     _said: dict[tuple[bool, str], float] = field(default_factory=dict, init=False)
     _warned: set[str] = field(default_factory=set, init=False)
+    _kept: dict[int, Any] = field(default_factory=dict, init=False)
 
     async def until_ready(self, cluster: Reader, version: dict[str, Any], run_in_thread: RunInThread) -> None:
         """Return once the object is ready; raise NotReady once a complaint, or the wait, has lasted too long.
@@ -208,9 +210,10 @@ class Wait:
             verdict = await run_in_thread(self._look, cluster, version)
             now = time.monotonic()
             waited = now - self._heard(named, verdict, now)
-            if verdict.ready and waited >= verdict.patience:
+            is_over = waited >= verdict.patience or now - began >= self.limit
+            if is_over and verdict.ready:
                 return
-            if not verdict.ready and (waited >= verdict.patience or now - began >= self.limit):
+            if is_over:
                 raise NotReady(
                     f"cluster {cluster.host}: {named} is not ready after {now - began:.0f} s: {verdict.says}"
                 )
@@ -218,13 +221,24 @@ class Wait:
 
     def _look(self, cluster: Reader, version: dict[str, Any]) -> Verdict:
         try:
-            found = _find(cluster, version)
+            found = self._found(cluster, version)
             verdict = self.judge(cluster, found) if found else _unanswered("it is gone")
             if verdict.ready and self.finish:
                 self.finish()
         except Exception as error:  # an API server may be away for a while
             return _unanswered(str(error))
         return verdict
+
+    def _found(self, cluster: Reader, version: Mapping[str, Any]) -> Any:
+        """Return the object, or a List of several; None if the cluster lacks one.
+
+        Of several, those without a status are read once: nothing but their spec can be judged, and that is the stack's.
+        """
+        if "items" not in version:
+            return _find(cluster, version)
+        items = [self._kept.get(number) or _find(cluster, each) for number, each in enumerate(version["items"])]
+        self._kept |= {number: item for number, item in enumerate(items) if item and "status" not in item}
+        return {"kind": "List", "items": items} if all(items) else None
 
     def _heard(self, named: str, verdict: Verdict, now: float) -> float:
         """Log new words of the controller; return when it said them first.
@@ -246,10 +260,6 @@ class Wait:
 
 
 def _find(cluster: Reader, version: Mapping[str, Any]) -> Any:
-    """Return an object, or a List of several; None if the cluster lacks one."""
-    if "items" in version:
-        items = [_find(cluster, each) for each in version["items"]]
-        return {"kind": "List", "items": items} if all(items) else None
     return cluster.find(version["apiVersion"], version["kind"], version.get("namespace", ""), version["name"])
 
 

@@ -87,18 +87,19 @@ class _Route:
         the same: else they would send each request in plain HTTP to where the domain's name leads.
         """
         secret: pulumi.Output[str] | Refusal = self.deployed.secret
+        holder: pulumi.Resource = self.deployed
         request = None
         if self.client not in self.shared.settings.admitted(self.host_name):
             secret = Refusal(HTTPStatus.FORBIDDEN, f"{self.host.domain} does not admit client {self.client}")
         elif self.host.external:
-            credential = self._partner_credential(self.host.external)
+            holder = credential = self._partner_credential(self.host.external)
             request = credential.request
             secret = credential.secret or Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE, f"client {self.client} has no certificate yet for {self.host.domain}"
             )
         route = EgressRoute(self._name, self._args(secret), pulumi.ResourceOptions(parent=self.deployed))
         if not isinstance(secret, Refusal):
-            self.site.confirm(self._name, f"hosts.{self.host_name}", route, self.deployed)
+            self.site.confirm(self._name, f"hosts.{self.host_name}", route, self.deployed, holder)
         return request
 
     @property

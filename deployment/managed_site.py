@@ -73,15 +73,25 @@ class ManagedSite:
         rule = self.lifecycle.options(key, to_be_released=to_be_released)
         return pulumi.ResourceOptions.merge(rule, pulumi.ResourceOptions(provider=self.provider))
 
-    def confirm(self, name: str, called: str, component: pulumi.Resource, parent: pulumi.Resource) -> None:
+    def confirm(
+        self,
+        name: str,
+        called: str,
+        component: pulumi.Resource,
+        parent: pulumi.Resource,
+        credential: pulumi.Resource | None = None,
+    ) -> None:
         """Let `pulumi up` end only once each replica of the site's gateway has the objects of a component.
 
         name: of the resource that waits, without its ending
         called: what messages call the objects
         parent: of that resource, and of the component
+        credential: a further component, of whose objects the Secrets are waited for, too; none by default
         """
         opts = pulumi.ResourceOptions(parent=parent, depends_on=[component])
         if objects := self.lifecycle.made_by(component):
+            further = self.lifecycle.made_by(credential) if credential else []
+            objects += [each for each in further if isinstance(each, k8s.core.v1.Secret)]
             Ready(f"{name}-gateway", objects, self.confirmation.judge, opts, called=called)
 
 

@@ -1,4 +1,4 @@
-"""What one Envoy has, by its config dump: https://www.envoyproxy.io/docs/envoy/latest/api-v3/admin/v3/config_dump.proto
+"""Reads what one Envoy has from its config dump: https://www.envoyproxy.io/docs/envoy/latest/api-v3/admin/v3/config_dump.proto
 
 Listeners, routes and upstreams are those that are in effect: neither what Envoy rejected, nor what it still waits with.
 """
@@ -45,16 +45,16 @@ def workload_parts() -> Parts:
     return _listeners(_INBOUND)
 
 
-def caller_parts(port: int, hosts: Iterable[str]) -> Parts:
+def caller_parts(port: int, domains: Iterable[str]) -> Parts:
     """Return the parts of a sidecar that decide over requests of its caller.
 
     port: to which these go
-    hosts: to which routes lead them
+    domains: parents of the hosts to which routes lead them
     """
-    leads_to = "|".join(map(re.escape, sorted(hosts)))
+    leads_to = "|".join(map(re.escape, sorted(domains)))
     return {
         "routes": _path("dynamic_route_configs", rf"(.*:)?{port}"),
-        "clusters": _path("dynamic_active_clusters", rf"outbound\|.*\|({leads_to})", _CLUSTERS),
+        "clusters": _path("dynamic_active_clusters", rf"outbound\|.*\|[^|.]+\.({leads_to})", _CLUSTERS),
     }
 
 
@@ -188,7 +188,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Dump:
-    """What one Envoy has.
+    """The config of one Envoy, as far as requests for hosts depend on it.
 
     routes: by route configuration and domain
     upstreams: the TLS to each cluster, by its name

@@ -1,4 +1,4 @@
-"""Which objects of a stack are in effect in a proxy: compares each object with what the proxy's Envoy has.
+"""Compares each object of a stack with what a proxy's Envoy has: is it in effect there?
 
 How Istio names what it makes of objects: https://github.com/istio/istio/blob/master/pilot/pkg/model/gateway.go
 (route configurations of servers), pilot/pkg/model/context.go (clusters).
@@ -67,8 +67,8 @@ def _servers(item: _Object, dump: Dump) -> Iterator[str]:
 
 def _server(domain: str, tls: Mapping[str, Any], chain: Chain | None, dump: Dump) -> Iterator[str]:
     if chain is None:
-        others = ", ".join(sorted(each.route for each in dump.chains(domain)))
-        yield f"no filter chain for {domain} of this Gateway" + (f", but {others}" if others else "")
+        present = ", ".join(sorted(each.route for each in dump.chains(domain)))
+        yield f"no filter chain for {domain} of this Gateway" + (f", but {present}" if present else "")
         return
     if "MUTUAL" in tls.get("mode", "") and not chain.tls.asks_for_certificate:
         yield f"no demand for client certificates of {domain}"

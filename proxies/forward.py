@@ -33,7 +33,7 @@ class Unreadable(Exception):  # noqa: N818 - as NotReady
 
 
 class Forbidden(Unreadable):
-    """The user may not forward ports of Pods, or not list them."""
+    """The user may not forward ports of Pods, or not list what decides which of them are asked."""
 
 
 class Admin:
@@ -76,7 +76,7 @@ def admin(cluster: Cluster, namespace: str, pod: str) -> Iterator[Admin]:
     try:
         socket.connect(url.replace("http", "ws", 1), subprotocols=[V4_CHANNEL_PROTOCOL], **options)
     except websocket.WebSocketBadStatusException as refused:
-        kind = Forbidden if refused.status_code in (HTTPStatus.FORBIDDEN, HTTPStatus.UNAUTHORIZED) else Unreadable
+        kind = Forbidden if refused.status_code == HTTPStatus.FORBIDDEN else Unreadable
         raise kind(f"the API server refuses to forward port {ADMIN_PORT}: {refused.status_code}") from None
     except (OSError, websocket.WebSocketException) as error:
         raise Unreadable(f"port {ADMIN_PORT} cannot be forwarded: {error}") from None
@@ -131,6 +131,8 @@ class _Incoming:
             opcode, message = self._socket.recv_data()
             if opcode == websocket.ABNF.OPCODE_CLOSE:
                 return b""
+            if not message:
+                continue
             channel, content = message[0], bytes(message[1:])
             if channel not in self._begun:
                 self._begun.add(channel)

@@ -73,12 +73,7 @@ class Replicas:
         return dumps
 
     def _ready(self) -> list[str]:
-        try:
-            pods = self._cluster.items(self._path)
-        except ConfigError as error:
-            if " 403 " in str(error):
-                raise Forbidden("the API server refuses to list the Pods: 403") from None
-            raise
+        pods = listed(self._cluster, self._path, "the Pods")
         return sorted(pod["metadata"]["name"] for pod in self._choose([pod for pod in pods if _is_ready(pod)]))
 
     def _dump(self, name: str) -> tuple[str, Dump | Unreadable]:
@@ -87,6 +82,8 @@ class Replicas:
                 return name, Dump.parse(dict(self._answers(name, interface)))
         except Unreadable as error:
             return name, error
+        except Exception as error:  # whatever a proxy answers, it must not fail an update by a trace
+            return name, Unreadable(f"{type(error).__name__}: {error}")
 
     def _answers(self, name: str, interface: Admin) -> Iterator[tuple[str, _Json]]:
         for part, path in self._parts.items():
@@ -102,6 +99,19 @@ class Replicas:
         if known is None or known[0] != state:
             known = self._listeners[name] = state, interface.read(self._parts["listeners"])
         return known[1]
+
+
+def listed(cluster: Cluster, path: str, called: str) -> list[_Json]:
+    """Return the objects of the list at this path; raise Forbidden if the user may not list them.
+
+    called: what the message calls them
+    """
+    try:
+        return cluster.items(path)
+    except ConfigError as error:
+        if " 403 " in str(error):
+            raise Forbidden(f"the API server refuses to list {called}: 403") from None
+        raise
 
 
 def _is_ready(pod: Mapping[str, Any]) -> bool:

@@ -1,7 +1,7 @@
-"""Which sidecars decide over requests for hosts of a stack, and what they lack: those of the declared callers, whose
-routes lead to the egress gateway, and those of the hosts' workloads, whose policies admit the ingress gateway.
+"""Asks the sidecars that decide over requests for hosts of a stack what they lack: those of the declared callers, whose
+routes lead to the egress gateway, and on platform kyma those of the hosts' workloads, for which Kyma makes policies.
 
-Of many Pods, some are asked.
+Of many Pods, some are asked. On platform istio, no object of a host reaches the sidecars of its workload.
 """
 
 import itertools
@@ -11,21 +11,21 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from clusters import pods
 from clusters.cluster import Cluster
 from clusters.concurrency import parallel
 from clusters.routes import MESH, Route
 from components.istio_gateway import IstioGateway
 from components.namespaced_name import NamespacedName
-from components.readiness import called
 from proxies.dump import Dump, Parts, caller_parts, workload_parts
 from proxies.effect import upstreams
 from proxies.forward import Unreadable
 from proxies.policies import rules_for
-from proxies.replicas import Replicas
+from proxies.replicas import Replicas, listed
 
-_SIDECAR = "istio-proxy"
 _OF_EACH_WORKLOAD, _IN_ALL = 2, 16
 _LISTED = 200
+_RUNNING = "status.phase=Running"  # hundreds of Pods of a CronJob may have ended
 _HTTP = 80
 _POLICIES = "/apis/security.istio.io/v1/namespaces/{}/authorizationpolicies"
 _Object = Mapping[str, Any]
@@ -57,7 +57,7 @@ class Sidecars:
     def lack(self, objects: Iterable[_Object]) -> str:
         """Return what a sidecar lacks of the objects of a host, `Pod …`; empty if none lacks anything.
 
-        Raise Forbidden if the user may not ask, Unreadable if a Pod does not answer.
+        Raise Forbidden if the user may not ask, Unreadable if a Pod does not answer, ConfigError for the cluster.
         """
         found = list(objects)
         questions = [*self._of_callers(found), *self._of_workloads(found)]
@@ -82,18 +82,19 @@ class Sidecars:
 
     def _of_callers(self, objects: list[_Object]) -> Iterator[_Question]:
         routes = [each for each in objects if each["kind"] == "VirtualService" and MESH in _gateways(each)]
-        hosts = {to.rpartition("|")[2] for each in routes for to in _led_to(each)}
-        if not hosts:
+        # Each host has an entry, HOST.NAMESPACE.kyma-mtls.internal: of all of a stack's, a Pod is asked once.
+        entries = {to.rpartition("|")[2] for each in routes for to in _led_to(each)}
+        if not entries:
             return
-        parts = caller_parts(_HTTP, hosts)
+        parts = caller_parts(_HTTP, {entry.partition(".")[2] for entry in entries})
 
         def lacking(dump: Dump) -> Iterator[str]:
             for each in routes:
                 yield from _routes(each, dump)
 
         for namespace, account in sorted(set(self._callers(objects))):
-            fields = {"fieldSelector": f"spec.serviceAccountName={account}"} if account else {}
-            yield _question(namespace, fields, parts, lacking)
+            fields = [f"spec.serviceAccountName={account}", _RUNNING] if account else [_RUNNING]
+            yield _question(namespace, {"fieldSelector": ",".join(fields)}, parts, lacking)
 
     def _callers(self, objects: list[_Object]) -> Iterator[tuple[str, str]]:
         """Yield namespace and service account, empty for all, of each caller whom the gateway's policies admit."""
@@ -108,28 +109,24 @@ class Sidecars:
 
     def _of_workloads(self, objects: list[_Object]) -> Iterator[_Question]:
         rules = [each for each in objects if each["kind"] == "APIRule"]
-        for each in (*objects, *itertools.chain.from_iterable(map(self._kymas_policies, rules))):
-            if each["kind"] != "AuthorizationPolicy" or each["metadata"]["namespace"] == self._gateway.namespace:
-                continue
-            labels = (each["spec"].get("selector") or {}).get("matchLabels") or {}
+        for policy in itertools.chain.from_iterable(map(self._kymas_policies, rules)):
+            labels = (policy.spec.get("selector") or {}).get("matchLabels") or {}
             selector = ",".join(f"{name}={value}" for name, value in labels.items())
-            yield _question(each["metadata"]["namespace"], {"labelSelector": selector}, workload_parts(), _policy(each))
+            query = {"labelSelector": selector, "fieldSelector": _RUNNING}
+            yield _question(policy.place.namespace, query, workload_parts(), _policy(policy))
 
-    def _kymas_policies(self, rule: _Object) -> Iterator[_Object]:
-        """Yield the policies that Kyma makes for an APIRule in the namespace of its Service, without their rules.
+    def _kymas_policies(self, rule: _Object) -> Iterator[Route]:
+        """Yield the policies that Kyma makes for an APIRule in the namespace of its Service.
 
-        Envoy has templates for the paths of these rules. Another rule makes a policy of another name.
+        Their rules are not compared: Envoy has templates for the paths. Another rule makes a policy of another name.
         """
         service = rule["spec"].get("service") or {}
         place = NamespacedName(rule["metadata"]["namespace"], rule["metadata"]["name"])
-        listed = self._cluster.items(_POLICIES.format(service.get("namespace", place.namespace)))
-        for each in listed:
-            if Route("AuthorizationPolicy", each["metadata"], each["spec"]).api_rule == place:
-                yield {
-                    "kind": "AuthorizationPolicy",
-                    "metadata": each["metadata"],
-                    "spec": {**each["spec"], "rules": None},
-                }
+        namespace = service.get("namespace", place.namespace)
+        for each in listed(self._cluster, _POLICIES.format(namespace), f"AuthorizationPolicies in {namespace}"):
+            policy = Route("AuthorizationPolicy", each["metadata"], each["spec"])
+            if policy.api_rule == place:
+                yield policy
 
 
 def _question(
@@ -156,24 +153,20 @@ def _routes(item: _Object, dump: Dump) -> Iterator[str]:
             yield f"no route for {domain} to the egress gateway yet"
 
 
-def _policy(item: _Object) -> Callable[[Dump], Iterator[str]]:
-    place, wanted = item["metadata"], rules_for(item["spec"])
-    named = f"{place['namespace']}/{place['name']}"
-
+def _policy(policy: Route) -> Callable[[Dump], Iterator[str]]:
     def lacking(dump: Dump) -> Iterator[str]:
         for chain in (chain for listener in dump.listeners for chain in listener.chains if chain.decodes_http):
-            rules = chain.rules(named)
-            if rules is None or (wanted and rules != wanted):
-                yield f"no {called(item['kind'], place['namespace'], place['name'])} as it is now"
+            if chain.rules(str(policy.place)) is None:
+                yield f"no {policy} yet"
 
     return lacking
 
 
-def sample(pods: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def sample(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return those of many Pods that are asked: two of each workload, and sixteen in all; none without a sidecar."""
     ranked: list[tuple[int, str, dict[str, Any]]] = []
     seen: dict[str, int] = {}
-    for pod in sorted(filter(_has_sidecar, pods), key=lambda each: str(each["metadata"]["name"])):
+    for pod in sorted(filter(_has_sidecar, found), key=pods.name):
         workload = _workload(pod["metadata"])
         seen[workload] = seen.get(workload, 0) + 1
         ranked.append((seen[workload], workload, pod))
@@ -182,9 +175,8 @@ def sample(pods: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _has_sidecar(pod: _Object) -> bool:
-    spec = pod.get("spec") or {}
-    containers = [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]
-    return any(each["name"] == _SIDECAR for each in containers)
+    """Return whether a Pod has a sidecar beside something: the proxy of an injected gateway is its only container."""
+    return pods.has_sidecar(pod) and len(pods.containers(pod)) > 1
 
 
 def _workload(metadata: _Object) -> str:

@@ -44,7 +44,7 @@ RIVAL: Manifest = {
 
 @pytest.fixture(scope="module")
 def blind(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Kubeconfigs of users with the rights of rbac/, but for that to ask proxies; in the target, it is for sidecars."""
+    """Kubeconfigs of users with the rights of rbac/, but for that to ask proxies; in the client, for sidecars alone."""
     with Users(lab, "proxies-users", tmp_path_factory.mktemp("users")) as users:
         yield {cluster: users.add(cluster, "blind", without_forwarding(cluster)) for cluster in CLUSTERS}
 
@@ -52,7 +52,7 @@ def blind(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[s
 def without_forwarding(cluster: str) -> list[Manifest]:
     documents = granted(cluster)
     for document in documents:
-        if cluster == "target" and document["kind"] == "Role":
+        if cluster == "client" and document["kind"] == "Role":
             continue
         rules = document.get("rules", [])
         rules[:] = [rule for rule in rules if rule["resources"] != ["pods/portforward"]]
@@ -108,13 +108,11 @@ def test_user_who_may_not_ask_proxies_is_warned_once_for_each_cluster(
     client = {"kubeconfig": blind["client"], "domain": "proxies.client.test"}
     assert "cannot confirm" not in deployed.printed
     deployed.up(target={"kubeconfig": blind["target"]}, clients={"client": client}, hosts=hosts(*NAMES, "unseen"))
-    words = (
-        "so that `pulumi up` cannot confirm that the changes are in effect; grant get and create of pods/portforward"
-    )
+    words = "so that `pulumi up` cannot confirm that the changes are in effect; grant list of pods, and get and create"
     lines = {line.partition("warning: ")[2] for line in deployed.printed.splitlines() if words in line}
     asked = (line.partition(": cluster")[0::2] for line in lines)
     assert {key: text.partition("this user ask ")[2].partition(" for ")[0] for key, text in asked} == {
-        "kyma-mtls:target.kubeconfig": "the sidecars of callers and workloads",
-        "kyma-mtls:clients.client.kubeconfig": "gateway istio-system/istio-egressgateway",
+        "kyma-mtls:target.kubeconfig": "gateway istio-system/istio-ingressgateway",
+        "kyma-mtls:clients.client.kubeconfig": "the sidecars of callers and workloads",
     }, deployed.printed
     assert len(lines) == len(CLUSTERS), lines

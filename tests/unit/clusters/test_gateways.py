@@ -81,12 +81,14 @@ def deployment(replicas: int) -> dict[str, Any]:
     [
         ({DEPLOYMENTS: {"items": [deployment(1)]}}, 1),
         ({DEPLOYMENTS: {"items": [deployment(1), deployment(2)]}}, 3),
+        ({DEPLOYMENTS: {"items": [deployment(0)]}}, 0),
         ({DEPLOYMENTS: {"items": [deployment(1)]}, DAEMON_SETS: {"items": [workload(EDGES, "edge")]}}, None),
     ],
-    ids=["deployment", "deployments", "daemon-set"],
+    ids=["deployment", "deployments", "to-zero", "daemon-set"],
 )
 def test_gateway_replicas_are_those_of_its_deployments(changed: dict[str, Any], replicas: int | None) -> None:
     assert read_edge(edge(**changed)).replicas == replicas
+    assert gateways.replicas(fake_cluster(edge(**changed)), HELM_INGRESS) == replicas
 
 
 def test_gateway_without_workloads_is_read_from_its_pods() -> None:

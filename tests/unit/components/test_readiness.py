@@ -132,6 +132,11 @@ def test_readiness_that_may_be_outdated_must_stay(clock: Clock) -> None:
         wait(saying([unsure, failing("Error: why", 10)]))
 
 
+def test_readiness_that_does_not_stand_in_one_wording_ends_the_wait_at_its_limit(clock: Clock) -> None:
+    wait(saying(Verdict(ready=True, says=f"port {number}", patience=60) for number in range(30)), limit=20)
+    assert clock.now == 20
+
+
 def test_object_that_is_gone_ends_the_wait(clock: Clock) -> None:
     with pytest.raises(NotReady, match=r"after 60 s: it is gone$"):
         wait(saying([READY]), fake_cluster())
@@ -202,6 +207,27 @@ def test_several_objects_are_judged_together_under_the_name_they_are_given(clock
     with pytest.raises(NotReady, match=r"hosts.httpbin is not ready after 60 s: it is gone$"):
         asyncio.run(Wait(judge, 600).until_ready(fake_cluster({SECRET: [there, *100 * [None]]}), both, at_once))
     assert clock.now == 60
+
+
+def test_of_several_objects_those_without_a_status_are_read_once(clock: Clock) -> None:
+    rule, versions = "/apis/networking.istio.io/v1/namespaces/mtls/gateways/a", []
+
+    def judge(_cluster: object, found: dict[str, Any]) -> Verdict:
+        versions.append([each["metadata"]["resourceVersion"] for each in found["items"]])
+        return READY if len(versions) == 3 else waiting("soon")
+
+    def there(number: int, **status: Any) -> dict[str, Any]:
+        return {"metadata": {"name": "a", "resourceVersion": number}, **status}
+
+    cluster = fake_cluster(
+        {SECRET: [there(1), there(9)], rule: [None, *(there(number, status={}) for number in range(3))]}
+    )
+    gateway = {"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "namespace": "mtls", "name": "a"}
+    both = {"called": "hosts.httpbin", "items": [VERSION, gateway]}
+    asyncio.run(Wait(judge, 600).until_ready(cluster, both, at_once))
+    assert versions == [[1, 0], [1, 1], [1, 2]]
+    assert cluster.asked.count(SECRET) == 1
+    assert clock.warnings == ["0 s: hosts.httpbin: it is gone"]
 
 
 class Waiting(pulumi.ComponentResource):

@@ -2,12 +2,15 @@
 
 from typing import Any
 
-from tests.unit.deployment.program import A_PARTNER, CALLER, HTTPBIN, ORDERS, TARGET, Stack
+import pytest
+
+from tests.unit.deployment.program import A_PARTNER, CALLER, EXTERNAL, HTTPBIN, ORDERS, SIGNED, TARGET, Stack
 
 HOSTS: dict[str, Any] = {
     "httpbin": {**HTTPBIN, "clients": ["caller", "acme"]},
     "orders": {**ORDERS, "clients": ["acme"]},
 }
+PARTNERS = {"domain": "api.partner.example", "external": {**EXTERNAL, "credentials": SIGNED}}
 CLIENTS = {"caller": CALLER, "acme": A_PARTNER}
 
 
@@ -41,6 +44,20 @@ def test_wait_changes_with_every_object_and_asks_no_gateway_in_previews(stack: S
         list(request.hooks.before_create) == list(request.hooks.before_update) == ["target-target-orders-gateway-ready"]
     )
     assert not list(request.hooks.before_delete)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "host"), [({"httpbin": HTTPBIN}, "httpbin"), ({"api": PARTNERS}, "api")], ids=["own", "partners"]
+)
+def test_routes_wait_for_the_credential_that_they_use_and_for_no_other(
+    stack: Stack, hosts: dict[str, Any], host: str
+) -> None:
+    made = stack(target=TARGET if host == "httpbin" else None, clients={"billing": CALLER}, hosts=hosts)
+    rule = made.marked_one("DestinationRule", f"client-billing.{host}-originate-mtls")["spec"]
+    waited = made.one("Stash", f"client-billing.{host}-gateway-ready")["input"]
+    used = rule["trafficPolicy"]["portLevelSettings"][0]["tls"]["credentialName"]
+    assert [each["name"] for each in waited["items"] if each["kind"] == "Secret"] == [used]
+    assert not {"Namespace", "NetworkPolicy"} & {each["kind"] for each in waited["items"]}
 
 
 def test_wait_comes_after_the_host_and_its_own_waits(stack: Stack) -> None:

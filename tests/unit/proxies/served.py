@@ -24,11 +24,14 @@ class Server:
 
     refusal: the status line by which the API server refuses to forward, such as `403 Forbidden`
     error: what it says on the channel of errors
+    empty: whether it sends messages without content, too
     heard: the requests to the API server, and those that were forwarded
     """
 
-    def __init__(self, answers: Mapping[str, bytes], refusal: str = "", error: str = "") -> None:
-        self.answers, self.refusal, self.error = answers, refusal, error
+    def __init__(
+        self, answers: Mapping[str, bytes], refusal: str = "", error: str = "", *, empty: bool = False
+    ) -> None:
+        self.answers, self.refusal, self.error, self.empty = answers, refusal, error, empty
         self.heard: list[str] = []
 
     def serve(self, connection: socket.socket) -> None:
@@ -55,6 +58,8 @@ class Server:
         while message := _message(incoming):
             path = message[1:].split()[1].decode()
             self.heard.append(path)
+            if self.empty:
+                connection.sendall(_frame(b""))
             if self.error:
                 connection.sendall(_frame(b"\1" + self.error.encode()))
             elif path not in self.answers:

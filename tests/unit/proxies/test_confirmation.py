@@ -1,6 +1,5 @@
 """Verdicts on the objects of hosts, by what the replicas of a gateway have."""
 
-import math
 from typing import Any
 
 import pulumi
@@ -13,9 +12,11 @@ from proxies.dump import Dump
 from proxies.forward import Forbidden, Unreadable
 from proxies.replicas import Replicas
 from proxies.sidecars import Sidecars
+from settings import ConfigError
 from tests.unit.fakes import fake_cluster
 from tests.unit.proxies.recorded import REJECTION, one, recorded
 
+DEPLOYMENTS = "/apis/apps/v1/namespaces/istio-system/deployments"
 GATEWAYS = "/apis/networking.istio.io/v1/gateways"
 LATE: dict[str, Any] = {
     "metadata": {"name": "late", "namespace": "claims"},
@@ -37,7 +38,9 @@ def warnings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def ask(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a function that judges recorded objects, of replicas with these dumps or with this trouble."""
 
-    def judge(objects: list[Any], *dumps: Any, trouble: Exception | None = None, times: int = 1) -> Verdict:
+    def judge(
+        objects: list[Any], *dumps: Any, trouble: Exception | None = None, times: int = 1, deployments: Any = ()
+    ) -> Verdict:
         def read(_: Replicas) -> dict[str, Dump]:
             if trouble:
                 raise trouble
@@ -45,7 +48,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Any:
 
         monkeypatch.setattr(Replicas, "dumps", read)
         monkeypatch.setattr(Sidecars, "lack", lambda *_: "")
-        cluster = fake_cluster({GATEWAYS: {"items": [LATE]}})
+        cluster = fake_cluster({GATEWAYS: {"items": [LATE]}, DEPLOYMENTS: {"items": deployments}})
         confirmation = Confirmation(cluster, DOCUMENTED_INGRESS, "rbac/target.yaml")
         verdicts = [confirmation.judge(cluster, {"items": objects}) for _ in range(times)]
         assert len(set(verdicts)) == 1
@@ -74,12 +77,30 @@ def test_objects_are_confirmed_once_every_replica_has_them(ask: Any) -> None:
     assert ask(found["objects"], found["dump"]) == ask(found["objects"], found["dump"], found["dump"]) == READY
     verdict = ask(found["objects"], found["dump"], none)
     assert verdict.says.startswith("Pod ingress-2 of gateway istio-system/istio-ingressgateway has no filter chain")
-    assert verdict.patience == math.inf
+    assert (verdict.patience, verdict.warns_after) == (120, 30), "istiod may be down, or cut off from this replica"
 
 
 def test_gateway_without_a_ready_replica_is_waited_for(ask: Any) -> None:
     assert ask(recorded("ingress")["objects"]) == waiting(
         "no Pod of gateway istio-system/istio-ingressgateway is ready"
+    )
+
+
+@pytest.mark.parametrize("replicas", [0, 2])
+def test_gateway_that_is_scaled_to_zero_is_a_warning_and_not_waited_for(
+    ask: Any, warnings: list[str], replicas: int
+) -> None:
+    template = {"metadata": {"labels": dict(DOCUMENTED_INGRESS.labels)}, "spec": {}}
+    deployment = {"metadata": {"name": "x"}, "spec": {"replicas": replicas, "template": template}}
+    verdict = ask(recorded("ingress")["objects"], times=2, deployments=[deployment])
+    assert verdict.ready == (replicas == 0)
+    assert warnings == (
+        []
+        if replicas
+        else [
+            "kyma-mtls:target.kubeconfig: cluster https://target runs no Pod of gateway "
+            "istio-system/istio-ingressgateway, whose Deployment has 0 replicas: no request passes it until it has"
+        ]
     )
 
 
@@ -96,10 +117,10 @@ def test_rejection_is_no_complaint_where_the_objects_are_in_effect_or_at_another
     found = recorded("ingress")
     assert ask(found["objects"], rejecting(found["dump"])) == READY
     found = changed()
-    assert ask(found["objects"], rejecting(found["dump"], 15021)).patience == math.inf
+    assert ask(found["objects"], rejecting(found["dump"], 15021)).patience == 120, "it is no rejection"
 
 
-def test_rejection_without_a_rival_is_a_complaint_without_a_cause(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rejection_without_a_claim_is_a_complaint_without_a_cause(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     found = changed()
     monkeypatch.setitem(LATE["spec"], "selector", {"istio": "other"})
     assert ask(found["objects"], rejecting(found["dump"])).says.endswith(REJECTION)
@@ -116,18 +137,52 @@ def test_user_who_may_not_ask_is_warned_once_and_not_stopped(ask: Any, warnings:
     assert warnings == [
         "kyma-mtls:target.kubeconfig: cluster https://target does not let this user ask gateway "
         "istio-system/istio-ingressgateway for the config (Pod ingress-1: the API server refuses to forward port "
-        "15000: 403), so that `pulumi up` cannot confirm that the changes are in effect; grant get and create of "
-        "pods/portforward in istio-system, as rbac/target.yaml does"
+        "15000: 403), so that `pulumi up` cannot confirm that the changes are in effect; grant list of pods, and "
+        "get and create of pods/portforward, in istio-system, as rbac/target.yaml does"
     ]
 
 
-def test_replica_that_does_not_answer_is_a_warning_and_no_failure(ask: Any, warnings: list[str]) -> None:
-    verdict = ask(recorded("ingress")["objects"], trouble=Unreadable("Pod ingress-1: connection refused"))
-    assert (verdict.ready, verdict.warns, verdict.patience) == (True, True, 60)
-    assert verdict.says == (
-        "could not confirm that gateway istio-system/istio-ingressgateway has it: Pod ingress-1: connection refused"
-    )
-    assert warnings == [], "the wait itself warns"
+@pytest.fixture
+def unread(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a function that judges two hosts in turn, 25 seconds after one another, as the gateway answers."""
+
+    def judge(*troubles: str) -> list[Verdict]:
+        found, left, now = recorded("ingress"), list(troubles), [0.0]
+
+        def dumps(_: Replicas) -> dict[str, Dump]:
+            if trouble := left.pop(0):
+                raise Unreadable(trouble)
+            return {"ingress-1": Dump.parse(found["dump"])}
+
+        monkeypatch.setattr(Replicas, "dumps", dumps)
+        monkeypatch.setattr(Sidecars, "lack", lambda *_: "")
+        monkeypatch.setattr("proxies.confirmation.time.monotonic", lambda: now[0])
+        cluster = fake_cluster()
+        confirmation = Confirmation(cluster, DOCUMENTED_INGRESS, "rbac/target.yaml")
+        verdicts = []
+        for _ in troubles:
+            verdicts.append(confirmation.judge(cluster, {"items": found["objects"]}))
+            now[0] += 25
+        return verdicts
+
+    return judge
+
+
+def test_replica_that_does_not_answer_is_one_warning_and_no_failure(unread: Any, warnings: list[str]) -> None:
+    first, *_, fourth, fifth = unread(*(f"port {number}: connection refused" for number in range(5)))
+    assert first == waiting("gateway istio-system/istio-ingressgateway could not be asked: port 0: connection refused")
+    assert fourth == fifth == READY, "words that differ each time, and the hosts that come later, do not wait anew"
+    assert warnings == [
+        "kyma-mtls:target.kubeconfig: cluster https://target gives no answer about gateway "
+        "istio-system/istio-ingressgateway (port 3: connection refused), so that `pulumi up` cannot confirm that the "
+        "changes are in effect; `python -m verification` tries them"
+    ]
+
+
+def test_replica_that_answers_again_is_waited_for_again(unread: Any, warnings: list[str]) -> None:
+    verdicts = unread("refused", "refused", "", "refused", "refused")
+    assert [each.ready for each in verdicts] == [False, False, True, False, False]
+    assert warnings == []
 
 
 @pytest.fixture
@@ -160,7 +215,10 @@ def sidecars(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_sidecars_that_lack_something_are_waited_for(sidecars: Any) -> None:
     assert sidecars("Pod a/b has no route", "") == [waiting("Pod a/b has no route"), READY]
-    assert sidecars(Unreadable("Pod b: timed out"), "") == [waiting("could not be asked: Pod b: timed out"), READY]
+    assert sidecars(Unreadable("Pod b: timed out"), "") == [
+        waiting("the sidecars of callers and workloads could not be asked: Pod b: timed out"),
+        READY,
+    ]
 
 
 def test_sidecar_that_stays_behind_is_a_warning_and_no_failure(sidecars: Any) -> None:
@@ -169,10 +227,23 @@ def test_sidecar_that_stays_behind_is_a_warning_and_no_failure(sidecars: Any) ->
     assert last.says == "Pod a/b has no route, after 20 s; the gateways have it"
 
 
+@pytest.mark.parametrize("kind", [Unreadable, ConfigError])
+def test_sidecars_that_do_not_answer_are_one_warning_and_no_failure(
+    sidecars: Any, warnings: list[str], kind: type[Exception]
+) -> None:
+    verdicts = sidecars(*(kind(f"{number}: timed out") for number in range(4)))
+    assert [each.ready for each in verdicts] == [False, False, True, True]
+    assert warnings == [
+        "kyma-mtls:target.kubeconfig: cluster https://target gives no answer about the sidecars of callers and "
+        "workloads (2: timed out), so that `pulumi up` cannot confirm that the changes are in effect; `python -m "
+        "verification` tries them"
+    ]
+
+
 def test_user_who_may_not_ask_sidecars_is_warned_once_and_not_stopped(sidecars: Any, warnings: list[str]) -> None:
     assert sidecars(Forbidden("Pod curl: 403"), AssertionError("nobody is asked again")) == [READY, READY]
     assert warnings == [
         "kyma-mtls:target.kubeconfig: cluster https://target does not let this user ask the sidecars of callers and "
         "workloads for the config (Pod curl: 403), so that `pulumi up` cannot confirm that the changes are in effect; "
-        "grant get and create of pods/portforward in their namespaces, as rbac/target.yaml does"
+        "grant list of pods, and get and create of pods/portforward, in their namespaces, as rbac/target.yaml does"
     ]

@@ -86,7 +86,7 @@ def test_parts_ask_for_what_decides_alone() -> None:
     }
     assert asked(caller_parts(80, ["b.internal", "a.internal"])) == {
         "routes": ["dynamic_route_configs", "(.*:)?80"],
-        "clusters": ["dynamic_active_clusters", r"outbound\|.*\|(a\.internal|b\.internal)"],
+        "clusters": ["dynamic_active_clusters", r"outbound\|.*\|[^|.]+\.(a\.internal|b\.internal)"],
     }
     inbound = ["dynamic_listeners", "virtualInbound"]
     assert asked(workload_parts()) == {"states": inbound, "listeners": inbound}

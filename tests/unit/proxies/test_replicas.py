@@ -42,6 +42,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(name)
         if "silent" in name:
             raise Unreadable("connection refused")
+        if "odd" in name:
+            raise KeyError("typed_config")
         if "forbidden" in name:
             raise Forbidden("403")
         yield Interface()
@@ -81,6 +83,12 @@ def test_replica_that_stays_and_does_not_answer_is_unreadable_by_name(asked: lis
     with pytest.raises(Unreadable, match=r"^Pod silent: connection refused$"):
         replicas(pods(pod("a"), pod("silent"))).dumps()
     assert set(asked) == {"a", "silent"}
+
+
+@pytest.mark.usefixtures("asked")
+def test_replica_whose_answer_is_odd_is_unreadable_and_no_trace() -> None:
+    with pytest.raises(Unreadable, match=r"^Pod odd: KeyError: 'typed_config'$"):
+        replicas(pods(pod("a"), pod("odd"))).dumps()
 
 
 @pytest.mark.usefixtures("asked")

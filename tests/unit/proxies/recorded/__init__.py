@@ -1,7 +1,7 @@
 """Objects of the lab's stack `many`, and what the gateways' Envoys had of them: Istio 1.31, without what is not read.
 
 ingress, egress: the objects of two hosts, and the parts of the gateway's dump
-caller, workload: of the stack `proxies`, objects of its hosts, Pods, and the parts of the sidecar's dump
+caller, workload: of the stack `proxies`, Pods, and the parts of the sidecar's dump; of the caller, objects of its hosts
 rejected_listener: a dump of the listeners, one of which Envoy has rejected, with two filter chains for one server name
 """
 

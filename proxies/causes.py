@@ -1,4 +1,4 @@
-"""Rivals: objects of others that serve a host on the listener which the stack's Gateways use.
+"""Finds the likely causes of a rejected listener: objects outside the stack that serve a host on the same listener.
 
 Envoy rejects a listener with two filter chains for one server name. Istio merges servers of one port number, but not
 those of different numbers, though the numbers of a Service's ports may lead to one port of the gateway's Pods
@@ -26,10 +26,10 @@ class _Server(NamedTuple):
     owner: str | None
 
 
-def rivals(cluster: Cluster, gateway: IstioGateway, domains: Collection[str], owner: str | None) -> list[str]:
-    """Return a phrase for each object of others that serves a host on the listener of port 443.
+def causes(cluster: Cluster, gateway: IstioGateway, domains: Collection[str], owner: str | None) -> list[str]:
+    """Return a phrase for each claim to a domain on the listener of the stack's Gateways.
 
-    domains: hosts of the stack; if nobody else serves these, the hosts that others serve twice
+    domains: hosts of the stack; if nothing else serves these, the hosts that objects outside the stack serve twice
     owner: the stack's mark
     """
     servers = list(_servers(cluster, gateway))
@@ -43,11 +43,8 @@ def rivals(cluster: Cluster, gateway: IstioGateway, domains: Collection[str], ow
 
 def _servers(cluster: Cluster, gateway: IstioGateway) -> Iterator[_Server]:
     for route in routes(cluster, "Gateway"):
-        servers = route.spec.get("servers") or [] if route.selects(gateway.labels) else []
-        for server in servers:
-            if (port := server["port"]["number"]) in gateway.server_ports:
-                hosts = {host.rpartition("/")[2] for host in server.get("hosts") or []}
-                yield from (_Server(host, port, str(route), owner_mark(route.metadata)) for host in hosts)
+        served = route.served_on(gateway.server_ports) if route.selects(gateway.labels) else ()
+        yield from (_Server(host, port, str(route), owner_mark(route.metadata)) for host, port in served)
     with suppress(ConfigError):  # without the right to list Ingresses, the Gateways are named
         for host, ingress in tls_hosts(cluster, gateway):
             yield _Server(host, _HTTPS, str(ingress), owner_mark(ingress.metadata))

@@ -1,4 +1,4 @@
-"""Objects of others that serve a host on the listener of the stack's Gateways."""
+"""Likely causes of a rejected listener: claims to a host on the listener of the stack's Gateways."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 
 from components.istio_gateway import DOCUMENTED_EGRESS, DOCUMENTED_INGRESS
 from components.ownership import OWNER_LABEL
-from proxies.rivals import rivals
+from proxies.causes import causes
 from settings import ConfigError
 from tests.unit.facts import INGRESS_LABELS
 from tests.unit.fakes import FakeCluster, fake_cluster
@@ -39,7 +39,7 @@ def cluster(*gateways: dict[str, Any], ingresses: list[dict[str, Any]] | None = 
     )
 
 
-def test_rivals_are_the_objects_of_others_that_serve_the_hosts_of_the_stack() -> None:
+def test_causes_are_the_objects_outside_the_stack_that_serve_its_hosts() -> None:
     found = cluster(
         gateway("own", 443, "./a.test", owner="0a1b"),
         gateway("late", 8443, "a.test", "b.test"),
@@ -53,7 +53,7 @@ def test_rivals_are_the_objects_of_others_that_serve_the_hosts_of_the_stack() ->
             ingress("of-default", "a.test"),
         ],
     )
-    assert rivals(found, DOCUMENTED_INGRESS, {"a.test"}, "0a1b") == [
+    assert causes(found, DOCUMENTED_INGRESS, {"a.test"}, "0a1b") == [
         "Gateway shop/late serves a.test on port 8443",
         "Gateway shop/other-stack serves a.test on port 443",
         "Ingress shop/annotated serves a.test on port 443",
@@ -61,7 +61,7 @@ def test_rivals_are_the_objects_of_others_that_serve_the_hosts_of_the_stack() ->
     ]
 
 
-def test_rivals_of_other_hosts_are_those_that_serve_one_by_two_numbers() -> None:
+def test_causes_without_a_claim_are_those_that_serve_one_host_by_two_numbers() -> None:
     found = cluster(
         gateway("own", 443, "./a.test", owner="0a1b"),
         gateway("own-second", 443, "./b.test", owner="0a1b"),
@@ -70,17 +70,17 @@ def test_rivals_of_other_hosts_are_those_that_serve_one_by_two_numbers() -> None
         gateway("one", 443, "e.test"),
         gateway("two", 8443, "e.test"),
     )
-    assert rivals(found, DOCUMENTED_INGRESS, {"b.test"}, "0a1b") == [
+    assert causes(found, DOCUMENTED_INGRESS, {"b.test"}, "0a1b") == [
         "Gateway shop/late serves a.test on port 8443",
         "Gateway shop/one serves e.test on port 443",
         "Gateway shop/two serves e.test on port 8443",
     ]
-    assert rivals(cluster(), DOCUMENTED_INGRESS, {"b.test"}, "0a1b") == []
+    assert causes(cluster(), DOCUMENTED_INGRESS, {"b.test"}, "0a1b") == []
 
 
-def test_ingresses_are_no_rivals_at_an_egress_gateway() -> None:
+def test_ingresses_are_no_causes_at_an_egress_gateway() -> None:
     found = cluster(ingresses=[ingress("annotated", "a.test", annotated="istio")])
-    assert rivals(found, DOCUMENTED_EGRESS, {"a.test"}, None) == []
+    assert causes(found, DOCUMENTED_EGRESS, {"a.test"}, None) == []
     assert INGRESSES not in found.asked
 
 
@@ -94,4 +94,12 @@ def test_gateways_are_named_where_the_user_may_not_list_ingresses(monkeypatch: p
 
     found = cluster(gateway("late", 8443, "a.test"))
     monkeypatch.setattr(FakeCluster, "read", without_ingresses)
-    assert rivals(found, DOCUMENTED_INGRESS, {"a.test"}, "0a1b") == ["Gateway shop/late serves a.test on port 8443"]
+    assert causes(found, DOCUMENTED_INGRESS, {"a.test"}, "0a1b") == ["Gateway shop/late serves a.test on port 8443"]
+
+
+def test_gateway_that_names_no_port_or_host_is_no_cause() -> None:
+    bare = gateway("late", 8443, "a.test")
+    bare["spec"]["servers"] = [{"hosts": ["a.test"]}, {"port": None}, {"port": {"number": 8443}}]
+    empty = gateway("empty", 443)
+    empty["spec"]["servers"] = None
+    assert causes(cluster(bare, empty), DOCUMENTED_INGRESS, {"a.test"}, None) == []
