@@ -67,15 +67,18 @@ def test_end_leaves_nothing_of_a_sandbox(sandbox: Sandbox) -> None:
     before = controllers_at_root()
     reader, writer = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), ("rb", "wb"), strict=True))
     with subprocess.Popen(["sleep", "1000"]) as stranger, reader, writer:
-        started = sandbox.start(["sh", "-c", "sleep 1000 & setsid sleep 1000 & echo started; wait"], writer)
-        assert reader.readline() == b"started\n"
-        assert sandbox.alive()
-        assert NAME in cgroups.names()
-        assert sandbox.lacking_controllers() == []
-        sandbox.end()
-        assert started.wait() == -9
-        assert stranger.poll() is None
-        stranger.kill()
+        try:
+            script = "sleep 1000 & setsid sleep 1000 & echo started; exec sleep 1000"
+            started = sandbox.start(["sh", "-c", script], writer)
+            assert reader.readline() == b"started\n"
+            assert sandbox.alive()
+            assert NAME in cgroups.names()
+            assert sandbox.lacking_controllers() == []
+            sandbox.end()
+            assert started.wait() == -9
+            assert stranger.poll() is None
+        finally:
+            stranger.kill()
     assert not sandbox.alive()
     assert NAME not in cgroups.names()
     assert controllers_at_root() == before
