@@ -72,8 +72,9 @@ def _judge(
     for name, domain in domains.items():
         alike = [each for each, same in domains.items() if same == domain]  # a partner's, at two ports
         claimants = found.get(domain, {}).values()
-        own = [route for route in claimants if owner.owns(route.metadata)]
-        outside = [_called(route, owner) for route in claimants if route not in own]
+        # A killed change of the domain leaves the stack's own DestinationRule, without a route: no host has the domain.
+        own = [each for each in claimants if owner.owns(each.metadata) and each.kind != "DestinationRule"]
+        outside = [_called(each, owner) for each in claimants if not owner.owns(each.metadata)]
         has_domain = any(is_named_for(each, route.kind, route.place.name) for route in own for each in alike)
         if own and not has_domain:
             problem = (

@@ -55,9 +55,9 @@ def ingress(host: str, annotation: str = "", **more: Any) -> Item:
     return kind, made
 
 
-def rule(host: str, namespace: str = "istio-system") -> Item:
+def rule(host: str, namespace: str = "istio-system", owner: str = "") -> Item:
     """Return a DestinationRule."""
-    kind, made = item("DestinationRule", "tls", host=host)
+    kind, made = item("DestinationRule", "tls", owner, host=host)
     made["metadata"]["namespace"] = namespace
     return kind, made
 
@@ -230,6 +230,11 @@ def test_claims_of_the_stack_itself_are_known_by_its_mark() -> None:
     assert at_client(*own_at_client("orders")) == []
     others = ("Gateway shop/kyma-mtls-gateway-orders of another stack", "VirtualService shop/orders of another stack")
     assert at_target(*own, owner=None) == [line(*others)], "a new stack has none"
+
+
+def test_rule_that_a_killed_change_of_the_domain_left_is_no_claim() -> None:
+    assert at_client(rule(DOMAIN, owner=OURS)) == []
+    assert at_client(*own_at_client("orders"), rule(DOMAIN, owner=OURS)) == []
 
 
 def moved(*claimants: str) -> list[str]:
