@@ -7,19 +7,20 @@ from clusters.client_checks import check_client
 from clusters.cluster import Cluster, connect
 from clusters.concurrency import parallel
 from clusters.site import Site
+from clusters.snapshot import Snapshot
 from clusters.target_checks import check_target
 from components.ownership import Owner
 from settings import Settings
 
 
 def check_sites(settings: Settings, owner: Owner) -> list[Site]:
-    """Connect to every cluster of the stack and check it; return the sites, the target first.
+    """Connect to every cluster of the stack that is not away, and check it; return the sites, the target first.
 
     owner: the stack, by whose label its own objects are known
 
     Raise ConfigError with all problems of all clusters, one line each.
     """
-    access = {name: settings.client_access(name) for name in settings.own_clients}
+    access = {name: settings.client_access(name) for name in settings.present_clients}
     if settings.target_access:
         access = {"": settings.target_access, **access}
     connected = parallel(partial(connect, each) for each in access.values())
@@ -32,7 +33,7 @@ def check_sites(settings: Settings, owner: Owner) -> list[Site]:
 
 def _check_site(settings: Settings, owner: Owner, cluster: Cluster, client: str) -> Site:
     check = partial(check_client, settings, client) if client else partial(check_target, settings)
-    return Site(cluster, check(cluster, owner), client)
+    return Site(cluster, check(Snapshot.of(cluster), owner), client)
 
 
 def _check_distinct(clusters: Iterable[Cluster]) -> None:

@@ -1,6 +1,7 @@
 """Claims: detects hosts that objects outside this stack already claim in a cluster.
 
-Of two Gateways that serve one host on one port, Istio uses the older one. An exact host precedes a wildcard: a Gateway
+Of two Gateways that serve one host on one port, Istio uses the older one; on two ports of one listener, Envoy refuses
+each change of the listener. An exact host precedes a wildcard: a Gateway
 for `*.example.com` may stay beside one for `a.example.com`, but its route for that very host would get no more requests
 (https://istio.io/latest/docs/reference/config/networking/gateway/). Sidecars use one ServiceEntry and one
 VirtualService of a host. Kyma refuses an APIRule for a host that any VirtualService has.
@@ -11,21 +12,26 @@ from one host of the stack to another is an error: both would have it until the 
 last.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
 
 from clusters.cluster import Cluster
+from clusters.concurrency import parallel
+from clusters.ingresses import tls_hosts
 from clusters.routes import MESH, Route, routes
 from components.istio_gateway import IstioGateway
 from components.ownership import Owner, Ownership
 from settings import ConfigError
 
-_HTTPS = 443
 # Names that the components give to the objects of a host.
 _NAMES = {
     "APIRule": ("{}",),
+    "DestinationRule": (),
     "Gateway": ("kyma-mtls-gateway-{}", "istio-egressgateway-{}"),
+    "Ingress": (),
     "ServiceEntry": ("{}",),
-    "VirtualService": ("{}", "direct-{}-through-egress-gateway"),
+    "VirtualService": ("{}", "direct-{}-through-egress-gateway", "direct-{}-from-egress-gateway"),
 }
 
 Claims = Iterator[tuple[str, Route]]
@@ -64,10 +70,11 @@ def _judge(
     errors: list[str] = []
     warnings: list[str] = []
     for name, domain in domains.items():
+        alike = [each for each, same in domains.items() if same == domain]  # a partner's, at two ports
         claimants = found.get(domain, {}).values()
         own = [route for route in claimants if owner.owns(route.metadata)]
         outside = [_called(route, owner) for route in claimants if route not in own]
-        has_domain = any(is_named_for(name, route.kind, route.place.name) for route in own)
+        has_domain = any(is_named_for(each, route.kind, route.place.name) for route in own for each in alike)
         if own and not has_domain:
             problem = (
                 f"has {domain} already, in {_listed(map(str, own))} of another host of this stack; remove that host by "
@@ -89,35 +96,48 @@ def is_named_for(host: str, kind: str, name: str) -> bool:
 
 
 def _at_ingress(cluster: Cluster, gateway: IstioGateway, *, kyma: bool) -> Claims:
-    rules = {rule.place: rule for rule in routes(cluster, "APIRule")}
+    api_rules, gateways, virtual_services, ingresses = parallel(
+        [*_lists(cluster, "APIRule", "Gateway", "VirtualService"), lambda: [*tls_hosts(cluster, gateway)]]
+    )
+    rules = {rule.place: rule for rule in api_rules}
     for rule in rules.values():
         yield from ((host, rule) for host in rule.hosts)
-    serving = _serving(cluster, gateway)
-    yield from _served(serving)
-    for route in routes(cluster, "VirtualService"):
+    serving = _serving(gateways, gateway)
+    yield from _served(serving, gateway)
+    yield from ingresses
+    for route in virtual_services:
         if kyma or (route.gateways & serving.keys() and route.seen_in({gateway.namespace})):
             maker = rules.get(route.api_rule, route) if route.api_rule else route
             yield from ((host, maker) for host in route.hosts)
 
 
 def _at_egress(cluster: Cluster, gateway: IstioGateway, seen_by: Collection[str]) -> Claims:
-    serving = _serving(cluster, gateway)
-    yield from _served(serving)
-    for kind in ("ServiceEntry", "VirtualService"):
-        for route in routes(cluster, kind):
-            if route.seen_in(seen_by) and route.gateways & {MESH, *serving}:
-                yield from ((host, route) for host in route.hosts)
+    gateways, rules, entries, virtual_services = parallel(
+        _lists(cluster, "Gateway", "DestinationRule", "ServiceEntry", "VirtualService")
+    )
+    serving = _serving(gateways, gateway)
+    yield from _served(serving, gateway)
+    for rule in rules:
+        if rule.place.namespace == gateway.namespace:
+            yield str(rule.spec.get("host", "")), rule
+    for route in (*entries, *virtual_services):
+        if route.seen_in(seen_by) and route.gateways & {MESH, *serving}:
+            yield from ((host, route) for host in route.hosts)
 
 
-def _serving(cluster: Cluster, gateway: IstioGateway) -> dict[str, Route]:
+def _lists(cluster: Cluster, *kinds: str) -> list[Callable[[], Any]]:
+    return [partial(routes, cluster, kind) for kind in kinds]
+
+
+def _serving(gateways: Iterable[Route], gateway: IstioGateway) -> dict[str, Route]:
     """Return the Gateways, by NAMESPACE/NAME, that serve the port of the stack's hosts on the Pods of a gateway."""
-    found = [route for route in routes(cluster, "Gateway") if route.selects(gateway.labels)]
-    return {str(route.place): route for route in found if route.served(_HTTPS)}
+    found = [route for route in gateways if route.selects(gateway.labels)]
+    return {str(route.place): route for route in found if route.served(gateway.server_ports)}
 
 
-def _served(serving: Mapping[str, Route]) -> Claims:
+def _served(serving: Mapping[str, Route], gateway: IstioGateway) -> Claims:
     for route in serving.values():
-        yield from ((host, route) for host in route.served(_HTTPS))
+        yield from ((host, route) for host in route.served(gateway.server_ports))
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -12,12 +12,13 @@ from urllib.parse import urlencode
 import urllib3
 from kubernetes import client, config
 
-from clusters import exec_plugin, kubeconfig
+from clusters import exec_plugin, impersonation, kubeconfig
 from components.namespaced_name import NamespacedName
 from settings import PROJECT, ClusterAccess, ConfigError
 
 _TIMEOUT_SECONDS = 10
 _PAUSE_SECONDS = 1.0
+_CONNECTIONS = 32  # kept open, for checks in parallel
 _PASSING = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 _METADATA_ONLY, _METADATA_LIST = (
     f"application/json;as=PartialObjectMetadata{kind};g=meta.k8s.io;v=v1,application/json" for kind in ("", "List")
@@ -114,10 +115,15 @@ class Cluster:
         return f"{_root(api_version)}{scope}/{resource['name']}/{name}"
 
     def check_apis(self, *needed: tuple[str, str]) -> None:
-        """Raise ConfigError unless it serves each API group; the second text of each is the problem if it does not."""
-        served = {group["name"] for group in (self.read("/apis") or {}).get("groups") or []}
-        for group, lack in needed:
-            if group not in served:
+        """Raise ConfigError unless it serves each API, GROUP or GROUP/VERSION.
+
+        The second text of each is the problem if it does not.
+        """
+        groups = (self.read("/apis") or {}).get("groups") or []
+        versions = {version["groupVersion"] for group in groups for version in group.get("versions") or []}
+        served = versions | {group["name"] for group in groups}
+        for api, lack in needed:
+            if api not in served:
                 raise self.problem(lack)
 
     @cached_property
@@ -180,19 +186,33 @@ def connect(access: ClusterAccess) -> Cluster:
     content = kubeconfig.load(access)
     settings = client.Configuration()
     settings.retries = False
+    settings.connection_pool_maxsize = _CONNECTIONS
     try:
         plugin = exec_plugin.find(access, content)
         named = content["users"][0]["name"]
         usable = content | {"users": [{"name": named, "user": plugin.user()}]} if plugin else content
         config.load_kube_config_from_dict(usable, None, settings, persist_config=False)
         _keep_token(settings, plugin)
-        cluster = Cluster(access, client.ApiClient(settings), json.dumps(content, sort_keys=True))
-        _ = cluster.uid  # the first request: does the cluster answer?
+        api = impersonation.api(access, settings, content["users"][0]["user"])
+        cluster = Cluster(access, api, json.dumps(content, sort_keys=True))
+        _ = _answered(cluster)
     except ConfigError:
         raise
     except Exception as error:  # the library raises any type for malformed credentials
         raise ConfigError(f"{PROJECT}:{access.key}: not a usable kubeconfig: {_brief(error)}") from None
     return cluster
+
+
+def _answered(cluster: Cluster) -> str:
+    """Return the cluster's uid, by the first request: does it answer?"""
+    try:
+        return cluster.uid
+    except ConfigError as error:
+        path = cluster.access.path
+        if not path.startswith("clients."):
+            raise
+        goes_on = f"`pulumi config set --path {path}.away true` goes on without this cluster"
+        raise ConfigError(f"{error}; {goes_on}") from None
 
 
 def _keep_token(settings: client.Configuration, plugin: exec_plugin.ExecPlugin | None) -> None:

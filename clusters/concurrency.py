@@ -16,9 +16,14 @@ def parallel(calls: Iterable[Callable[[], _Answer]]) -> list[_Answer]:
     Answers and problems are in the order of the calls.
     """
     problems, answers = Problems(), []
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for future in [pool.submit(call) for call in calls]:
-            with problems:
-                answers.append(future.result())
+    for outcome in outcomes(calls):
+        with problems:
+            answers.append(outcome())
     problems.raise_any()
     return answers
+
+
+def outcomes(calls: Iterable[Callable[[], _Answer]]) -> list[Callable[[], _Answer]]:
+    """Make all calls, at most 16 at a time; return, of each in order, what returns its answer or raises its error."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return [future.result for future in [pool.submit(call) for call in calls]]

@@ -14,8 +14,16 @@ from clusters.cluster import Cluster
 from components.istio_gateway import DEFAULT_REVISION, REVISION, Destination, Pods, injection
 from components.namespaced_name import NamespacedName
 
-API = ("networking.istio.io", "has no Istio; install it (on Kyma: add the Istio module)")
-"""Istio's API group, and the problem of a cluster that lacks it, for Cluster.check_apis."""
+# The first version with the v1 of all three APIs: https://istio.io/latest/blog/2024/v1-apis/
+_OLDEST = "1.22"
+APIS = (
+    ("networking.istio.io", "has no Istio; install it (on Kyma: add the Istio module)"),
+    *(
+        (f"{group}.istio.io/v1", f"serves no {group}.istio.io/v1: it needs Istio {_OLDEST} or newer")
+        for group in ("networking", "security", "telemetry")
+    ),
+)
+"""Istio's APIs, and the problem of a cluster that lacks one, for Cluster.check_apis."""
 
 _WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 _INJECTOR = "sidecar-injector.istio.io"
@@ -40,7 +48,7 @@ class Injector:
 
     def takes(self, namespace: Mapping[str, str]) -> bool:
         """Return whether it injects into a Pod without labels of its own, in a namespace with these labels."""
-        return _selects(self.namespace_selector, namespace) and _selects(self.object_selector, {})
+        return selects(self.namespace_selector, namespace) and selects(self.object_selector, {})
 
 
 @dataclass(frozen=True)
@@ -133,7 +141,7 @@ def _istiod(cluster: Cluster, named: NamespacedName) -> Destination | None:
     return Destination(((ports.get(_XDS_PORT, _XDS_PORT), "TCP"),), pods=Pods(named.namespace, selector))
 
 
-def _selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     """Return whether a label selector of Kubernetes matches these labels."""
     return all(_requirements(selector, labels))
 

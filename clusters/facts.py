@@ -34,7 +34,7 @@ class ClusterFacts:
     access_log_configured: whether the mesh config, or a Telemetry that no stack made, configures the gateway's access
         log
     kyma_gateway: for the Kyma gateway; None if the stack has none
-    warnings: problems with hosts that the stack has deployed already, one line each
+    warnings: problems that block nothing, such as those of hosts that the stack has deployed already, one line each
     """
 
     gateway: IstioGateway

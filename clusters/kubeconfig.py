@@ -17,6 +17,17 @@ from settings import PROJECT, ClusterAccess, ConfigError
 _DEFAULT = "~/.kube/config"
 _FILES = ("certificate-authority", "client-certificate", "client-key")
 _LISTS = {"clusters": "cluster", "users": "user", "contexts": "context"}
+# With one of these, kubectl takes a server without a scheme for one of HTTPS (client-go, rest/url_utils.go).
+_TLS = ("certificate-authority-data", "client-certificate-data", "insecure-skip-tls-verify")
+
+
+class _Loader(yaml.SafeLoader):
+    """Takes dates for texts, as kubectl does: JSON has none."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own
+        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 def load(access: ClusterAccess) -> dict[str, Any]:
@@ -26,6 +37,8 @@ def load(access: ClusterAccess) -> dict[str, Any]:
     names = [context["name"] for context in merged["contexts"]]
     name = access.context or merged.get("current-context") or (names[0] if len(names) == 1 else "")
     where = os.pathsep.join(map(str, sources))
+    if not names:
+        raise _problem(access, "kubeconfig", f"{where} has no contexts")
     if not name:
         raise _problem(access, "context", f"{where} has no current context; name one of {', '.join(names)}")
     context = _named(merged["contexts"], name)
@@ -40,11 +53,14 @@ def load(access: ClusterAccess) -> dict[str, Any]:
         raise _problem(access, "context", f"context {name!r} of {where} names no cluster with a server")
     user = _named(merged["users"], context["context"].get("user")) or {"name": "none", "user": {}}
     parts = {"cluster": cluster["name"], "user": user["name"]}
+    way, credential = (
+        _read_in(access, each[kind], each.get("from", Path())) for each, kind in ((cluster, "cluster"), (user, "user"))
+    )
     return {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": cluster["name"], "cluster": _read_in(access, cluster["cluster"], cluster["from"])}],
-        "users": [{"name": user["name"], "user": _read_in(access, user["user"], user.get("from", Path()))}],
+        "clusters": [{"name": cluster["name"], "cluster": way | {"server": _url(way, credential)}}],
+        "users": [{"name": user["name"], "user": credential}],
         "contexts": [{"name": name, "context": provider_files.marked(parts)}],
         "current-context": name,
     }
@@ -76,7 +92,9 @@ def _merged(access: ClusterAccess, sources: list[Path]) -> dict[str, Any]:
     merged: dict[str, Any] = {key: [] for key in _LISTS}
     for source in sources:
         try:
-            content = yaml.safe_load(source.read_text())
+            content = yaml.load(source.read_text(), _Loader)  # noqa: S506 - a SafeLoader
+            if content is None and len(sources) > 1:
+                continue
             for key, kind in _LISTS.items():
                 merged[key] += [
                     {"name": str(entry["name"]), kind: dict(entry[kind] or {}), "from": source}
@@ -101,6 +119,13 @@ def _read_in(access: ClusterAccess, entry: dict[str, Any], source: Path) -> dict
     except (TypeError, AttributeError):
         raise _problem(access, "kubeconfig", f"{source} is not a usable kubeconfig") from None
     return flat
+
+
+def _url(cluster: dict[str, Any], user: dict[str, Any]) -> str:
+    """Return the URL of a cluster's server, which may be HOST or HOST:PORT alone."""
+    server = str(cluster["server"])
+    scheme = "https" if any((cluster | user).get(key) for key in _TLS) else "http"
+    return server if "://" in server else f"{scheme}://{server}"
 
 
 def _rooted(entry: dict[str, Any], directory: Path) -> dict[str, Any]:

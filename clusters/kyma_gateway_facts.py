@@ -4,15 +4,13 @@ The operator of the API Gateway module owns Gateway kyma-system/kyma-gateway whi
 is true (kyma-project/api-gateway, internal/reconciliations/gateway).
 """
 
-from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Any
 
-from clusters import release
+from clusters import kyma_gateway_claims, release
 from clusters.cluster import Cluster
 from clusters.facts import KymaGatewayFacts
-from clusters.gateway_hooks import API_GATEWAY, MODULE
-from clusters.routes import routes
+from clusters.gateway_hooks import API_GATEWAY
 from components.namespaced_name import NamespacedName
 from components.ownership import Owner, Ownership, is_owned
 from settings import Platform, Settings
@@ -105,22 +103,9 @@ def _releases_gateway(target: Cluster, owner: Owner) -> bool:
             )
     if not module.get("spec", {}).get("enableKymaGateway"):
         return False
-    if users := list(_users(target)):
-        raise target.problem(f"uses {_OPERATORS_GATEWAY} in {', '.join(users)}; move them first", "gatewayTakeOver")
+    if using := list(kyma_gateway_claims.users(target)):
+        raise target.problem(f"uses {_OPERATORS_GATEWAY} in {', '.join(using)}; move them first", "gatewayTakeOver")
     return True
-
-
-def _users(target: Cluster) -> Iterator[str]:
-    """Yield the objects that refer to the operator's gateway, except those of the operator and of its APIRules.
-
-    The operator itself keeps its gateway for APIRules of all versions, and for VirtualServices that name it as
-    NAMESPACE/NAME (kyma-project/api-gateway, internal/reconciliations/gateway/deletions.go).
-    """
-    for kind in ("APIRule", "VirtualService"):
-        for route in routes(target, kind):
-            is_operators = MODULE in route.labels.items() or route.api_rule
-            if str(_OPERATORS_GATEWAY) in route.gateways and not is_operators:
-                yield str(route)
 
 
 def _served(gateway: Any) -> list[str]:

@@ -13,7 +13,7 @@ from clusters.cluster import Cluster
 from clusters.gateway_hooks import MODULE
 from components.judges import KYMA_PATIENCE
 from components.ownership import is_owned
-from components.readiness import READY, Judge, Reader, Verdict, called, failing, waiting
+from components.readiness import READY, Judge, Reader, Verdict, called, failing, silent, waiting
 
 _FINALIZER = "gateways.operator.kyma-project.io/kyma-gateway"
 # Labels that Gardener's certificate management gives a Secret: that it wrote it, and a hash of the Certificate.
@@ -81,7 +81,10 @@ def judge_of_release(target: Cluster, leftover: str) -> Judge:
 
 def _not_released(status: dict[str, Any]) -> Verdict:
     if status.get("state") not in {"Error", "Warning"}:
-        return waiting("Kyma's operator has not released kyma-gateway yet")
+        return silent(
+            "Kyma's operator has not released kyma-gateway yet; does Deployment "
+            "kyma-system/api-gateway-controller-manager run?"
+        )
     reasons = [each["message"] for each in status.get("conditions") or [] if each["status"] == "False"]
     return failing(f"{status['state']}: {'; '.join(reasons) or status.get('description')}", KYMA_PATIENCE)
 

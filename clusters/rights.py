@@ -5,7 +5,7 @@ first object that it may not create, half-way. Previews may run with read-only c
 
 The list follows the components by hand: what a program registers is complete only when objects are already being
 created. A unit test compares it with what the components register. Rights for the checks' own reads are not in it: the
-checks report those.
+checks report those. Nor is the right to ask the gateways' proxies: `pulumi up` warns without it (proxies/).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +19,8 @@ from clusters.cluster import Cluster
 from clusters.concurrency import parallel
 from clusters.facts import ClusterFacts
 from clusters.site import Site
+from components import certificate_names
+from components.path_encoding import is_misreadable
 from settings import ConfigError, NetworkPolicy, Platform, Settings
 from settings.clusters import EGRESS_GATEWAY
 from settings.gateway import GatewayMode
@@ -93,14 +95,27 @@ def _of_target(settings: Settings, facts: ClusterFacts) -> Rights:
             yield from _make(own, "gateway.kyma-project.io", "apirules")
         else:
             yield from _make(own, _NETWORKING, "virtualservices")
+        if _needs_filters(settings):
+            yield from _make(gateway_namespace, _NETWORKING, "envoyfilters")
     if any(host.demo for host in settings.served.values()):
         yield from _demo(own)
-        if settings.platform != Platform.KYMA:
+        if settings.platform == Platform.KYMA:
+            yield from _make(own, _NETWORKING, "destinationrules")
+        else:
             yield from _make(own, _SECURITY, "authorizationpolicies")
     if facts.kyma_gateway:
         yield from _of_kyma_gateway(settings, gateway_namespace)
         if facts.kyma_gateway.operator:
             yield from (Right(verb, _KYMA, "apigateways") for verb in _SET)
+
+
+def _needs_filters(settings: Settings) -> bool:
+    """Return whether a host needs an EnvoyFilter: for names of certificates, or on platform kyma for paths."""
+    by_paths = settings.platform == Platform.KYMA
+    admitted = {client for host in settings.served for client in settings.admitted(host)}
+    return certificate_names.are_compared(settings.clients[client].identity for client in admitted) or (
+        by_paths and any(is_misreadable(host.paths) for host in settings.served.values())
+    )
 
 
 def _of_kyma_gateway(settings: Settings, gateway_namespace: str) -> Rights:
@@ -140,11 +155,14 @@ def _of_client(settings: Settings, site: Site) -> Rights:
             yield from _make(namespace, "networking.k8s.io", "networkpolicies")
     if client.demo:
         yield from _demo(own)
+    if settings.hosts:
+        yield from _make(own, _NETWORKING, "serviceentries")
+        yield from _make(own, _NETWORKING, "virtualservices")
     if settings.hosts_of(site.client):
         yield from _make(gateway_namespace, _SECURITY, "authorizationpolicies")
         yield from _make(gateway_namespace, _NETWORKING, "destinationrules")
-        for resource in ("serviceentries", "gateways", "virtualservices"):
-            yield from _make(own, _NETWORKING, resource)
+        yield from _make(gateway_namespace, _NETWORKING, "serviceentries")
+        yield from _make(own, _NETWORKING, "gateways")
 
 
 def _demo(namespace: str) -> Rights:

@@ -13,8 +13,11 @@ MESH = "mesh"
 
 _PATHS = {
     "APIRule": "/apis/gateway.kyma-project.io/v2/apirules",
+    "DestinationRule": "/apis/networking.istio.io/v1/destinationrules",
     "Gateway": "/apis/networking.istio.io/v1/gateways",
+    "Ingress": "/apis/networking.k8s.io/v1/ingresses",
     "ServiceEntry": "/apis/networking.istio.io/v1/serviceentries",
+    "Sidecar": "/apis/networking.istio.io/v1/sidecars",
     "VirtualService": "/apis/networking.istio.io/v1/virtualservices",
 }
 # Kyma converts a rule of v1beta1 as far as v2 can express it, and keeps the original spec in an annotation.
@@ -26,7 +29,7 @@ _NAME_OF_RULE, _NAMESPACE_OF_RULE = "apirule.gateway.kyma-project.io/name", "api
 
 @dataclass(frozen=True)
 class Route:
-    """An APIRule, Gateway, ServiceEntry or VirtualService."""
+    """An object of Istio or Kyma that decides where requests go, or an Ingress."""
 
     kind: str
     metadata: Mapping[str, Any]
@@ -65,10 +68,18 @@ class Route:
         name, _, namespace = self.labels.get(_RULE_OF_ROUTE, "").rpartition(".")
         return NamespacedName(namespace, name) if name else None
 
-    def served(self, port: int) -> set[str]:
-        """Return the hosts that a Gateway serves on a port, without the namespaces that it takes routes from."""
-        servers = [server for server in self.spec.get("servers", ()) if server.get("port", {}).get("number") == port]
-        return {host.rpartition("/")[2] for server in servers for host in server.get("hosts", ())}
+    def served(self, ports: Collection[int]) -> set[str]:
+        """Return the hosts that a Gateway serves on these ports, without the namespaces that it takes routes from."""
+        return {host for host, _ in self.served_on(ports)}
+
+    def served_on(self, ports: Collection[int]) -> set[tuple[str, int]]:
+        """Return the hosts that a Gateway serves on these ports, as `served`, each with the port."""
+        servers = [each for each in self.spec.get("servers") or () if (each.get("port") or {}).get("number") in ports]
+        return {
+            (host.rpartition("/")[2], server["port"]["number"])
+            for server in servers
+            for host in server.get("hosts") or ()
+        }
 
     def selects(self, labels: Mapping[str, str]) -> bool:
         """Return whether a Gateway applies to Pods with these labels."""

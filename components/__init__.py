@@ -11,7 +11,8 @@ In each cluster that calls:
 
 - EgressClient makes a namespace, and puts the client's Credential into the egress gateway's. Its output `callers` are
   the Identities of its callers in the mesh;
-- EgressRoute routes these callers alone to one host, by mutual TLS from the egress gateway.
+- EgressRoute routes these callers alone to one host, by mutual TLS from the egress gateway; with a Refusal, their
+  sidecars answer each request for the host themselves.
 
 An IstioGateway describes a cluster's gateway: DOCUMENTED_INGRESS or DOCUMENTED_EGRESS as istioctl and Kyma install it;
 IstioGateway.read reads any further one, and raises GatewayError if it cannot be used. A Destination (Pods, or
@@ -42,6 +43,7 @@ __all__ = [
     "MtlsTarget",
     "MtlsTargetArgs",
     "Pods",
+    "Refusal",
     "ServiceRef",
     "injection",
 ]
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
     from .authorization import Identities
     from .certificates import AuthorityArgs, Certificates, Credential
     from .egress_client import EgressClient, EgressClientArgs
-    from .egress_route import EgressRoute, EgressRouteArgs
+    from .egress_route import EgressRoute, EgressRouteArgs, Refusal
     from .istio_gateway import (
         DOCUMENTED_EGRESS,
         DOCUMENTED_INGRESS,

@@ -9,7 +9,6 @@ has no principal, since Istio ignores the HTTP fields of a DENY rule on TCP
 connections without a principal, and so requests for the host that came in without a client certificate.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,7 @@ import pulumi
 from . import rules
 from .arguments import check_each
 from .istio_gateway import IstioGateway
-from .objects import in_gateway_namespace, istio
+from .objects import domain_mark, in_gateway_namespace, istio
 
 _STATUS_PORT = "15021"
 _CLIENT_CERTIFICATE = "request.headers[x-forwarded-client-cert]"
@@ -70,9 +69,9 @@ def admission_policy(
 ) -> pulumi.Resource:
     """Return a policy by which a gateway denies all requests for a domain but those that are admitted.
 
-    Names of resource and object end in a hash of the domain: while a domain changes, the old one keeps its policy.
+    Names of resource and object end in a hash of the domain (domain_mark).
     """
-    mark = hashlib.sha256(admission.domain.encode()).hexdigest()[:8]
+    mark = domain_mark(admission.domain)
     # All ports but that of the gateway's own health check: without ports, Istio warns that the DENY applies to TCP.
     hosts = {"hosts": [admission.domain, f"{admission.domain}:*"], "notPorts": [_STATUS_PORT]}
     denied = [_unless_admitted(hosts, admission.admitted, gateway.passthrough)]
@@ -95,7 +94,8 @@ def _unless_admitted(hosts: Mapping[str, Any], admitted: Identities, passthrough
     if source:
         rule["from"] = [{"source": source}]
     if admitted.dns_names:
-        # The gateway writes this header itself, and appends the DNS names last:
+        # The gateway writes this header itself, and appends the DNS names last, as they are, so that a name may have
+        # ;DNS= within it: certificate_names compares each name as a whole.
         # https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_conn_man/headers#x-forwarded-client-cert
         endings = [f"*;DNS={name}" for name in admitted.dns_names]
         rule["when"] = [{"key": _CLIENT_CERTIFICATE, "notValues": endings}]

@@ -8,6 +8,7 @@ and adds to its certificates subject alternative names and extended key usages, 
 certificate from a client's.
 """
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from .arguments import check_choice
 from .choices import KeyAlgorithm
 
 ORGANIZATION = "kyma-mtls"
+
+_END_OF_CERTIFICATE = "-----END CERTIFICATE-----"
 
 
 class _Algorithm(TypedDict, total=False):
@@ -230,6 +233,19 @@ def joined(pems: pulumi.Input[str] | Sequence[pulumi.Input[str]]) -> pulumi.Outp
     """Return a PEM text of these, each once; a single text stands for a list of one."""
     several = pems if isinstance(pems, Sequence) and not isinstance(pems, str) else [pems]
     return pulumi.Output.all(*several).apply(_join)
+
+
+def mark(pems: pulumi.Input[str] | Sequence[pulumi.Input[str]] | None, *further: bytes) -> str:
+    """Return the part of a Secret's name that follows what the user gave for it: a dot and a hash; empty if nothing.
+
+    Of the PEM texts, those that are known before anything is deployed count, as a set of certificates.
+    """
+    several = pems if isinstance(pems, Sequence) and not isinstance(pems, str) else [pems]
+    given = [pem for pem in several if isinstance(pem, str)]
+    if not given and not further:
+        return ""
+    blocks = {block.strip() for block in "\n".join(given).split(_END_OF_CERTIFICATE)}
+    return f".{hashlib.sha256(b'|'.join((*further, *(each.encode() for each in sorted(blocks))))).hexdigest()[:8]}"
 
 
 def _join(pems: Sequence[str | None]) -> str:

@@ -14,7 +14,7 @@ import pulumi_kubernetes as k8s
 from . import judges, rules
 from .arguments import check_choice, check_each
 from .authorization import Identities
-from .certificates import Credential, joined
+from .certificates import Credential, joined, mark
 from .choices import Platform
 from .demo import CURL, DemoArgs, DemoCaller
 from .istio_gateway import DOCUMENTED_EGRESS, Destination, IstioGateway, injection
@@ -41,8 +41,9 @@ class EgressClientArgs:
     closed: whether a NetworkPolicy restricts Pods of `namespace` to the egress gateway and allowed_destinations; None
         (default) for a namespace that the component makes
     closed_namespaces: namespaces of callers whose Pods are restricted likewise; none by default
-    allowed_destinations: destinations of restricted Pods in addition to the egress gateway: they need DNS
-        and istiod
+    allowed_destinations: destinations of restricted Pods in addition to their namespace and the egress gateway: they
+        need DNS and istiod
+    further_destinations: those of Pods of closed_namespaces in addition; none by default
     """
 
     platform: str = Platform.KYMA
@@ -58,6 +59,7 @@ class EgressClientArgs:
     closed: bool | None = None
     closed_namespaces: Sequence[str] = ()
     allowed_destinations: Sequence[Destination] = ()
+    further_destinations: Sequence[Destination] = ()
 
     def __post_init__(self) -> None:
         check_choice("platform", self.platform, Platform)
@@ -75,7 +77,8 @@ class EgressClientArgs:
 
 class EgressClient(pulumi.ComponentResource):
     """Makes the stack's namespace, the Secret client-credential-NAMESPACE.GENERATIONS, NetworkPolicies, and a demo
-    caller if it has an image. Each host's route is an EgressRoute.
+    caller if it has an image. Each host's route is an EgressRoute. Given ca_certificates add a hash to the Secret's
+    name.
 
     namespace: of the stack's objects
     secret: name of the Secret with the credential
@@ -109,10 +112,11 @@ class EgressClient(pulumi.ComponentResource):
 
     def _credential(self) -> pulumi.Output[str]:
         client, trusted = self._args.client, self._args.ca_certificates
-        name = pulumi.Output.concat("client-credential-", self.namespace, ".", client.generations)
+        version = f".{client.generations}{mark(trusted)}"
+        name = pulumi.Output.concat("client-credential-", self.namespace, version)
         ca_certificates = joined(client.trusted if trusted is None else trusted)
         return credential_secret(
-            f"{self._name}-credential.{client.generations}",
+            f"{self._name}-credential{version}",
             in_gateway_namespace(self._args.gateway, name),
             {"ca.crt": ca_certificates, "tls.crt": client.certificate, "tls.key": client.key},
             self._opts,
@@ -148,26 +152,29 @@ class EgressClient(pulumi.ComponentResource):
         istio(f"{self._name}-access-log", "Telemetry", metadata, spec, self._opts)
 
     def _network_policies(self) -> None:
-        spec = _only_to([self._args.gateway.destination, *self._args.allowed_destinations])
+        args = self._args
+        needed = [args.gateway.destination, *args.allowed_destinations]
         name = "network-policy-allow-egress-traffic"
-        if self._args.closes_namespace:
+        if args.closes_namespace:
             k8s.networking.v1.NetworkPolicy(
                 f"{self._name}-network-policy",
                 metadata={"name": name, "namespace": self.namespace},
-                spec=spec,
+                spec=_only_to(needed),
                 opts=self._opts,
             )
-        for namespace in self._args.closed_namespaces:
+        for namespace in args.closed_namespaces:
             k8s.networking.v1.NetworkPolicy(
                 f"{self._name}-network-policy-{namespace}",
                 metadata={"name": pulumi.Output.concat(name, "-", self.namespace), "namespace": namespace},
-                spec=spec,
+                spec=_only_to([*needed, *args.further_destinations]),
                 opts=self._opts,
             )
 
 
 def _only_to(destinations: Sequence[Destination]) -> k8s.networking.v1.NetworkPolicySpecArgsDict:
-    return {"pod_selector": {}, "policy_types": ["Egress"], "egress": [_rule(each) for each in destinations]}
+    own_namespace: k8s.networking.v1.NetworkPolicyEgressRuleArgsDict = {"to": [{"pod_selector": {}}]}
+    egress = [*map(_rule, destinations), own_namespace]
+    return {"pod_selector": {}, "policy_types": ["Egress"], "egress": egress}
 
 
 def _rule(destination: Destination) -> k8s.networking.v1.NetworkPolicyEgressRuleArgsDict:
@@ -181,4 +188,6 @@ def _rule(destination: Destination) -> k8s.networking.v1.NetworkPolicyEgressRule
                 "pod_selector": {"match_labels": dict(pods.labels)},
             }
         )
+    if not destination.ports:
+        return {"to": to}
     return {"to": to, "ports": [{"port": port, "protocol": protocol} for port, protocol in destination.ports]}

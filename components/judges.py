@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .istio_gateway import DOCUMENTED_EGRESS
-from .readiness import READY, Reader, Verdict, failing, waiting
+from .readiness import READY, Reader, Verdict, failing, silent, waiting
 
 # Seconds. Kyma's API Gateway operator retries after 1, 2, 4, … s (-failure-base-delay 1s in its main.go): the sixth
 # retry comes 63 s after the first failure.
@@ -35,6 +35,10 @@ _POD_COMPLAINTS = {
     "InvalidImageName",
     "RunContainerError",
 }
+_KYMA_IS_SILENT = (
+    "Kyma's API Gateway operator has not looked at the latest change yet; does Deployment "
+    "kyma-system/api-gateway-controller-manager run?"
+)
 _REVISION = "deployment.kubernetes.io/revision"
 
 
@@ -43,7 +47,7 @@ def api_rule(_: Reader, found: dict[str, Any]) -> Verdict:
     status = found.get("status") or {}
     changed, written = _times(found)
     if written < changed:
-        return waiting("Kyma has not looked at the latest change yet")
+        return silent(_KYMA_IS_SILENT)
     match status.get("state"):
         case "Ready" if written == changed:
             return Verdict(ready=True, says="Ready in the second of the latest change", patience=_KYMA_SECONDS)
@@ -51,6 +55,8 @@ def api_rule(_: Reader, found: dict[str, Any]) -> Verdict:
             return READY
         case "Error" | "Warning":
             return failing(_words(status, "description"), KYMA_PATIENCE)
+        case None:
+            return silent(_KYMA_IS_SILENT)
     return waiting(_words(status, "description"))
 
 

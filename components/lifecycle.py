@@ -46,6 +46,7 @@ class Lifecycle:
     owner: pulumi.Input[str]
     cluster: ClusterReader
     _hooks: dict[str, pulumi.ResourceHook] = field(default_factory=dict, init=False)
+    _made: list[tuple[pulumi.Resource | None, Any]] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         self._run_in_thread = Threads().run
@@ -70,9 +71,14 @@ class Lifecycle:
                 self._inventory.add_patch(args.resource, props)
                 return None
             self._inventory.add(args.resource, props)
+            self._made.append((args.opts.parent, args.resource))
             return self._marked(args, props, check)
 
         return pulumi.ResourceOptions(transformations=[apply])
+
+    def made_by(self, component: pulumi.Resource) -> list[Any]:
+        """Return the objects that a component has made, in the order of their creation."""
+        return [made for parent, made in self._made if parent is component]
 
     async def missing(self) -> list[str]:
         """Return a line for each object, and each field of a patch, that the state has and the cluster lacks."""

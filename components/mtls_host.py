@@ -13,10 +13,10 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
-from . import judges, rules
+from . import certificate_names, judges, path_encoding, rules
 from .arguments import check, check_choice, check_each, check_some
 from .authorization import Admission, Identities, admission_policy
-from .certificates import Credential, joined
+from .certificates import Credential, joined, mark
 from .choices import Platform
 from .demo import HTTPBIN, HTTPBIN_PORT
 from .istio_gateway import DOCUMENTED_INGRESS, IstioGateway
@@ -74,7 +74,8 @@ class MtlsHostArgs:
 
 
 class MtlsHost(pulumi.ComponentResource):
-    """Makes a host's Secret and AuthorizationPolicy in the ingress gateway's namespace, its Gateway and its route.
+    """Makes a host's Secret and AuthorizationPolicy in the ingress gateway's namespace, its Gateway and its route; also
+    EnvoyFilters, where policies cannot compare what it admits.
 
     secret: name of the Secret with the credential
     gateway: NAMESPACE/NAME of the Gateway
@@ -87,22 +88,23 @@ class MtlsHost(pulumi.ComponentResource):
         super().__init__("kyma-mtls:index:MtlsHost", name, None, opts)
         self._name, self._args, self._opts = name, args, pulumi.ResourceOptions(parent=self)
         self.secret = self._credential()
-        admission = self._admission()
+        admission = [self._admission()]
+        if certificate_names.are_compared(args.admitted):
+            admission.append(self._names_filter())
         self.gateway = self._gateway(admission)
         if args.platform == Platform.KYMA:
-            self._api_rule()
+            self._api_rule([self._refusing_filter()] if path_encoding.is_misreadable(args.paths) else [])
         else:
             self._virtual_service()
-            if not args.service:
-                self._workload_policy()
         self.register_outputs({"gateway": self.gateway})
 
     def _credential(self) -> pulumi.Output[str]:
         server, trusted = self._args.server, self._args.ca_certificates
-        name = pulumi.Output.concat(self._named("kyma-mtls-certs"), ".", server.generations)
+        version = f".{server.generations}{mark(trusted)}"
+        name = pulumi.Output.concat(self._named("kyma-mtls-certs"), version)
         cacert = joined(server.trusted if trusted is None else trusted)
         return credential_secret(
-            f"{self._name}-certs.{server.generations}",
+            f"{self._name}-certs{version}",
             in_gateway_namespace(self._args.gateway, name),
             {"cacert": cacert, "cert": server.certificate, "key": server.key},
             self._opts,
@@ -124,25 +126,41 @@ class MtlsHost(pulumi.ComponentResource):
         name = self._named("admission")
         return admission_policy(f"{self._name}-admission", name, self._args.gateway, admission, self._opts)
 
-    def _gateway(self, admission: pulumi.Resource) -> pulumi.Output[str]:
+    def _names_filter(self) -> pulumi.Resource:
+        args = self._args
+        metadata = in_gateway_namespace(args.gateway, self._named("names"))
+        spec = certificate_names.refusing_filter(args.gateway.selector, args.domain, args.admitted)
+        return istio(f"{self._name}-names", "EnvoyFilter", metadata, spec, self._opts)
+
+    def _gateway(self, admission: Sequence[pulumi.Resource]) -> pulumi.Output[str]:
+        tls: dict[str, Any] = {"mode": "MUTUAL", "credentialName": self.secret}
+        if certificate_names.are_compared(self._args.admitted):
+            # Further certificates end in the handshake.
+            tls["subjectAltNames"] = certificate_names.names(self._args.admitted)
         spec = {
             "selector": dict(self._args.gateway.selector),
             "servers": [
                 {
                     "port": {"number": 443, "name": "mtls", "protocol": "HTTPS"},
-                    "tls": {"mode": "MUTUAL", "credentialName": self.secret},
+                    "tls": tls,
                     # Without ./ a VirtualService of any namespace could route this server's requests:
                     # https://istio.io/latest/docs/reference/config/networking/gateway/#Server
                     "hosts": [f"./{self._args.domain}"],
                 }
             ],
         }
-        after = pulumi.ResourceOptions.merge(self._opts, pulumi.ResourceOptions(depends_on=[admission]))
+        after = pulumi.ResourceOptions.merge(self._opts, pulumi.ResourceOptions(depends_on=list(admission)))
         return istio(
             f"{self._name}-gateway", "Gateway", self._own(f"kyma-mtls-gateway-{self._args.host}"), spec, after
         ).id
 
-    def _api_rule(self) -> None:
+    def _refusing_filter(self) -> pulumi.Resource:
+        # The VirtualService is Kyma's, and an APIRule cannot refuse a path.
+        metadata = in_gateway_namespace(self._args.gateway, self._named("paths"))
+        spec = path_encoding.refusing_filter(self._args.gateway.selector, self.gateway)
+        return istio(f"{self._name}-paths", "EnvoyFilter", metadata, spec, self._opts)
+
+    def _api_rule(self, after: Sequence[pulumi.Resource]) -> None:
         name, namespace, port = self._destination()
         paths = [path if path == _ANY_PATH else path.replace("/*", "/{**}") for path in self._args.paths]
         rule = k8s.apiextensions.CustomResource(
@@ -156,33 +174,27 @@ class MtlsHost(pulumi.ComponentResource):
                 "service": {"name": name, "namespace": namespace, "port": port},
                 "rules": [{"path": path, "methods": list(self._args.methods), "noAuth": True} for path in paths],
             },
-            opts=self._opts,
+            opts=pulumi.ResourceOptions.merge(
+                self._opts,
+                # The operator's finalizer holds a deleted APIRule for as long as the operator does not run.
+                pulumi.ResourceOptions(depends_on=after, custom_timeouts=pulumi.CustomTimeouts(delete="2m")),
+            ),
         )
         Ready(f"{self._name}-route", rule, judges.api_rule, self._opts)
 
     def _virtual_service(self) -> None:
         name, namespace, port = self._destination()
         service = pulumi.Output.concat(name, ".", namespace, ".svc.cluster.local")
+        http: list[dict[str, Any]] = [{"route": [{"destination": {"host": service, "port": {"number": port}}}]}]
+        if path_encoding.is_misreadable(self._args.paths):
+            http.insert(0, path_encoding.refusing_route())
         spec = {
             "hosts": [self._args.domain],
             "gateways": [self.gateway],
             "exportTo": [".", self._args.gateway.namespace],
-            "http": [{"route": [{"destination": {"host": service, "port": {"number": port}}}]}],
+            "http": http,
         }
         istio(f"{self._name}-route", "VirtualService", self._own(self._args.host), spec, self._opts)
-
-    def _workload_policy(self) -> None:
-        """Admit this host's requests from the ingress gateway to the demo httpbin, which refuses all further ones."""
-        gateway = self._args.gateway
-        # In any trust domain.
-        source = {"principals": [f"*/ns/{gateway.namespace}/sa/{account}" for account in gateway.accounts]}
-        operation = {"hosts": [self._args.domain, f"{self._args.domain}:*"]}
-        spec = {
-            "selector": {"matchLabels": {"app": HTTPBIN}},
-            "action": "ALLOW",
-            "rules": [{"from": [{"source": source}], "to": [{"operation": operation}]}],
-        }
-        istio(f"{self._name}-authorization", "AuthorizationPolicy", self._own(self._args.host), spec, self._opts)
 
     def _destination(self) -> tuple[str, pulumi.Input[str], int]:
         if service := self._args.service:

@@ -1,6 +1,7 @@
 """Kubernetes objects that several components make."""
 
 import base64
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,13 +10,14 @@ import pulumi_kubernetes as k8s
 
 from .istio_gateway import IstioGateway
 
-_GROUPS = {
-    "AuthorizationPolicy": "security.istio.io",
-    "DestinationRule": "networking.istio.io",
-    "Gateway": "networking.istio.io",
-    "ServiceEntry": "networking.istio.io",
-    "Telemetry": "telemetry.istio.io",
-    "VirtualService": "networking.istio.io",
+_VERSIONS = {
+    "AuthorizationPolicy": "security.istio.io/v1",
+    "DestinationRule": "networking.istio.io/v1",
+    "EnvoyFilter": "networking.istio.io/v1alpha3",
+    "Gateway": "networking.istio.io/v1",
+    "ServiceEntry": "networking.istio.io/v1",
+    "Telemetry": "telemetry.istio.io/v1",
+    "VirtualService": "networking.istio.io/v1",
 }
 
 
@@ -31,6 +33,15 @@ def in_gateway_namespace(gateway: IstioGateway, name: pulumi.Input[str]) -> dict
     return {"name": name, "namespace": gateway.namespace}
 
 
+def domain_mark(domain: str) -> str:
+    """Return a hash that ends the name of an object for a domain.
+
+    While a host's domain changes, the object for the old one stays: requests for that are judged and encrypted as
+    before until nothing leads there.
+    """
+    return hashlib.sha256(domain.encode()).hexdigest()[:8]
+
+
 def istio(
     resource: str,
     kind: str,
@@ -38,9 +49,9 @@ def istio(
     spec: Mapping[str, Any],
     opts: pulumi.ResourceOptions,
 ) -> k8s.apiextensions.CustomResource:
-    """Return an object of one of Istio's kinds, at version v1."""
+    """Return an object of one of Istio's kinds, at the newest version that Istio serves."""
     return k8s.apiextensions.CustomResource(
-        resource, api_version=f"{_GROUPS[kind]}/v1", kind=kind, metadata=metadata, spec=spec, opts=opts
+        resource, api_version=_VERSIONS[kind], kind=kind, metadata=metadata, spec=spec, opts=opts
     )
 
 

@@ -6,7 +6,7 @@ import pulumi
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from .certificates import SigningRequest, client_names
+from .certificates import SigningRequest, client_names, mark
 from .istio_gateway import IstioGateway
 from .objects import credential_secret, in_gateway_namespace
 
@@ -39,7 +39,10 @@ class PartnerCredentialArgs:
 
 
 class PartnerCredential(pulumi.ComponentResource):
-    """Makes the Secret client-credential-NAMESPACE-HOST, and before it a key and a signing request if no key is given.
+    """Makes the Secret client-credential-NAMESPACE-HOST.HASH, and before it a key and a signing request without a key.
+
+    The hash is that of ca_certificate and of the certificate's key and names: another of these makes another Secret,
+    which ends open connections; a renewed certificate updates the Secret.
 
     Raises RunError if the certificate is not for the key that the component made.
 
@@ -62,15 +65,25 @@ class PartnerCredential(pulumi.ComponentResource):
             path = f"hosts.{args.host}.external.credentials.{args.client}.certificate"
             certificate = made.public_key.apply(lambda public: _answer(args.certificate, public, path))
         if args.certificate:
+            version = mark(args.ca_certificate, _holder(args.certificate))
+            secret = pulumi.Output.concat("client-credential-", args.namespace, "-", args.host, version)
             self.secret = credential_secret(
-                f"{name}-credential",
-                in_gateway_namespace(
-                    args.gateway, pulumi.Output.concat("client-credential-", args.namespace, "-", args.host)
-                ),
+                f"{name}-credential{version}",
+                in_gateway_namespace(args.gateway, secret),
                 {"ca.crt": pulumi.Output.from_input(args.ca_certificate), "tls.crt": certificate, "tls.key": key},
                 children,
             ).metadata.name
         self.register_outputs({"request": self.request})
+
+
+def _holder(certificate: str) -> bytes:
+    """Return what a certificate says about its holder: key, subject and alternative names."""
+    read = x509.load_pem_x509_certificate(certificate.encode())
+    names = [
+        each.value.public_bytes() for each in read.extensions if isinstance(each.value, x509.SubjectAlternativeName)
+    ]
+    key = read.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return b"|".join((key, read.subject.public_bytes(), *names))
 
 
 def _answer(certificate: str, public_key: str | None, path: str) -> str:

@@ -63,8 +63,12 @@ def check_confirmed(old: Mapping[str, object], new: Mapping[str, object], confir
 
 
 def _line(key: str, old: object, new: object, place: int) -> str:
+    effect = "it is deleted and made anew"
+    if key == "namespace" or (key.startswith("clients.") and key.count(".") == 1):  # Pulumi deletes before it creates
+        effect += "; stop the callers first: once their routes are deleted, requests leave in plain HTTP"
+    if key == "stack":
+        effect = "each client gets another identity, and requests fail until all have the new certificates"
     return (
         f"kyma-mtls:{key}: changes from {old or 'a random one'} to {new or 'a random one'}, which interrupts what is "
-        "deployed: it is deleted and made anew. To confirm: "
-        f"`pulumi config set --path 'confirm[{place}]' '{key}={new}'`"
+        f"deployed: {effect}. To confirm: `pulumi config set --path 'confirm[{place}]' '{key}={new}'`"
     )

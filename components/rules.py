@@ -21,7 +21,8 @@ _SPIFFE_ID = re.compile(rf"spiffe://{_TRUST_DOMAIN}{_SPIFFE_PATH}")
 _PRINCIPAL = re.compile(rf"\*/ns/{LABEL}/sa/{LABEL}(\.{LABEL})*|{_TRUST_DOMAIN}{_SPIFFE_PATH}")
 _LONGEST_SPIFFE_ID = 2048
 _LONGEST_DNS_NAME = 253
-_DOT_SEGMENT = re.compile(r"/\.\.?(/|$)")
+_DOT_SEGMENT = re.compile(r"/\.\.?(/|;|$)")
+_ENCODED_SEPARATOR = re.compile(r"(?i)%(2f|5c|25)")
 _HTTP_PORT = 80
 
 
@@ -48,7 +49,7 @@ def identity(value: str) -> str:
     kind, _, name = value.partition(":")
     if kind == "dns":
         if not _is_dns_name(name):
-            raise ValueError("not dns:NAME with a DNS name in lower case, and no wildcard")
+            raise ValueError("not dns:NAME with a DNS name as the certificate spells it, and no wildcard")
     elif len(value) > _LONGEST_SPIFFE_ID or not _SPIFFE_ID.fullmatch(value):
         raise ValueError("not an identity: spiffe://TRUSTDOMAIN/PATH, or dns:NAME")
     return value
@@ -62,9 +63,9 @@ def principal(value: str) -> str:
 
 
 def dns_name(value: str) -> str:
-    """Return a DNS name of a certificate, without a wildcard."""
+    """Return a DNS name of a certificate, as the certificate spells it, without a wildcard."""
     if not _is_dns_name(value):
-        raise ValueError("not a DNS name in lower case, without a wildcard")
+        raise ValueError("not a DNS name, without a wildcard")
     return value
 
 
@@ -88,6 +89,8 @@ def path(value: str) -> str:
     """Return an exact path, or a prefix that ends in /*."""
     if not re.fullmatch(PATH, value) or _DOT_SEGMENT.search(value):
         raise ValueError("not a path: '/health' for this path only, '/orders/*' for all with this prefix, '/*' for all")
+    if _ENCODED_SEPARATOR.search(value):
+        raise ValueError("has %2f, %5c or %25, which a server may decode to another path: hosts deny such requests")
     return value
 
 
@@ -99,4 +102,5 @@ def https_port(value: int) -> int:
 
 
 def _is_dns_name(value: str) -> bool:
-    return len(value) <= _LONGEST_DNS_NAME and re.fullmatch(rf"{LABEL}(\.{LABEL})*", value) is not None
+    # Istio compares it with the certificate's, which may have capitals.
+    return len(value) <= _LONGEST_DNS_NAME and re.fullmatch(rf"{LABEL}(\.{LABEL})*", value.lower()) is not None

@@ -1,6 +1,7 @@
-"""A client's cluster: its egress gateway's credential, and a route to each host that admits the client."""
+"""A client's cluster: its egress gateway's credential, and a route to each host, or its refusal."""
 
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import pulumi
 
@@ -8,13 +9,14 @@ from clusters.facts import ClusterFacts
 from components.certificates import Credential
 from components.demo import CURL
 from components.egress_client import EgressClient, EgressClientArgs
-from components.egress_route import EgressRoute, EgressRouteArgs
+from components.egress_route import EgressRoute, EgressRouteArgs, Refusal
 from components.partner_credential import PartnerCredential, PartnerCredentialArgs
+from deployment.away import Recorded
 from deployment.exports import Exports
 from deployment.managed_site import ManagedSite
 from deployment.shared import Shared
 from outputs import ClientOutput
-from settings import Client, External, Host, NetworkPolicy
+from settings import Client, External, Host, NetworkPolicy, destinations
 
 
 def deploy(shared: Shared, site: ManagedSite, exports: Exports) -> None:
@@ -34,10 +36,20 @@ def deploy(shared: Shared, site: ManagedSite, exports: Exports) -> None:
         subject=credential.subject,
         expiry=credential.expiry,
     )
-    for host_name, host in hosts.items():
-        route = _Route(shared, name, deployed, host_name, host)
+    for host_name, host in shared.settings.known_to(name).items():
+        route = _Route(shared, site, deployed, host_name, host)
         if request := route.deploy():
             exports.signing_requests.setdefault(host_name, {})[name] = request
+
+
+def keep(shared: Shared, client: str, recorded: Recorded, exports: Exports) -> None:
+    """Keep what the state has of a client whose cluster is away, and its output; only its certificate may change."""
+    identity = shared.identities[client]
+    shared.certificates.client(client, identity, shared.settings.clients[client].domain)
+    recorded.keep(client)
+    exports.clients[client] = recorded.output(shared.settings, client, identity)
+    for host, request in recorded.signing_requests(client).items():
+        exports.signing_requests.setdefault(host, {})[client] = request
 
 
 def _args(shared: Shared, client: Client, credential: Credential, facts: ClusterFacts) -> EgressClientArgs:
@@ -54,29 +66,46 @@ def _args(shared: Shared, client: Client, credential: Credential, facts: Cluster
         closed=client.network_policy != NetworkPolicy.NONE,
         closed_namespaces=_caller_namespaces(shared, client) if closes_callers else (),
         allowed_destinations=facts.allowed_destinations,
+        further_destinations=[destinations.parse(each) for each in client.allowed_destinations],
     )
 
 
 @dataclass(frozen=True)
 class _Route:
-    """The route of a client to a host."""
+    """The route of a client to a host, or its refusal."""
 
     shared: Shared
-    client: str
+    site: ManagedSite
     deployed: EgressClient
     host_name: str
     host: Host
 
     def deploy(self) -> pulumi.Output[str] | None:
-        """Deploy it unless a partner has yet to sign the client's certificate; return the signing request, if any."""
-        secret: pulumi.Output[str] | None = self.deployed.secret
+        """Deploy it; return the signing request, if a partner has to sign the client's certificate.
+
+        A host that does not admit the client, or whose partner has yet to sign, is known to the callers' sidecars all
+        the same: else they would send each request in plain HTTP to where the domain's name leads.
+        """
+        secret: pulumi.Output[str] | Refusal = self.deployed.secret
+        holder: pulumi.Resource = self.deployed
         request = None
-        if self.host.external:
-            credential = self._partner_credential(self.host.external)
-            secret, request = credential.secret, credential.request
-        if secret is not None:
-            EgressRoute(self._name, self._args(secret), pulumi.ResourceOptions(parent=self.deployed))
+        if self.client not in self.shared.settings.admitted(self.host_name):
+            secret = Refusal(HTTPStatus.FORBIDDEN, f"{self.host.domain} does not admit client {self.client}")
+        elif self.host.external:
+            holder = credential = self._partner_credential(self.host.external)
+            request = credential.request
+            secret = credential.secret or Refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE, f"client {self.client} has no certificate yet for {self.host.domain}"
+            )
+        route = EgressRoute(self._name, self._args(secret), pulumi.ResourceOptions(parent=self.deployed))
+        if not isinstance(secret, Refusal):
+            self.site.confirm(self._name, f"hosts.{self.host_name}", route, self.deployed, holder)
         return request
+
+    @property
+    def client(self) -> str:
+        """Name of the client."""
+        return self.site.client
 
     @property
     def _name(self) -> str:
@@ -99,7 +128,7 @@ class _Route:
         )
         return PartnerCredential(self._name, args, pulumi.ResourceOptions(parent=self.deployed))
 
-    def _args(self, secret: pulumi.Output[str]) -> EgressRouteArgs:
+    def _args(self, secret: pulumi.Output[str] | Refusal) -> EgressRouteArgs:
         client = self.shared.settings.clients[self.client]
         return EgressRouteArgs(
             host=self.host_name,
@@ -110,6 +139,7 @@ class _Route:
             secret=secret,
             callers=self.deployed.callers,
             caller_namespaces=_caller_namespaces(self.shared, client),
+            is_partners=self.host.external is not None,
         )
 
 

@@ -11,6 +11,8 @@ from clusters import Cluster, Site
 from clusters.facts import ClusterFacts
 from components.lifecycle import Lifecycle
 from components.placement import Placement
+from components.readiness import Ready
+from proxies.confirmation import Confirmation
 from settings import ConfigError
 
 _REMEDY = (
@@ -21,11 +23,15 @@ _REMEDY = (
 
 @dataclass(frozen=True)
 class ManagedSite:
-    """A site with the provider that deploys into its cluster, and the rule for the life of its objects."""
+    """A site with the provider that deploys into its cluster, and the rule for the life of its objects.
+
+    confirmation: asks the site's gateway what it has
+    """
 
     site: Site
     provider: k8s.Provider
     lifecycle: Lifecycle
+    confirmation: Confirmation
 
     @classmethod
     def create(cls, site: Site, owner: pulumi.Input[str], placement: Placement) -> Self:
@@ -39,7 +45,9 @@ class ManagedSite:
             enable_secret_mutable=True,
             enable_config_map_mutable=True,
         )
-        return cls(site, provider, Lifecycle(site.path, owner, cluster))
+        manifest = f"rbac/{'client' if site.client else 'target'}.yaml"
+        confirmation = Confirmation(cluster, site.facts.gateway, manifest)
+        return cls(site, provider, Lifecycle(site.path, owner, cluster), confirmation)
 
     @property
     def client(self) -> str:
@@ -64,6 +72,27 @@ class ManagedSite:
         """
         rule = self.lifecycle.options(key, to_be_released=to_be_released)
         return pulumi.ResourceOptions.merge(rule, pulumi.ResourceOptions(provider=self.provider))
+
+    def confirm(
+        self,
+        name: str,
+        called: str,
+        component: pulumi.Resource,
+        parent: pulumi.Resource,
+        credential: pulumi.Resource | None = None,
+    ) -> None:
+        """Let `pulumi up` end only once each replica of the site's gateway has the objects of a component.
+
+        name: of the resource that waits, without its ending
+        called: what messages call the objects
+        parent: of that resource, and of the component
+        credential: a further component, of whose objects the Secrets are waited for, too; none by default
+        """
+        opts = pulumi.ResourceOptions(parent=parent, depends_on=[component])
+        if objects := self.lifecycle.made_by(component):
+            further = self.lifecycle.made_by(credential) if credential else []
+            objects += [each for each in further if isinstance(each, k8s.core.v1.Secret)]
+            Ready(f"{name}-gateway", objects, self.confirmation.judge, opts, called=called)
 
 
 async def find_drift(lifecycles: Iterable[Lifecycle]) -> list[str]:

@@ -5,7 +5,6 @@ from typing import Any
 
 import pulumi
 
-from components.istio_gateway import IstioGateway
 from components.mtls_host import MtlsHost, MtlsHostArgs, ServiceRef
 from components.mtls_target import MtlsTarget, MtlsTargetArgs
 from deployment import kyma_gateway
@@ -13,13 +12,20 @@ from deployment.exports import Exports
 from deployment.managed_site import ManagedSite
 from deployment.shared import Shared
 from outputs import HostOutput, TargetOutput
+from settings import authorities
 
 
 def deploy(shared: Shared, site: ManagedSite, exports: Exports) -> None:
     """Deploy the target, each of its hosts, and the Kyma gateway if the config asks for one; add their outputs."""
     settings, gateway = shared.settings, site.facts.gateway
     needs_demo = any(host.demo for host in settings.served.values())
-    args = MtlsTargetArgs(shared.namespace, site.facts.injection, settings.target_image if needs_demo else "")
+    args = MtlsTargetArgs(
+        namespace=shared.namespace,
+        injection=site.facts.injection,
+        demo_image=settings.target_image if needs_demo else "",
+        platform=settings.platform,
+        gateway=gateway,
+    )
     target = MtlsTarget("target", args, site.options())
     exports.target = TargetOutput.exported(
         namespace=target.namespace,
@@ -27,11 +33,11 @@ def deploy(shared: Shared, site: ManagedSite, exports: Exports) -> None:
         address=gateway.address,
         addresses=list(gateway.addresses),
     )
-    exports.hosts |= {name: _deploy_host(shared, name, target, gateway) for name in settings.served}
+    exports.hosts |= {name: _deploy_host(shared, site, name, target) for name in settings.served}
     exports.gateway = kyma_gateway.deploy(shared, site, target.namespace)
 
 
-def _deploy_host(shared: Shared, name: str, target: MtlsTarget, gateway: IstioGateway) -> dict[str, Any]:
+def _deploy_host(shared: Shared, site: ManagedSite, name: str, target: MtlsTarget) -> dict[str, Any]:
     """Deploy a host of the target; return its output."""
     settings, admitted = shared.settings, shared.admitted(name)
     host = settings.hosts[name]
@@ -41,7 +47,7 @@ def _deploy_host(shared: Shared, name: str, target: MtlsTarget, gateway: IstioGa
         host=name,
         domain=host.domain,
         namespace=target.namespace,
-        gateway=gateway,
+        gateway=site.facts.gateway,
         service=ServiceRef(host.service.namespace, host.service.name, host.service.port) if host.service else None,
         methods=host.methods,
         paths=host.paths,
@@ -50,6 +56,7 @@ def _deploy_host(shared: Shared, name: str, target: MtlsTarget, gateway: IstioGa
         admitted=list(admitted.values()),
     )
     deployed = MtlsHost(f"target-{name}", args, pulumi.ResourceOptions(parent=target))
+    site.confirm(f"target-{name}", f"hosts.{name}", deployed, target)
     return HostOutput.exported(
         domain=host.domain,
         external=False,
@@ -65,4 +72,4 @@ def _authorities(shared: Shared, admitted: Iterable[str]) -> list[pulumi.Input[s
     clients = [shared.settings.clients[name] for name in admitted]
     partners = [client.certificate_authority for client in clients if client.is_partner]
     own = [shared.certificates.trusted] if len(partners) < len(clients) or not clients else []
-    return [*own, *(f"{pem.strip()}\n" for pem in partners)]
+    return [*own, *([authorities.in_order("".join(partners))] if partners else [])]

@@ -6,6 +6,7 @@ from pipeline.plan import Operation, Plan
 
 _CERTIFICATES = ("tls:index/selfSignedCert:SelfSignedCert", "tls:index/locallySignedCert:LocallySignedCert")
 _CARRIERS = ("core/v1:Secret", "core/v1:ConfigMap")
+_WAIT = "pulumi:index:Stash"
 _GARDENERS = ":cert.gardener.cloud/v1alpha1:Certificate::"
 
 
@@ -13,7 +14,8 @@ def unexplained(plan: Plan) -> list[Operation]:
     """Return the operations that no renewal explains.
 
     A renewal replaces certificates whose inputs are the same, or whose CA is renewed, and updates the data of the
-    Secrets and ConfigMaps that carry them. Gardener renews by itself: the carriers of its certificates follow.
+    Secrets and ConfigMaps that carry them, and the waits for these. Gardener renews by itself: the carriers of its
+    certificates follow.
 
     All data of a carrier may change: in a plan, the data of a Secret is encrypted as a whole.
     """
@@ -29,5 +31,6 @@ def _is_renewal(operation: Operation) -> bool:
 def _follows(operation: Operation, plan: Plan, sources: Collection[str]) -> bool:
     if operation.is_credential:
         return True
-    is_carrier = operation.type.endswith(_CARRIERS) and operation.kind == "update"
-    return is_carrier and operation.changed <= {"data", "stringData"} and plan.depends(operation.urn, sources)
+    is_carrier = operation.type.endswith(_CARRIERS) and operation.changed <= {"data", "stringData"}
+    is_wait = operation.type == _WAIT and operation.changed <= {"input"}
+    return operation.kind == "update" and (is_carrier or is_wait) and plan.depends(operation.urn, sources)

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from settings import PROJECT, ConfigError, Settings, read_config
+from settings import PROJECT, ConfigError, Settings, read_config, stack_yaml
 
 NAME = re.compile(r"Pulumi\.([A-Za-z0-9_.-]+)\.yaml")
 
@@ -49,7 +47,8 @@ class StackFile:
         gateway = {key: texts.pop(key) for key in tuple(texts) if key.startswith("gateway")}
         if gateway.get("gatewayMode", "none") != "none":
             texts["gatewayMode"] = "selfSigned"  # the keys that the mode requires may be encrypted
-        return cls(read_config({f"{_PREFIX}{key}": text for key, text in texts.items()}), gateway, secrets)
+        settings = read_config({f"{_PREFIX}{key}": value for key, value in texts.items()}, stack_file=text)
+        return cls(settings, gateway, secrets)
 
 
 def local_kubeconfigs(path: Path) -> list[str]:
@@ -62,10 +61,9 @@ def local_kubeconfigs(path: Path) -> list[str]:
 
 def _config(text: str) -> dict[str, Any]:
     try:
-        config = (yaml.safe_load(text) or {}).get("config") or {}
-        return {key.removeprefix(_PREFIX): value for key, value in config.items() if key.startswith(_PREFIX)}
-    except (yaml.YAMLError, AttributeError):
-        raise ConfigError("not the YAML file of a stack") from None
+        return stack_yaml.load(text)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _is_secret(value: object) -> bool:

@@ -12,7 +12,7 @@ PROGRAM = (
     "__main__.py",
     "Pulumi.yaml",
     "requirements.txt",
-    *(f"{name}/" for name in ("clusters", "components", "deployment", "outputs", "settings")),
+    *(f"{name}/" for name in ("clusters", "components", "deployment", "outputs", "proxies", "settings")),
 )
 """The files and folders that every deployment runs."""
 
@@ -45,7 +45,13 @@ def affected(since: str) -> list[str]:
     stacks, changed = deployed(), _changed(since)
     if changed is None or any(path.startswith(PROGRAM) for path in changed):
         return stacks
-    return [stack for stack in stacks if stack_file.path_of(stack) in changed]
+    return [stack for stack in stacks if stack_file.path_of(stack) in changed or _names_one_of(stack, changed)]
+
+
+def _names_one_of(stack: str, paths: Collection[str]) -> bool:
+    """Return whether a stack's file names one of these files as file:PATH."""
+    text = Path(stack_file.path_of(stack)).read_text()
+    return any(f"file:{path}" in text for path in paths if path)
 
 
 def file_at(revision: str, stack: str) -> str | None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import PurePath
 
+from settings import authorities, certificate_checks
 from settings.clusters import INGRESS_GATEWAY
 from settings.gateway import GatewayMode
 from settings.hosts import Host
@@ -13,6 +14,8 @@ from settings.values import suggestion
 
 Problems = Iterator[tuple[str, str]]
 
+_CA_ENDING = "-cacert"
+
 
 def conflicts(settings: Settings, refused: frozenset[Entry]) -> Problems:
     """Yield each conflict, as the path of a key and a message.
@@ -22,10 +25,12 @@ def conflicts(settings: Settings, refused: frozenset[Entry]) -> Problems:
     yield from _clusters(settings)
     yield from _identities(settings)
     yield from _domains(settings)
+    yield from _authorities(settings)
     yield from _admissions(settings, refused)
     yield from _target(settings, refused)
     yield from _days(settings)
     yield from _generations(settings)
+    yield from _secrets(settings)
 
 
 def _clusters(settings: Settings) -> Problems:
@@ -46,14 +51,36 @@ def _identities(settings: Settings) -> Problems:
 
 
 def _domains(settings: Settings) -> Problems:
-    seen: dict[str, str] = {}
+    seen: dict[str, list[str]] = {}
     for name, host in settings.hosts.items():
-        first = seen.setdefault(host.domain, name)
-        if first != name:
-            yield f"hosts.{name}.domain", f"{host.domain!r}: also the domain of hosts.{first}"
+        for first in seen.setdefault(host.domain, []):
+            if not _apart(settings, first, name):
+                yield f"hosts.{name}.domain", f"{host.domain!r}: also the domain of hosts.{first}"
+                break
+        seen[host.domain].append(name)
     for name, client in settings.clients.items():
         if client.domain in seen:
-            yield f"clients.{name}.domain", f"{client.domain!r}: also the domain of hosts.{seen[client.domain]}"
+            yield f"clients.{name}.domain", f"{client.domain!r}: also the domain of hosts.{seen[client.domain][0]}"
+
+
+def _apart(settings: Settings, first: str, second: str) -> bool:
+    """Return whether two hosts may have one domain: a partner's, at two ports, and no client calls both.
+
+    Callers ask for http://DOMAIN, by which they cannot tell the ports.
+    """
+    one, other = settings.hosts[first].external, settings.hosts[second].external
+    if one is None or other is None or one.port == other.port:
+        return False
+    return not set(settings.admitted(first)) & set(settings.admitted(second))
+
+
+def _authorities(settings: Settings) -> Problems:
+    for name in settings.served:
+        partners = [settings.clients[each] for each in settings.admitted(name) if each in settings.clients]
+        several = [each.certificate_authority for each in partners if each.is_partner]
+        if len(several) > 1:
+            found = authorities.name_problems(certificate_checks.read("".join(dict.fromkeys(several))))
+            yield from ((f"hosts.{name}.clients", problem) for problem in found)
 
 
 def _admissions(settings: Settings, refused: frozenset[Entry]) -> Problems:
@@ -118,3 +145,10 @@ def _generations(settings: Settings) -> Problems:
     for index, generation in enumerate(settings.trusted_generations):
         if generation == settings.generation:
             yield f"trustedGenerations[{index}]", f"{generation!r}: is generation itself, which is trusted anyway"
+
+
+def _secrets(settings: Settings) -> Problems:
+    """Yield a name in which that of a credential's Secret would end: Istio reads a CA only from NAME-cacert."""
+    if settings.gateway.mode != GatewayMode.NONE and settings.namespace.endswith(_CA_ENDING):
+        problem = "ends in -cacert, by which Istio knows Secrets that hold a CA, as that of gatewayMode would"
+        yield "namespace", f"{settings.namespace!r}: {problem}"

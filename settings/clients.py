@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator
 from enum import StrEnum
+from pathlib import Path, PurePath
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from components import rules
 from components.namespaced_name import NamespacedName
-from settings import certificate_checks
+from settings import authorities, destinations
 from settings.clusters import EGRESS_GATEWAY, Context, GatewayPassthrough, Kubeconfig, Revision
 from settings.section import PROJECT, Section
-from settings.values import OptionalDomain, OptionalServiceName, ServiceName, each_once, refuse, with_final_newline
+from settings.values import OptionalDomain, OptionalServiceName, ServiceName, each_once, refuse
 
+_FILE = "file:"
 _OWN_IDENTITIES = f"spiffe://{PROJECT}/"
 
 
@@ -31,9 +33,25 @@ def _callers(value: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _certificate_authority(value: str) -> str:
-    if value:
-        refuse(*(("", problem) for problem in certificate_checks.authority_problems(value)))
-    return with_final_newline(value)
+    if not value:
+        return value
+    pem = _content(value.removeprefix(_FILE)) if value.startswith(_FILE) else value
+    refuse(*(("", problem) for problem in authorities.problems(pem)))
+    return authorities.in_order(pem)
+
+
+def _content(name: str) -> str:
+    """Return the text of a file of the project; a stack's config travels in a variable of at most 128 KiB."""
+    path = PurePath(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"{_FILE}{name}: not a path within the project")
+    if str(path) != name:  # by which the pipeline finds the stacks that a changed file is of
+        raise ValueError(f"{_FILE}{name}: write {_FILE}{path}")
+    try:
+        return Path(path).read_text()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise ValueError(f"{_FILE}{name}: cannot be read: {reason}") from None
 
 
 def _identity(value: str) -> str:
@@ -42,8 +60,17 @@ def _identity(value: str) -> str:
     return rules.identity(value) if value else value
 
 
+def _destination(value: str) -> str:
+    destinations.parse(value)
+    return value
+
+
 CertificateAuthority = Annotated[str, AfterValidator(_certificate_authority)]
 Caller = Annotated[str, AfterValidator(rules.caller), Field(json_schema_extra={"pattern": f"^{rules.CALLER}$"})]
+
+AllowedDestination = Annotated[
+    str, AfterValidator(_destination), Field(json_schema_extra={"pattern": f"^({destinations.PATTERN})$"})
+]
 
 
 class Client(Section):
@@ -62,8 +89,14 @@ class Client(Section):
     )
     network_policy: NetworkPolicy = Field(
         default=NetworkPolicy.OWN,
-        description="Namespaces whose Pods a NetworkPolicy restricts to the egress gateway, DNS and istiod: the "
-        "stack's own (own), the stack's own and the callers' (callers), or none (none), which weakens security",
+        description="Namespaces whose Pods a NetworkPolicy restricts to their own namespace, the egress gateway, DNS "
+        "and istiod: the stack's own (own), the stack's own and the callers' (callers), or none (none), which weakens "
+        "security",
+    )
+    allowed_destinations: Annotated[tuple[AllowedDestination, ...], AfterValidator(each_once)] = Field(
+        default=(),
+        description="With networkPolicy callers, further destinations of the Pods in the callers' namespaces: "
+        "NAMESPACE or NAMESPACE:PORT for its Pods, CIDR:PORT for addresses; ports are for TCP",
     )
     dns: OptionalServiceName = Field(
         default="",
@@ -75,12 +108,17 @@ class Client(Section):
         description="Service of the Istio egress gateway that calls the hosts, NAMESPACE/NAME. On platform kyma, the "
         "stack enables the default one in the Istio CR",
     )
+    away: bool = Field(
+        default=False,
+        description="Goes on without this cluster while it cannot be reached: it is not asked, and what the stack has "
+        "there stays as it is. Hosts still admit, or refuse, the client",
+    )
     revision: Revision = ""
     gateway_passthrough: GatewayPassthrough = False
     certificate_authority: CertificateAuthority = Field(
         default="",
-        description="CAs that sign the certificate of a partner's client, PEM. With them, the client has an identity "
-        "and no cluster of the stack",
+        description="CAs that sign the certificate of a partner's client, PEM or file:PATH of such a file in the "
+        "project. With them, the client has an identity and no cluster of the stack",
     )
     identity: Annotated[str, AfterValidator(_identity)] = Field(
         default="",
@@ -119,6 +157,8 @@ class Client(Section):
     def _own_conflicts(self) -> Iterator[tuple[str, str]]:
         if self.network_policy == NetworkPolicy.CALLERS and not self.callers:
             yield "networkPolicy", "'callers': needs callers"
+        if self.allowed_destinations and self.network_policy != NetworkPolicy.CALLERS:
+            yield "allowedDestinations", "set, but no namespace of callers is closed: needs networkPolicy callers"
         gateway_namespace = NamespacedName.parse(self.egress_gateway).namespace
         for index, caller in enumerate(self.callers or ()):
             if caller.partition("/")[0] == gateway_namespace:

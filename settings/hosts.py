@@ -9,7 +9,7 @@ from components import rules
 from settings import certificate_checks
 from settings.clients import CertificateAuthority
 from settings.section import Section, encrypted_in
-from settings.values import Domain, Label, Name, Port, each_once, refuse, with_final_newline
+from settings.values import Domain, Label, Name, Port, common_name, each_once, refuse
 
 _RESERVED_NAMESPACES = re.compile(r"istio-system|kube-.*")
 
@@ -40,13 +40,13 @@ class Service(Section):
 
     namespace: Annotated[Label, AfterValidator(_service_namespace)] = Field(description="Namespace of the Service")
     name: Label = Field(description="Name of the Service")
-    port: Port = Field(description="Port of the Service, a number")
+    port: Port = Field(description="Port of the Service, a number, at which the server answers HTTP")
 
 
 class ExternalCredential(Section):
     """The certificate and key by which a client authenticates to a partner's host."""
 
-    certificate: Annotated[str, AfterValidator(with_final_newline)] = Field(
+    certificate: Annotated[str, AfterValidator(certificate_checks.rewritten)] = Field(
         description="PEM certificate of the client, followed by those that signed it. Without key, it is the "
         "partner's answer to the signing request of output signingRequests"
     )
@@ -65,7 +65,7 @@ class External(Section):
     """A partner's host: the CAs and the port of its server, and the credentials of its clients."""
 
     certificate_authority: Annotated[CertificateAuthority, AfterValidator(_required_authority)] = Field(
-        description="CAs one of which signed the host's certificate, PEM"
+        description="CAs one of which signed the host's certificate, PEM or file:PATH of such a file in the project"
     )
     port: Annotated[Port, AfterValidator(rules.https_port)] = Field(
         default=443, description="Port of the host's server; not 80, at which callers ask for the host in plain HTTP"
@@ -81,8 +81,8 @@ class Host(Section):
     """A domain name that clients call, and the server behind it."""
 
     domain: Domain = Field(
-        description="Domain name of the host, in lower case, at most 64 characters. It resolves to the target's "
-        "ingress gateway, or to the partner's server"
+        description="Domain name of the host, in lower case, at most 64 characters if it is not a partner's. It "
+        "resolves to the target's ingress gateway, or to the partner's server"
     )
     service: Service | None = Field(
         default=None,
@@ -94,7 +94,7 @@ class Host(Section):
     paths: Annotated[tuple[Path, ...], AfterValidator(_some)] = Field(
         default=("/*",),
         description="Paths that are served: exact (`/health`) or by prefix (`/orders/*`); requests for further ones "
-        "are denied",
+        "are denied, and with a prefix those whose path has %2f, %5c or %25",
     )
     clients: Annotated[tuple[Name, ...], AfterValidator(each_once)] | None = Field(
         default=None,
@@ -117,4 +117,9 @@ class Host(Section):
         if self.external:
             given = [name for name in ("service", "methods", "paths") if name in self.model_fields_set]
             refuse(*((name, "set, but external makes it a partner's host, which no route serves") for name in given))
+            return self
+        try:
+            common_name(self.domain)
+        except ValueError as error:
+            refuse(("domain", f"{self.domain!r}: {error}"))
         return self

@@ -16,7 +16,7 @@ class Checked:
     """The result of a check.
 
     problems: each with the part that has it, Certificate or Key; none if all is well
-    key_type: RSA or ECDSA; empty if there is no certificate
+    key_type: RSA or ECDSA, by which TLS 1.2 chooses ciphers (ECDSA for Ed25519, too); empty without a certificate
     """
 
     problems: tuple[tuple[str, str], ...]
@@ -31,7 +31,8 @@ def check(certificate: str, key: str, domain: str) -> Checked:
         return Checked((("Certificate", str(error)),), "")
     problems = [("Certificate", message) for message in _certificate_problems(chain, domain)]
     problems += [("Key", message) for message in certificate_checks.key_problems(key, chain[0], "gatewayCertificate")]
-    return Checked(tuple(problems), "RSA" if isinstance(chain[0].public_key(), rsa.RSAPublicKey) else "ECDSA")
+    is_rsa = isinstance(certificate_checks.public_key(chain[0]), rsa.RSAPublicKey)
+    return Checked(tuple(problems), "RSA" if is_rsa else "ECDSA")
 
 
 def chain_end(certificate: str) -> str:

@@ -72,6 +72,8 @@ def _message(error: ErrorDetails, root: type[Section], known: Iterable[str]) -> 
     if kind in {"model_type", "dict_type", "tuple_type"}:
         expected = "list" if kind == "tuple_type" else "structure"
         return f"not a {expected}; {set_command(_example(place, annotation))}"
+    if kind == "string_type" and isinstance(error["input"], bool):
+        return f"{str(error['input']).lower()}: YAML takes it for a boolean; put it in quotes"
     message = error["msg"].removeprefix(_MESSAGE_PREFIX)
     return f"{error['input']!r}: {message}" if _is_harmless(error["input"], annotation) else message
 

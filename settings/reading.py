@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from settings import agreement
+from settings import agreement, stack_yaml
 from settings.problems import ConfigError, line, lines
 from settings.section import PROJECT, Entry, is_list, within
 from settings.stack import Settings
@@ -18,16 +18,20 @@ _BY_NAME = ("clients", "hosts")
 _TOGETHER = (("caValidityDays", "validityDays", "renewBeforeDays"), ("generation", "trustedGenerations"))
 
 
-def read_config(config: Mapping[str, str], is_encrypted: Callable[[str], bool] = lambda _: True) -> Settings:
+def read_config(
+    config: Mapping[str, str], is_encrypted: Callable[[str], bool] = lambda _: True, stack_file: str = ""
+) -> Settings:
     """Return the settings that a stack's config holds; raise ConfigError with a line for each problem.
 
     config: the whole config, texts by key; the keys of other projects are ignored
     is_encrypted: whether the config holds a key encrypted; a private key in clear is a problem
+    stack_file: text of the file that the config comes from; empty if it is not known
     """
     prefix = f"{PROJECT}:"
     texts = {key.removeprefix(prefix): text for key, text in config.items() if key.startswith(prefix)}
     gateway = {key: texts.pop(key) for key in tuple(texts) if key.startswith("gateway")}
     values = {key: _decode(key, text) for key, text in texts.items()} | {"gateway": gateway}
+    in_file = stack_yaml.problems(stack_file)
     problems: list[str] = []
     refused: frozenset[Entry] = frozenset()
     try:
@@ -37,6 +41,9 @@ def read_config(config: Mapping[str, str], is_encrypted: Callable[[str], bool] =
         refused = frozenset(entry for each in error.errors() for entry in _refused(each))
         settings = Settings.model_validate(_without(values, refused), context=is_encrypted)
     problems += [line(path, problem) for path, problem in agreement.conflicts(settings, refused)]
+    judged = tuple(line(path, "") for path in in_file)  # one mistake is one line
+    problems = [each for each in problems if not each.startswith(judged)]
+    problems = [*(line(path, problem) for path, problem in in_file.items()), *problems]
     if problems:
         raise ConfigError(*problems)
     return settings

@@ -145,6 +145,16 @@ class Settings(Section):
         """The clients with a cluster of the stack."""
         return {name: client for name, client in self.clients.items() if not client.is_partner}
 
+    @property
+    def present_clients(self) -> dict[str, Client]:
+        """The clients with a cluster of the stack that is not away."""
+        return {name: client for name, client in self.own_clients.items() if not client.away}
+
+    @property
+    def away(self) -> tuple[str, ...]:
+        """The names of the clients with a cluster of the stack that is away."""
+        return tuple(name for name, client in self.own_clients.items() if client.away)
+
     def admitted(self, host: str) -> tuple[str, ...]:
         """Return the names of the clients that a host admits."""
         named = self.hosts[host].clients
@@ -153,6 +163,16 @@ class Settings(Section):
     def hosts_of(self, client: str) -> dict[str, Host]:
         """Return the hosts that admit a client."""
         return {name: host for name, host in self.hosts.items() if client in self.admitted(name)}
+
+    def known_to(self, client: str) -> dict[str, Host]:
+        """Return the hosts that the sidecars of a client's callers know: of several of one domain, one.
+
+        That is the one which admits the client, or else the first.
+        """
+        chosen: dict[str, str] = {}
+        for name, host in (*self.hosts_of(client).items(), *self.hosts.items()):
+            chosen.setdefault(host.domain, name)
+        return {name: host for name, host in self.hosts.items() if chosen[host.domain] == name}
 
     @property
     def target_access(self) -> ClusterAccess | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import NamedTuple
 
+from settings import authorities
 from settings.certificate_checks import date_problems, read
 from settings.problems import line
 from settings.stack import Settings
@@ -49,5 +50,11 @@ def problems(settings: Settings) -> Problems:
 
 
 def warnings(settings: Settings) -> tuple[str, ...]:
-    """Return a line for each certificate of the config that is expired or not valid yet."""
-    return tuple(line(path, problem) for path, problem in problems(settings))
+    """Return a line for each certificate of the config that is expired, not valid yet, or trusted but not a CA's."""
+    return tuple(line(path, problem) for path, problem in (*problems(settings), *_pinned(settings)))
+
+
+def _pinned(settings: Settings) -> Problems:
+    for path, pem, is_authorities in given(settings):
+        for name in authorities.pinned(pem) if is_authorities else ():
+            yield path, f"{name} is not the certificate of a CA: Envoy trusts it, and each one that its key signs"

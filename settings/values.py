@@ -11,13 +11,20 @@ from pydantic_core import PydanticCustomError
 from components.rules import LABEL, host_name, label
 
 _COMMON_NAME_LENGTH = 64
+_DOMAIN_LENGTH = 253
 _NAME_LENGTH = 30
 _LONGEST_SHOWN = 100
 _SERVICE = rf"{LABEL}/{LABEL}"
 
 
 def _domain(value: str) -> str:
-    host_name(value)
+    if len(value) > _DOMAIN_LENGTH:
+        raise ValueError(f"longer than {_DOMAIN_LENGTH} characters, the most of a domain name")
+    return host_name(value)
+
+
+def common_name(value: str) -> str:
+    """Return a domain that a certificate is made for; raise ValueError if it is too long for that."""
     if len(value) > _COMMON_NAME_LENGTH:
         raise ValueError(
             f"longer than {_COMMON_NAME_LENGTH} characters, the most that a certificate's common name holds"
@@ -26,7 +33,7 @@ def _domain(value: str) -> str:
 
 
 def _optional_domain(value: str) -> str:
-    return _domain(value) if value else value
+    return common_name(_domain(value)) if value else value
 
 
 def _name(value: str) -> str:
@@ -63,7 +70,7 @@ def _pattern(pattern: str, longest: int) -> object:
 TEXT_OR_NUMBER = Field(json_schema_extra={"type": ["string", "integer"]})
 
 
-Domain = Annotated[str, AfterValidator(_domain), _pattern(rf"({LABEL}\.)+{LABEL}", _COMMON_NAME_LENGTH)]
+Domain = Annotated[str, AfterValidator(_domain), _pattern(rf"({LABEL}\.)+{LABEL}", _DOMAIN_LENGTH)]
 OptionalDomain = Annotated[
     str, AfterValidator(_optional_domain), _pattern(rf"(({LABEL}\.)+{LABEL})?", _COMMON_NAME_LENGTH)
 ]
@@ -74,11 +81,6 @@ OptionalServiceName = Annotated[str, AfterValidator(_optional_service), _pattern
 Name = Annotated[str, AfterValidator(_name), _pattern(LABEL, _NAME_LENGTH)]
 Days = Annotated[int, Field(ge=1, le=36500)]
 Port = Annotated[int, Field(ge=1, le=65535), BeforeValidator(_not_a_boolean)]
-
-
-def with_final_newline(pem: str) -> str:
-    """Return a PEM text with the final line break that `pulumi config set` takes off; PEM texts are concatenated."""
-    return f"{pem.rstrip()}\n" if pem else pem
 
 
 def listed(value: str) -> tuple[str, ...]:

@@ -105,7 +105,7 @@ def chosen_checks(
     """
     _check_names("host", hosts, stack.settings.hosts)
     _check_names("client", clients, stack.settings.clients)
-    names = [name for name in stack.settings.own_clients if not clients or name in clients]
+    names = [name for name in stack.settings.present_clients if not clients or name in clients]
     connected = stack.connect(names, target=not clients)
     checks = [check for check in every_check(connected) if concerns(check, hosts, clients, only)]
     if not checks:

@@ -28,6 +28,9 @@ def checks(client: ClientContext) -> Iterator[Check]:
         reason = f"only the partner has its key; admitted by {', '.join(host.name for host in client.hosts)}"
         yield client.skipped("the partner's certificate is admitted", reason)
         return
+    if client.settings.away:
+        yield client.skipped("the client reaches its hosts", "its cluster is away")
+        return
     for host in client.hosts:
         yield _egress_check(client, host)
     if client.settings.demo:

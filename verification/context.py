@@ -73,14 +73,20 @@ class HostContext:
 
     @property
     def admitted_own_clients(self) -> list["ClientContext"]:
-        """The clients that the host admits and whose credentials the stack has."""
-        own = self.stack.settings.own_clients
+        """The clients that the host admits and whose credentials the stack has, in a cluster that is not away."""
+        own = self.stack.settings.present_clients
         return [ClientContext(self.stack, name) for name in self.stack.settings.admitted(self.name) if name in own]
 
     @property
     def trusts_the_stacks_ca(self) -> bool:
         """Whether certificates of the stack's CA pass its TLS: if it admits a client of that CA, or no client."""
-        return bool(self.admitted_own_clients) or not self.stack.settings.admitted(self.name)
+        admitted = self.stack.settings.admitted(self.name)
+        return not admitted or any(name in self.stack.settings.own_clients for name in admitted)
+
+    @property
+    def names_are_checked_by_tls(self) -> bool:
+        """Whether its TLS refuses certificates of unlisted names: if it admits a client by a `dns:` identity."""
+        return any(identity.startswith("dns:") for identity in self.output.clients.values())
 
     @property
     def routes_by_api_rule(self) -> bool:

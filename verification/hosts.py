@@ -29,7 +29,7 @@ def checks(host: HostContext) -> Iterator[Check]:
     """Yield the checks of one host."""
     yield host.check(_NO_CERTIFICATE, BY_TLS, partial(no_certificate_is_refused, host))
     yield host.check(_FOREIGN_CERTIFICATE, BY_TLS, partial(foreign_certificate_is_refused, host))
-    for name in host.stack.settings.own_clients:
+    for name in host.stack.settings.present_clients:
         yield _admission_check(host, ClientContext(host.stack, name))
     if host.settings.demo:
         yield _method_check(host)

@@ -11,6 +11,7 @@ from kubernetes.client import ApiClient, ApiException, CoreV1Api
 from kubernetes.stream import stream
 from kubernetes.stream.ws_client import WSClient
 
+from clusters.impersonation import ImpersonatingClient
 from components.namespaced_name import NamespacedName
 from verification.checks import Failed, Skipped
 
@@ -102,6 +103,8 @@ def waiting_for(pod: Any) -> str:
 
 def execute(api: ApiClient, namespace: str, pod: str, container: str, *command: str) -> Executed:
     """Run a command in a Pod; raise Failed if its end is not known, Skipped if the cluster forbids it."""
+    if isinstance(api, ImpersonatingClient):  # a WebSocket of the Kubernetes client for Python has no further headers
+        raise Skipped("the kubeconfig impersonates another user (`as`), which commands in Pods cannot")
     # stream() patches its ApiClient while it connects (kubernetes/stream/stream.py), so each thread needs its own.
     with ApiClient(api.configuration) as own:
         try:

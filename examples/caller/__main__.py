@@ -4,7 +4,8 @@ It calls by plain HTTP; the egress gateway calls the host by mutual TLS. The sta
 
     pulumi config set --path 'clients.CLIENT.callers[0]' NAMESPACE/caller
 
-The workload's Pod is ready while the host answers, so that `pulumi up` fails if the host cannot be reached.
+The namespace exists already, with injection of sidecars. The workload's Pod is ready while the host answers 2xx:
+`pulumi up` fails if the host cannot be reached.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,10 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 ACCOUNT = "caller"
+# Without it, Kyma's NetworkPolicies of the egress gateway, if they are enabled, keep the workload out.
+LABELS = {"app": ACCOUNT, "networking.kyma-project.io/to-egressgateway": "allowed"}
+# A redirect is no answer of the host: where a request leaves in clear, many servers answer 301.
+IS_ANSWERED = """case "$(curl -sS -o /dev/null -w '%{http_code}' "$0")" in 2??) ;; *) exit 1 ;; esac"""
 
 config = pulumi.Config()
 namespace = config.require("namespace")
@@ -35,10 +40,7 @@ def url_of(outputs: list[Mapping[str, Any]]) -> str:
 url = pulumi.Output.all(stack.require_output("clients"), stack.require_output("hosts")).apply(url_of)
 cluster = k8s.Provider("client", kubeconfig=config.get("kubeconfig"), context=config.get("context"))
 in_cluster = pulumi.ResourceOptions(provider=cluster)
-home = k8s.core.v1.Namespace(
-    "caller", metadata={"name": namespace, "labels": {"istio-injection": "enabled"}}, opts=in_cluster
-)
-metadata: k8s.meta.v1.ObjectMetaArgsDict = {"name": ACCOUNT, "namespace": home.metadata.name}
+metadata: k8s.meta.v1.ObjectMetaArgsDict = {"name": ACCOUNT, "namespace": namespace}
 account = k8s.core.v1.ServiceAccount("caller", metadata=metadata, opts=in_cluster)
 k8s.apps.v1.Deployment(
     "caller",
@@ -46,7 +48,7 @@ k8s.apps.v1.Deployment(
     spec={
         "selector": {"match_labels": {"app": ACCOUNT}},
         "template": {
-            "metadata": {"labels": {"app": ACCOUNT}},
+            "metadata": {"labels": LABELS},
             "spec": {
                 "service_account_name": account.metadata.name,
                 "automount_service_account_token": False,
@@ -62,7 +64,7 @@ k8s.apps.v1.Deployment(
                         "image": config.get("image") or "docker.io/curlimages/curl:8.11.1",
                         "command": ["/bin/sleep", "infinity"],
                         "readiness_probe": {
-                            "exec": {"command": ["curl", "-fsS", "-o", "/dev/null", url]},
+                            "exec": {"command": ["/bin/sh", "-c", IS_ANSWERED, url]},
                             "timeout_seconds": 10,
                         },
                         "security_context": {

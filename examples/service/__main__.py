@@ -1,13 +1,16 @@
 """A service behind the Kyma gateway of a kyma-mtls stack, at hello.DOMAIN.
 
-The gateway has a certificate for `*.DOMAIN`; clients trust the CA in output `caCertificate`. On platform kyma, use an
-APIRule instead of the VirtualService, with the same `gateway`, NAMESPACE/NAME.
+The namespace exists already, with injection of sidecars. The gateway has a certificate for `*.DOMAIN`; clients trust
+the CA in output `caCertificate`. On platform kyma, use an APIRule instead of the VirtualService, with the same
+`gateway`, NAMESPACE/NAME.
 """
 
 import pulumi
 import pulumi_kubernetes as k8s
 
 NAME = "hello"
+# Without it, Kyma's NetworkPolicies of the ingress gateway, if they are enabled, keep the gateway out.
+LABELS = {"app": NAME, "networking.kyma-project.io/from-ingressgateway": "allowed"}
 
 config = pulumi.Config()
 namespace = config.require("namespace")
@@ -16,17 +19,14 @@ host = pulumi.Output.concat(NAME, ".", gateway["domain"])
 
 cluster = k8s.Provider("target", kubeconfig=config.get("kubeconfig"), context=config.get("context"))
 in_cluster = pulumi.ResourceOptions(provider=cluster)
-home = k8s.core.v1.Namespace(
-    NAME, metadata={"name": namespace, "labels": {"istio-injection": "enabled"}}, opts=in_cluster
-)
-metadata: k8s.meta.v1.ObjectMetaArgsDict = {"name": NAME, "namespace": home.metadata.name}
+metadata: k8s.meta.v1.ObjectMetaArgsDict = {"name": NAME, "namespace": namespace}
 k8s.apps.v1.Deployment(
     NAME,
     metadata=metadata,
     spec={
         "selector": {"match_labels": {"app": NAME}},
         "template": {
-            "metadata": {"labels": {"app": NAME}},
+            "metadata": {"labels": LABELS},
             "spec": {
                 "automount_service_account_token": False,
                 "security_context": {

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from components.objects import domain_mark
 from tests.e2e.support.commands import MANIFESTS
 from tests.e2e.support.lab import Lab
 from tests.e2e.support.project import Project
@@ -106,22 +107,21 @@ def test_host_of_a_deployed_stack_is_refused_in_a_second_stack(first: Deployed, 
     second = project.stack("claims-second", hosts={"mine": {"domain": domain}})
 
     def of_first(*objects: str) -> str:
-        return ", ".join(f"{kind} {namespace}/{name} of another stack" for kind, name in map(str.split, objects))
+        """Return how an error lists objects: of its own namespace, unless they name one."""
+        named = (each.split() for each in objects)
+        places = ((kind, name if "/" in name else f"{namespace}/{name}") for kind, name in named)
+        return ", ".join(f"{kind} {place} of another stack" for kind, place in places)
 
-    route = "VirtualService direct-httpbin-through-egress-gateway"
+    in_target = of_first("Gateway kyma-mtls-gateway-httpbin", "VirtualService httpbin")
+    in_client = of_first(
+        f"DestinationRule istio-system/originate-mtls-for-{namespace}-httpbin-{domain_mark(domain)}",
+        "Gateway istio-egressgateway-httpbin",
+        f"ServiceEntry istio-system/server-for-{namespace}-httpbin",
+        "VirtualService direct-httpbin-from-egress-gateway",
+    )  # not the objects that the first stack's callers alone see
     assert reported(refusal(second.preview)) == {
-        taken(
-            first.lab.server("target"),
-            "mine",
-            domain,
-            of_first("Gateway kyma-mtls-gateway-httpbin", "VirtualService httpbin"),
-        ),
-        taken(
-            first.lab.server("client"),
-            "mine",
-            domain,
-            of_first("Gateway istio-egressgateway-httpbin", "ServiceEntry httpbin", route),
-        ),
+        taken(first.lab.server("target"), "mine", domain, in_target),
+        taken(first.lab.server("client"), "mine", domain, in_client),
     }
     again = first.stack.preview()
     assert set(again.change_summary) == {"same"}, "its own objects are in nobody's way"

@@ -24,6 +24,7 @@ from tests.e2e.support.kyma_controllers import KymaControllers
 from tests.e2e.support.lab import Lab
 from tests.e2e.support.project import Project
 from tests.e2e.support.stack import Deployed, configure, refusal
+from tests.e2e.support.traffic import expect_status
 from tests.e2e.support.waiting import eventually, together
 
 CLUSTERS = ("target", "client")
@@ -38,6 +39,7 @@ HASH_LABEL = "cert.gardener.cloud/hash"
 UP_SECONDS = 240
 READINESS = "readiness"
 NO_PODS = str(MANIFESTS / "no_pods.yaml")
+PATHS = ["/headers", "/anything/*"]
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ def test_kyma_serves_by_api_rules_that_are_waited_for_and_gives_the_istio_cr_bac
         assert kyma.istio_spec() == before | {"components": {"egressGateway": {"enabled": True}}}
         eventually(lambda: kyma.lab.status("kyma-a", url) == "200", "the host is served")
 
-        configure(deployed.stack, hosts={"httpbin": {"domain": HOST, "methods": ["GET", "DELETE"]}})
+        configure(deployed.stack, hosts={"httpbin": {"domain": HOST, "methods": ["GET", "DELETE"], "paths": PATHS}})
         with kyma.target.lagging(600):
             up = pool.submit(deployed.stack.up, on_output=printed.append)
             eventually(lambda: kyma.rule_generation("kyma-a") == 2, "the APIRule is updated")
@@ -186,6 +188,8 @@ def test_kyma_serves_by_api_rules_that_are_waited_for_and_gives_the_istio_cr_bac
         project.expect_verified(deployed.stack, "0 failed")
         together(lambda cluster: kyma.lab.expect_no_complaint(cluster, "kyma-b"), CLUSTERS)
         deployed.stack.preview(expect_no_changes=True)
+        for path, status in (("/anything/x", 200), ("/anything/..%2fip", 403), ("/anything/%2e%2e;/ip", 403)):
+            expect_status(deployed.endpoint("httpbin"), deployed.credential("client"), status, path)
         kyma.report_rule("kyma-b", "Error", "an Error does not keep a stack from going")
     assert kyma.istio_spec() == before, "the Istio CR is Kyma's: it stays, and is as it was found"
 

@@ -30,7 +30,9 @@ from tests.unit.pki import Holder, issue
 STACK = "pipeline"
 LATER = timedelta(days=200)
 PARTNER = issue("Partner CA", end=LATER)
-GATEWAY = issue("gateway", PARTNER, hosts=("*.pipeline-gateway.target.test",), end=LATER)
+GATEWAY, OTHER_GATEWAY = (
+    issue("gateway", PARTNER, hosts=("*.pipeline-gateway.target.test",), end=LATER) for _ in range(2)
+)
 HEAD = "3d3c42e5aac5ba805825da76410c181273ba90b1"
 PEM_KEY = r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----"
 FILE = f"Pulumi.{STACK}.yaml"
@@ -280,11 +282,12 @@ def test_comment_reports_a_change_and_an_outdated_plan_is_refused(checkout: Chec
     for said in ("- `httpbin` now admits `acme`.\n", "- `hosts.httpbin.methods` gains `PUT`.\n", "== gains ==>"):
         assert said in checkout.comment
     assert digests
-    assert {each.type.partition(":")[0] for each in Plan.read(checkout.plan).operations} == {"kubernetes"}, (
+    assert {each.type.partition(":")[0] for each in Plan.read(checkout.plan).operations} == {"kubernetes", "pulumi"}, (
         "none is due"
     )
     assert checkout.preview() == digests, "the same change has the same digests, whenever it is previewed"
-    checkout.write_hosts(credential(), clients=["client", "acme"], methods=["GET", "PUT"])
+    checkout.write(gatewayCertificate=OTHER_GATEWAY.pem + PARTNER.pem)
+    checkout.set_secret("kyma-mtls:gatewayKey", OTHER_GATEWAY.key_pem)
     refused = checkout.update(code=1).stderr
     assert "violates plan: properties changed: (values withheld)" in refused
     assert "Preview again, and deploy the new plan" in refused

@@ -7,41 +7,13 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.support.commands import ROOT
 from tests.e2e.support.lab import Lab
 from tests.e2e.support.project import Project
 from tests.e2e.support.stack import configure, refusal
+from tests.e2e.support.users import Manifest, Users, granted
 
 CLUSTERS = ("target", "client")  # as the files of rbac/ are called
 NAMESPACE = "rights-users"
-
-
-def service_account(lab: Lab, cluster: str, name: str, file: Path) -> str:
-    """Make a ServiceAccount; return the path of a kubeconfig with its token."""
-    lab.apply(cluster, {**_named("v1", "ServiceAccount", name), "metadata": {"name": name, "namespace": NAMESPACE}})
-    token = lab.kubectl(cluster, "-n", NAMESPACE, "create", "token", name).strip()
-    content = yaml.safe_load(Path(lab.kubeconfig(cluster)).read_text())
-    content["users"][0]["user"] = {"token": token}
-    file.write_text(yaml.safe_dump(content))
-    return str(file)
-
-
-def _named(api_version: str, kind: str, name: str) -> dict[str, Any]:
-    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}}
-
-
-def granted(cluster: str, account: str) -> list[dict[str, Any]]:
-    """Return the manifests of rbac/ as a user applies them, for a ServiceAccount instead of the group."""
-    file = "verification" if account == "verifier" else cluster
-    documents = list(yaml.safe_load_all((ROOT / f"rbac/{file}.yaml").read_text()))
-    for document in documents:
-        document["metadata"]["name"] = f"rights-{account}"
-        if "subjects" in document:
-            document["subjects"] = [{"kind": "ServiceAccount", "namespace": NAMESPACE, "name": account}]
-            document["roleRef"]["name"] = f"rights-{account}"
-        for rule in document.get("rules", ()) if account == "view" else ():
-            rule["verbs"] = [verb for verb in rule["verbs"] if verb in ("get", "list", "watch")]
-    return documents
 
 
 @pytest.fixture(scope="module")
@@ -50,23 +22,23 @@ def users(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[s
 
     The first has what the checks look at, and nothing else; `least` deploys, and `verifier` verifies.
     """
-    directory = tmp_path_factory.mktemp("users")
-    found: dict[str, dict[str, str]] = {"view": {}, "least": {}, "verifier": {}}
-    made = []
-    try:
-        for cluster in CLUSTERS:
-            lab.apply(cluster, _named("v1", "Namespace", NAMESPACE))
-            for account, kubeconfigs in found.items():
-                kubeconfigs[cluster] = service_account(lab, cluster, account, directory / f"{account}-{cluster}")
-                documents = granted(cluster, account)
-                lab.apply(cluster, *documents)
-                made.append((cluster, documents))
-        yield found
-    finally:
-        for cluster, documents in made:
-            lab.kubectl(cluster, "delete", "--wait=false", "-f", "-", stdin=yaml.safe_dump_all(documents))
-        for cluster in CLUSTERS:
-            lab.kubectl(cluster, "delete", "namespace", NAMESPACE, "--wait=false", "--ignore-not-found")
+    accounts = {"view": looking, "least": granted, "verifier": verifying}
+    with Users(lab, NAMESPACE, tmp_path_factory.mktemp("users")) as users:
+        yield {
+            account: {cluster: users.add(cluster, account, rights(cluster)) for cluster in CLUSTERS}
+            for account, rights in accounts.items()
+        }
+
+
+def looking(cluster: str) -> list[Manifest]:
+    documents = granted(cluster)
+    for rule in (rule for document in documents for rule in document.get("rules", ())):
+        rule["verbs"] = [verb for verb in rule["verbs"] if verb in ("get", "list", "watch")]
+    return documents
+
+
+def verifying(_: str) -> list[Manifest]:
+    return granted("verification")
 
 
 def config(kubeconfigs: dict[str, str]) -> dict[str, Any]:
@@ -106,6 +78,7 @@ def test_least_rights_are_enough_for_the_life_of_a_stack_and_for_its_verificatio
         previewed = deployed.stack.preview()
         assert "denies this user" not in previewed.stdout + previewed.stderr
         deployed.up()
+        assert "cannot confirm" not in deployed.printed, "the user may ask the gateways"
         assert deployed.outputs["clients"]["client"]["namespace"] == "rights"
         assert set(deployed.stack.preview(expect_no_changes=True).change_summary) == {"same"}
         configure(deployed.stack, **config(users["verifier"]))

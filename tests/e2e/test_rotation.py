@@ -12,6 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
+from components.objects import domain_mark
 from tests.e2e.support.commands import MANIFESTS
 from tests.e2e.support.gateway import presented
 from tests.e2e.support.lab import Lab
@@ -74,7 +75,8 @@ def expect_generations(lab: Lab, deployed: Deployed, generations: str) -> None:
 def frozen(lab: Lab) -> Iterator[None]:
     """Let the client's cluster refuse another certificate for its gateway, as if it went out of reach."""
     policy = str(MANIFESTS / "no_rotation.yaml")
-    change = ("annotate", "destinationrule", "originate-mtls-for-rotation-httpbin", "tried=yes", "--dry-run=server")
+    rule = f"originate-mtls-for-rotation-httpbin-{domain_mark(DOMAIN)}"
+    change = ("annotate", "destinationrule", rule, "tried=yes", "--dry-run=server")
 
     def accepts() -> bool:
         return bool(lab.kubectl("client", "-n", "istio-system", *change, check=False))

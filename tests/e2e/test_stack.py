@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from components.objects import domain_mark
 from components.ownership import OWNER_LABEL
 from tests.e2e.support.lab import Inventory, Lab
 from tests.e2e.support.life import objects_labelled
@@ -53,7 +54,7 @@ def objects(lab: Lab, deployed: Deployed) -> Inventory:
 
 def originate(lab: Lab, deployed: Deployed, *names: str) -> None:
     """Let the egress gateway accept a server of these names, as no stack would."""
-    rule = f"originate-mtls-for-{namespace(deployed)}-httpbin"
+    rule = f"originate-mtls-for-{namespace(deployed)}-httpbin-{domain_mark('one.target.test')}"
     path = "/spec/trafficPolicy/portLevelSettings/0/tls/subjectAltNames"
     patch = json.dumps([{"op": "replace", "path": path, "value": names}])
     lab.kubectl("client", "-n", "istio-system", "patch", "destinationrule", rule, "--type=json", "-p", patch)

@@ -21,7 +21,7 @@ Outputs = Mapping[str, Mapping[str, Any]]
 class Recorder(mocks.Mocks):
     """Answers for the engine and keeps every resource that was registered, and the value that the program gave.
 
-    outputs: of resources, by kind, beyond their inputs
+    outputs: of resources, by kind, beyond their inputs; an empty id for one that is not known yet
     """
 
     outputs: Outputs = field(default_factory=dict)
@@ -40,13 +40,14 @@ class Recorder(mocks.Mocks):
         state |= self.outputs.get(_kind(args), {})
         metadata = args.inputs.get("metadata", {})
         place = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
-        return args.resource_id or place + metadata.get("name", args.name), state
+        return state.pop("id", args.resource_id or place + metadata.get("name", args.name)), state
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         raise AssertionError(f"no component calls a function, but {args.token} was called")
 
     def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
-        """Keep a hook, as the engine does."""
+        """Keep a hook, as the engine does, which refuses a second one of its name."""
+        assert hook.name not in self.hooks, f"resource hook already registered for name {hook.name}"
         self.hooks[hook.name] = hook
 
     def register_error_hook(self, hook: pulumi.ErrorHook) -> None:
@@ -71,11 +72,15 @@ class Recorder(mocks.Mocks):
 
     def policy(self, name: str) -> dict[str, Any]:
         """Return the inputs of the only AuthorizationPolicy whose name is `name` and the hash of a domain."""
-        return self.one("AuthorizationPolicy", self.marked(name))
+        return self.marked_one("AuthorizationPolicy", name)
+
+    def marked_one(self, kind: str, name: str) -> dict[str, Any]:
+        """Return the inputs of the only resource of a kind whose name is `name` and a hash."""
+        return self.one(kind, self.marked(name))
 
     def marked(self, name: str) -> str:
-        """Return the name of the only resource whose name is `name` and the hash of a domain."""
-        found = [r.name for r in self.resources if re.fullmatch(rf"{re.escape(name)}-[0-9a-f]{{8}}", r.name)]
+        """Return the name of the only resource whose name is `name` and a hash."""
+        found = [r.name for r in self.resources if re.fullmatch(rf"{re.escape(name)}[-.][0-9a-f]{{8}}", r.name)]
         assert len(found) == 1, f"one {name}-MARK was expected, among {self.names()}"
         return found[0]
 

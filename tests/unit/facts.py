@@ -23,6 +23,7 @@ ISTIOCTL_INGRESS = IstioGateway(
     port=8443,
     labels=INGRESS_LABELS,
     accounts=("istio-ingressgateway-service-account",),
+    server_ports=(443, 8443),
     addresses=("192.0.2.7",),
     ip_families=("IPv4",),
 )
@@ -42,9 +43,10 @@ HELM_EGRESS = IstioGateway(
     namespace="egress",
     service="way-out",
     selector={"app": "way-out", "istio": "way-out"},
-    port="https",
+    port=10443,
     labels={"app": "way-out", "istio": "way-out"},
     accounts=("way-out",),
+    server_ports=(443, 10443),
 )
 DNS = Destination(((53, "UDP"), (53, "TCP")), ("10.0.0.10/32",))
 ISTIODS = Destination(((15012, "TCP"),), pods=Pods("istio-system", {"app": "istiod", "istio": "pilot"}))
@@ -71,8 +73,10 @@ def dns_ports(target: int | str = 53) -> tuple[dict[str, Any], ...]:
 
 
 def workload(labels: dict[str, str], account: str) -> dict[str, Any]:
-    """Return a Deployment or DaemonSet whose Pods have these labels."""
-    return {"spec": {"template": {"metadata": {"labels": labels}, "spec": {"serviceAccountName": account}}}}
+    """Return a Deployment or DaemonSet whose Pods have these labels, and a port `https`."""
+    containers = [{"name": "istio-proxy", "ports": [{"name": "https", "containerPort": 10443}]}]
+    spec = {"serviceAccountName": account, "containers": containers}
+    return {"spec": {"template": {"metadata": {"labels": labels}, "spec": spec}}}
 
 
 def injector(name: str = "default", *, revision: str = "", istiod: str | None = "istiod") -> dict[str, Any]:

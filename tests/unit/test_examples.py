@@ -1,6 +1,8 @@
 """The examples, as far as they can be tried without clusters."""
 
+import ast
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,27 @@ def test_directory_reads_promised_outputs() -> None:
         promised = outputs.schema()
         for name in re.findall(r"\w+", path):
             promised = promised["properties"][name]
+
+
+@pytest.mark.parametrize("name", ["caller", "service"])
+def test_example_uses_a_namespace_that_exists(name: str) -> None:
+    program = (reference.PROJECT_DIRECTORY / f"examples/{name}/__main__.py").read_text()
+    assert "core.v1.Namespace" not in program, "destroy would delete it with all that runs there"
+
+
+@pytest.mark.parametrize(("status", "expected"), [("200", 0), ("204", 0), ("301", 1), ("404", 1), ("000", 1)])
+def test_caller_is_ready_only_while_the_host_answers(tmp_path: Path, status: str, expected: int) -> None:
+    curl = tmp_path / "curl"
+    curl.write_text(f'#!/bin/sh\n[ "$6" = http://a.example/b ] && printf {status}\n')
+    curl.chmod(0o755)
+    program = ast.parse((reference.PROJECT_DIRECTORY / "examples/caller/__main__.py").read_text())
+    (script,) = (
+        ast.literal_eval(each.value)
+        for each in program.body
+        if isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == "IS_ANSWERED"
+    )
+    done = subprocess.run(["/bin/sh", "-c", script, "http://a.example/b"], env={"PATH": str(tmp_path)}, check=False)
+    assert done.returncode == expected
 
 
 def directory() -> dict[str, Any]:

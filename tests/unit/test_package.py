@@ -163,11 +163,7 @@ def test_example_admits_its_caller_alone_to_the_egress_gateway(example: Callable
     stack = example()
     (rule, *_) = stack.policy("client-orders-callers")["spec"]["rules"]
     assert rule["from"] == [{"source": {"notPrincipals": ["*/ns/logistics/sa/dispatcher"]}}]
-    assert stack.one("ServiceEntry", "client-orders-service-entry")["spec"]["exportTo"] == [
-        ".",
-        "istio-system",
-        "logistics",
-    ]
+    assert stack.one("ServiceEntry", "client-orders-service-entry")["spec"]["exportTo"] == [".", "logistics"]
     assert stack.one("NetworkPolicy", "client-network-policy")["metadata"]["namespace"] == "platform"
     assert "Telemetry" not in stack.kinds(), "the egress gateway's log is its owner's"
 
@@ -201,7 +197,7 @@ def listed(*items: dict[str, Any], namespace: str = "egress") -> str:
 
 SERVICE = {"kind": "Service", **service("egress", "way-out", WAY_OUT, {"port": 80}, HTTPS)}
 DEPLOYMENT = {"kind": "Deployment", **workload(WAY_OUT, "way-out")}
-POD = {"kind": "Pod", "metadata": {"labels": WAY_OUT}, "spec": {"serviceAccountName": "by-hand"}}
+POD = {"kind": "Pod", **workload(WAY_OUT, "by-hand")["spec"]["template"]}
 ANOTHER = {"kind": "DaemonSet", **workload(EGRESS_LABELS, "another")}
 
 

@@ -28,8 +28,8 @@ def of_host(host: HostContext) -> Iterator[Check]:
 
 
 def of_client(client: ClientContext) -> Iterator[Check]:
-    """Yield all attacks on a client; none if it has no cluster, or no host admits it."""
-    if client.name in client.stack.settings.own_clients and client.hosts:
+    """Yield all attacks on a client; none if it has no cluster, or that is away, or no host admits it."""
+    if client.name in client.stack.settings.present_clients and client.hosts:
         yield from forged_header.of_client(client)
         yield from egress_gateway.checks(client)
         yield from server_identity.checks(client)

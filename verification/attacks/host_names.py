@@ -86,9 +86,9 @@ def _refused(front: Endpoint, domain: str, probe: Probe, credential: ClientCrede
 
 
 def _front(host: HostContext) -> HostContext | None:
-    """Return a different host whose TLS lets clients of the stack pass; None if there is none."""
+    """Return a different host whose TLS lets each client of the stack pass; None if there is none."""
     hosts = [HostContext(host.stack, name) for name in host.stack.settings.served if name != host.name]
-    return next((each for each in hosts if each.trusts_the_stacks_ca), None)
+    return next((each for each in hosts if each.trusts_the_stacks_ca and not each.names_are_checked_by_tls), None)
 
 
 def _fronting(host: HostContext, front: HostContext, probe: Probe) -> Check:

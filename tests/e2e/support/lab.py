@@ -39,6 +39,9 @@ PASSING = {
 METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 """The format of a list of objects without their content."""
 
+_OF_FILTERS = "EnvoyFilter exposes internal implementation details"
+"""What istioctl says of every EnvoyFilter."""
+
 SETTLED_SECONDS = 120
 """The most that Pods and EndpointSlices take to follow what was deleted."""
 
@@ -101,7 +104,8 @@ class Lab:
         kinds = "gateways.networking.istio.io,virtualservices,destinationrules,serviceentries,authorizationpolicies"
         for place in (namespace, "istio-system"):
             analyzed = run("istioctl", *config, "analyze", "-n", place, "-o", "json", check=False).stdout
-            assert json.loads(analyzed or "[]") in ([], None), analyzed
+            complaints = [each for each in json.loads(analyzed or "[]") or [] if _OF_FILTERS not in each["message"]]
+            assert not complaints, analyzed
             objects = self.kubectl(cluster, "-n", place, "get", f"{kinds},telemetries.telemetry.istio.io", "-o", "yaml")
             done = run("istioctl", "validate", "-f", "-", stdin=objects)
             assert "warning" not in (done.stdout + done.stderr).lower(), done.stdout + done.stderr

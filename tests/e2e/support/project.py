@@ -14,7 +14,17 @@ from tests.e2e.support.lab import Lab
 from tests.e2e.support.stack import Deployed, Stack, configure, destroyed_at_the_end, stack_in
 from tests.e2e.support.waiting import together
 
-PROGRAM = ("Pulumi.yaml", "__main__.py", "settings", "clusters", "components", "deployment", "outputs", "verification")
+PROGRAM = (
+    "Pulumi.yaml",
+    "__main__.py",
+    "settings",
+    "clusters",
+    "components",
+    "proxies",
+    "deployment",
+    "outputs",
+    "verification",
+)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
 """Scenes for the verification: objects of a stack changed by hand, and the line that the verification has for each."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from components.objects import domain_mark
 from tests.e2e.support.lab import Lab
 from tests.e2e.support.waiting import together
 
@@ -21,7 +21,7 @@ MANAGER = "envoy.filters.network.http_connection_manager"
 
 
 def policy(kind: str, host: str, domain: str) -> str:
-    return f"authorizationpolicy/{kind}-{NAMESPACE}-{host}-{hashlib.sha256(domain.encode()).hexdigest()[:8]}"
+    return f"authorizationpolicy/{kind}-{NAMESPACE}-{host}-{domain_mark(domain)}"
 
 
 ADMISSION, SECOND_ADMISSION = policy("admission", "first", FIRST), policy("admission", "second", SECOND)
@@ -29,8 +29,10 @@ CALLERS = policy("callers", "first", FIRST)
 GATEWAY = "gateway.networking.istio.io/kyma-mtls-gateway-first"
 SECOND_GATEWAY = "gateway.networking.istio.io/kyma-mtls-gateway-second"
 EGRESS_GATEWAY = "gateway.networking.istio.io/istio-egressgateway-first"
-ORIGINATE = f"destinationrule/originate-mtls-for-{NAMESPACE}-first"
+ORIGINATE = f"destinationrule/originate-mtls-for-{NAMESPACE}-first-{domain_mark(FIRST)}"
 ROUTE = "virtualservice/direct-first-through-egress-gateway"
+TO_SERVER = "virtualservice/direct-first-from-egress-gateway"
+ENTRY = "serviceentry/first"
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,7 @@ BARE_POD = {
 }
 TLS = "/spec/servers/0/tls"
 HANDSHAKE = "TLS 1.2: the handshake succeeded"
+WITH_ITS_PORT = {"to": [{"operation": {"hosts": [f"{FIRST}:443"], "notPorts": ["15021"]}}]}
 HTTP_SERVER = {"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": [f"./{FIRST}"]}
 
 # The gateway of the second host asks for no certificate any more, and serves old TLS.
@@ -190,8 +193,7 @@ _ADMITTED = Scene(
             "virtualservice/second",
             (replace("/spec/gateways/-", f"{NAMESPACE}/kyma-mtls-gateway-first"),),
         ),
-        Change("target", NAMESPACE, "authorizationpolicy/first"),
-        Change("target", NAMESPACE, "authorizationpolicy/second"),
+        Change("target", NAMESPACE, "authorizationpolicy/from-ingress-gateway"),
     ),
     {
         "first: a certificate of the stack's CA with an unlisted identity is refused": "got 200",
@@ -211,7 +213,8 @@ _WAYS_OUT = Scene(
         Change("client", ISTIO, ORIGINATE, (remove("/spec/trafficPolicy/portLevelSettings/0/tls/subjectAltNames"),)),
         Change("client", ISTIO, CALLERS),
         Change("client", NAMESPACE, EGRESS_GATEWAY, (replace("/spec/servers/-", HTTP_SERVER),)),
-        Change("client", NAMESPACE, ROUTE, (remove("/spec/http/1/match/0/port"),)),
+        Change("client", NAMESPACE, TO_SERVER, (remove("/spec/http/0/match/0/port"),)),
+        Change("client", NAMESPACE, ENTRY),
     ),
     {
         "client: an undeclared caller does not reach first": "got 200",
@@ -239,7 +242,7 @@ SCENES = {
             forwarding("target", ISTIO, "GATEWAY", {"istio": "ingressgateway"}),
             forwarding("client", ISTIO, "GATEWAY", {"istio": "egressgateway"}),
             forwarding("client", NAMESPACE, "SIDECAR_OUTBOUND", {"app": "curl"}),
-            Change("target", NAMESPACE, "authorizationpolicy/first", (remove("/spec/rules/0/to/0/operation/hosts/1"),)),
+            Change("target", ISTIO, ADMISSION, (replace("/spec/rules/-", WITH_ITS_PORT),)),
         ),
         {
             "first: a forged X-Forwarded-Client-Cert is replaced": "the forged header came through",

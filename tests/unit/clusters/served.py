@@ -12,6 +12,8 @@ from tests.unit.facts import istio
 from tests.unit.fakes import kube_system
 
 GATEWAYS = "/apis/networking.istio.io/v1/gateways"
+ISTIO_KIND = "/apis/operator.kyma-project.io/v1alpha2"
+ISTIO_CR = f"{ISTIO_KIND}/namespaces/kyma-system/istios/default"
 API_RULES = "/apis/gateway.kyma-project.io/v2/apirules"
 VIRTUAL_SERVICES = "/apis/networking.istio.io/v1/virtualservices"
 SERVICE_ENTRIES = "/apis/networking.istio.io/v1/serviceentries"
@@ -38,10 +40,21 @@ def warnings(sites: list[Site]) -> list[str]:
     return [line for site in sites for line in site.facts.warnings]
 
 
+def apis(*further: str, istio: str = "v1") -> dict[str, Any]:
+    """Return the API groups of a cluster: those of Istio, at this version, and further ones."""
+    groups = [f"{name}.istio.io" for name in ("networking", "security", "telemetry")]
+    return {
+        "groups": [
+            *({"name": group, "versions": [{"groupVersion": f"{group}/{istio}"}]} for group in groups),
+            *({"name": group} for group in further),
+        ]
+    }
+
+
 def whole(uid: str, **changed: Any) -> dict[str, Any]:
     """Return a cluster that has all that a stack on platform istio needs."""
     answers = {
-        "/apis": {"groups": [{"name": "networking.istio.io"}]},
+        "/apis": apis(),
         GATEWAYS: {"items": []},
     }
     return {**kube_system(uid), **istio(), **answers, **changed}
@@ -52,6 +65,32 @@ def claiming(kind: str, owner: str = "", name: str = "httpbin", **spec: Any) -> 
     labels = {OWNER_LABEL: owner} if owner else {}
     spec = {"hosts": ["httpbin.example.com"], **spec}
     return {kind: {"items": [{"metadata": {"namespace": "shop", "name": name, "labels": labels}, "spec": spec}]}}
+
+
+LOGISTICS = "/api/v1/namespaces/logistics"
+INJECTED = {"metadata": {"name": "logistics", "labels": {"istio-injection": "enabled"}}}
+
+
+def pod(name: str, account: str = "", *, sidecar: bool = True, **spec: Any) -> dict[str, Any]:
+    """Return a Pod of this service account; `labels` and `annotations` are its metadata."""
+    metadata = {key: spec.pop(key) for key in ("labels", "annotations") if key in spec}
+    containers = [{"name": "app"}, *([{"name": "istio-proxy"}] if sidecar else [])]
+    accounts = {"serviceAccountName": account} if account else {}
+    return {"metadata": {"name": name, **metadata}, "spec": {"containers": containers, **accounts, **spec}}
+
+
+def logistics(*pods: dict[str, Any], namespace: Any = INJECTED) -> dict[str, Any]:
+    """Return a client's cluster with the namespace logistics, and these Pods in it."""
+    return whole("uid-2", **{LOGISTICS: namespace, f"{LOGISTICS}/pods": {"items": list(pods)}})
+
+
+def kyma_modules(istio: dict[str, Any]) -> dict[str, Any]:
+    """Return the APIs of Kyma's modules, and the Istio CR with this spec."""
+    return {
+        "/apis": apis("operator.kyma-project.io", "gateway.kyma-project.io"),
+        ISTIO_KIND: {"resources": [{"kind": "Istio", "name": "istios", "namespaced": True}]},
+        ISTIO_CR: {"metadata": {}, "spec": istio},
+    }
 
 
 def orders_service(*ports: int, **spec: Any) -> dict[str, Any]:

@@ -14,24 +14,37 @@ from tests.unit.clusters.conftest import Serve
 from tests.unit.clusters.served import (
     API_RULES,
     ISTIO_CONFIG,
+    ISTIO_CR,
+    ISTIO_KIND,
     ORDERS,
     ORDERS_HOST,
     ORDERS_PODS,
     SERVICE_ENTRIES,
     Check,
+    apis,
     claiming,
+    logistics,
     orders_pods,
     orders_service,
+    pod,
     problems,
     warnings,
     whole,
 )
 from tests.unit.config import read
-from tests.unit.facts import EGRESS, INGRESS, ISTIOCTL_EGRESS, ISTIODS, KUBE_DNS, WEBHOOKS, injector, istio
+from tests.unit.facts import (
+    EGRESS,
+    EGRESS_LABELS,
+    INGRESS,
+    ISTIOCTL_EGRESS,
+    ISTIODS,
+    KUBE_DNS,
+    WEBHOOKS,
+    injector,
+    istio,
+    workload,
+)
 from tests.unit.fakes import KUBE_SYSTEM, Answer
-
-ISTIO_KIND = "/apis/operator.kyma-project.io/v1alpha2"
-ISTIO_CR = f"{ISTIO_KIND}/namespaces/kyma-system/istios/default"
 
 
 def facts(sites: list[Site]) -> dict[str, ClusterFacts]:
@@ -65,14 +78,24 @@ def test_problems_of_all_clusters_are_reported_at_once(check: Check, groups: Any
     assert len(problems(check, {KUBE_SYSTEM: Answer(b"[]")}, {})) == 2
 
 
+@pytest.mark.parametrize("group", ["networking", "security", "telemetry"])
+def test_istio_that_is_too_old_is_refused(check: Check, group: str) -> None:
+    old = {"/apis": {"groups": [each for each in apis()["groups"] if each["name"] != f"{group}.istio.io"]}}
+    old["/apis"]["groups"] += [each for each in apis(istio="v1beta1")["groups"] if each["name"] == f"{group}.istio.io"]
+    lack = f"cluster serves no {group}.istio.io/v1: it needs Istio 1.22 or newer"
+    assert problems(check, whole("uid-1", **old), whole("uid-2", **old)) == [
+        f"target.kubeconfig: {lack}",
+        f"clients.caller.kubeconfig: {lack}",
+    ]
+
+
 def test_cluster_that_two_paths_lead_to_is_refused(check: Check) -> None:
     (line,) = problems(check, whole("uid"), whole("uid"))
     assert line == "clients.caller.kubeconfig: cluster is that of target, too; each needs a cluster of its own"
 
 
 def test_kyma_needs_its_modules_but_not_yet_its_egress_gateway(check: Check) -> None:
-    names = ["networking.istio.io", "operator.kyma-project.io", "gateway.kyma-project.io"]
-    groups = {"/apis": {"groups": [{"name": name} for name in names]}}
+    groups = {"/apis": apis("operator.kyma-project.io", "gateway.kyma-project.io")}
     module = {
         ISTIO_KIND: {"resources": [{"kind": "Istio", "name": "istios", "namespaced": True}]},
         ISTIO_CR: {"metadata": {}},
@@ -155,10 +178,25 @@ def test_injector_is_needed_for_pods_with_sidecars_only(check: Check) -> None:
     bare: dict[str, Any] = {WEBHOOKS: {"items": []}}
     target = whole("uid-1", **bare, **{ORDERS: orders_service(8080), ORDERS_PODS: orders_pods()})
     served = {"orders": ORDERS_HOST}
-    callers = {"callers": ["shop"], "networkPolicy": "none"}
-    assert check(target, whole("uid-2", **bare), hosts=served, client=callers)
-    for client in ({}, {"networkPolicy": "none"}, {"callers": ["shop"]}):
-        (line,) = problems(check, target, whole("uid-2", **bare), hosts=served, client=client)
+    client_cluster = logistics(pod("a")) | bare
+    callers = {"callers": ["logistics"], "networkPolicy": "none"}
+    assert check(target, client_cluster, hosts=served, client=callers)
+    for client in ({}, {"networkPolicy": "none"}, {"callers": ["logistics"]}):
+        (line,) = problems(check, target, client_cluster, hosts=served, client=client)
         assert line.startswith("clients.caller.revision: cluster injects no sidecars into namespaces ")
     (line,) = problems(check, target, whole("uid-2"))
     assert line.startswith("target.revision: cluster injects no sidecars into namespaces ")
+
+
+@pytest.mark.parametrize(("replicas", "warned"), [(1, True), (2, False)])
+def test_single_pod_of_the_egress_gateway_is_a_warning_for_own_callers(
+    check: Check, replicas: int, warned: bool
+) -> None:
+    gateway = workload(EGRESS_LABELS, "egress")
+    gateway["spec"]["replicas"] = replicas
+    client = logistics() | {"/apis/apps/v1/namespaces/istio-system/deployments": {"items": [gateway]}}
+    lines = warnings(check(whole("uid-1"), client, client={"callers": ["logistics"]}))
+    assert ["runs one Pod of egress gateway istio-system/istio-egressgateway" in line for line in lines] == [
+        True
+    ] * warned
+    assert warnings(check(whole("uid-1"), client)) == [], "the demo may wait"

@@ -15,7 +15,9 @@ DOMAINS = {"orders": DOMAIN}
 OURS = "0a1b"
 PATHS = {
     "APIRule": "/apis/gateway.kyma-project.io/v2/apirules",
+    "DestinationRule": "/apis/networking.istio.io/v1/destinationrules",
     "Gateway": "/apis/networking.istio.io/v1/gateways",
+    "Ingress": "/apis/networking.k8s.io/v1/ingresses",
     "ServiceEntry": "/apis/networking.istio.io/v1/serviceentries",
     "VirtualService": "/apis/networking.istio.io/v1/virtualservices",
 }
@@ -44,6 +46,20 @@ def route(*gateways: str, host: str = DOMAIN, name: str = "route", owner: str = 
 def entry(*hosts: str, owner: str = "", **more: Any) -> Item:
     """Return a ServiceEntry."""
     return item("ServiceEntry", "entry", owner, hosts=list(hosts), **more)
+
+
+def ingress(host: str, annotation: str = "", **more: Any) -> Item:
+    """Return an Ingress that serves a host by TLS."""
+    kind, made = item("Ingress", "web", tls=[{"hosts": [host]}], rules=[{"host": host}], **more)
+    made["metadata"]["annotations"] = {"kubernetes.io/ingress.class": annotation}
+    return kind, made
+
+
+def rule(host: str, namespace: str = "istio-system") -> Item:
+    """Return a DestinationRule."""
+    kind, made = item("DestinationRule", "tls", host=host)
+    made["metadata"]["namespace"] = namespace
+    return kind, made
 
 
 def cluster(*items: Item) -> FakeCluster:
@@ -91,6 +107,11 @@ def refused(check: Any) -> list[str]:
         ([gateway("*"), route("mesh", "shop/edge")], ["VirtualService shop/route"]),
         ([item("APIRule", "rule", hosts=[DOMAIN])], ["APIRule shop/rule"]),
         ([gateway(DOMAIN), route("edge")], ["Gateway shop/edge", "VirtualService shop/route"]),
+        ([gateway(DOMAIN, port=8443)], ["Gateway shop/edge"]),
+        ([ingress(DOMAIN, ingressClassName="istio")], ["Ingress shop/web"]),
+        ([ingress(DOMAIN, annotation="istio")], ["Ingress shop/web"]),
+        ([ingress(DOMAIN, ingressClassName="nginx")], []),
+        ([ingress("*.example.com", ingressClassName="istio")], []),
         ([gateway("*.example.com", "example.com")], []),
         ([gateway(DOMAIN, port=80), route("edge")], []),
         ([gateway(DOMAIN, istio="another"), route("edge")], []),
@@ -112,6 +133,11 @@ def refused(check: Any) -> list[str]:
         "route-also-in-mesh",
         "rule",
         "both",
+        "further-port-of-the-listener",
+        "ingress",
+        "ingress-by-annotation",
+        "ingress-of-another-class",
+        "wildcard-ingress",
         "wildcard-alone",
         "port-80",
         "another-gateway",
@@ -154,6 +180,9 @@ def test_claim_by_a_virtual_service_of_kyma_is_its_api_rules() -> None:
         ([gateway(DOMAIN, istio="egressgateway")], ["Gateway shop/edge"]),
         ([gateway("*", istio="egressgateway"), route("edge")], ["VirtualService shop/route"]),
         ([entry(DOMAIN, owner="another")], ["ServiceEntry shop/entry of another stack"]),
+        ([rule(DOMAIN)], ["DestinationRule istio-system/tls"]),
+        ([rule("*.example.com")], []),
+        ([rule(DOMAIN, namespace="shop")], []),
         ([entry("*.example.com", "carts.example.com")], []),
         ([entry(DOMAIN, exportTo=[".", "elsewhere"]), route(exportTo=["~"])], []),
         ([gateway(DOMAIN), route("edge")], []),
@@ -167,6 +196,9 @@ def test_claim_by_a_virtual_service_of_kyma_is_its_api_rules() -> None:
         "gateway",
         "route-at-gateway",
         "another-stack",
+        "rule-for-gateway",
+        "wildcard-rule",
+        "rule-elsewhere",
         "other-hosts",
         "not-seen",
         "at-ingress",
@@ -244,3 +276,10 @@ def test_cluster_without_hosts_gets_no_request() -> None:
     assert claims.of_target(nothing, ISTIOCTL_INGRESS, {}, Owner(OURS), kyma=True) == ()
     assert claims.of_client(nothing, ISTIOCTL_EGRESS, {}, Owner(OURS), []) == ()
     assert nothing.asked == []
+
+
+def test_hosts_of_one_domain_are_in_nobodys_way() -> None:
+    """A partner's domain at two ports: a client has the route of one of them, and may change over to the other."""
+    found = cluster(item("ServiceEntry", "orders", OURS, hosts=[DOMAIN], exportTo=["*"]))
+    domains = {"orders": DOMAIN, "orders-too": DOMAIN}
+    assert claims.of_client(found, ISTIOCTL_EGRESS, domains, Owner(OURS), ["logistics"]) == ()

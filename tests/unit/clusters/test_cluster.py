@@ -52,6 +52,16 @@ def test_cluster_without_an_answer_is_reported_by_the_key_that_chose_it(reach: R
     assert reach(server, "two") == f"kyma-mtls:target.context: {refused}"
 
 
+def test_clients_cluster_without_an_answer_may_be_declared_away(tmp_path: Path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        path = write_kubeconfig(tmp_path / "config", f"https://127.0.0.1:{closed.getsockname()[1]}")
+    with pytest.raises(ConfigError) as caught:
+        connect(ClusterAccess(path="clients.caller", kubeconfig=path, context=""))
+    goes_on = "`pulumi config set --path clients.caller.away true` goes on without this cluster"
+    assert str(caught.value).endswith(f"does not answer: [Errno 111] Connection refused; {goes_on}")
+
+
 @pytest.mark.parametrize(
     ("answer", "message"),
     [

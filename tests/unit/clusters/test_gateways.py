@@ -6,6 +6,7 @@ import pytest
 
 from clusters import gateways
 from components.istio_gateway import DOCUMENTED_EGRESS, IstioGateway
+from settings import ConfigError
 from tests.unit.clusters.served import refusal
 from tests.unit.facts import HELM_INGRESS, ISTIOCTL_EGRESS, istio, service, workload
 from tests.unit.fakes import fake_cluster
@@ -38,15 +39,56 @@ def test_gateway_of_istioctl_is_read_like_any_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("port", "expected"), [({"port": 443, "targetPort": "https"}, "https"), ({"port": 443}, 443)], ids=["name", "none"]
+    ("port", "expected"), [({"port": 443, "targetPort": "https"}, 10443), ({"port": 443}, 443)], ids=["name", "none"]
 )
-def test_gateway_port_is_that_of_the_pods_behind_443(port: dict[str, Any], expected: int | str) -> None:
+def test_gateway_port_is_that_of_the_pods_behind_443(port: dict[str, Any], expected: int) -> None:
     assert read_edge(edge({"port": 80, "targetPort": 8080}, port)).port == expected
+
+
+def test_gateway_port_that_no_pod_names_is_refused() -> None:
+    with pytest.raises(ConfigError, match="has no port tls in the Pods behind port 443 of Service ingress/edge"):
+        read_edge(edge({"port": 443, "targetPort": "tls"}))
+
+
+@pytest.mark.parametrize(
+    ("ports", "expected"),
+    [
+        ({443: 8443, 80: 8080}, (443, 8443)),
+        ({443: 443}, (443,)),
+        ({443: 8443, 8443: 9443}, (443,)),
+        ({443: 8443, 9443: 8443}, (443, 8443, 9443)),
+    ],
+)
+def test_gateway_server_ports_are_those_that_lead_to_the_listener(
+    ports: dict[int, int], expected: tuple[int, ...]
+) -> None:
+    served = [{"port": port, "targetPort": target} for port, target in ports.items()]
+    assert read_edge(edge(*served)).server_ports == expected
 
 
 def test_gateway_service_accounts_are_those_of_every_workload() -> None:
     found = edge(**{DAEMON_SETS: {"items": [workload({**EDGES, "more": "labels"}, "another")]}})
     assert read_edge(found).accounts == ("another", "edge")
+
+
+def deployment(replicas: int) -> dict[str, Any]:
+    found = workload(EDGES, "edge")
+    return {"spec": {**found["spec"], "replicas": replicas}}
+
+
+@pytest.mark.parametrize(
+    ("changed", "replicas"),
+    [
+        ({DEPLOYMENTS: {"items": [deployment(1)]}}, 1),
+        ({DEPLOYMENTS: {"items": [deployment(1), deployment(2)]}}, 3),
+        ({DEPLOYMENTS: {"items": [deployment(0)]}}, 0),
+        ({DEPLOYMENTS: {"items": [deployment(1)]}, DAEMON_SETS: {"items": [workload(EDGES, "edge")]}}, None),
+    ],
+    ids=["deployment", "deployments", "to-zero", "daemon-set"],
+)
+def test_gateway_replicas_are_those_of_its_deployments(changed: dict[str, Any], replicas: int | None) -> None:
+    assert read_edge(edge(**changed)).replicas == replicas
+    assert gateways.replicas(fake_cluster(edge(**changed)), HELM_INGRESS) == replicas
 
 
 def test_gateway_without_workloads_is_read_from_its_pods() -> None:

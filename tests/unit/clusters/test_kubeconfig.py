@@ -65,6 +65,37 @@ def test_kubeconfig_files_are_merged_and_the_first_one_precedes(
     assert server(load(context="c")) == "https://third"
 
 
+def test_kubeconfig_that_is_empty_is_skipped_beside_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty").write_text("# nothing yet\n")
+    full = write_kubeconfig(tmp_path / "full", SERVER)
+    monkeypatch.setenv("KUBECONFIG", os.pathsep.join([str(tmp_path / "empty"), full]))
+    assert server(load()) == SERVER
+    (tmp_path / "full").write_text("")
+    assert error() == f"kubeconfig: {tmp_path}/empty:{full} has no contexts"
+
+
+@pytest.mark.parametrize(
+    ("name", "cluster", "user", "expected"),
+    [
+        ("localhost:8080", {}, {}, "http://localhost:8080"),
+        ("127.0.0.1:6443", {"certificate-authority-data": "Q0E="}, {}, "https://127.0.0.1:6443"),
+        ("localhost", {"insecure-skip-tls-verify": True}, {}, "https://localhost"),
+        ("localhost:8443", {}, {"client-certificate-data": "Q0E="}, "https://localhost:8443"),
+        ("https://a:1/path", {}, {}, "https://a:1/path"),
+    ],
+)
+def test_kubeconfig_names_a_server_as_kubectl_takes_it(
+    tmp_path: Path, name: str, cluster: dict[str, Any], user: dict[str, Any], expected: str
+) -> None:
+    assert server(load(write_kubeconfig(tmp_path / "config", name, cluster=cluster, user=user))) == expected
+
+
+def test_kubeconfig_takes_dates_for_texts(tmp_path: Path) -> None:
+    path = write_kubeconfig(tmp_path / "config", SERVER)
+    Path(path).write_text(Path(path).read_text().replace("server:", "extensions: {since: 2026-11-01}\n    server:"))
+    assert load(path)["clusters"][0]["cluster"]["extensions"] == {"since": "2026-11-01"}
+
+
 def test_kubeconfig_of_the_config_precedes_that_of_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

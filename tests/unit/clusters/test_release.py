@@ -6,7 +6,7 @@ import pytest
 
 from clusters import release
 from components.ownership import OWNER_LABEL
-from components.readiness import READY, failing, waiting
+from components.readiness import READY, failing, silent, waiting
 from tests.unit.fakes import fake_cluster
 
 GATEWAY = "/apis/networking.istio.io/v1/namespaces/kyma-system/gateways/kyma-gateway"
@@ -88,7 +88,10 @@ def module(*finalizers: str, **status: Any) -> dict[str, Any]:
 def test_release_waits_for_the_operators_finalizer_and_reports_its_reasons() -> None:
     judge = release.judge_of_release(fake_cluster(), "")
     kept = "gateways.operator.kyma-project.io/kyma-gateway"
-    assert judge(fake_cluster(), module(kept)) == waiting("Kyma's operator has not released kyma-gateway yet")
+    assert judge(fake_cluster(), module(kept)) == silent(
+        "Kyma's operator has not released kyma-gateway yet; does Deployment kyma-system/api-gateway-controller-manager "
+        "run?"
+    )
     condition = {"status": "False", "message": "Kyma Gateway deletion blocked: cart"}
     blocked = module(kept, state="Warning", description="See the logs", conditions=[condition])
     assert judge(fake_cluster(), blocked) == failing("Warning: Kyma Gateway deletion blocked: cart", 70)

@@ -15,9 +15,14 @@ from settings import ConfigError
 from tests.unit.config import read
 from tests.unit.facts import CLIENT_FACTS, TARGET_FACTS
 from tests.unit.fakes import FakeCluster, fake_cluster
+from tests.unit.pki import issue
 
 UNSURE = {"status": {"allowed": False, "evaluationError": "a webhook did not answer"}}
+CONFIRMATION = {
+    Right(verb, "", "pods/portforward", namespace) for verb in ("get", "create") for namespace in ("istio-system", "")
+}
 RBAC = Path(__file__).parents[3] / "rbac"
+PREFIX = {"httpbin": {"domain": "httpbin.example.com", "paths": ["/anything/*"]}}
 
 
 @pytest.fixture
@@ -77,7 +82,8 @@ def test_rights_that_are_lacking_refuse_an_update_with_a_line_for_each_cluster(
         "watch, create, patch, delete secrets in istio-system; rbac/target.yaml lists the rights that a stack needs",
         "kyma-mtls:clients.caller.kubeconfig: cluster https://caller denies this user: create "
         "authorizationpolicies.security.istio.io, destinationrules.networking.istio.io, secrets, "
-        "telemetries.telemetry.istio.io in istio-system; rbac/client.yaml lists the rights that a stack needs",
+        "serviceentries.networking.istio.io, telemetries.telemetry.istio.io in istio-system; rbac/client.yaml lists "
+        "the rights that a stack needs",
     ]
     assert warnings == []
 
@@ -140,11 +146,22 @@ def test_manifests_grant_the_rights_that_a_stack_needs_and_no_more(role: str, si
     needed = {
         right if right.namespace == "istio-system" else replace(right, namespace="")
         for platform in ("istio", "kyma")
-        for right in rights.needed(read(platform=platform), site)
+        for right in rights.needed(read(platform=platform, hosts=PREFIX), site)
     }
     allowed = set(granted(role))
-    assert needed <= allowed
-    assert {right for right in allowed - needed if right.verb not in {"get", "list"}} == set()
+    assert needed | CONFIRMATION <= allowed
+    assert {right for right in allowed - needed - CONFIRMATION if right.verb not in {"get", "list"}} == set()
+
+
+@pytest.mark.parametrize(
+    ("platform", "identity", "expected"),
+    [("istio", "dns:acme.example", True), ("kyma", "dns:acme.example", True), ("istio", "spiffe://acme/client", False)],
+)
+def test_envoy_filters_are_needed_for_dns_identities(platform: str, identity: str, expected: bool) -> None:
+    partner = {"certificateAuthority": issue("acme").pem, "identity": identity}
+    config = read(platform=platform, clients={"acme": partner}, hosts={"a": {"domain": "a.example.com"}})
+    needed = {right.resource for right in rights.needed(config, two_sites()[0])}
+    assert ("envoyfilters" in needed) is expected
 
 
 def test_verification_may_list_what_a_stack_makes_but_secrets() -> None:
@@ -152,7 +169,7 @@ def test_verification_may_list_what_a_stack_makes_but_secrets() -> None:
         (right.group, right.resource)
         for platform in ("istio", "kyma")
         for site in two_sites()
-        for right in rights.needed(read(platform=platform), site)
+        for right in rights.needed(read(platform=platform, hosts=PREFIX), site)
         if right.verb == "create"
     }
     allowed = set(granted("verification"))

@@ -9,6 +9,7 @@ import pytest
 
 from components.certificates import Credential
 from components.egress_client import EgressClient, EgressClientArgs
+from components.istio_gateway import Destination, Pods
 from tests.unit.conftest import Deploy, Recorder
 from tests.unit.facts import DNS, HELM_EGRESS, ISTIO_INJECTION, ISTIOCTL_EGRESS, ISTIODS
 
@@ -68,7 +69,8 @@ def test_secret_has_the_keys_that_the_egress_gateway_reads(client: Client) -> No
     ids=["text", "list"],
 )
 def test_ca_certificates_are_one_text_or_a_list(client: Client, given: object, joined: str) -> None:
-    assert client(ca_certificates=given).pem("Secret", "client-credential.2.1")["ca.crt"] == joined
+    stack = client(ca_certificates=given)
+    assert stack.pem("Secret", stack.marked("client-credential.2.1"))["ca.crt"] == joined
 
 
 @pytest.mark.parametrize(
@@ -169,7 +171,9 @@ def in_namespace(name: str, **labels: str) -> dict[str, Any]:
     }
 
 
-def test_network_policy_allows_the_egress_gateway_and_the_allowed_destinations_only(client: Client) -> None:
+def test_network_policy_allows_the_namespace_the_egress_gateway_and_the_allowed_destinations_only(
+    client: Client,
+) -> None:
     stack = client(closed_namespaces=("logistics",))
     spec = stack.one("NetworkPolicy", "client-network-policy")["spec"]
     assert spec["podSelector"] == {}
@@ -187,15 +191,32 @@ def test_network_policy_allows_the_egress_gateway_and_the_allowed_destinations_o
             "to": [in_namespace("istio-system", app="istiod", istio="pilot")],
             "ports": [{"port": 15012, "protocol": "TCP"}],
         },
+        {"to": [{"podSelector": {}}]},
     ]
     assert stack.one("NetworkPolicy", "client-network-policy-logistics")["spec"] == spec
+
+
+def test_further_destinations_are_those_of_closed_namespaces(client: Client) -> None:
+    further = [
+        Destination((), pods=Pods("data", {})),
+        Destination(((5432, "TCP"),), ("192.0.2.0/24",)),
+    ]
+    stack = client(closed_namespaces=("logistics",), further_destinations=further)
+    rules = stack.one("NetworkPolicy", "client-network-policy-logistics")["spec"]["egress"]
+    assert rules[-3:] == [
+        {"to": [in_namespace("data")]},
+        {"to": [{"ipBlock": {"cidr": "192.0.2.0/24"}}], "ports": [{"port": 5432, "protocol": "TCP"}]},
+        {"to": [{"podSelector": {}}]},
+    ]
+    own = stack.one("NetworkPolicy", "client-network-policy")["spec"]["egress"]
+    assert own == [*rules[:-3], rules[-1]], "the stack's own Pods need none"
 
 
 def test_objects_follow_the_given_egress_gateway(client: Client) -> None:
     stack = client(gateway=HELM_EGRESS)
     gateway = stack.one("NetworkPolicy", "client-network-policy")["spec"]["egress"][0]
     assert gateway["to"] == [in_namespace("egress", app="way-out", istio="way-out")]
-    assert gateway["ports"] == [{"port": "https", "protocol": "TCP"}]
+    assert gateway["ports"] == [{"port": 10443, "protocol": "TCP"}]
     assert stack.one("Secret", "client-credential.2.1")["metadata"]["namespace"] == "egress"
     telemetry = stack.one("Telemetry", "client-access-log")
     assert telemetry["metadata"]["namespace"] == "egress"
@@ -229,7 +250,10 @@ def test_istio_cr_is_left_alone_on_platform_istio(client: Client) -> None:
 
 def test_names_in_the_gateways_namespace_end_in_the_stacks_namespace(client: Client) -> None:
     shared = [made for made in client().objects() if made["metadata"].get("namespace") == "istio-system"]
-    assert {made["metadata"]["name"] for made in shared} == {"client-credential-mtls.2.1", "egress-access-log-mtls"}
+    assert {made["metadata"]["name"] for made in shared} == {
+        "client-credential-mtls.2.1",
+        "egress-access-log-mtls",
+    }
 
 
 def test_access_log_is_that_of_the_egress_gateway_alone(client: Client) -> None:

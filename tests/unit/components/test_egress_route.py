@@ -9,12 +9,14 @@ import pulumi
 import pytest
 
 from components.authorization import Identities
-from components.egress_route import EgressRoute, EgressRouteArgs
+from components.egress_route import EgressRoute, EgressRouteArgs, Refusal
 from tests.unit.conftest import Deploy, Recorder
 from tests.unit.facts import HELM_EGRESS, ISTIOCTL_EGRESS
 
-DOMAIN = "orders.example.com"
+DOMAIN, OTHER = "orders.example.com", "other.example.com"
 CURL = "*/ns/mtls/sa/curl"
+ENTRY = "orders.mtls.kyma-mtls.internal"
+REFUSAL = Refusal(403, "orders.example.com does not admit client a")
 
 Route = Callable[..., Recorder]
 
@@ -40,8 +42,8 @@ def route(deploy: Deploy) -> Route:
 
 
 def test_egress_gateway_verifies_the_name_of_the_server(route: Route) -> None:
-    rule = route().one("DestinationRule", "route-originate-mtls")["spec"]
-    (port,) = rule["trafficPolicy"]["portLevelSettings"]
+    policy = route().marked_one("DestinationRule", "route-originate-mtls")["spec"]["trafficPolicy"]
+    (port,) = policy["portLevelSettings"]
     assert port["port"] == {"number": 443}
     assert port["tls"] == {
         "mode": "MUTUAL",
@@ -49,10 +51,18 @@ def test_egress_gateway_verifies_the_name_of_the_server(route: Route) -> None:
         "sni": DOMAIN,
         "subjectAltNames": [DOMAIN],
     }
+    assert policy["tls"] == port["tls"], "requests at another port, before the route follows, would be plain text"
+
+
+def test_rule_for_the_server_stays_while_the_domain_changes(route: Route) -> None:
+    """Else the egress gateway would send plain text to the old server until its route follows."""
+    rules = [route(domain=domain).marked_one("DestinationRule", "route-originate-mtls") for domain in (DOMAIN, OTHER)]
+    assert [rule["spec"]["host"] for rule in rules] == [DOMAIN, OTHER]
+    assert rules[0]["metadata"]["name"] != rules[1]["metadata"]["name"]
 
 
 def test_mutual_tls_is_originated_by_the_egress_gateway_only(route: Route) -> None:
-    rule = route().one("DestinationRule", "route-originate-mtls")
+    rule = route().marked_one("DestinationRule", "route-originate-mtls")
     assert rule["spec"]["workloadSelector"] == {"matchLabels": ISTIOCTL_EGRESS.selector}, (
         "sidecars would drop the credential and send plaintext"
     )
@@ -67,46 +77,110 @@ def test_hop_to_the_egress_gateway_is_mutual_tls(route: Route) -> None:
     assert server["hosts"] == [f"./{DOMAIN}"], "any namespace could bind routes of its own"
     rule = stack.one("DestinationRule", "route-to-gateway")
     assert rule["metadata"] == {"name": "egressgateway-for-mtls-orders", "namespace": "istio-system"}
-    assert rule["spec"]["exportTo"] == ["*"], "rules for one Service merge only if exported alike"
-    assert "trafficPolicy" not in rule["spec"], "it would be that of every caller of the egress gateway"
-    (subset,) = rule["spec"]["subsets"]
-    assert subset["trafficPolicy"]["portLevelSettings"] == [
-        {"port": {"number": 443}, "tls": {"mode": "ISTIO_MUTUAL", "sni": DOMAIN}}
-    ]
+    assert rule["spec"]["host"] == ENTRY
+    assert "subsets" not in rule["spec"], "istioctl analyze would look for them in the namespace of the route"
+    (port,) = rule["spec"]["trafficPolicy"]["portLevelSettings"]
+    assert port["port"] == {"number": 443}
+    assert port["tls"] == {"mode": "ISTIO_MUTUAL", "sni": DOMAIN}
 
 
-def test_plain_http_is_routed_through_the_egress_gateway(route: Route) -> None:
-    spec = route().one("VirtualService", "route-route")["spec"]
-    assert spec["gateways"] == ["istio-egressgateway-orders", "mesh"]
-    first, second = spec["http"]
-    assert first["match"] == [{"gateways": ["mesh"], "port": 80}]
-    assert first["route"][0]["destination"]["subset"] == "mtls-orders"
-    assert second["match"] == [{"gateways": ["istio-egressgateway-orders"], "port": 443}]
-    assert second["route"][0]["destination"] == {"host": DOMAIN, "port": {"number": 443}}
-
-
-def test_port_of_the_host_is_used_all_the_way(route: Route) -> None:
+def test_idle_connections_end_before_a_gateway_that_has_changed_ends_them(route: Route) -> None:
     stack = route(port=8443)
-    ports = [port["number"] for port in stack.one("ServiceEntry", "route-service-entry")["spec"]["ports"]]
-    assert ports == [80, 8443]
-    policy = stack.one("DestinationRule", "route-originate-mtls")["spec"]["trafficPolicy"]
+    to_gateway = stack.one("DestinationRule", "route-to-gateway")
+    rules = [each["spec"] for each in (to_gateway, stack.marked_one("DestinationRule", "route-originate-mtls"))]
+    # Settings of a port replace those for all ports.
+    ports = [port for rule in rules for port in rule["trafficPolicy"]["portLevelSettings"]]
+    assert [port["port"]["number"] for port in ports] == [443, 8443]
+    for port in ports:
+        assert port["connectionPool"] == {"http": {"idleTimeout": "20s"}}, "Istio's gateways wait 30 s at least"
+
+
+def test_entry_is_the_egress_gateways_pods_under_a_host_of_the_stacks_own(route: Route) -> None:
+    stack = route(caller_namespaces=["logistics", "invoices"])
+    entry, rule = stack.one("ServiceEntry", "route-entry"), stack.one("DestinationRule", "route-to-gateway")
+    assert entry["spec"]["hosts"] == [ENTRY], "rules for *.local are not for it"
+    assert entry["spec"]["workloadSelector"] == {"labels": ISTIOCTL_EGRESS.selector}
+    assert entry["metadata"] == {"name": "egressgateway-for-mtls-orders", "namespace": "istio-system"}, (
+        "a workloadSelector selects in its own namespace only"
+    )
+    assert [(port["number"], port["targetPort"]) for port in entry["spec"]["ports"]] == [(443, 8443)]
+    for each in (entry, rule):
+        assert each["spec"]["exportTo"] == ["mtls", "logistics", "invoices"], "no other sidecar needs it"
+
+
+def test_plain_http_is_routed_to_the_egress_gateway_and_from_there_to_the_server(route: Route) -> None:
+    stack = route()
+    callers, gateway = (stack.one("VirtualService", f"route-{name}")["spec"] for name in ("route", "to-server"))
+    assert (callers["gateways"], callers["exportTo"]) == (["mesh"], ["."])
+    (rule,) = callers["http"]
+    assert rule["match"] == [{"port": 80}]
+    (to_gateway,) = rule["route"]
+    assert to_gateway["destination"] == {"host": ENTRY, "port": {"number": 443}}
+    assert (gateway["gateways"], gateway["exportTo"]) == (["istio-egressgateway-orders"], ["istio-system"])
+    (rule,) = gateway["http"]
+    assert rule["match"] == [{"port": 443}]
+    assert rule["route"] == [{"destination": {"host": DOMAIN, "port": {"number": 443}}}]
+    assert "headers" not in rule
+
+
+def test_partners_server_gets_no_header_of_the_mesh(route: Route) -> None:
+    (rule,) = route(is_partners=True).one("VirtualService", "route-to-server")["spec"]["http"]
+    removed = rule["headers"]["request"]["remove"]
+    assert {"x-forwarded-client-cert", "x-forwarded-for", "x-envoy-peer-metadata"} <= set(removed)
+
+
+def test_port_of_the_host_is_used_by_the_egress_gateway(route: Route) -> None:
+    stack = route(port=8443)
+    assert ports(stack, "server") == [(8443, "HTTPS")]
+    policy = stack.marked_one("DestinationRule", "route-originate-mtls")["spec"]["trafficPolicy"]
     assert [each["port"]["number"] for each in policy["portLevelSettings"]] == [8443]
-    _, second = stack.one("VirtualService", "route-route")["spec"]["http"]
-    assert second["route"][0]["destination"]["port"] == {"number": 8443}
+    (rule,) = stack.one("VirtualService", "route-to-server")["spec"]["http"]
+    assert rule["route"][0]["destination"]["port"] == {"number": 8443}
     (server,) = stack.one("Gateway", "route-gateway")["spec"]["servers"]
     assert server["port"]["number"] == 443, "the egress gateway listens there"
 
 
+@pytest.mark.parametrize(("port", "known"), [(443, [443]), (8443, [443, 8443])])
+@pytest.mark.parametrize("secret", [pulumi.Output.from_input("client-credential-mtls"), REFUSAL])
+def test_sidecars_know_the_host_at_each_of_its_ports_and_no_server_of_it(
+    route: Route, secret: Any, port: int, known: list[int]
+) -> None:
+    stack = route(port=port, secret=secret)
+    assert ports(stack, "service-entry") == [(80, "HTTP"), *((each, "TLS") for each in known)]
+    entry = stack.one("ServiceEntry", "route-service-entry")["spec"]
+    assert entry["resolution"] == "STATIC", "by DNS, Istio would take the domain's name for the server"
+    assert not {"endpoints", "workloadSelector"} & entry.keys()
+
+
 @pytest.mark.parametrize("namespaces", [(), ("logistics", "invoices")])
-def test_host_is_resolved_and_seen_by_its_callers_and_the_egress_gateway_only(
+def test_host_is_seen_by_its_callers_and_its_server_by_the_egress_gateway(
     route: Route, namespaces: tuple[str, ...]
 ) -> None:
     stack = route(caller_namespaces=namespaces)
-    entry = stack.one("ServiceEntry", "route-service-entry")["spec"]
-    assert entry["hosts"] == [DOMAIN]
-    assert entry["resolution"] == "DNS", "NONE would loop the gateway"
-    assert entry["exportTo"] == [".", "istio-system", *namespaces]
-    assert stack.one("VirtualService", "route-route")["spec"]["exportTo"] == entry["exportTo"]
+    entry, server = (stack.one("ServiceEntry", f"route-{name}") for name in ("service-entry", "server"))
+    assert entry["spec"]["hosts"] == server["spec"]["hosts"] == [DOMAIN]
+    assert entry["spec"]["exportTo"] == [".", *namespaces]
+    assert stack.one("VirtualService", "route-route")["spec"]["exportTo"] == [".", *namespaces]
+    assert server["spec"]["resolution"] == "DNS", "NONE would loop the gateway"
+    assert (server["metadata"]["namespace"], server["spec"]["exportTo"]) == ("istio-system", ["."]), (
+        "Istio merges the endpoints of entries for one host in one namespace"
+    )
+
+
+def test_refusal_is_the_answer_of_the_sidecars_and_opens_no_way(route: Route) -> None:
+    stack = route(secret=REFUSAL)
+    assert sorted(made["kind"] for made in stack.objects()) == ["ServiceEntry", "VirtualService"]
+    (rule,) = stack.one("VirtualService", "route-route")["spec"]["http"]
+    assert rule == {
+        "match": [{"port": 80}],
+        "directResponse": {"status": 403, "body": {"string": "orders.example.com does not admit client a\n"}},
+    }
+
+
+def ports(stack: Recorder, entry: str) -> list[tuple[int, str]]:
+    """Return numbers and protocols of a ServiceEntry's ports."""
+    found = stack.one("ServiceEntry", f"route-{entry}")["spec"]["ports"]
+    return [(port["number"], port["protocol"]) for port in found]
 
 
 def test_egress_gateway_admits_the_callers_alone(route: Route) -> None:
@@ -128,29 +202,33 @@ def test_egress_gateway_with_passthrough_spares_its_connections(route: Route) ->
 
 def test_route_comes_after_admission_and_encryption(route: Route) -> None:
     stack = route()
-    originate = "DestinationRule route-originate-mtls"
+    originate = f"DestinationRule {stack.marked('route-originate-mtls')}"
     callers = f"AuthorizationPolicy {stack.marked('route-callers')}"
     assert stack.comes_after(originate, callers), "further workloads could use the credential"
-    assert stack.comes_after("VirtualService route-route", originate), "requests would leave without a certificate"
+    server, route_to_server = "ServiceEntry route-server", "VirtualService route-to-server"
+    assert stack.comes_after(server, originate), "requests would leave without a certificate"
+    assert stack.comes_after(route_to_server, server)
+    for earlier in ("service-entry", "entry"):
+        assert stack.comes_after("VirtualService route-route", f"ServiceEntry route-{earlier}")
+    for earlier in (route_to_server, "DestinationRule route-to-gateway"):
+        assert stack.comes_after("VirtualService route-route", earlier)
 
 
 def test_route_leads_through_the_given_egress_gateway(route: Route) -> None:
     stack = route(gateway=HELM_EGRESS)
     assert stack.one("Gateway", "route-gateway")["spec"]["selector"] == HELM_EGRESS.selector
-    originate = stack.one("DestinationRule", "route-originate-mtls")
+    originate = stack.marked_one("DestinationRule", "route-originate-mtls")
     assert originate["spec"]["workloadSelector"] == {"matchLabels": HELM_EGRESS.selector}
     to_gateway = stack.one("DestinationRule", "route-to-gateway")
-    assert to_gateway["spec"]["host"] == "way-out.egress.svc.cluster.local"
+    assert to_gateway["spec"]["host"] == ENTRY
     assert {rule["metadata"]["namespace"] for rule in (originate, to_gateway)} == {"egress"}
     policy = stack.policy("route-callers")
     assert (policy["metadata"]["namespace"], policy["spec"]["selector"]["matchLabels"]) == (
         "egress",
         HELM_EGRESS.selector,
     )
-    assert stack.one("ServiceEntry", "route-service-entry")["spec"]["exportTo"] == [".", "egress"]
-    service = stack.one("VirtualService", "route-route")["spec"]
-    assert service["exportTo"] == [".", "egress"]
-    assert service["http"][0]["route"][0]["destination"]["host"] == "way-out.egress.svc.cluster.local"
+    assert stack.one("ServiceEntry", "route-server")["metadata"]["namespace"] == "egress"
+    assert stack.one("VirtualService", "route-to-server")["spec"]["exportTo"] == ["egress"]
 
 
 def test_hosts_share_no_object(deploy: Deploy) -> None:
@@ -160,10 +238,10 @@ def test_hosts_share_no_object(deploy: Deploy) -> None:
 
     stack = deploy(program)
     places = [(made["kind"], made["metadata"]["namespace"], made["metadata"]["name"]) for made in stack.objects()]
-    assert len(places) == 12
+    assert len(places) == 18
     assert len(set(places)) == len(places)
     rules = [stack.one("DestinationRule", f"{name}-to-gateway")["spec"] for name in ("orders", "api")]
-    assert [rule["subsets"][0]["name"] for rule in rules] == ["mtls-orders", "mtls-api"], "the rules are merged"
+    assert [rule["host"] for rule in rules] == [ENTRY, "api.mtls.kyma-mtls.internal"], "Istio would merge the rules"
 
 
 @pytest.mark.parametrize(

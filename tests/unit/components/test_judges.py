@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from components import judges
-from components.readiness import READY, Judge, Verdict, failing, waiting
+from components.readiness import READY, Judge, Verdict, failing, silent, waiting
 from tests.unit.fakes import fake_cluster
 
 EGRESS_GATEWAY = "/apis/apps/v1/namespaces/istio-system/deployments/istio-egressgateway"
@@ -33,10 +33,16 @@ def rule(state: str, *, changed: str = "", written: str = "", **status: Any) -> 
     return {"metadata": metadata, "status": {"state": state, **status}}
 
 
+SILENT = (
+    "Kyma's API Gateway operator has not looked at the latest change yet; does Deployment "
+    "kyma-system/api-gateway-controller-manager run?"
+)
+
+
 @pytest.mark.parametrize(
     ("found", "verdict"),
     [
-        ({"metadata": {"generation": 1}}, waiting("no state yet")),
+        ({"metadata": {"generation": 1}}, silent(SILENT)),
         (rule("Processing", description="Reconciling"), waiting("Processing: Reconciling")),
         (rule("Ready"), READY),
         (rule("Error", description=OCCUPIED), failing(f"Error: {OCCUPIED}", 70)),
@@ -50,7 +56,7 @@ def test_api_rule_is_judged_by_its_state(found: dict[str, Any], verdict: Verdict
 @pytest.mark.parametrize("state", ["Ready", "Error"])
 def test_api_rule_state_from_before_the_change_does_not_count(state: str) -> None:
     found = rule(state, changed="2026-11-24T10:00:05Z", written="2026-11-24T10:00:04Z")
-    assert judges.api_rule(NO_CLUSTER, found) == waiting("Kyma has not looked at the latest change yet")
+    assert judges.api_rule(NO_CLUSTER, found) == silent(SILENT)
     found = rule("Ready", changed="2026-11-24T10:00:05Z", written="2026-11-24T10:00:06Z")
     assert judges.api_rule(NO_CLUSTER, found) == READY
 

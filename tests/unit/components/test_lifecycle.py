@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pulumi
+import pulumi_kubernetes as k8s
 import pytest
 
 from components.lifecycle import MANAGER, Lifecycle, NotOwned
@@ -145,3 +146,25 @@ def outside_the_engine(cluster: FakeCluster) -> Lifecycle:
         return Lifecycle("target", "0a1b", cluster)
 
     return asyncio.run(made())
+
+
+class Part(pulumi.ComponentResource):
+    """Makes a Secret for each name."""
+
+    def __init__(self, name: str, opts: pulumi.ResourceOptions, *secrets: str) -> None:
+        super().__init__("test:index:Part", name, None, opts)
+        for secret in secrets:
+            metadata = {"name": secret, "namespace": "mtls"}
+            k8s.core.v1.Secret(secret, metadata=metadata, opts=pulumi.ResourceOptions(parent=self))
+
+
+def test_objects_of_a_component_are_its_own_in_their_order(deploy: Deploy) -> None:
+    def program() -> pulumi.Output[list[Any]]:
+        lifecycle = Lifecycle("target", "0a1b", fake_cluster())
+        one = Part("one", lifecycle.options("namespace"), "b", "a")
+        other = Part("other", lifecycle.options("namespace"), "c")
+        empty = Part("empty", lifecycle.options("namespace"))
+        made = [lifecycle.made_by(each) for each in (one, other, empty)]
+        return pulumi.Output.all(*(pulumi.Output.all(*(each.id for each in part)) for part in made))
+
+    assert deploy(program).result == [["mtls/b", "mtls/a"], ["mtls/c"], []]

@@ -7,10 +7,12 @@ from typing import Any
 import pulumi
 import pytest
 
+from components import certificate_names, path_encoding
 from components.certificates import Credential
 from components.mtls_host import MtlsHost, MtlsHostArgs, ServiceRef
 from tests.unit.conftest import Deploy, Recorder
 from tests.unit.facts import HELM_INGRESS, ISTIOCTL_INGRESS
+from tests.unit.pki import issue
 
 DOMAIN = "orders.example.com"
 WAREHOUSE = "spiffe://kyma-mtls/test/client/warehouse"
@@ -74,12 +76,27 @@ def test_secret_has_the_keys_that_the_gateway_reads(host: Host) -> None:
 
 def test_secret_has_each_ca_once(host: Host) -> None:
     stack = host(ca_certificates=["CA\n", "ACME\n", "CA\n"])
-    assert stack.pem("Secret", "target-orders-certs.2.1")["cacert"] == "CA\nACME\n"
+    assert stack.pem("Secret", stack.marked("target-orders-certs.2.1"))["cacert"] == "CA\nACME\n"
+
+
+def test_secret_has_another_name_for_other_given_cas(host: Host) -> None:
+    first, second = issue("a").pem, issue("b").pem
+    made = pulumi.Output.from_input("CA\n")
+    names = [
+        host(ca_certificates=given).result["secret"]
+        for given in (made, [made, first], [made, second], [made, first + second], [made, second + first])
+    ]
+    assert names[0] == "kyma-mtls-certs-mtls-orders.2.1", "its generations stand for the stack's own"
+    assert all(re.fullmatch(r"kyma-mtls-certs-mtls-orders\.2\.1\.[0-9a-f]{8}", name) for name in names[1:])
+    assert len(set(names)) == 4
+    assert names[-1] == names[-2], "the order means nothing"
 
 
 @pytest.mark.parametrize("given", ["CA\n", pulumi.Output.from_input("CA\n")], ids=["text", "output"])
 def test_ca_certificates_may_be_a_single_text(host: Host, given: pulumi.Input[str]) -> None:
-    assert host(ca_certificates=given).pem("Secret", "target-orders-certs.2.1")["cacert"] == "CA\n"
+    stack = host(ca_certificates=given)
+    name = stack.marked("target-orders-certs.2.1") if isinstance(given, str) else "target-orders-certs.2.1"
+    assert stack.pem("Secret", name)["cacert"] == "CA\n"
 
 
 def test_policy_admits_by_spiffe_id_and_by_dns_name(host: Host) -> None:
@@ -90,6 +107,32 @@ def test_policy_admits_by_spiffe_id_and_by_dns_name(host: Host) -> None:
     admission = policy["spec"]["rules"][0]
     assert admission["from"] == [{"source": {"notPrincipals": ["kyma-mtls/test/client/warehouse"]}}]
     assert admission["when"][0]["notValues"] == ["*;DNS=acme.example"]
+
+
+def test_gateway_checks_each_name_of_a_certificate_where_a_dns_name_is_admitted(host: Host) -> None:
+    """Within X-Forwarded-Client-Cert, a name that contains ;DNS=acme.example would look like that name."""
+    stack = host(admitted=[WAREHOUSE, "dns:acme.example"])
+    (server,) = stack.one("Gateway", "target-orders-gateway")["spec"]["servers"]
+    assert server["tls"]["subjectAltNames"] == [WAREHOUSE, "acme.example"]
+
+
+def test_deletion_of_an_api_rule_does_not_wait_long_for_an_operator(host: Host) -> None:
+    made = host(platform="kyma").request("APIRule", "target-orders-route")
+    assert made.customTimeouts.delete == "2m", "its finalizer is the operator's"
+
+
+@pytest.mark.parametrize("platform", ["istio", "kyma"])
+def test_envoy_filter_compares_each_name_as_a_whole_before_the_gateway_serves(host: Host, platform: str) -> None:
+    stack = host(platform=platform, admitted=[WAREHOUSE, "dns:acme.example"])
+    made = stack.one("EnvoyFilter", "target-orders-names")
+    assert made["metadata"] == {"name": "names-mtls-orders", "namespace": "istio-system"}
+    spec = certificate_names.refusing_filter(ISTIOCTL_INGRESS.selector, DOMAIN, [WAREHOUSE, "dns:acme.example"])
+    assert made["spec"] == spec
+    assert stack.comes_after("Gateway target-orders-gateway", "EnvoyFilter target-orders-names")
+
+
+def test_spiffe_ids_need_no_envoy_filter(host: Host) -> None:
+    assert "EnvoyFilter" not in host(admitted=[WAREHOUSE]).kinds()
 
 
 def test_host_that_admits_nobody_denies_everybody(host: Host) -> None:
@@ -125,13 +168,32 @@ def test_virtual_service_routes_for_the_ingress_gateway_alone(host: Host) -> Non
     assert "APIRule" not in stack.kinds()
 
 
-def test_demo_admits_its_host_from_the_ingress_gateway_only(host: Host) -> None:
-    policy = host().one("AuthorizationPolicy", "target-orders-authorization")
-    assert policy["metadata"] == {"name": "orders", "namespace": "mtls"}
-    assert policy["spec"]["selector"] == {"matchLabels": {"app": "httpbin"}}
-    (rule,) = policy["spec"]["rules"]
-    assert rule["from"] == [{"source": {"principals": ["*/ns/istio-system/sa/istio-ingressgateway-service-account"]}}]
-    assert rule["to"] == [{"operation": {"hosts": [DOMAIN, f"{DOMAIN}:*"]}}]
+PREFIX = ("/health", "/orders/*")
+
+
+def test_virtual_service_refuses_paths_that_a_server_may_read_otherwise(host: Host) -> None:
+    refusal, http = host(paths=PREFIX).one("VirtualService", "target-orders-route")["spec"]["http"]
+    assert refusal == path_encoding.refusing_route()
+    assert http["route"]
+
+
+def test_envoy_filter_refuses_such_paths_on_platform_kyma(host: Host) -> None:
+    stack = host(platform="kyma", paths=PREFIX)
+    made = stack.one("EnvoyFilter", "target-orders-paths")
+    assert made["apiVersion"] == "networking.istio.io/v1alpha3"
+    assert made["metadata"] == {"name": "paths-mtls-orders", "namespace": "istio-system"}
+    assert made["spec"]["workloadSelector"] == {"labels": ISTIOCTL_INGRESS.selector}
+    (patch,) = made["spec"]["configPatches"]
+    gateway = {"gateway": "mtls/kyma-mtls-gateway-orders"}
+    assert patch["match"] == {"context": "GATEWAY", "routeConfiguration": gateway}, "no other Gateway's requests"
+    assert stack.comes_after("APIRule target-orders-route", "EnvoyFilter target-orders-paths")
+
+
+@pytest.mark.parametrize("paths", [("/*",), ("/*", "/orders/*"), ("/health",)])
+def test_all_paths_and_exact_paths_need_no_such_refusal(host: Host, paths: tuple[str, ...]) -> None:
+    (http,) = host(paths=paths).one("VirtualService", "target-orders-route")["spec"]["http"]
+    assert "match" not in http
+    assert "EnvoyFilter" not in host(platform="kyma", paths=paths).kinds()
 
 
 def test_objects_follow_the_given_ingress_gateway(host: Host) -> None:
@@ -142,8 +204,6 @@ def test_objects_follow_the_given_ingress_gateway(host: Host) -> None:
     assert admission["metadata"]["namespace"] == "ingress"
     assert stack.one("Secret", "target-orders-certs.2.1")["metadata"]["namespace"] == "ingress"
     assert stack.one("VirtualService", "target-orders-route")["spec"]["exportTo"] == [".", "ingress"]
-    (rule,) = stack.one("AuthorizationPolicy", "target-orders-authorization")["spec"]["rules"]
-    assert rule["from"] == [{"source": {"principals": ["*/ns/ingress/sa/edge"]}}]
 
 
 @pytest.mark.parametrize("platform", ["kyma", "istio"])
@@ -158,7 +218,6 @@ def test_existing_service_is_routed_to_without_objects_in_its_namespace(host: Ho
         (http,) = stack.one("VirtualService", "target-orders-route")["spec"]["http"]
         assert http["route"] == [{"destination": {"host": "orders.shop.svc.cluster.local", "port": {"number": 8080}}}]
         assert stack.policy("target-orders-admission")
-        assert "AuthorizationPolicy target-orders-authorization" not in stack.names(), "it would select in mtls"
 
 
 def test_api_rule_routes_on_platform_kyma(host: Host) -> None:
@@ -173,7 +232,6 @@ def test_api_rule_routes_on_platform_kyma(host: Host) -> None:
         {"path": "/orders/{**}", "methods": ["GET", "POST"], "noAuth": True},
     ]
     assert "VirtualService" not in stack.kinds(), "the API Gateway module makes it"
-    assert "AuthorizationPolicy target-orders-authorization" not in stack.names(), "the module makes this, too"
 
 
 def test_api_rule_has_paths_in_kymas_notation(host: Host) -> None:

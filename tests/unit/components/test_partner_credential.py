@@ -14,7 +14,8 @@ from tests.unit.facts import HELM_EGRESS
 from tests.unit.pki import Holder, issue
 
 IDENTITY = "spiffe://kyma-mtls/test/client/billing"
-ANSWER = issue("billing", hosts=("billing.example.com",), usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+CLIENT_AUTH, NAMES = ExtendedKeyUsageOID.CLIENT_AUTH, ("billing.example.com",)
+ANSWER, CA = issue("billing", hosts=NAMES, usage=CLIENT_AUTH), issue("partner")
 
 
 def credential(deploy: Deploy, certificate: str = "", key: str = "", made: Holder = ANSWER) -> Recorder:
@@ -43,13 +44,24 @@ def credential(deploy: Deploy, certificate: str = "", key: str = "", made: Holde
 
 
 def test_given_credential_is_stored_as_the_egress_gateway_reads_it(deploy: Deploy) -> None:
-    stack = credential(deploy, "CERTIFICATE", "KEY")
-    metadata = stack.one("Secret", "client-billing-api-credential")["metadata"]
-    assert metadata == {"name": "client-credential-mtls-api", "namespace": "egress"}
-    pem = {"ca.crt": "PARTNER", "tls.crt": "CERTIFICATE", "tls.key": "KEY"}
-    assert stack.pem("Secret", "client-billing-api-credential") == pem
-    assert stack.result == {"secret": "client-credential-mtls-api", "request": None}
+    stack = credential(deploy, ANSWER.pem, "KEY")
+    name = stack.marked("client-billing-api-credential")
+    expected = f"client-credential-mtls-api{name.removeprefix('client-billing-api-credential')}"
+    assert stack.one("Secret", name)["metadata"] == {"name": expected, "namespace": "egress"}
+    assert stack.pem("Secret", name) == {"ca.crt": "PARTNER", "tls.crt": ANSWER.pem, "tls.key": "KEY"}
+    assert stack.result == {"secret": expected, "request": None}
     assert "PrivateKey" not in stack.kinds(), "it would have no use"
+
+
+def test_secret_keeps_its_name_when_a_certificate_is_renewed_and_changes_it_with_key_or_name(deploy: Deploy) -> None:
+    renewed = issue("billing", CA, hosts=NAMES, usage=CLIENT_AUTH, key=ANSWER.key)
+    other_name = issue("billing", hosts=("other.example.com",), usage=CLIENT_AUTH, key=ANSWER.key)
+    other_key = issue("billing", hosts=NAMES, usage=CLIENT_AUTH)
+    names = [
+        credential(deploy, holder.pem, "KEY").result["secret"] for holder in (ANSWER, renewed, other_name, other_key)
+    ]
+    assert names[0] == names[1]
+    assert len(set(names)) == 3
 
 
 def test_signing_request_waits_for_its_answer_without_a_secret(deploy: Deploy) -> None:
@@ -63,7 +75,7 @@ def test_signing_request_waits_for_its_answer_without_a_secret(deploy: Deploy) -
 
 def test_answer_is_stored_with_the_key_that_the_stack_made(deploy: Deploy) -> None:
     stack = credential(deploy, ANSWER.pem)
-    assert stack.pem("Secret", "client-billing-api-credential") == {
+    assert stack.pem("Secret", stack.marked("client-billing-api-credential")) == {
         "ca.crt": "PARTNER",
         "tls.crt": ANSWER.pem,
         "tls.key": "client-billing-api-request-privateKeyPem",

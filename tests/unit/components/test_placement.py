@@ -37,8 +37,30 @@ def test_change_that_is_not_confirmed_shows_the_command_that_confirms_it(confirm
         check_confirmed(OLD, {**OLD, "namespace": "b"}, confirmed)
     assert str(caught.value) == (
         "kyma-mtls:namespace: changes from a random one to b, which interrupts what is deployed: it is deleted and "
-        f"made anew. To confirm: `pulumi config set --path 'confirm[{len(confirmed)}]' 'namespace=b'`"
+        "made anew; stop the callers first: once their routes are deleted, requests leave in plain HTTP. To confirm: "
+        f"`pulumi config set --path 'confirm[{len(confirmed)}]' 'namespace=b'`"
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "clear"),
+    [("namespace", True), ("clients.warehouse", True), ("clients.warehouse.egressGateway", False), ("target", False)],
+)
+def test_change_that_takes_the_routes_from_callers_asks_to_stop_them(key: str, clear: bool) -> None:
+    with pytest.raises(Interruption) as caught:
+        check_confirmed({key: "a"}, {key: "b"}, [])
+    assert ("stop the callers first" in str(caught.value)) is clear
+
+
+def test_renamed_stack_is_refused_until_it_is_confirmed() -> None:
+    old, new = {**OLD, "stack": "prod"}, {**OLD, "stack": "live"}
+    with pytest.raises(
+        Interruption, match=r"^kyma-mtls:stack: changes from prod to live.* another identity.*"
+    ) as caught:
+        check_confirmed(old, new, [])
+    assert str(caught.value).endswith("`pulumi config set --path 'confirm[0]' 'stack=live'`")
+    check_confirmed(old, new, ["stack=live"])
+    check_confirmed(OLD, new, [])
 
 
 def test_changes_get_a_place_each_among_the_confirmed() -> None:

@@ -9,7 +9,7 @@ import pulumi_kubernetes as k8s
 import pytest
 
 from components.lifecycle import Lifecycle
-from components.readiness import READY, Judge, NotReady, Ready, Verdict, Wait, failing, waiting
+from components.readiness import READY, Judge, NotReady, Ready, Verdict, Wait, failing, silent, waiting
 from tests.unit.conftest import Deploy
 from tests.unit.fakes import FakeCluster, fake_cluster
 
@@ -39,6 +39,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
+    monkeypatch.setattr("components.readiness._PAUSES_SECONDS", ())
     monkeypatch.setattr("components.readiness.asyncio.sleep", clock.sleep)
     monkeypatch.setattr("components.readiness.time.monotonic", clock.monotonic)
     monkeypatch.setattr(pulumi.log, "warn", clock.warn)
@@ -112,12 +113,28 @@ def test_silence_ends_the_wait_at_its_limit(clock: Clock) -> None:
     assert clock.warnings == []
 
 
+def test_silence_of_a_controller_that_answers_at_once_is_a_warning_and_then_the_end(clock: Clock) -> None:
+    with pytest.raises(NotReady, match=r"after 120 s: does it run\?$"):
+        wait(saying([silent("does it run?")]))
+    assert clock.warnings == ["30 s: Secret mtls/certs: does it run?"]
+
+
+def test_silence_that_ends_is_no_warning(clock: Clock) -> None:
+    wait(saying([*29 * [silent("does it run?")], waiting("Processing"), READY]))
+    assert clock.warnings == []
+
+
 def test_readiness_that_may_be_outdated_must_stay(clock: Clock) -> None:
     unsure = Verdict(ready=True, says="Ready", patience=3)
     wait(saying([unsure]))
     assert clock.now == 3
     with pytest.raises(NotReady, match="Error: why"):
         wait(saying([unsure, failing("Error: why", 10)]))
+
+
+def test_readiness_that_does_not_stand_in_one_wording_ends_the_wait_at_its_limit(clock: Clock) -> None:
+    wait(saying(Verdict(ready=True, says=f"port {number}", patience=60) for number in range(30)), limit=20)
+    assert clock.now == 20
 
 
 def test_object_that_is_gone_ends_the_wait(clock: Clock) -> None:
@@ -175,6 +192,44 @@ def test_complaints_add_up_over_failures_to_answer(clock: Clock) -> None:
         wait(judge)
 
 
+def test_several_objects_are_judged_together_under_the_name_they_are_given(clock: Clock) -> None:
+    judged: list[Any] = []
+
+    def judge(_cluster: object, found: dict[str, Any]) -> Verdict:
+        judged.append(found)
+        return failing("Error: why", 0)
+
+    there = {"metadata": {"name": "certs"}}
+    both = {"called": "hosts.httpbin", "items": [VERSION, VERSION]}
+    with pytest.raises(NotReady, match=r"^cluster https://target: hosts.httpbin is not ready after 0 s: Error: why$"):
+        asyncio.run(Wait(judge, 600).until_ready(fake_cluster({SECRET: there}), both, at_once))
+    assert judged == [{"kind": "List", "items": [there, there]}]
+    with pytest.raises(NotReady, match=r"hosts.httpbin is not ready after 60 s: it is gone$"):
+        asyncio.run(Wait(judge, 600).until_ready(fake_cluster({SECRET: [there, *100 * [None]]}), both, at_once))
+    assert clock.now == 60
+
+
+def test_of_several_objects_those_without_a_status_are_read_once(clock: Clock) -> None:
+    rule, versions = "/apis/networking.istio.io/v1/namespaces/mtls/gateways/a", []
+
+    def judge(_cluster: object, found: dict[str, Any]) -> Verdict:
+        versions.append([each["metadata"]["resourceVersion"] for each in found["items"]])
+        return READY if len(versions) == 3 else waiting("soon")
+
+    def there(number: int, **status: Any) -> dict[str, Any]:
+        return {"metadata": {"name": "a", "resourceVersion": number}, **status}
+
+    cluster = fake_cluster(
+        {SECRET: [there(1), there(9)], rule: [None, *(there(number, status={}) for number in range(3))]}
+    )
+    gateway = {"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "namespace": "mtls", "name": "a"}
+    both = {"called": "hosts.httpbin", "items": [VERSION, gateway]}
+    asyncio.run(Wait(judge, 600).until_ready(cluster, both, at_once))
+    assert versions == [[1, 0], [1, 1], [1, 2]]
+    assert cluster.asked.count(SECRET) == 1
+    assert clock.warnings == ["0 s: hosts.httpbin: it is gone"]
+
+
 class Waiting(pulumi.ComponentResource):
     """Makes a Secret, waits for it, and makes a second one then."""
 
@@ -200,3 +255,50 @@ def test_ready_is_kept_in_the_state_and_waits_in_the_objects_cluster(deploy: Dep
     args = pulumi.ResourceHookArgs("urn", "", "first-ready", "Stash", new_inputs={"input": VERSION})
     with pytest.raises(NotReady, match="Error: why"):
         asyncio.run(hook(args))  # type: ignore[arg-type]
+
+
+def test_ready_is_unknown_in_a_preview_that_does_not_know_the_object(
+    deploy: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
+
+    def kept(identified: str = "mtls/certs", **known: str) -> Any:
+        made = {"Secret": {"id": identified, "metadata": {"name": "certs", "namespace": "mtls", **known}}}
+        stack = deploy(
+            lambda: Waiting(Lifecycle("clients.a", "0a1b", fake_cluster(THERE)).options("namespace")), outputs=made
+        )
+        return stack.one("Stash", "first-ready")
+
+    assert kept(uid="1")["input"]["uid"] == "1"
+    assert "input" not in kept(), "an update by the plan of this preview would be refused"
+    assert "input" not in kept("", uid="2"), "the object that is made will have another uid"
+
+
+class Credential(pulumi.ComponentResource):
+    """Makes a Secret with a certificate and a key, and waits for it."""
+
+    def __init__(self, opts: pulumi.ResourceOptions, certificate: str, key: str) -> None:
+        super().__init__("test:index:Credential", "credential", None, opts)
+        below = pulumi.ResourceOptions(parent=self)
+        data = {"tls.crt": pulumi.Output.secret(certificate), "tls.key": pulumi.Output.secret(key)}
+        made = k8s.core.v1.Secret("first", metadata={"name": "certs", "namespace": "mtls"}, data=data, opts=below)
+        Ready("first", [made], saying([READY]), below, called="hosts.a")
+
+
+def test_secret_that_is_renewed_in_place_is_waited_for_again(deploy: Deploy) -> None:
+    def waited(certificate: str, key: str = "key") -> Any:
+        rule = Lifecycle("clients.a", "0a1b", fake_cluster(THERE))
+        stack = deploy(lambda: Credential(rule.options("namespace"), certificate, key))
+        return stack.one("Stash", "first-ready")["input"]
+
+    assert waited("old") == waited("old") == waited("old", "other"), "the state shows nothing of a private key"
+    assert waited("old") != waited("new")
+    assert len(waited("old")["items"][0]["content"]) == 16
+
+
+def test_pauses_are_short_at_first(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("components.readiness._PAUSES_SECONDS", (0.25, 0.5))
+    for looks, seconds in ((1, 0), (2, 0.25), (3, 0.75), (4, 1.75), (5, 2.75)):
+        clock.now = 0.0
+        wait(saying([*(looks - 1) * [waiting("soon")], READY]))
+        assert clock.now == seconds

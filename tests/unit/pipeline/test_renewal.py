@@ -44,6 +44,13 @@ def test_carriers_of_gardeners_certificates_are_explained(plan_file: Path) -> No
     assert len(unexplained(plan_of(plan_file, {**waited, issued: resource("update"), SECRET: carrier}))) == 1
 
 
+def test_waits_for_what_a_renewal_changes_are_explained(plan_file: Path) -> None:
+    wait = f"{STACK}pulumi:index:Stash::target-orders-gateway-ready"
+    follows = resource("update", on=(SECRET,), updates={"input": {}})
+    assert unexplained(plan_of(plan_file, renewal() | {wait: follows})) == []
+    assert len(unexplained(plan_of(plan_file, renewal() | {wait: resource("update", updates={"input": {}})}))) == 1
+
+
 @pytest.mark.parametrize(
     ("urn", "changed"),
     [

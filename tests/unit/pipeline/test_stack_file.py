@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.stack_file import StackFile
 from settings import ConfigError
-from tests.unit.pipeline.stack_files import SECURE, file_of, hosts
+from tests.unit.pipeline.stack_files import BASE, SECURE, file_of, hosts, text_of
 
 
 def test_encrypted_structure_is_refused_with_the_remedy() -> None:
@@ -21,3 +21,10 @@ def test_file_that_is_no_stack_file_is_refused(text: str) -> None:
 def test_invalid_config_is_refused_by_the_programs_rules() -> None:
     with pytest.raises(ConfigError, match=r"kyma-mtls:hosts\.orders\.clients\[0\]: 'shop': no such client"):
         file_of(**hosts(clients=["shop"]))
+
+
+@pytest.mark.parametrize("value", ["2026-11-01", "010", "off"])
+def test_ambiguous_value_is_one_line_that_says_put_it_in_quotes(value: str) -> None:
+    text = f"{text_of(**BASE)}  kyma-mtls:generation: {value}\n"
+    with pytest.raises(ConfigError, match=rf"^kyma-mtls:generation: {value}: [^\n]*put it in quotes[^\n]*$"):
+        StackFile.parse(text)

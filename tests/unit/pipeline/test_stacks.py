@@ -60,7 +60,10 @@ def commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commit:
         ("Pulumi.yaml", ["prod", "prod-eu"]),
         ("__main__.py", ["prod", "prod-eu"]),
         ("requirements.txt", ["prod", "prod-eu"]),
-        *((f"{name}/any.py", ["prod", "prod-eu"]) for name in ("settings", "clusters", "components", "deployment")),
+        *(
+            (f"{name}/any.py", ["prod", "prod-eu"])
+            for name in ("settings", "clusters", "components", "proxies", "deployment")
+        ),
         ("outputs/models.py", ["prod", "prod-eu"]),
         *((path, []) for path in ("README.md", "tests/unit/test_x.py", "lab/node.py", "verification/tls.py")),
         *(
@@ -73,6 +76,12 @@ def commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commit:
 def test_change_affects_the_stack_of_its_file_or_all(commit: Commit, path: str, affected: list[str]) -> None:
     before = commit({path: (LOCAL if path == "Pulumi.dev.yaml" else CLOUD) + "# changed\n"})
     assert stacks.affected(before) == affected
+
+
+def test_file_that_a_stack_names_affects_it(commit: Commit) -> None:
+    commit({"Pulumi.prod.yaml": f"{CLOUD}  kyma-mtls:clients:\n    acme: {{certificateAuthority: file:ca/acme.pem}}\n"})
+    assert stacks.affected(commit({"ca/acme.pem": "CA"})) == ["prod"]
+    assert stacks.affected(commit({"ca/other.pem": "CA"})) == []
 
 
 def test_removed_code_affects_all_stacks_and_removed_file_none(commit: Commit) -> None:

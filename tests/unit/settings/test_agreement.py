@@ -53,3 +53,12 @@ def test_stack_needs_no_own_client_for_partner_clients() -> None:
 
 def test_target_may_have_a_gateway_only() -> None:
     assert read(clients=None, hosts=None, gatewayMode="selfSigned").target == read().target
+
+
+def test_name_in_which_a_secret_would_end_like_that_of_a_ca_is_refused() -> None:
+    host: dict[str, Any] = {"domain": "api.example.com"}
+    assert read(hosts={"api-cacert": host}), "a generation ends the name of its Secret"
+    host["external"] = {"certificateAuthority": CA.pem}
+    assert read(hosts={"api-cacert": host}), "a hash ends it"
+    check_refusal("namespace", "'a-cacert': ends in -cacert", namespace="a-cacert", gatewayMode="selfSigned")
+    assert read(namespace="a-cacert").namespace == "a-cacert"

@@ -1,5 +1,6 @@
 """Every rule of the clients in a stack's config."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,7 +106,9 @@ def test_partner_client_has_no_cluster(key: str, value: Any) -> None:
     check_refusal(f"clients.acme.{key}", message, **partner(**{key: value}))
 
 
-@pytest.mark.parametrize("identity", ["spiffe://acme.example/a/b-c_d.E", "spiffe://a_b/c", "dns:a.example", "dns:a"])
+@pytest.mark.parametrize(
+    "identity", ["spiffe://acme.example/a/b-c_d.E", "spiffe://a_b/c", "dns:a.example", "dns:a", "dns:A.Example"]
+)
 def test_identity_is_a_spiffe_uri_or_a_dns_name(identity: str) -> None:
     assert read(**partner(identity=identity)).clients["acme"].identity == identity
 
@@ -117,7 +120,7 @@ def test_identity_is_a_spiffe_uri_or_a_dns_name(identity: str) -> None:
         *("spiffe://acme.example", "spiffe://acme.example/", "spiffe://acme.example/a/", "spiffe://acme.example/a//b"),
         *("spiffe://acme.example/*", "spiffe://*/a", "spiffe://Acme.example/a", "spiffe://acme.example/../a"),
         *("spiffe://a:b@acme.example/a", "spiffe://acme.example:443/a", "spiffe:///a", "spiffe://acme.example/a?b"),
-        *("dns:", "dns:*.acme.example", "dns:Acme.example", "dns:acme.example.", "dns:a b"),
+        *("dns:", "dns:*.acme.example", "dns:acme.example.", "dns:a b"),
         "spiffe://kyma-mtls/prod/client/caller",
     ],
 )
@@ -146,8 +149,21 @@ def test_identity_belongs_to_one_client(other: dict[str, str]) -> None:
     [
         ("CA", "not PEM certificates"),
         (CA.pem + CA.key_pem, "holds a private key"),
-        (issue("leaf", CA, hosts=("a.example.com",)).pem, "CN=leaf is not the certificate of a CA"),
+        ("file:/etc/acme.pem", "file:/etc/acme.pem: not a path within the project"),
+        ("file:../acme.pem", "not a path within the project"),
+        ("file:./acme.pem", "write file:acme.pem"),
+        ("file:no/such.pem", "file:no/such.pem: cannot be read: No such file or directory"),
     ],
 )
 def test_wrong_authority_is_refused(pem: str, message: str) -> None:
     check_refusal("clients.acme.certificateAuthority", message, **partner(certificateAuthority=pem))
+
+
+def test_authority_may_be_a_file_of_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "acme.pem").write_text(f"ACME's CAs\n{CA.pem}")
+    assert read(**partner(certificateAuthority="file:acme.pem")).clients["acme"].certificate_authority == CA.pem
+    (tmp_path / "acme.pem").write_text("CA")
+    check_refusal(
+        "clients.acme.certificateAuthority", "not PEM certificates", **partner(certificateAuthority="file:acme.pem")
+    )

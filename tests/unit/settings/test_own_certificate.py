@@ -3,10 +3,11 @@
 from base64 import b64encode
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from settings import own_certificate
+from tests.support import certificates
 from tests.unit.pki import Holder, ec_key, issue
 
 DOMAIN = "kyma.example.com"
@@ -41,6 +42,8 @@ def test_chain_end_is_the_ca() -> None:
 
 
 def test_key_type_is_returned() -> None:
+    modern = certificates.issue("ed25519", key=ed25519.Ed25519PrivateKey.generate(), is_authority=False)
+    assert own_certificate.check(modern.pem, modern.key_pem(), DOMAIN).key_type == "ECDSA"
     other = issue("rsa", hosts=HOSTS, key=rsa.generate_private_key(65537, 2048))
     assert own_certificate.check(SERVER.pem + MIDDLE.pem, SERVER.key_pem, DOMAIN).key_type == "ECDSA"
     assert own_certificate.check(other.pem, other.key_pem, DOMAIN).key_type == "RSA"
@@ -79,7 +82,7 @@ def test_curve_that_envoy_refuses_is_refused(curve: ec.EllipticCurve) -> None:
     ("pem", "message"),
     [
         (SERVER.pem + SERVER.key_pem, "holds a private key"),
-        (SERVER.pem + MIDDLE.pem[:-30], "only 1 of 2 blocks are whole PEM certificates"),
+        (SERVER.pem + MIDDLE.pem[:-30], "not PEM certificates, each with a line of its own for BEGIN"),
         ((SERVER.pem + MIDDLE.pem).replace("\n", ""), "only 0 of 2 blocks are whole PEM certificates"),
     ],
 )

@@ -60,6 +60,7 @@ def test_hosts_and_clients_are_found_by_each_other() -> None:
     assert settings.admitted("closed") == ()
     assert list(settings.hosts_of("caller")) == ["orders", "api"]
     assert list(settings.hosts_of("acme")) == ["orders"]
+    assert list(settings.known_to("caller")) == ["orders", "closed", "api"], "those that refuse it, too"
 
 
 def test_cluster_access_names_its_path_in_the_config() -> None:

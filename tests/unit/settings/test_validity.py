@@ -88,3 +88,9 @@ def test_certificate_that_is_not_valid_now_is_a_warning(config: dict[str, Any], 
     assert len(warnings) == len(beginnings), warnings
     for warning, beginning in zip(warnings, beginnings, strict=True):
         assert warning.startswith(f"kyma-mtls:{beginning}")
+
+
+def test_trusted_certificate_that_is_no_cas_is_a_warning() -> None:
+    leaf = issue("leaf", CA, hosts=NAMES)
+    (warning,) = validity.warnings(read(**partner(CA.pem + leaf.pem)))
+    assert warning.startswith("kyma-mtls:clients.acme.certificateAuthority: CN=leaf is not the certificate of a CA")

@@ -40,6 +40,7 @@ from verification.hosts import NO_OWN_CLIENT
 from verification.probes import NO_SAFE_METHOD
 from verification.stack import DeployedStack
 
+AWAY_HOSTS = {"httpbin": {**HTTPBIN, "clients": ["warehouse"]}, "orders": {**ORDERS, "clients": ["billing"]}}
 PARTNERS = "the partner's certificate is admitted - only the partner has its key"
 
 
@@ -190,3 +191,25 @@ def test_hints_name_the_gateways_of_the_stack() -> None:
     assert "kubectl -n edge logs svc/in" in hints
     assert "kubectl -n edge logs svc/out" in hints
     assert "istio-system" not in hints
+
+
+def test_client_whose_cluster_is_away_is_skipped_and_its_hosts_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its CA is trusted all the same: a host that admits it alone must not be taken for one that refuses the CA."""
+    stack = demo_stack(clients={"warehouse": {**WAREHOUSE, "away": True}, "billing": BILLING}, hosts=AWAY_HOSTS)
+    found = tried(stack)
+    assert [each for each in found if "warehouse" in each] == [
+        "client warehouse: the client reaches its hosts - its cluster is away"
+    ]
+    assert "host httpbin (httpbin.example.com): client billing is refused" in found
+    assert HostContext(stack, "httpbin").trusts_the_stacks_ca
+    reached: list[str] = []
+
+    def connect(stack: DeployedStack, names: list[str], **_: object) -> DeployedStack:
+        reached.extend(names)
+        return stack
+
+    monkeypatch.setattr(DeployedStack, "connect", connect)
+    _, checks = command.chosen_checks(stack, (), ())
+    assert reached == ["billing"]
+    assert {check.client for check in checks} == {"", "billing", "warehouse"}
+    assert len([check for check in checks if check.client == "warehouse"]) == 1
