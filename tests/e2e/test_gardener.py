@@ -141,6 +141,9 @@ def test_failures_of_gardener_fail_up_with_its_message(
     ingress = lab.kubectl("target", "-n", "failing", "get", "secret", "ingress-tls-cert", "--ignore-not-found")
     assert ingress == "", "nothing goes out that was not issued"
     lab.kubectl("target", "-n", "issuers", "delete", "dnsentry", "holder")
+    # Gardener tries a busy name again after ever longer pauses, which may exceed the patience of `pulumi up`.
+    ready = ("--for=jsonpath={.status.state}=Ready", "--timeout=240s")
+    lab.kubectl("target", "-n", "failing", "wait", *ready, "dnsentry/kyma-gateway")
     deployed.up(gatewayIssuer=ISSUER)
     await_presented(lab, f"x.{FAILING}", gardener.public_bytes(Encoding.PEM).decode())  # the next `pulumi up` goes on
 
