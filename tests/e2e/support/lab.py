@@ -32,6 +32,7 @@ PASSING = {
     ("Event", "events.k8s.io"),
     ("Lease", "coordination.k8s.io"),
     ("ComponentStatus", ""),
+    ("Endpoints", ""),  # they follow Services in their own time
     ("APIService", "apiregistration.k8s.io"),  # they follow CustomResourceDefinitions in their own time
 }
 """Kinds, each with its group, whose objects come and go in their own time."""
@@ -156,15 +157,30 @@ class Lab:
             self.kubectl(cluster, "wait", "--for=delete", "--timeout=120s", *kinds)
 
     def objects(self, cluster: str) -> set[str]:
-        """Return every object of a cluster, without those that come and go in their own time."""
+        """Return every object of a cluster once none is being deleted.
+
+        Those that come and go in their own time are left out, and those that follow their owner.
+        """
+        found: list[tuple[str, dict[str, Any]]] = []
+
+        def settled() -> bool:
+            found[:] = self._metadata(cluster)
+            return not any("deletionTimestamp" in each for _, each in found)
+
+        eventually(settled, f"cluster {cluster} has deleted its objects", SETTLED_SECONDS)
+        kept = ((kind, each) for kind, each in found if (kind, each["name"]) not in OF_EVERY_NAMESPACE)
+        return {f"{kind} {each.get('namespace', '<none>')} {each['name']}" for kind, each in kept}
+
+    def _metadata(self, cluster: str) -> list[tuple[str, dict[str, Any]]]:
+        """Return the kind and the metadata of the objects of a cluster that have no owner, and do not pass."""
         kinds = self.kubectl(cluster, "api-resources", "--verbs=list", "--no-headers").splitlines()
-        found: set[tuple[str, str, str]] = set()
+        found = []
         with self._reader(cluster) as read:
             for resource, *_, version, _, kind in map(str.split, kinds):
                 if (kind, version.rpartition("/")[0]) not in PASSING:
                     listed = read(f"/{'apis' if '/' in version else 'api'}/{version}/{resource}")
-                    found |= {(kind, each.get("namespace", "<none>"), each["name"]) for each in listed}
-        return {" ".join(each) for each in found if (each[0], each[-1]) not in OF_EVERY_NAMESPACE}
+                    found += [(kind, each) for each in listed if "ownerReferences" not in each]
+        return found
 
     @contextmanager
     def _reader(self, cluster: str) -> Iterator[Callable[[str], list[dict[str, Any]]]]:
@@ -190,7 +206,9 @@ class Lab:
         end = time.monotonic() + SETTLED_SECONDS
         while (now := self.inventory(*before)) != before and time.monotonic() < end:
             time.sleep(1)
-        assert now == before
+        for cluster in before:
+            assert not now[cluster] - before[cluster], f"left in cluster {cluster}"
+            assert not before[cluster] - now[cluster], f"missing in cluster {cluster}"
 
 
 def _files(paths: Iterable[str]) -> list[str]:
