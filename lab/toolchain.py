@@ -32,7 +32,8 @@ def ensure(console: Console, extras: Collection[str] = ()) -> Toolchain:
 
     Missing file systems and images are made beside them, on the core that a link or a download leaves idle.
 
-    extras: optional parts to build as well; one that was built before is included without being named.
+    extras: optional parts to build as well, also `browser`, a file system; a part that was built before is included
+        without being named.
 
     Raises LabError as `builder.build` does; the next call then continues where this one stopped.
     """
@@ -46,8 +47,11 @@ def ensure(console: Console, extras: Collection[str] = ()) -> Toolchain:
         parts = workshop.all_parts(go)
         unneeded = pulumi.unneeded_parts(cli)
         needed = [part for part in parts if part.name not in unneeded and _is_wanted(part, extras)]
-        if missing := [part for part in needed if not part.home.exists()]:
-            beside = _image_jobs(needed, console)
+        missing = [part for part in needed if not part.home.exists()]
+        beside = _image_jobs(needed, console) if missing else []
+        if rootfs.BROWSER in extras and not rootfs.is_made(rootfs.BROWSER):
+            beside.append(_browser_job(console))
+        if missing or beside:
             builder.build(missing, go or parts[0].home / "go/bin/go", console, beside)
         current = {part.home for part in parts}
         builder.sweep(lambda path: path not in current)
@@ -111,6 +115,16 @@ def _image_jobs(parts: Sequence[Part], console: Console) -> list[Job]:
     file_systems, archive = _InSandbox(make_file_systems), _InSandbox(make_images)
     first = Job("file systems", 0.7, file_systems.run, file_systems.end)
     return [first, Job("images", 0.3, archive.run, archive.end, {first.name, *images.PARTS})]
+
+
+def _browser_job(console: Console) -> Job:
+    """Return the job that makes the browser's file system: after the clusters', since there is one sandbox."""
+
+    def make(processes: Processes) -> None:
+        rootfs.ensure(rootfs.BROWSER, console, processes)
+
+    work = _InSandbox(make)
+    return Job(rootfs.BROWSER, 0.7, work.run, work.end, {"file systems", "images"})
 
 
 class _InSandbox:

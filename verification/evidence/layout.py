@@ -17,7 +17,9 @@ ROW, GAP, HALF = 44, 22, 17
 BOX, STATION, HOST_BOX, STEP, SPACE = 190, 150, 230, 24, 20
 """Widths in pixels: of a client's box, a gateway's, a host's, between two clients' lines, and between boxes."""
 _NAME, _DETAIL, _WIDER = 16, 21, 6
-"""The number of characters that fit into a client's box in large and in small letters, and more into a host's."""
+"""How many letters of middle width fit into a client's box, large and small ones, and how many more into a host's."""
+_WIDTHS = {**dict.fromkeys("mwMW@%…", 1.7), **dict.fromkeys("fijlrt.,:;/-", 0.7)}
+"""Widths of letters in DejaVu Sans, which is wider than others, in units of an average one."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +89,23 @@ def pictures(document: Document) -> list[Picture]:
     ]
 
 
-def shortened(text: str, length: int) -> str:
-    """Return a text of at most this length, with an ellipsis in the place of its middle."""
-    if len(text) <= length:
+def shortened(text: str, width: float) -> str:
+    """Return a text that is about as wide as so many letters of middle width, with an ellipsis for its middle."""
+    if _width(text) <= width:
         return text
-    head = (length - 1) // 2
-    return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"
+    head, tail = "", ""
+    for first, last in zip(text, reversed(text), strict=True):
+        if _width(f"{head}{first}…{tail}") > width:
+            break
+        head += first
+        if _width(f"{head}…{last}{tail}") > width:
+            break
+        tail = last + tail
+    return f"{head}…{tail}"
+
+
+def _width(text: str) -> float:
+    return sum(_WIDTHS.get(each, 1.25 if each.isupper() or not each.isascii() else 1) for each in text)
 
 
 class _Drawing:

@@ -4,6 +4,7 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,7 @@ def _scope(document: Document) -> list[str]:
     return lines or ["every promise of the stack"]
 
 
+@cache
 def _environment() -> Environment:
     """Return an environment that escapes every value, and fails for one that is missing."""
     environment = Environment(

@@ -86,7 +86,14 @@ def test_description_says_what_the_picture_shows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("short", "short"), ("exactly-10", "exactly-10"), ("a" * 6 + "b" * 6, "aaaa…bbbbb")]
+    ("text", "expected"),
+    [
+        ("short", "short"),
+        ("exactlyten", "exactlyten"),
+        ("aaaaaabbbbbb", "aaaa…bbbb"),
+        ("m" * 20, "mm…mm"),
+        ("." * 14, "." * 14),
+    ],
 )
 def test_long_names_lose_their_middle(text: str, expected: str) -> None:
     assert shortened(text, 10) == expected
