@@ -16,6 +16,7 @@ from lab.processes import Processes
 
 _WAITING = "Waiting for another process that builds the lab's programs"
 _LEFT = "left to `python -m lab up`: another command changes the lab"
+_BROWSER_LEFT = "left out: another command changes the lab; run this again"
 
 
 @dataclass(frozen=True)
@@ -123,25 +124,27 @@ def _browser_job(console: Console) -> Job:
     def make(processes: Processes) -> None:
         rootfs.ensure(rootfs.BROWSER, console, processes)
 
-    work = _InSandbox(make)
+    work = _InSandbox(make, _BROWSER_LEFT)
     return Job(rootfs.BROWSER, 0.7, work.run, work.end, {"file systems", "images"})
 
 
 class _InSandbox:
-    """Work in the machine's one sandbox for builds; while another command changes the lab, the work is left to `up`.
+    """Work in the machine's one sandbox for builds; while another command changes the lab, the work is left undone.
 
     work: gets an object for the commands that run outside the sandbox, so that `end` ends them, too.
+    left: says so.
     """
 
-    def __init__(self, work: Callable[[Processes], None]) -> None:
+    def __init__(self, work: Callable[[Processes], None], left: str = _LEFT) -> None:
         self._work = work
+        self._left = left
         self._processes = Processes()
         self._is_working = False
 
     def run(self) -> str | None:
         with owner.alone_or_not() as is_alone:
             if not is_alone:
-                return _LEFT
+                return self._left
             self._is_working = True
             try:
                 rootfs.BUILD.end()  # the processes of a command that was killed
