@@ -99,7 +99,8 @@ def _scope(document: Document) -> list[str]:
         lines.append(f"only promises with one of these texts: {', '.join(options['only'])}")
     if options["readOnly"]:
         lines.append("read-only: nothing was created in any cluster")
-    return lines or ["every promise of the stack"]
+    chosen = lines or ["every promise of the stack"]
+    return [*chosen, "strict: what was not tried counts as not judged"] if options.get("strict") else chosen
 
 
 @cache

@@ -186,6 +186,7 @@ def test_page_says_which_promises_were_chosen() -> None:
     for words in ("about hosts: host-0", "about clients: client-0", "one of these texts: TLS", "read-only: nothing"):
         assert words in text
     assert "every promise of the stack" not in text
+    assert "strict: what was not tried counts as not judged" in page(document(options={**chosen, "strict": True}))
 
 
 PASSED, FAILED, SKIPPED, ERROR = (check("a", "b", each) for each in ("passed", "failed", "skipped", "error"))
@@ -229,6 +230,12 @@ def test_page_lists_commands_for_what_is_left_behind() -> None:
     command = "cluster of client a: kubectl delete namespaces -l x"
     assert command in page(one(PASSED, left=[command]))
     assert "Left behind" not in page(one(PASSED))
+
+
+def test_page_names_places_in_which_nothing_was_sought() -> None:
+    text = page(one(PASSED, notSought=["cluster of client a: no answer"]))
+    assert "<li>cluster of client a: no answer</li>" in text
+    assert "left objects in these places" not in page(one(PASSED))
 
 
 def test_page_of_a_verification_that_could_not_begin_has_its_problems_alone() -> None:
