@@ -37,7 +37,7 @@ unit: .venv ## unit tests, with mocks, by two workers
 	$(BIN)/pytest -n 2 --dist loadfile tests/unit
 
 e2e: .venv ## end-to-end tests, in the lab, by two workers
-	$(BIN)/python -m lab build gardener pulumi-language-yaml
+	$(BIN)/python -m lab build gardener pulumi-language-yaml browser
 	$(BIN)/pytest -v -n 2 --max-worker-restart=0 --durations=30 --durations-min=10 tests/machine tests/e2e
 
 stock: .venv ## try the lab in a stock Debian, in QEMU; SUITE=trixie for Debian 13

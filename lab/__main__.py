@@ -134,7 +134,7 @@ def relock(_: argparse.Namespace) -> None:
         changed = rootfs.lock_packages()
     for package in changed:
         console.print(f"{package.name} {package.version}")
-    console.print(f"{len(changed)} packages changed in {rootfs.lock_file().relative_to(owner.CHECKOUT)}")
+    console.print(f"{len(changed)} packages changed in {rootfs.DEBIAN.relative_to(owner.CHECKOUT)}")
 
 
 def purge(_: argparse.Namespace) -> None:
@@ -159,7 +159,7 @@ def _change(*, force: bool = False) -> AbstractContextManager[None]:
 
 
 def _optional_part(name: str) -> str:
-    if name not in (known := toolchain.optional_parts()):
+    if name not in (known := [*toolchain.optional_parts(), rootfs.BROWSER]):
         raise argparse.ArgumentTypeError(f"{name!r} is no optional part; choose from {', '.join(known)}")
     return name
 
@@ -191,7 +191,7 @@ def _parser() -> argparse.ArgumentParser:
         help="how many client clusters to have; more that are running stay (default: %(default)s)",
     )
     added["restart"].add_argument("name", choices=names)
-    optional = f"parts that only tests need: {', '.join(toolchain.optional_parts())}"
+    optional = f"parts that only tests need: {', '.join([*toolchain.optional_parts(), rootfs.BROWSER])}"
     added["build"].add_argument("parts", nargs="*", metavar="PART", type=_optional_part, help=optional)
     added["tool"].add_argument("part", choices=toolchain.tools())
     added["down"].add_argument(

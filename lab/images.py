@@ -59,8 +59,9 @@ def ensure(programs: Mapping[str, Path], node_root: Path, console: Console, proc
 
 
 def sweep(unpacked: Path, node_root: Path, console: Console) -> None:
-    """Remove every image and file system except these; no node may run on those removed."""
+    """Remove every image and file system except these and the browser's; no node may run on those removed."""
     kept = {unpacked.parent, node_root.parent, rootfs.ensure("image", console).parent}
+    kept.add(rootfs.directory_of(rootfs.BROWSER))
     for stale in set(unpacked.parent.parent.iterdir()) - kept:
         shutil.rmtree(stale)
 

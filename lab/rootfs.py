@@ -24,6 +24,9 @@ from lab.sandbox import Sandbox
 
 DEBIAN = Path(__file__).parent / "debian"
 NAMES = ("node", "image")
+"""Those of the clusters; they share a lock."""
+BROWSER = "browser"
+"""The one that only tests need. It has a lock of its own: a new version of Chromium replaces no cluster's."""
 BUILD = Sandbox("build")
 """Where mmdebstrap and buildah run, one at a time: the holder of `owner.alone` starts it."""
 OLDEST = 12
@@ -53,41 +56,50 @@ def ensure(name: str, console: Console, processes: Processes | None = None) -> P
 
     processes: runs the commands that need no sandbox, so that another thread can end them.
     """
-    lock = lock_file()
-    listed = (DEBIAN / f"{name}.txt").read_text()
-    pinned = lock.read_text() if lock.exists() else ""
-    key = hashlib.sha256("\n".join([codename(), listed, pinned, *OPTIONS]).encode()).hexdigest()[:16]
-    directory = paths.cache_dir() / "images" / f"debian-{name}-{key}"
-    if not (directory / "packages").exists():
+    directory, lock = directory_of(name), lock_file(name)
+    if not is_made(name):
         console.print(f"Making the Debian file system `{name}`")
-        pins = parse(pinned)
+        pins = parse(_pinned(name))
         if not pins:
             console.print(f"[yellow]{lock.name} does not exist: all versions are those of Debian's signed index")
         apt = _Apt(_emptied(directory), pins, processes or Processes())
         plan = apt.plan(name)
-        for line in compare(plan, pins):
+        for line in compare(plan, pins, lock):
             console.print(f"[yellow]{line}")
         apt.make_root(name, plan)
         (directory / "packages").write_text(format_lock(plan))
     return directory / "root"
 
 
+def directory_of(name: str) -> Path:
+    """Return where the cache has a file system, with its packages, and its log; there may be none yet."""
+    listed = (DEBIAN / f"{name}.txt").read_text()
+    key = hashlib.sha256("\n".join([codename(), listed, _pinned(name), *OPTIONS]).encode()).hexdigest()[:16]
+    return paths.cache_dir() / "images" / f"debian-{name}-{key}"
+
+
+def is_made(name: str) -> bool:
+    """Return whether the cache has a file system."""
+    return (directory_of(name) / "packages").exists()
+
+
 def lock_packages() -> list[Package]:
     """Lock the host's release anew, at the versions that Debian serves now; return the packages that changed."""
-    lock = lock_file()
-    old = parse(lock.read_text()) if lock.exists() else {}
-    new: set[Package] = set()
-    for name in NAMES:
-        directory = _emptied(paths.cache_dir() / "locking" / name)
-        new |= set(_Apt(directory, {}, Processes()).plan(name))
+    changed: set[Package] = set()
+    for names in (NAMES, (BROWSER,)):
+        old, new = parse(_pinned(names[0])), set[Package]()
+        for name in names:
+            directory = _emptied(paths.cache_dir() / "locking" / name)
+            new |= set(_Apt(directory, {}, Processes()).plan(name))
+        lock_file(names[0]).write_text(format_lock(new))
+        changed |= new - set(old.values())
     shutil.rmtree(paths.cache_dir() / "locking")
-    lock.write_text(format_lock(new))
-    return sorted(new - set(old.values()))
+    return sorted(changed)
 
 
-def lock_file() -> Path:
-    """Return where the versions are pinned for the host's Debian release; the file may be missing."""
-    return DEBIAN / f"{codename()}.lock"
+def lock_file(name: str = NAMES[0]) -> Path:
+    """Return where a file system's versions are pinned for the host's Debian release; the file may be missing."""
+    return DEBIAN / f"{codename()}{'' if name in NAMES else f'.{name}'}.lock"
 
 
 def parse(lock: str) -> dict[str, Package]:
@@ -100,8 +112,8 @@ def format_lock(packages: Collection[Package]) -> str:
     return "".join(f"{package.name} {package.version} {package.sha256}\n" for package in sorted(packages))
 
 
-def compare(plan: Collection[Package], pins: dict[str, Package]) -> list[str]:
-    """Return a line for each package of the plan that is not as pinned.
+def compare(plan: Collection[Package], pins: dict[str, Package], lock: Path) -> list[str]:
+    """Return a line for each package of the plan that is not as pinned in a lock.
 
     Raises LabError if Debian serves a pinned version with another hash. Without pins, there is nothing to compare.
     """
@@ -114,7 +126,7 @@ def compare(plan: Collection[Package], pins: dict[str, Package]) -> list[str]:
             lines.append(f"{found.name} {pinned.version} is not in the index any more: taking {found.version}")
         elif found.sha256 != pinned.sha256:
             raise LabError(
-                f"{found.name} {found.version} has sha256 {found.sha256} in Debian's index, but {lock_file().name} "
+                f"{found.name} {found.version} has sha256 {found.sha256} in Debian's index, but {lock.name} "
                 f"says {pinned.sha256}; check the apt sources"
             )
     return lines
@@ -247,6 +259,11 @@ def parse_uris(printed: str) -> list[Package]:
         name, version, _ = file.split("_")
         packages.append(Package(name, unquote(version), digest.removeprefix("SHA256:")))
     return packages
+
+
+def _pinned(name: str) -> str:
+    lock = lock_file(name)
+    return lock.read_text() if lock.exists() else ""
 
 
 def _emptied(directory: Path) -> Path:

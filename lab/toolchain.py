@@ -16,6 +16,7 @@ from lab.processes import Processes
 
 _WAITING = "Waiting for another process that builds the lab's programs"
 _LEFT = "left to `python -m lab up`: another command changes the lab"
+_BROWSER_LEFT = "left out: another command changes the lab; run this again"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ def ensure(console: Console, extras: Collection[str] = ()) -> Toolchain:
 
     Missing file systems and images are made beside them, on the core that a link or a download leaves idle.
 
-    extras: optional parts to build as well; one that was built before is included without being named.
+    extras: optional parts to build as well, also `browser`, a file system; a part that was built before is included
+        without being named.
 
     Raises LabError as `builder.build` does; the next call then continues where this one stopped.
     """
@@ -46,8 +48,11 @@ def ensure(console: Console, extras: Collection[str] = ()) -> Toolchain:
         parts = workshop.all_parts(go)
         unneeded = pulumi.unneeded_parts(cli)
         needed = [part for part in parts if part.name not in unneeded and _is_wanted(part, extras)]
-        if missing := [part for part in needed if not part.home.exists()]:
-            beside = _image_jobs(needed, console)
+        missing = [part for part in needed if not part.home.exists()]
+        beside = _image_jobs(needed, console) if missing else []
+        if rootfs.BROWSER in extras and not rootfs.is_made(rootfs.BROWSER):
+            beside.append(_browser_job(console))
+        if missing or beside:
             builder.build(missing, go or parts[0].home / "go/bin/go", console, beside)
         current = {part.home for part in parts}
         builder.sweep(lambda path: path not in current)
@@ -113,21 +118,33 @@ def _image_jobs(parts: Sequence[Part], console: Console) -> list[Job]:
     return [first, Job("images", 0.3, archive.run, archive.end, {first.name, *images.PARTS})]
 
 
+def _browser_job(console: Console) -> Job:
+    """Return the job that makes the browser's file system: after the clusters', since there is one sandbox."""
+
+    def make(processes: Processes) -> None:
+        rootfs.ensure(rootfs.BROWSER, console, processes)
+
+    work = _InSandbox(make, _BROWSER_LEFT)
+    return Job(rootfs.BROWSER, 0.7, work.run, work.end, {"file systems", "images"})
+
+
 class _InSandbox:
-    """Work in the machine's one sandbox for builds; while another command changes the lab, the work is left to `up`.
+    """Work in the machine's one sandbox for builds; while another command changes the lab, the work is left undone.
 
     work: gets an object for the commands that run outside the sandbox, so that `end` ends them, too.
+    left: says so.
     """
 
-    def __init__(self, work: Callable[[Processes], None]) -> None:
+    def __init__(self, work: Callable[[Processes], None], left: str = _LEFT) -> None:
         self._work = work
+        self._left = left
         self._processes = Processes()
         self._is_working = False
 
     def run(self) -> str | None:
         with owner.alone_or_not() as is_alone:
             if not is_alone:
-                return _LEFT
+                return self._left
             self._is_working = True
             try:
                 rootfs.BUILD.end()  # the processes of a command that was killed

@@ -4,10 +4,11 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -18,8 +19,12 @@ from verification import clients as client_promises
 from verification import hosts as host_promises
 from verification.checks import Check
 from verification.context import ClientContext, HostContext
+from verification.evidence import file
+from verification.evidence.facts import facts
+from verification.evidence.origin import Start
+from verification.evidence.page import page
 from verification.interruption import Interrupted, interruptible
-from verification.report import Report, problems_json
+from verification.report import Report, as_json
 from verification.runner import described, run
 from verification.stack import DeployedStack
 
@@ -35,45 +40,79 @@ exit codes:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the chosen checks and return the exit code."""
-    options = _parser().parse_args(arguments)
+    options, start = _parser().parse_args(arguments), Start()
     console = Console(highlight=False, soft_wrap=True, stderr=options.json)
     try:
-        return _verify(options, console)
+        return _verify(options, console, start)
     except KeyboardInterrupt:  # before any object was created in a cluster
         console.print("ended by SIGINT")
         return 128 + signal.SIGINT
     except Exception as error:
-        return _cannot_verify(options, console, described(error))
+        return _cannot_verify(options, console, start, described(error))
 
 
-def _verify(options: argparse.Namespace, console: Console) -> int:
+def _verify(options: argparse.Namespace, console: Console, start: Start) -> int:
     try:
+        if options.html:
+            file.check_writable(options.html)
         stack = DeployedStack.load(options.stack, read_only=options.read_only)
         stack, checks = chosen_checks(stack, options.host, options.client, options.only)
         if options.junit:
             _check_writable(options.junit)
     except ConfigError as error:
-        return _cannot_verify(options, console, str(error))
+        return _cannot_verify(options, console, start, str(error))
     report = Report(console)
+
+    def publish(ended: str | None = None) -> None:
+        if options.json or options.html:
+            run = {**start.described(), "options": _described(options), "promises": len(checks)}
+            _publish(options, report.document(facts(stack) | run, ended))
+
     try:
         attack(stack, checks, options.timeout, report)
     except Interrupted as interrupted:
-        with suppress(OSError):  # after SIGHUP, its terminal may be gone
-            console.print(f"ended by {interrupted}")
-        _end(interrupted.code)
+        try:
+            with suppress(OSError):  # after SIGHUP, its terminal may be gone
+                console.print(f"ended by {interrupted}")
+            publish(str(interrupted))
+        finally:
+            _end(interrupted.code)
     console.print(report.summary)
-    if options.json:
-        print(report.as_json(stack.name))
+    publish()
     if options.junit:
         report.write_junit(stack.name, options.junit)
     return report.exit_code
 
 
-def _cannot_verify(options: argparse.Namespace, console: Console, problems: str) -> int:
+def _cannot_verify(options: argparse.Namespace, console: Console, start: Start, problems: str) -> int:
     console.print(f"[red]cannot verify:[/] {escape(problems)}")
-    if options.json:
-        print(problems_json(options.stack, problems.splitlines()))
+    run = {**start.described(), "options": _described(options)}
+    document = {"stack": options.stack, **run, "exitCode": 2, "problems": problems.splitlines()}
+    try:
+        _publish(options, document)
+    except ConfigError:  # its file cannot be written, which may be among the problems already
+        options.html = None
+        _publish(options, document)
     return 2
+
+
+def _publish(options: argparse.Namespace, document: Mapping[str, Any]) -> None:
+    """Write the page and print the JSON document, as far as the options ask for them."""
+    if options.html:
+        file.write(options.html, page(document))
+    if options.json:
+        print(as_json(document))
+
+
+def _described(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options that decide what is tried."""
+    return {
+        "readOnly": options.read_only,
+        "hosts": options.host,
+        "clients": options.client,
+        "only": options.only,
+        "timeout": options.timeout,
+    }
 
 
 def attack(stack: DeployedStack, checks: Sequence[Check], timeout: float, report: Report) -> None:
@@ -174,6 +213,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="print a JSON document to stdout, and the lines to stderr")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="also write JUnit XML to this file")
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="also write the JSON document as one page, to show or to print"
+    )
     return parser
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -77,8 +77,12 @@ class Report:
         counts = [f"{self.totals[verdict]} {verdict.value}" for verdict in ended]
         return ", ".join([*counts, f"{errors} could not be judged"] if errors else counts)
 
-    def as_json(self, stack: str) -> str:
-        """Return all verdicts as a JSON document."""
+    def document(self, about: Mapping[str, Any], ended: str | None = None) -> dict[str, Any]:
+        """Return all verdicts as a document for JSON.
+
+        about: what it says beside them: the stack and the run
+        ended: the signal that ended the run; None if it came to its end
+        """
         checks = [
             {
                 "group": check.group,
@@ -94,7 +98,8 @@ class Report:
             for check, outcome in self.verdicts
         ]
         totals = {verdict.value: self.totals[verdict] for verdict in Verdict}
-        return json.dumps({"stack": stack, "checks": checks, "totals": totals, "left": self.left}, indent=2)
+        verdicts = {"checks": checks, "totals": totals, "left": self.left}
+        return {**about, "ended": ended, "exitCode": self.exit_code, **verdicts}
 
     def write_junit(self, stack: str, path: Path) -> None:
         """Write all verdicts as JUnit XML: a suite for each group."""
@@ -107,9 +112,9 @@ class Report:
         ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
 
 
-def problems_json(stack: str | None, problems: list[str]) -> str:
-    """Return the problems that prevent a verification, as a JSON document."""
-    return json.dumps({"stack": stack, "problems": problems}, indent=2)
+def as_json(document: Mapping[str, Any]) -> str:
+    """Return a document as the command prints it."""
+    return json.dumps(document, indent=2)
 
 
 def _counts(verdicts: list[tuple[Check, Outcome]]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from settings import ConfigError
 
 # The field that marks a secret value: https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/sig/sig.go
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
+_GATEWAY = "kyma-mtls:index:KymaGateway$"
 _MARK = "::random:index/randomId:RandomId::owner"
 
 
@@ -36,6 +37,7 @@ class State:
     objects: each with the name of its provider, which ends with the uid of its cluster
     going: those that the next update deletes
     manifests: what the stack applied of each object that stays, with the name of its provider; without secret values
+    gateway_certificates: those that the stack signed for the Kyma gateway: the resource's name, and the end in RFC 3339
     """
 
     owner: str = ""
@@ -43,6 +45,7 @@ class State:
     objects: frozenset[tuple[str, Object]] = frozenset()
     going: frozenset[tuple[str, Object]] = frozenset()
     manifests: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    gateway_certificates: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def read(cls, stack: str, exported: str) -> Self:
@@ -65,7 +68,12 @@ class State:
                 manifests.append((provider, _without_secrets(resource.get("inputs", {}))))
             found.add((provider, Object.of(api_version, kind, metadata.get("namespace", ""), metadata["name"])))
         return cls(
-            owner, tuple(sorted(kinds)), frozenset(staying | going), frozenset(going - staying), tuple(manifests)
+            owner,
+            tuple(sorted(kinds)),
+            frozenset(staying | going),
+            frozenset(going - staying),
+            tuple(manifests),
+            tuple(_gateway_certificates(resources)),
         )
 
     def known_in(self, uid: str) -> set[Object]:
@@ -87,6 +95,13 @@ def _made(resources: list[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:
         is_object = resource["type"].startswith("kubernetes:") and not resource["type"].endswith("Patch")
         if is_object and resource.get("id") and not resource.get("external"):
             yield resource
+
+
+def _gateway_certificates(resources: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    for resource in resources:
+        is_certificate = resource["type"].endswith(":LocallySignedCert") and not resource.get("delete")
+        if is_certificate and _GATEWAY in resource["urn"]:
+            yield resource["urn"].rpartition("::")[2], resource["outputs"]["validityEndTime"]
 
 
 def _without_secrets(value: Any) -> Any:

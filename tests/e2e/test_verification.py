@@ -22,6 +22,7 @@ from tests.e2e.support.stack import Deployed
 from tests.e2e.support.waiting import eventually, meanwhile, together
 from verification.__main__ import chosen_checks
 from verification.checks import Check
+from verification.evidence.page import page
 from verification.manifests import LABEL
 from verification.runner import AT_ONCE, Verdict, judge
 from verification.stack import DeployedStack
@@ -114,7 +115,8 @@ def test_verification_notices_each_broken_promise(lab: Lab, attacked: Attacked, 
 def test_verification_passes_after_healing_beside_a_parallel_run_and_writes_reports(
     lab: Lab, project: Project, attacked: Attacked, tmp_path: Path
 ) -> None:
-    reports = (("--json", "--junit", str(tmp_path / "junit.xml")), ("--only", *WITH_PODS, "unrelated namespace"))
+    files = ("--junit", str(tmp_path / "junit.xml"), "--html", str(tmp_path / "evidence.html"))
+    reports = (("--json", *files), ("--only", *WITH_PODS, "unrelated namespace"))
     done, other = together(lambda options: project.verify(attacked.deployed.stack, *options), reports)
     report = json.loads(done.stdout)
     assert done.returncode == 0, done.stderr
@@ -128,6 +130,8 @@ def test_verification_passes_after_healing_beside_a_parallel_run_and_writes_repo
     assert all(check["expected"] and check["seen"] for check in report["checks"] if check["verdict"] != "skipped")
     cases = ET.parse(tmp_path / "junit.xml").iter("testcase")  # noqa: S314 - its own
     assert [(case.get("classname"), case.get("name")) for case in cases] == promises
+    assert (tmp_path / "evidence.html").read_text() == page(report)
+    assert report["commit"]["tree"] is None, "the project is a copy outside of its repository"
     assert "PRIVATE KEY" not in done.stdout + done.stderr
     assert not left(lab, attacked)
 

@@ -31,6 +31,7 @@ SECONDS = {
     "test_proxies": 60,
     "test_in_clear": 70,
     "test_certificates": 10,
+    "test_evidence": 20,
 }
 """How long each file takes, about: those that take longest begin first, so that all workers end at about one time."""
 UNKNOWN_SECONDS = 60

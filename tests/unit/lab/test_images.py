@@ -46,11 +46,17 @@ def test_images_are_built_once_for_the_same_programs(monkeypatch: pytest.MonkeyP
 
 
 def test_sweep_keeps_what_is_in_use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("images-1", "images-2", "debian-node-1", "debian-node-2", "debian-image-1"):
+    monkeypatch.setattr(rootfs, "directory_of", lambda name: tmp_path / f"debian-{name}-1")
+    for name in ("images-1", "images-2", "debian-node-1", "debian-node-2", "debian-image-1", "debian-browser-1"):
         (tmp_path / name / "root").mkdir(parents=True)
     monkeypatch.setattr(rootfs, "ensure", lambda *_: tmp_path / "debian-image-1/root")
     images.sweep(tmp_path / "images-2/containerd", tmp_path / "debian-node-2/root", Console(quiet=True))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["debian-image-1", "debian-node-2", "images-2"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "debian-browser-1",
+        "debian-image-1",
+        "debian-node-2",
+        "images-2",
+    ]
 
 
 def test_build_that_fails_is_one_line_with_the_log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Which Debian the lab takes its packages from, and which versions."""
 
 import platform
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from lab.rootfs import Package
 
 PINNED = Package("etcd", "1.0-1", "aa")
 PINS = {"etcd": PINNED}
+LOCK = Path("bookworm.lock")
 DEBIAN_12 = {"ID": "debian", "VERSION_ID": "12", "VERSION_CODENAME": "bookworm", "PRETTY_NAME": "Debian 12"}
 
 
@@ -31,12 +33,12 @@ def serve(monkeypatch: pytest.MonkeyPatch, *targets: str) -> None:
 
 
 def test_comparison_of_pinned_package_is_silent() -> None:
-    assert rootfs.compare([PINNED], PINS) == []
+    assert rootfs.compare([PINNED], PINS, LOCK) == []
 
 
 def test_comparison_names_superseded_and_new_packages() -> None:
     superseded, added = Package("etcd", "1.0-2", "bb"), Package("runc", "1.1", "cc")
-    assert rootfs.compare([superseded, added], PINS) == [
+    assert rootfs.compare([superseded, added], PINS, LOCK) == [
         "etcd 1.0-1 is not in the index any more: taking 1.0-2",
         "runc 1.1 is not pinned: taking the index's version",
     ]
@@ -44,18 +46,30 @@ def test_comparison_names_superseded_and_new_packages() -> None:
 
 def test_comparison_refuses_another_hash_of_the_pinned_version() -> None:
     with pytest.raises(LabError, match=r"etcd 1\.0-1 has sha256 bb in Debian's index, but bookworm\.lock says aa"):
-        rootfs.compare([Package("etcd", "1.0-1", "bb")], PINS)
+        rootfs.compare([Package("etcd", "1.0-1", "bb")], PINS, LOCK)
 
 
 def test_comparison_without_pins_is_silent() -> None:
-    assert rootfs.compare([PINNED], {}) == []
+    assert rootfs.compare([PINNED], {}, LOCK) == []
 
 
-def test_lock_survives_a_round_trip() -> None:
-    lock = rootfs.lock_file().read_text()
+@pytest.mark.parametrize(("name", "package"), [("node", "containerd"), ("image", "curl"), ("browser", "chromium")])
+def test_lock_survives_a_round_trip(name: str, package: str) -> None:
+    lock = rootfs.lock_file(name).read_text()
     pins = rootfs.parse(lock)
-    assert {"mmdebstrap", "containerd"} <= set(pins)
+    assert {"mmdebstrap", package} <= set(pins)
     assert rootfs.format_lock(pins.values()) == lock
+
+
+def test_new_browser_replaces_no_file_system_of_a_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shutil.copytree(rootfs.DEBIAN, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(rootfs, "DEBIAN", tmp_path)
+    before = {name: rootfs.directory_of(name) for name in (*rootfs.NAMES, rootfs.BROWSER)}
+    rootfs.lock_file(rootfs.BROWSER).write_text("chromium 999 aa\n")
+    changed = [name for name, directory in before.items() if rootfs.directory_of(name) != directory]
+    assert changed == [rootfs.BROWSER]
+    rootfs.lock_file("node").write_text("runc 999 aa\n")
+    assert all(rootfs.directory_of(name) != directory for name, directory in before.items())
 
 
 def test_plan_of_apt_is_read_with_epoch_and_hash() -> None:
@@ -119,3 +133,4 @@ def test_newer_debian_has_a_lock_of_its_own(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(platform, "freedesktop_os_release", lambda: debian_13)
     assert rootfs.codename() == "trixie"
     assert rootfs.lock_file() == Path(rootfs.DEBIAN) / "trixie.lock"
+    assert rootfs.lock_file("browser") == Path(rootfs.DEBIAN) / "trixie.browser.lock"

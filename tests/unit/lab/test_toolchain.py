@@ -156,6 +156,29 @@ def test_file_systems_and_images_are_left_to_up_while_another_command_changes_th
         assert f"\n{name}: left to `python -m lab up`: another command changes the lab\n" in output.getvalue()
 
 
+def test_browser_is_made_by_name_only_and_once(
+    factory: Factory, ensure: Callable[[], Toolchain], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rootfs, "is_made", lambda name: name in factory.file_systems)
+    ensure()
+    factory.sandbox.is_alive = True
+    assert rootfs.BROWSER not in factory.file_systems
+    for _ in range(2):
+        toolchain.ensure(Console(quiet=True), [rootfs.BROWSER])
+    assert factory.file_systems.count(rootfs.BROWSER) == 1
+
+
+def test_browser_is_left_out_while_another_command_changes_the_lab(
+    factory: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rootfs, "is_made", lambda _: False)
+    output = io.StringIO()
+    with owner.alone(Console(quiet=True)):
+        toolchain.ensure(Console(file=output, width=200), [rootfs.BROWSER])
+    assert not factory.file_systems
+    assert "\nbrowser: left out: another command changes the lab; run this again\n" in output.getvalue()
+
+
 def test_end_of_a_job_in_the_sandbox_ends_its_commands_outside_the_sandbox(factory: Factory, tmp_path: Path) -> None:
     def work(processes: Processes) -> None:
         begun.set()

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -98,7 +99,11 @@ class FakeAttacker:
 
 @pytest.mark.parametrize("interrupt", [True, False])
 def test_attackers_are_removed_at_any_end_of_the_run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ended: list[int], interrupt: bool
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    ended: list[int],
+    tmp_path: Path,
+    interrupt: bool,
 ) -> None:
     attackers = {
         "target": FakeAttacker(),
@@ -117,9 +122,12 @@ def test_attackers_are_removed_at_any_end_of_the_run(
     checks = [Check("host a", "it serves", "200", check, "")]
     monkeypatch.setattr(DeployedStack, "load", lambda *_, **__: stack)
     monkeypatch.setattr(command, "chosen_checks", lambda *_: (stack, checks))
+    path = tmp_path / "evidence.html"
     if interrupt:
         with pytest.raises(SystemExit):
-            command.main(["--timeout", "0"])
+            command.main(["--timeout", "0", "--html", str(path)])
+        assert "The run was ended by SIGINT: 0 of 1 promises were judged." in path.read_text()
+        assert "kubectl delete namespaces -l x" in path.read_text()
     else:
         assert command.main(["--timeout", "0", "--json"]) == 2
         assert json.loads(capsys.readouterr().out)["left"] == attackers["clients.a"].left

@@ -6,9 +6,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from settings import ConfigError
 from tests.unit.deployed import demo_stack
 from verification import __main__ as command
 from verification.checks import Check, Failed, skipped
+from verification.evidence.page import page
 from verification.stack import DeployedStack
 
 
@@ -80,10 +82,55 @@ def test_json_has_the_problems_that_prevent_a_verification(
     monkeypatch.setattr(DeployedStack, "load", lambda *_, **__: demo_stack())
     assert command.main(["--json", "--host", "shop", "--stack", "test"]) == 2
     problems = ["--host: no host shop in the config, which has httpbin"]
-    assert json.loads(capsys.readouterr().out) == {"stack": "test", "problems": problems}
+    report = json.loads(capsys.readouterr().out)
+    assert (report["stack"], report["exitCode"], report["problems"]) == ("test", 2, problems)
+    assert report["options"]["hosts"] == ["shop"]
     monkeypatch.setattr(command, "chosen_checks", lambda *_: (demo_stack(), CHECKS))
     assert command.main(["--junit", str(tmp_path)]) == 2
     assert "--junit: " in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("stack")
+def test_html_is_the_page_of_the_document_that_is_printed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "evidence.html"
+    assert command.main(["--html", str(path), "--json", "--timeout", "0"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert path.read_text() == page(document)
+    assert (document["promises"], document["ended"], document["exitCode"]) == (3, None, 1)
+    assert document["ways"] == [{"client": "warehouse", "host": "httpbin"}]
+    assert {"hosts", "clients", "certificates", "began", "seconds", "commit", "versions"} <= set(document)
+
+
+def test_html_says_what_prevents_a_verification(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "evidence.html"
+    monkeypatch.setattr(DeployedStack, "load", lambda *_, **__: demo_stack())
+    assert command.main(["--html", str(path), "--host", "shop"]) == 2
+    assert "--host: no host shop in the config" in path.read_text()
+
+
+def test_html_that_cannot_be_written_is_found_before_the_stack_is_read(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(DeployedStack, "load", lambda *_, **__: pytest.fail("the stack was read"))
+    assert command.main(["--html", str(tmp_path / "missing/evidence.html"), "--json"]) == 2
+    printed = capsys.readouterr()
+    assert "cannot verify: --html: " in printed.err
+    (problem,) = json.loads(printed.out)["problems"]
+    assert problem.endswith("No such file or directory; name a file in a directory that you may write to")
+
+
+@pytest.mark.usefixtures("stack")
+def test_html_that_cannot_be_written_any_more_is_an_error(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(path: Path, _: str) -> None:
+        raise ConfigError(f"--html: {path}: No space left on device")
+
+    monkeypatch.setattr("verification.evidence.file.write", fail)
+    assert command.main(["--html", str(tmp_path / "evidence.html"), "--json", "--timeout", "0"]) == 2
+    printed = capsys.readouterr()
+    assert "cannot verify: --html: " in printed.err
+    assert "No space left on device" in json.loads(printed.out)["problems"][0]
 
 
 def test_promises_are_chosen_by_a_text() -> None:

@@ -75,3 +75,16 @@ def test_state_without_a_mark_is_refused(deployment: object) -> None:
 def test_object_is_known_under_every_version_of_its_kind() -> None:
     version = resource(CLIENT, "Gateway", "mtls/other", "networking.istio.io/v1beta1")
     assert Object.of("networking.istio.io/v1", "Gateway", "mtls", "other") in state_of(version).known_in(CLIENT_UID)
+
+
+def test_state_has_the_ends_of_the_kyma_gateways_certificates_alone() -> None:
+    end = {"validityEndTime": "2030-01-01T00:00:00Z"}
+
+    def certificate(parent: str, name: str, **more: object) -> dict[str, Any]:
+        type_of = "tls:index/locallySignedCert:LocallySignedCert"
+        return {"urn": f"urn:pulumi:t::p::{parent}${type_of}::{name}", "type": type_of, "outputs": end, **more}
+
+    gateway = "kyma-mtls:index:KymaGateway"
+    resources = [certificate(gateway, "gateway.g1"), certificate(gateway, "gateway.g0", delete=True)]
+    found = state_of(*resources, certificate("kyma-mtls:index:Certificates", "host.g1"))
+    assert found.gateway_certificates == (("gateway.g1", "2030-01-01T00:00:00Z"),)
