@@ -25,7 +25,7 @@ _METADATA_ONLY, _METADATA_LIST = (
 )
 
 
-class Refused(ConfigError):
+class Refused(ConfigError):  # noqa: N818 - an answer of the cluster
     """The cluster's user may not make this request."""
 
 

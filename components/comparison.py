@@ -92,8 +92,12 @@ class Difference:
 
     def __str__(self) -> str:
         if self.is_stacks:
-            return f"{self.path}{self.says}, set by an update of this stack that was interrupted"
-        return f"{self.path}{self.says}" + (f", set by {' and '.join(self.by)}" if self.by else "")
+            by = ", set by an update of this stack that was interrupted"
+        elif self.by or self.is_addition:
+            by = f", {'added' if self.is_addition else 'set'}" + (f" by {' and '.join(self.by)}" if self.by else "")
+        else:
+            by = ""
+        return f"{self.path}{self.says}{by}"
 
 
 def differences(applied: Mapping[str, Any], live: Mapping[str, Any]) -> list[Difference]:
@@ -127,7 +131,7 @@ class _Comparison:
         annotation = annotations.get(secret_contents.CONTENTS_ANNOTATION) or ""
         for name, says in secret_contents.differences(annotation, self._live.get("data") or {}):
             path = ("data", name)
-            yield Difference(_written(path), says, _names(owners(self._managed, self._live, path)))
+            yield Difference(_written(path), says, _names(owners(self._managed, self._live, path)), not says)
 
     def _is_contents(self, name: str) -> bool:
         """Return whether a field is compared by what the Secret's annotation says of it."""
@@ -176,7 +180,7 @@ class _Comparison:
         if any(each.subresource == "scale" for each in by):
             return
         if self._is_hidden(path):
-            says = " is gone" if there is None else ": another value"
+            says = ": gone" if there is None else ": another value"
         elif there is None:
             says = f": gone, was {_short(wanted)}"
         else:
@@ -196,7 +200,7 @@ class _Comparison:
     def _counts(self, path: Path, by: Managed) -> bool:
         if self._is_contents(str(path[0])) or (by.is_stacks and path[0] in _CONTENTS):
             return False  # the manifest lacks values that are secret
-        if len(path) > 2 and path[-3:-1] in (("metadata", "labels"), ("metadata", "annotations")):
+        if path[-3:-1] in (("metadata", "labels"), ("metadata", "annotations")):
             return is_istios(str(path[-1]))
         return not self._is_default(path, _value(self._live, path))
 
@@ -207,7 +211,7 @@ class _Comparison:
     def _addition(self, path: Path, value: Any) -> Difference:
         by = _names(owners(self._managed, self._live, path))
         shown = "" if self._is_hidden(path) else f": {_short(value)}"
-        return Difference(_written(path), f"{shown}, which this stack did not set", by, is_addition=True)
+        return Difference(_written(path), shown, by, is_addition=True)
 
     def _is_hidden(self, path: Path) -> bool:
         return self._kind in _HIDDEN_KINDS and path[0] in _CONTENTS

@@ -16,7 +16,6 @@ from .ownership import OWNER_LABEL, Owner, is_owned
 from .readiness import ClusterReader, called
 from .threads import RunInThread
 
-
 # The output of the Kubernetes provider that has what it applied, with the names of the API:
 # https://github.com/pulumi/pulumi-kubernetes/blob/master/provider/pkg/provider/provider.go (checkpointObject)
 APPLIED = "__inputs"

@@ -18,6 +18,8 @@ from .ownership import FIELD_MANAGER
 Step = str | int
 Path = tuple[Step, ...]
 _ITSELF, _FIELD, _ITEM = ".", "f:", "k:"
+# Of labels and annotations, each is a field of its own, also where none was applied.
+_MAPS = ("metadata", "labels", "annotations")
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def managed(live: Mapping[str, Any]) -> list[Managed]:
 
 def owners(entries: Sequence[Managed], live: Any, path: Path) -> list[Managed]:
     """Return who set the value at a path: fields of the object, and indexes of its lists."""
-    return [each for each in entries if _owns(each.fields, live, path)]
+    return [each for each in entries if each.fields and _owns(each.fields, live, path)]
 
 
 def _owns(fields: Mapping[str, Any], live: Any, path: Path) -> bool:
@@ -88,6 +90,8 @@ def _at(applied: Any, name: str) -> Any:
 
 
 def _added_at(below: Mapping[str, Any], live: Any, applied: Any, path: Path) -> Iterator[Path]:
+    if applied is None and path[-1] in _MAPS:
+        applied = {}
     if applied is None:
         yield path
     elif set(below) - {_ITSELF}:

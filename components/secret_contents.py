@@ -33,6 +33,8 @@ def _described(name: str, content: bytes) -> str:
 def differences(annotation: str, data: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the name of each entry that is not as the annotation says, and what is wrong; never its value.
 
+    Nothing is said of an entry that the annotation does not have.
+
     annotation: empty if the Secret's entries are not the stack's
     data: of the Secret, in Base64, as the API server has it
     """
@@ -42,11 +44,11 @@ def differences(annotation: str, data: Mapping[str, str]) -> Iterator[tuple[str,
     contents = {name: _decoded(text) for name, text in data.items()}
     for name, description in wanted.items():
         if name not in contents:
-            yield name, " is gone"
+            yield name, ": gone"
         elif _described(name, contents[name]) != description:
             yield name, ": another value than the stack set"
     for name in sorted(set(contents) - set(wanted)):
-        yield name, ", which this stack did not set"
+        yield name, ""
     for key, certificate in _PAIRS:
         if key in wanted and {key, certificate} <= set(contents) and not _fits(contents[key], contents[certificate]):
             yield key, ": not the key of the certificate"

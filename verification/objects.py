@@ -1,6 +1,6 @@
 """The promise that each cluster has the objects of the stack's state, field by field as the stack made them.
 
-If a Secret is deleted, Envoy keeps the certificate until its Pod restarts: the requests of other checks say nothing of it.
+Requests do not tell: if a Secret is deleted, Envoy keeps the certificate until its Pod restarts.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,6 @@ from verification.checks import Check, Failed, Skipped
 from verification.stack import DeployedStack, cluster_name
 from verification.state import State
 
-_SECRET = "Secret"
 _Manifests = list[Mapping[str, Any]]
 
 
@@ -88,5 +87,5 @@ def checks(stack: DeployedStack) -> Iterator[Check]:
 
 
 def _check(state: State, cluster: Cluster, secrets: bool = False) -> str:
-    manifests = [each for each in state.manifests_in(cluster.uid) if (each["kind"] == _SECRET) == secrets]
+    manifests = [each for each in state.manifests_in(cluster.uid) if (each["kind"] == "Secret") == secrets]
     return objects_are_as_made(state, cluster, manifests)
