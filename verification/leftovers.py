@@ -20,7 +20,7 @@ def no_object_is_left(state: State, cluster: Cluster) -> str:
 
     A kind that the cluster does not have has no objects.
     """
-    kinds = _kinds(state)
+    kinds = kinds_of(state)
     answers = parallel(partial(_labelled, cluster, *each, state.owner) for each in kinds)
     found = {each for answer in answers for each in answer or ()}
     refused = [kind for (_, kind), answer in zip(kinds, answers, strict=True) if answer is None]
@@ -32,7 +32,7 @@ def no_object_is_left(state: State, cluster: Cluster) -> str:
     return f"{len(found)} objects, all of them in the state"
 
 
-def _kinds(state: State) -> list[tuple[str, str]]:
+def kinds_of(state: State) -> list[tuple[str, str]]:
     """Return each kind that a stack can make, or that this one made; a group's kinds at one version."""
     made = {(Object.of(version, kind, "", "").group, kind): version for version, kind in state.kinds}
     known = {(Object.of(version, kind, "", "").group, kind): version for kind, version in KINDS.items()}
@@ -50,7 +50,7 @@ def _labelled(cluster: Cluster, api_version: str, kind: str, owner: str) -> set[
 
 def checks(stack: DeployedStack) -> Iterator[Check]:
     """Yield the check of each connected cluster."""
-    kinds = ",".join(sorted({_resource(Object.of(*described, "", "")) for described in _kinds(stack.state)}))
+    kinds = ",".join(sorted({_resource(Object.of(*described, "", "")) for described in kinds_of(stack.state)}))
     for path, cluster in stack.reached.items():
         where = cluster_name(path)
         promise = f"the {where} has no further objects of the stack"
