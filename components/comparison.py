@@ -12,11 +12,12 @@ Values of Secrets and ConfigMaps are never shown.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from . import secret_contents
+from .kinds import edit_command
 from .managed_fields import Managed, Path, added, managed, owners
 from .ownership import FIELD_MANAGER
 
@@ -77,13 +78,16 @@ class Difference:
     path: such as spec.servers[0].tls.mode
     says: what it is, and was
     by: the field managers that set its value; none where it is gone
-    is_addition: whether the stack did not apply the field at all
+    is_addition: whether somebody added it, as a field or at the end of a list: `pulumi up --refresh` removes no such
+        thing, since the Kubernetes provider looks at what was applied alone
+    remedy: how to remove what was added; empty for changed fields
     """
 
     path: str
     says: str
     by: tuple[str, ...] = ()
     is_addition: bool = False
+    remedy: str = ""
 
     @property
     def is_stacks(self) -> bool:
@@ -92,12 +96,12 @@ class Difference:
 
     def __str__(self) -> str:
         if self.is_stacks:
-            by = ", set by an update of this stack that was interrupted"
+            by = f", {'added' if self.is_addition else 'set'} by an update of this stack that was interrupted"
         elif self.by or self.is_addition:
             by = f", {'added' if self.is_addition else 'set'}" + (f" by {' and '.join(self.by)}" if self.by else "")
         else:
             by = ""
-        return f"{self.path}{self.says}{by}"
+        return f"{self.path}{self.says}{by}{self.remedy}"
 
 
 def differences(applied: Mapping[str, Any], live: Mapping[str, Any]) -> list[Difference]:
@@ -106,7 +110,12 @@ def differences(applied: Mapping[str, Any], live: Mapping[str, Any]) -> list[Dif
     applied: may lack values that are secret
     live: the object as the cluster has it, with metadata.managedFields
     """
-    return list(_Comparison(applied, live).found())
+    named = (str((live.get("metadata") or {}).get(key, "")) for key in ("namespace", "name"))
+    command = edit_command(str(applied.get("apiVersion", "")), str(applied.get("kind", "")), *named)
+    return [
+        replace(each, remedy=f"; remove it with {command}") if each.is_addition else each
+        for each in _Comparison(applied, live).found()
+    ]
 
 
 class _Comparison:
@@ -186,7 +195,7 @@ class _Comparison:
         else:
             now, was = _without_common(there, wanted)
             says = f": {_short(now)} instead of {_short(was)}"
-        yield Difference(_written(path), says, _names(by))
+        yield Difference(_written(path), says, _names(by), _is_longer(there, wanted))
 
     def _additions(self) -> Iterator[Difference]:
         seen: set[Path] = set()
@@ -232,6 +241,10 @@ def _are_alike(wanted: Sequence[Any], there: Sequence[Any]) -> bool:
     return len(wanted) == len(there) and any(isinstance(each, (Mapping, list)) for each in wanted)
 
 
+def _is_longer(there: Any, wanted: Any) -> bool:
+    return isinstance(there, list) and isinstance(wanted, list) and there[: len(wanted)] == wanted
+
+
 def _same(wanted: Any, there: Any, path: Path) -> bool:
     if isinstance(wanted, bool) or isinstance(there, bool):
         return wanted is there
@@ -252,7 +265,7 @@ def _quantity(value: Any) -> Decimal | None:
     suffix = text[len(number) :]
     try:
         if suffix in _BINARY:
-            return Decimal(number) * 1024 ** _BINARY[suffix]
+            return Decimal(number) * Decimal(1024) ** _BINARY[suffix]
         return Decimal(number).scaleb(_SUFFIXES[suffix])
     except (InvalidOperation, KeyError):
         return None
@@ -302,7 +315,7 @@ def _short(value: Any) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(_plain(value), ensure_ascii=False)
+    return json.dumps(_plain(value), ensure_ascii=False, sort_keys=True)
 
 
 def _plain(value: Any) -> Any:

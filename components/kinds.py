@@ -19,3 +19,10 @@ KINDS = {
     "Telemetry": "telemetry.istio.io/v1",
     "VirtualService": "networking.istio.io/v1",
 }
+
+
+def edit_command(api_version: str, kind: str, namespace: str, name: str) -> str:
+    """Return the command by which a user edits an object."""
+    group = api_version.rpartition("/")[0]
+    resource = f"{kind.lower()}.{group}" if group else kind.lower()
+    return f"kubectl {f'-n {namespace} ' if namespace else ''}edit {resource} {name}"

@@ -7,7 +7,8 @@ Hence, for every object of a stack:
 
 - it has the label kyma-mtls/owner, whose value no two stacks share, and an annotation with the name of its resource;
 - it is created only where the cluster has no such object, or has one that the same resource left in a killed update;
-- it has one field manager, so that an update may change what an earlier, killed one created;
+- it has one field manager, so that an update may change what an earlier, killed one created, and take back what others
+  changed;
 - it is deleted before it is replaced, so that no later deletion by name meets the new one;
 - it must be in its cluster, still be the stack's own, and have the fields that the stack applied, when the program
   ends (drift).
@@ -26,8 +27,10 @@ from .ownership import FIELD_MANAGER, OWNER_LABEL, RESOURCE_ANNOTATION, Owner, o
 from .readiness import ClusterReader, Ready, called
 from .threads import Threads
 
-# Without it the Kubernetes provider chooses a new field manager for each creation.
-MANAGER = {"pulumi.com/patchFieldManager": FIELD_MANAGER}
+# Without the first, the Kubernetes provider chooses a new field manager for each creation. Without the second, an
+# update does not take back a field that another manager has changed, but fails with a conflict
+# (https://www.pulumi.com/registry/packages/kubernetes/how-to-guides/managing-resources-with-server-side-apply/).
+MANAGER = {"pulumi.com/patchFieldManager": FIELD_MANAGER, "pulumi.com/patchForce": "true"}
 
 
 class NotOwned(Exception):  # noqa: N818 - the engine shows the text alone

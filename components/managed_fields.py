@@ -97,5 +97,5 @@ def _added_at(below: Mapping[str, Any], live: Any, applied: Any, path: Path) -> 
     elif set(below) - {_ITSELF}:
         yield from added(below, live, applied, path)
     elif isinstance(live, Mapping) and isinstance(applied, Mapping):  # it is the manager's as a whole
-        whole = {f"{_FIELD}{name}": {} for name in live}
+        whole: dict[str, dict[str, Any]] = {f"{_FIELD}{name}": {} for name in live}
         yield from added(whole, live, applied, path)

@@ -1,6 +1,7 @@
 """Objects compared with what the stack applied."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -55,6 +56,8 @@ CONFIG: dict[str, Any] = {
     "metadata": {"name": "overrides"},
     "data": {"a": "1"},
 }
+INTERRUPTED = ", set by an update of this stack that was interrupted"
+ADDED_BY_INTERRUPTED = INTERRUPTED.replace("set", "added")
 
 
 def fields(value: Any) -> dict[str, Any]:
@@ -89,7 +92,8 @@ def disown(found: dict[str, Any], *path: str) -> dict[str, Any]:
 
 
 def said(applied: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    return [str(each) for each in differences(applied, found)]
+    """Return the differences without their remedies."""
+    return [str(replace(each, remedy="")) for each in differences(applied, found)]
 
 
 @pytest.mark.parametrize("applied", [POLICY, NETWORK, DEPLOYMENT, CONFIG], ids=lambda each: each["kind"])
@@ -116,21 +120,21 @@ def test_list_is_compared_in_length_and_order() -> None:
     source = found["spec"]["rules"][0]["from"][0]["source"]
     path = "spec.rules[0].from[0].source.notPrincipals"
     source["notPrincipals"] = ["a", "b", "c"]
-    assert said(POLICY, found) == [f'{path}: […, "c"] instead of […], set by edit']
+    assert said(POLICY, found) == [f'{path}: […, "c"] instead of […], added by edit']
     source["notPrincipals"] = ["b", "a"]
     assert said(POLICY, found) == [f'{path}: ["b", "a"] instead of ["a", "b"], set by edit']
     found["spec"]["rules"] = []
     (line,) = said(POLICY, found)
     assert line.startswith("spec.rules: [] instead of [{")
     found["spec"]["rules"] = [*POLICY["spec"]["rules"], {}]
-    assert said(POLICY, found) == ["spec.rules: […, {}] instead of […], set by edit"]
+    assert said(POLICY, found) == ["spec.rules: […, {}] instead of […], added by edit"]
 
 
 def test_field_beyond_in_an_item_of_a_custom_resource_is_a_difference() -> None:
     found = live(POLICY)
     found["spec"]["rules"][0]["when"] = []
     (line,) = said(POLICY, found)
-    assert line == f"spec.rules[0].when: []{INTERRUPTED}"
+    assert line == f"spec.rules[0].when: []{ADDED_BY_INTERRUPTED}"
 
 
 def test_defaults_in_items_of_kubernetes_kinds_are_no_difference_unless_others_own_the_list() -> None:
@@ -234,9 +238,6 @@ def test_whole_numbers_are_shown_as_such() -> None:
     assert said(NETWORK, found) == [f"spec.egress[0].ports[0].port: 54 instead of 53{INTERRUPTED}"]
 
 
-INTERRUPTED = ", set by an update of this stack that was interrupted"
-
-
 def test_labels_of_the_stack_must_stay_and_further_ones_count_if_they_are_istios() -> None:
     found = live(POLICY, by("edit", "metadata", "labels", "team"))
     found["metadata"]["labels"] |= {"team": "a", "istio-injection": "disabled"}
@@ -291,7 +292,7 @@ def test_what_an_interrupted_update_set_is_said_to_be_its() -> None:
     lines = said(POLICY, found)
     assert lines == [
         f'spec.action: "ALLOW" instead of "DENY"{INTERRUPTED}',
-        f"spec.targetRefs: []{INTERRUPTED}",
+        f"spec.targetRefs: []{ADDED_BY_INTERRUPTED}",
     ]
 
 
@@ -307,3 +308,17 @@ def test_object_without_managed_fields_is_compared_by_what_was_applied() -> None
     found = copy.deepcopy(POLICY)
     found["spec"] |= {"action": "ALLOW", "further": 1}
     assert said(POLICY, found) == ['spec.action: "ALLOW" instead of "DENY"']
+
+
+def test_remedy_of_what_was_added_is_to_remove_it() -> None:
+    found = live(POLICY, by("edit", "spec", "targetRefs"))
+    found["spec"] |= {"targetRefs": [], "action": "ALLOW"}
+    action, target_refs = (str(each) for each in differences(POLICY, found))
+    assert target_refs.endswith(
+        "; remove it with kubectl -n istio-system edit authorizationpolicy.security.istio.io admission"
+    )
+    assert "kubectl" not in action
+    cluster_wide = {**POLICY, "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "mtls"}}
+    labelled = {**cluster_wide, "metadata": {"name": "mtls", "labels": {"istio.io/rev": "x"}}}
+    (line,) = (str(each) for each in differences(cluster_wide, labelled))
+    assert line.endswith("; remove it with kubectl edit namespace mtls")
