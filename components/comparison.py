@@ -140,7 +140,7 @@ class _Comparison:
         annotation = annotations.get(secret_contents.CONTENTS_ANNOTATION) or ""
         for name, says in secret_contents.differences(annotation, self._live.get("data") or {}):
             path = ("data", name)
-            yield Difference(_written(path), says, _names(owners(self._managed, self._live, path)), not says)
+            yield Difference(shown(path), says, _names(owners(self._managed, self._live, path)), not says)
 
     def _is_contents(self, name: str) -> bool:
         """Return whether a field is compared by what the Secret's annotation says of it."""
@@ -195,7 +195,7 @@ class _Comparison:
         else:
             now, was = _without_common(there, wanted)
             says = f": {_short(now)} instead of {_short(was)}"
-        yield Difference(_written(path), says, _names(by), _is_longer(there, wanted))
+        yield Difference(shown(path), says, _names(by), _is_longer(there, wanted))
 
     def _additions(self) -> Iterator[Difference]:
         seen: set[Path] = set()
@@ -219,8 +219,8 @@ class _Comparison:
 
     def _addition(self, path: Path, value: Any) -> Difference:
         by = _names(owners(self._managed, self._live, path))
-        shown = "" if self._is_hidden(path) else f": {_short(value)}"
-        return Difference(_written(path), shown, by, is_addition=True)
+        says = "" if self._is_hidden(path) else f": {_short(value)}"
+        return Difference(shown(path), says, by, is_addition=True)
 
     def _is_hidden(self, path: Path) -> bool:
         return self._kind in _HIDDEN_KINDS and path[0] in _CONTENTS
@@ -277,7 +277,8 @@ def _value(live: Any, path: Path) -> Any:
     return live
 
 
-def _written(path: Path) -> str:
+def shown(path: Path) -> str:
+    """Return a path as messages have it, such as spec.servers[0].tls or metadata.labels["istio.io/rev"]."""
     text = ""
     for step in path:
         if isinstance(step, int):

@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 from clusters import Cluster
+from components.comparison import differences, shown
 
 INTRUDER = "intruder"
 Path = tuple[str | int, ...]
@@ -29,6 +30,46 @@ class Mutation:
 
     path: Path
     values: tuple[Any, ...]
+
+    @property
+    def is_addition(self) -> bool:
+        """Whether it adds a field, for which an object may have no place."""
+        return len(self.values) == 1
+
+
+@dataclass(frozen=True)
+class Target:
+    """An object of the stack.
+
+    applied: the manifest that the stack applied
+    """
+
+    cluster: Cluster
+    applied: Mapping[str, Any]
+
+    @property
+    def identity(self) -> tuple[str, str, str, str]:
+        """API version, kind, namespace and name."""
+        metadata = self.applied["metadata"]
+        return self.applied["apiVersion"], self.applied["kind"], metadata.get("namespace", ""), metadata["name"]
+
+    def live(self) -> Any:
+        """Return the object as the cluster has it."""
+        return self.cluster.find(*self.identity)
+
+    def mutations(self, key: str) -> list[Mutation]:
+        """Return every change of the object.
+
+        key: PEM of a private key that belongs to none of the stack's certificates
+        """
+        found = [*of_leaves(self.applied), *of_lists(self.applied), *of_additions(self.applied)]
+        return [*found, *of_entries(self.live(), key)] if self.applied["kind"] == "Secret" else found
+
+    def is_named(self, mutation: Mutation, answer: "Answer") -> bool:
+        """Return whether the comparison names the changed field, what it is in, or what is in it."""
+        path = shown(mutation.path)
+        names = [each.path for each in differences(self.applied, answer.live or {})]
+        return any(path.startswith(name) or name.startswith(path) for name in names)
 
 
 @dataclass(frozen=True)
@@ -60,6 +101,23 @@ def _below(value: Any, path: Path) -> Iterator[Mutation]:
         yield Mutation(path, (*_others(value), None))
 
 
+_WORDS = (
+    "TCP",
+    "UDP",
+    "HTTP",
+    "ALLOW",
+    "AUDIT",
+    "SIMPLE",
+    "DISABLE",
+    "NONE",
+    "Always",
+    "Unconfined",
+    "1Mi",
+    "10.0.0.0/8",
+)
+"""Values of enumerations, quantities and address ranges."""
+
+
 def _others(value: Any) -> Iterator[Any]:
     """Yield other values of the same type; of words of an enumeration, further words."""
     match value:
@@ -68,7 +126,7 @@ def _others(value: Any) -> Iterator[Any]:
         case int() | float():
             yield int(value) + 1
         case str():
-            yield from (f"{value}x", f"x{value}", "TCP", "UDP", "ALLOW", "AUDIT", "SIMPLE", "DISABLE", "NONE", "1Mi")
+            yield from (f"{value}x", f"x{value}", *_WORDS)
         case list():
             yield from ([*value, "x.example.com"], [*value, "*"], ["x"], [*value, "HEAD"], ["Ingress"], [])
         case _:
@@ -126,7 +184,10 @@ ADDITIONS: Mapping[str, Mapping[Path, Any]] = {
     },
     "NetworkPolicy": {("spec", "egress", 0, "to"): None, ("spec", "ingress"): [{}]},
     "Namespace": {("metadata", "labels", "istio.io/dataplane-mode"): "ambient"},
-    "Service": {("spec", "externalIPs"): ["192.0.2.1"], ("metadata", "annotations", "networking.istio.io/exportTo"): "~"},
+    "Service": {
+        ("spec", "externalIPs"): ["192.0.2.1"],
+        ("metadata", "annotations", "networking.istio.io/exportTo"): "~",
+    },
     "ServiceAccount": {("automountServiceAccountToken",): False},
     "ServiceEntry": {("spec", "endpoints"): [{"address": "192.0.2.1"}], ("spec", "addresses"): ["192.0.2.1"]},
     "Telemetry": {("spec", "metrics"): [{"providers": [{"name": "x"}]}]},
@@ -162,18 +223,15 @@ def of_entries(live: Mapping[str, Any], key: str) -> Iterator[Mutation]:
     yield Mutation(("data", "further"), ("QQ==",))
 
 
-def tried(cluster: Cluster, live: Mapping[str, Any], address: str, mutation: Mutation) -> Answer:
-    """Try the values of a change one after the other; return the first answer that is no refusal, or the last one.
-
-    live: the object as the cluster has it
-    address: its path at the API server
-    """
+def tried(target: Target, live: Mapping[str, Any], mutation: Mutation) -> Answer:
+    """Try the values of a change one after the other; return the first answer that is no refusal, or the last one."""
+    address = target.cluster.path(*target.identity) or ""
     answer = Answer(refusal="no value")
     for value in mutation.values:
-        answer = _patched(cluster, address, _merge_patch(live, mutation.path, value))
+        answer = _patched(target.cluster, address, _merge_patch(live, mutation.path, value))
         if answer.live is not None and not _same(answer.live, live):
             return answer
-    return answer if answer.live is None else Answer(refusal="the API server drops the field")
+    return answer if answer.live is None else Answer(refusal="the API server sets the same value")
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -220,16 +278,3 @@ def _patched(cluster: Cluster, address: str, patch: Any) -> Answer:
     if response.status == HTTPStatus.OK:
         return Answer(found)
     return Answer(refusal=f"{response.status}: {found.get('message', '')}")
-
-
-def written(path: Path) -> str:
-    """Return a path as the comparison writes it."""
-    text = ""
-    for step in path:
-        if isinstance(step, int):
-            text += f"[{step}]"
-        elif "." in step or "/" in step:
-            text += f'["{step}"]'
-        else:
-            text += f".{step}" if text else step
-    return text
