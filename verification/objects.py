@@ -15,7 +15,9 @@ from verification.checks import Check, Failed, Skipped
 from verification.stack import DeployedStack, cluster_name
 from verification.state import State
 
+_REMEDY = "`pulumi preview` shows the remedy"
 _Manifests = list[Mapping[str, Any]]
+_Listed = dict[tuple[str, str], Any] | None
 
 
 def objects_are_as_made(state: State, cluster: Cluster, manifests: _Manifests) -> str:
@@ -36,30 +38,32 @@ def objects_are_as_made(state: State, cluster: Cluster, manifests: _Manifests) -
     return f"{len(manifests)} objects, as the stack made them"
 
 
-def _listed(cluster: Cluster, api_version: str, kind: str, owner: Owner) -> dict[tuple[str, str], Any]:
-    """Return the objects of a kind with the stack's label, by namespace and name; none if they may not be listed."""
+def _listed(cluster: Cluster, api_version: str, kind: str, owner: Owner) -> _Listed:
+    """Return the objects of a kind with the stack's label, by namespace and name; None if they may not be listed."""
     try:
         items = cluster.labelled_objects(api_version, kind, {OWNER_LABEL: owner.mark or ""})
     except Refused:
-        return {}
+        return None
     return {(each["metadata"].get("namespace", ""), each["metadata"]["name"]): each for each in items}
 
 
 def _compared(
-    cluster: Cluster, applied: Mapping[str, Any], found: Mapping[tuple[str, str], Mapping[Any, Any]], owner: Owner
+    cluster: Cluster, applied: Mapping[str, Any], found: Mapping[tuple[str, str], _Listed], owner: Owner
 ) -> tuple[list[str], str]:
     """Return what is wrong with an object, and the refusal if the user may not read it."""
     api_version, kind, metadata = applied["apiVersion"], applied["kind"], applied["metadata"]
     namespace, name = metadata.get("namespace", ""), metadata["name"]
-    named = called(kind, namespace, name)
+    named, listed = called(kind, namespace, name), found[api_version, kind]
+    live = (listed or {}).get((namespace, name))
     try:
-        live = found[api_version, kind].get((namespace, name)) or cluster.find(api_version, kind, namespace, name)
+        live = live or cluster.find(api_version, kind, namespace, name)
     except Refused as error:
-        return [], str(error)
+        is_wrong = listed is not None
+        return ([f"{named} is gone, or has lost its label; {_REMEDY}"], "") if is_wrong else ([], str(error))
     if live is None:
-        return [f"{named} is gone; `pulumi preview` shows the remedy"], ""
+        return [f"{named} is gone; {_REMEDY}"], ""
     if not owner.owns(live["metadata"]):
-        return [f"{named} has lost its label {OWNER_LABEL}={owner.mark}; `pulumi preview` shows the remedy"], ""
+        return [f"{named} has lost its label {OWNER_LABEL}={owner.mark}; {_REMEDY}"], ""
     return [f"{named}: {each}" for each in differences(applied, live)], ""
 
 

@@ -108,6 +108,11 @@ def test_objects_that_may_not_be_read_are_skipped_unless_others_are_wrong() -> N
         verdict(cluster_of({}, SECRETS, A_SECRET), GATEWAY, SECRET)
 
 
+def test_object_that_is_not_among_those_with_the_label_is_wrong_even_if_it_may_not_be_read() -> None:
+    with pytest.raises(Failed, match="Gateway mtls/gateway is gone, or has lost its label; `pulumi preview` shows"):
+        verdict(cluster_of(listed(GATEWAYS), A_GATEWAY), GATEWAY)
+
+
 def test_cluster_without_an_answer_is_no_verdict() -> None:
     class Away(FakeCluster):
         def read(self, path: str, accept: str = "application/json") -> Any:
