@@ -153,7 +153,6 @@ def test_preview_and_up_name_a_changed_field_until_refresh_sets_it_again(lab: La
     assert "`pulumi up --refresh`" in said
     attacked.deployed.up(refresh=True)
     assert lab.get("target", kind, ISTIO, name)["spec"]["action"] == "DENY"
-    assert set(attacked.deployed.stack.preview().change_summary) == {"same"}
 
 
 def test_verification_passes_after_healing_beside_a_parallel_run_and_writes_reports(

@@ -137,7 +137,8 @@ def _others(value: Any) -> Iterator[Any]:
 def of_lists(applied: Mapping[str, Any]) -> Iterator[Mutation]:
     """Yield an addition to each list that the stack applied: an empty item, or a copy of the first one."""
     for path, value in _lists(applied.get("spec"), ("spec",)):
-        yield Mutation(path, ([*value, {}], [*value, value[0]], [*value, _renamed(value[0])], [{}]))
+        shared = [{**each, "weight": 50} for each in (*value, value[0])]
+        yield Mutation(path, ([*value, {}], [*value, value[0]], [*value, _renamed(value[0])], shared, [{}]))
 
 
 def _lists(value: Any, path: Path) -> Iterator[tuple[Path, list[Any]]]:
