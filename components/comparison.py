@@ -52,6 +52,8 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "spec.sessionAffinity": "None",
         "spec.type": "ClusterIP",
     },
+    # A user asks for a renewal by the first, and Gardener writes the second (reconciler.go, see _is_own_secret).
+    "Certificate": {"spec.renew": None, "spec.ensureRenewedAfter": None},
     "Deployment": {
         "spec.progressDeadlineSeconds": 600,
         "spec.revisionHistoryLimit": 10,
@@ -124,7 +126,7 @@ class _Comparison:
         self._kind = str(applied.get("kind", ""))
         self._has_defaults = str(applied.get("apiVersion", "")).rpartition("/")[0] in _OWN_GROUPS
         self._managed = managed(live)
-        self._defaults = _DEFAULTS.get(self._kind, {}) if self._has_defaults else {}
+        self._defaults = _DEFAULTS.get(self._kind, {})
 
     def found(self) -> Iterator[Difference]:
         yield from self._of_metadata()
@@ -215,7 +217,21 @@ class _Comparison:
 
     def _is_default(self, path: Path, value: Any) -> bool:
         named = ".".join(each for each in path if isinstance(each, str))
+        if self._kind == "Certificate" and named == "spec.secretRef":
+            return self._is_own_secret(value)
         return named in self._defaults and self._defaults[named] in (None, value)
+
+    def _is_own_secret(self, reference: Any) -> bool:
+        """Return whether a Certificate's secretRef is its secretName.
+
+        Gardener writes it: https://github.com/gardener/cert-management/blob/master/pkg/controller/issuer/certificate/reconciler.go
+        """
+        applied = self._applied.get("spec") or {}
+        namespace = (self._applied.get("metadata") or {}).get("namespace")
+        return bool(
+            reference
+            in ({"name": applied.get("secretName"), "namespace": namespace}, {"name": applied.get("secretName")})
+        )
 
     def _addition(self, path: Path, value: Any) -> Difference:
         by = _names(owners(self._managed, self._live, path))

@@ -282,6 +282,18 @@ def test_secret_whose_contents_are_a_controllers_has_no_differences() -> None:
     assert len(said(applied, found | {"type": "kubernetes.io/tls"})) == 1
 
 
+def test_what_gardener_writes_into_a_certificate_is_no_difference() -> None:
+    spec = {"secretName": "certs", "commonName": "a.example.com"}
+    named = {"name": "cert", "namespace": "istio-system"}
+    applied = {"apiVersion": "cert.gardener.cloud/v1alpha1", "kind": "Certificate", "metadata": named, "spec": spec}
+    found = live(applied, by("cert-controller-manager", "spec", "secretRef"), by("kubectl-patch", "spec", "renew"))
+    found["spec"] |= {"secretRef": {"name": "certs", "namespace": "istio-system"}, "renew": True}
+    assert said(applied, found) == []
+    found["spec"]["secretRef"] = {"name": "others", "namespace": "istio-system"}
+    (line,) = said(applied, found)
+    assert line.startswith('spec.secretRef: {"name": "others"')
+
+
 def test_values_that_the_state_has_as_secrets_are_no_additions() -> None:
     found = live({**CONFIG, "data": {"a": "1", "key": "SECRET"}})
     assert said(CONFIG, found) == []
