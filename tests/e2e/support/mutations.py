@@ -105,6 +105,7 @@ _WORDS = (
     "TCP",
     "UDP",
     "HTTP",
+    "TLS",
     "ALLOW",
     "AUDIT",
     "SIMPLE",
