@@ -3,8 +3,8 @@
 from typing import Any
 
 from components.kinds import KINDS
-from tests.unit.deployment.program import CALLER, HTTPBIN, TARGET, Stack
-from tests.unit.deployment.test_rights import TAKE_OVER, WHOLE
+from tests.unit.deployment.program import CALLER, HTTPBIN, TAKE_OVER, TARGET, Stack
+from tests.unit.deployment.test_rights import WHOLE
 
 PREFIX: dict[str, Any] = {**HTTPBIN, "paths": ["/anything/*"]}
 
