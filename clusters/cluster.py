@@ -25,6 +25,10 @@ _METADATA_ONLY, _METADATA_LIST = (
 )
 
 
+class Refused(ConfigError):  # noqa: N818 - an answer of the cluster
+    """The cluster's user may not make this request."""
+
+
 @dataclass(frozen=True)
 class Cluster:
     """A connection to a cluster. Every request raises ConfigError if the cluster does not answer.
@@ -83,11 +87,15 @@ class Cluster:
 
     def labelled(self, api_version: str, kind: str, labels: Mapping[str, str]) -> list[dict[str, Any]]:
         """Return the metadata of the objects of a kind with these labels; none if the cluster has no such kind."""
+        return [dict(item["metadata"]) for item in self._labelled(api_version, kind, labels, _METADATA_LIST)]
+
+    def labelled_objects(self, api_version: str, kind: str, labels: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Return the objects of a kind with these labels; none if the cluster has no such kind."""
+        return self._labelled(api_version, kind, labels, "application/json")
+
+    def _labelled(self, api_version: str, kind: str, labels: Mapping[str, str], accept: str) -> list[dict[str, Any]]:
         resource = self._kinds(api_version).get(kind)
-        if not resource:
-            return []
-        found = self.items(f"{_root(api_version)}/{resource['name']}", labels, _METADATA_LIST)
-        return [dict(item["metadata"]) for item in found]
+        return self.items(f"{_root(api_version)}/{resource['name']}", labels, accept) if resource else []
 
     def items(
         self, path: str, labels: Mapping[str, str] | None = None, accept: str = "application/json"
@@ -150,7 +158,8 @@ class Cluster:
         if response.status == HTTPStatus.NOT_FOUND:
             return None
         if response.status not in (HTTPStatus.OK, HTTPStatus.CREATED):
-            raise self.problem(f"refuses {method} {path}: {response.status} {response.reason}")
+            problem = self.problem(f"refuses {method} {path}: {response.status} {response.reason}")
+            raise Refused(str(problem)) if response.status == HTTPStatus.FORBIDDEN else problem
         return self._parsed(content, path)
 
     def _answer(self, request: Sequence[Any], *, again: bool) -> tuple[client.rest.RESTResponse, bytes]:

@@ -1,6 +1,6 @@
 """Differences between the state of a stack and its clusters: objects that are gone, and fields that changed.
 
-Without them, `pulumi up` would report success where a cluster lacks a part of the deployment.
+Without them, `pulumi up` would report success where a cluster lacks a part of the deployment, or has it otherwise.
 """
 
 import asyncio
@@ -11,15 +11,27 @@ from typing import Any, NamedTuple
 
 import pulumi
 
+from .comparison import Difference, differences
 from .ownership import OWNER_LABEL, Owner, is_owned
 from .readiness import ClusterReader, called
 from .threads import RunInThread
+
+# The output of the Kubernetes provider that has what it applied, with the names of the API:
+# https://github.com/pulumi/pulumi-kubernetes/blob/master/provider/pkg/provider/provider.go (checkpointObject)
+APPLIED = "__inputs"
 
 
 class _Object(NamedTuple):
     api_version: str
     kind: str
     resource: Any
+
+
+class _Change(NamedTuple):
+    """An update of an object, as the engine planned it: its inputs in the state, and its new ones."""
+
+    old: Mapping[str, Any]
+    new: Mapping[str, Any]
 
 
 class _Patch(NamedTuple):
@@ -41,6 +53,7 @@ class Inventory:
     run_in_thread: RunInThread
     _objects: list[_Object] = field(default_factory=list, init=False)
     _patches: list[_Patch] = field(default_factory=list, init=False)
+    _changes: dict[str, _Change] = field(default_factory=dict, init=False)
 
     def add(self, resource: Any, props: Mapping[str, Any]) -> None:
         """Add an object that the program makes with these inputs."""
@@ -51,30 +64,48 @@ class Inventory:
         if spec := props["spec"]:
             self._patches.append(_Patch(props["api_version"], props["kind"], resource, spec))
 
+    def add_change(self, urn: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+        """Add an update that the engine is about to make, by the inputs of the object in the state and its new ones."""
+        self._changes[urn] = _Change(old, new)
+
     async def drift(self, owner: Owner) -> list[str]:
-        """Return a line for each object, and each field of a patch, that the state has and the cluster lacks.
+        """Return a line for each object, and each field, that the cluster does not have as the state has it.
 
         An object without the mark of `owner` is no longer this stack's.
         """
-        objects = [self._lost(each, owner) for each in self._objects]
+        objects = [self._drifted(each, owner) for each in self._objects]
         # In a preview, each field would be reported that `pulumi up --refresh` is about to set again.
         patches = [] if pulumi.runtime.is_dry_run() else [self._unset(each) for each in self._patches]
         return [line for lines in await asyncio.gather(*objects, *patches) for line in lines]
 
-    async def _lost(self, made: _Object, owner: Owner) -> list[str]:
+    async def _drifted(self, made: _Object, owner: Owner) -> list[str]:
         known: str | None = await made.resource.id.future()
         if not known:
             return []
         namespace, _, name = known.rpartition("/")
         named, host = called(made.kind, namespace, name), self.cluster.host
-        found = await self.run_in_thread(self.cluster.metadata, made.api_version, made.kind, namespace, name)
+        found = await self.run_in_thread(self.cluster.find, made.api_version, made.kind, namespace, name)
         if not found:
             return [f"cluster {host} has no {named}, which this stack made"]
-        if not owner.mark or owner.owns(found):
-            return []
+        metadata = found.get("metadata") or {}
+        if not owner.mark or owner.owns(metadata):
+            return [f"cluster {host}: {named}: {each}" for each in await self._changed(made, found)]
         label = f"{OWNER_LABEL}={owner.mark}"
-        reason = "another stack made it; " if is_owned(found) else f"it has no label {label}; set that, or "
+        reason = "another stack made it; " if is_owned(metadata) else f"it has no label {label}; set that, or "
         return [f"cluster {host}: {named} is no longer this stack's: {reason}remove it"]
+
+    async def _changed(self, made: _Object, found: Mapping[str, Any]) -> list[Difference]:
+        """Return the fields of an object that are not as the state has them.
+
+        What a preview is about to change is as before: fields that the stack itself set by an update that was
+        interrupted, or that already are as they will be, are no drift.
+        """
+        change = self._changes.get(await made.resource.urn.future()) if pulumi.runtime.is_dry_run() else None
+        if not change:
+            applied = await getattr(made.resource, APPLIED).future()
+            return differences(applied, found) if applied else []
+        still = {each.path for each in differences(change.new, found)}
+        return [each for each in differences(change.old, found) if not each.is_stacks and each.path in still]
 
     async def _unset(self, patch: _Patch) -> list[str]:
         known: str | None = await patch.resource.id.future()

@@ -7,9 +7,11 @@ Hence, for every object of a stack:
 
 - it has the label kyma-mtls/owner, whose value no two stacks share, and an annotation with the name of its resource;
 - it is created only where the cluster has no such object, or has one that the same resource left in a killed update;
-- it has one field manager, so that an update may change what an earlier, killed one created;
+- it has one field manager, so that an update may change what an earlier, killed one created, and take back what others
+  changed;
 - it is deleted before it is replaced, so that no later deletion by name meets the new one;
-- it must be in its cluster, and still be the stack's own, when the program ends (drift).
+- it must be in its cluster, still be the stack's own, and have the fields that the stack applied, when the program
+  ends (drift).
 
 A wait for an object (Ready) asks the cluster that has the object.
 """
@@ -20,13 +22,15 @@ from typing import Any
 
 import pulumi
 
-from .drift import Inventory
-from .ownership import OWNER_LABEL, RESOURCE_ANNOTATION, Owner, owner_mark
+from .drift import APPLIED, Inventory
+from .ownership import FIELD_MANAGER, OWNER_LABEL, RESOURCE_ANNOTATION, Owner, owner_mark
 from .readiness import ClusterReader, Ready, called
 from .threads import Threads
 
-# Without it the Kubernetes provider chooses a new field manager for each creation.
-MANAGER = {"pulumi.com/patchFieldManager": "kyma-mtls"}
+# Without the first, the Kubernetes provider chooses a new field manager for each creation. Without the second, an
+# update does not take back a field that another manager has changed, but fails with a conflict
+# (https://www.pulumi.com/registry/packages/kubernetes/how-to-guides/managing-resources-with-server-side-apply/).
+MANAGER = {"pulumi.com/patchFieldManager": FIELD_MANAGER, "pulumi.com/patchForce": "true"}
 
 
 class NotOwned(Exception):  # noqa: N818 - the engine shows the text alone
@@ -51,6 +55,7 @@ class Lifecycle:
     def __post_init__(self) -> None:
         self._run_in_thread = Threads().run
         self._inventory = Inventory(self.cluster, self._run_in_thread)
+        self._observer: pulumi.ResourceHook | None = None
 
     def options(self, key: str, *, to_be_released: Collection[str] = ()) -> pulumi.ResourceOptions:
         """Return options for a component, which put every object below it under the rule.
@@ -81,7 +86,7 @@ class Lifecycle:
         return [made for parent, made in self._made if parent is component]
 
     async def missing(self) -> list[str]:
-        """Return a line for each object, and each field of a patch, that the state has and the cluster lacks."""
+        """Return a line for each object, and each field, that the cluster does not have as the state has it."""
         return await self._inventory.drift(Owner(await pulumi.Output.from_input(self.owner).future()))
 
     def check(self, wanted: Mapping[str, Any], key: str) -> None:
@@ -128,10 +133,22 @@ class Lifecycle:
         metadata = dict(props["metadata"])
         metadata["labels"] = {**metadata.get("labels", {}), OWNER_LABEL: self.owner}
         metadata["annotations"] = {**metadata.get("annotations", {}), RESOURCE_ANNOTATION: args.name, **MANAGER}
-        hooks = pulumi.ResourceHookBinding(before_create=[check])
+        hooks = pulumi.ResourceHookBinding(before_create=[check], before_update=[self._observed()])
         rule = pulumi.ResourceOptions(delete_before_replace=True, hooks=hooks)
         opts = pulumi.ResourceOptions.merge(args.opts, rule)
-        return pulumi.ResourceTransformationResult({**props, "metadata": metadata}, opts)
+        # Of the outputs, Pulumi keeps those that are among the inputs; an input that is None is not sent.
+        return pulumi.ResourceTransformationResult({**props, "metadata": metadata, APPLIED: None}, opts)
+
+    def _observed(self) -> pulumi.ResourceHook:
+        """Return the hook that tells the inventory of each update: a preview compares an object as it was before."""
+
+        def observe(args: pulumi.ResourceHookArgs) -> None:
+            self._inventory.add_change(args.urn, args.old_inputs or {}, args.new_inputs or {})
+
+        if not self._observer:
+            options = pulumi.ResourceHookOptions(on_dry_run=True)
+            self._observer = pulumi.ResourceHook(f"{self.name}-observed", observe, options)
+        return self._observer
 
     def _waiting(self, args: pulumi.ResourceTransformationArgs, ready: Ready) -> pulumi.ResourceTransformationResult:
         async def until_ready(made: pulumi.ResourceHookArgs) -> None:

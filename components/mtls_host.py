@@ -20,6 +20,7 @@ from .certificates import Credential, joined, mark
 from .choices import Platform
 from .demo import HTTPBIN, HTTPBIN_PORT
 from .istio_gateway import DOCUMENTED_INGRESS, IstioGateway
+from .kinds import KINDS
 from .objects import credential_secret, in_gateway_namespace, istio
 from .readiness import Ready
 
@@ -165,7 +166,7 @@ class MtlsHost(pulumi.ComponentResource):
         paths = [path if path == _ANY_PATH else path.replace("/*", "/{**}") for path in self._args.paths]
         rule = k8s.apiextensions.CustomResource(
             f"{self._name}-route",
-            api_version="gateway.kyma-project.io/v2",
+            api_version=KINDS["APIRule"],
             kind="APIRule",
             metadata=self._own(self._args.host),
             spec={

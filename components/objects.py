@@ -8,17 +8,9 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
+from . import secret_contents
 from .istio_gateway import IstioGateway
-
-_VERSIONS = {
-    "AuthorizationPolicy": "security.istio.io/v1",
-    "DestinationRule": "networking.istio.io/v1",
-    "EnvoyFilter": "networking.istio.io/v1alpha3",
-    "Gateway": "networking.istio.io/v1",
-    "ServiceEntry": "networking.istio.io/v1",
-    "Telemetry": "telemetry.istio.io/v1",
-    "VirtualService": "networking.istio.io/v1",
-}
+from .kinds import KINDS
 
 
 def injected_namespace(
@@ -51,7 +43,7 @@ def istio(
 ) -> k8s.apiextensions.CustomResource:
     """Return an object of one of Istio's kinds, at the newest version that Istio serves."""
     return k8s.apiextensions.CustomResource(
-        resource, api_version=_VERSIONS[kind], kind=kind, metadata=metadata, spec=spec, opts=opts
+        resource, api_version=KINDS[kind], kind=kind, metadata=metadata, spec=spec, opts=opts
     )
 
 
@@ -61,10 +53,13 @@ def credential_secret(
     data: Mapping[str, pulumi.Output[str]],
     opts: pulumi.ResourceOptions,
 ) -> k8s.core.v1.Secret:
-    """Return a Secret that holds PEM texts by their keys."""
+    """Return a Secret that holds PEM texts by their keys, and says by its annotation what it must hold."""
+    # The annotation shows digests of certificates, which are public, and nothing of a key.
+    contents = pulumi.Output.unsecret(pulumi.Output.all(**data).apply(secret_contents.described))
+    annotations = {**metadata.get("annotations", {}), secret_contents.CONTENTS_ANNOTATION: contents}
     return k8s.core.v1.Secret(
         resource,
-        metadata=metadata,
+        metadata={**metadata, "annotations": annotations},
         data={key: in_base64(pem) for key, pem in data.items()},
         opts=opts,
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 OWNER_LABEL = "kyma-mtls/owner"
 RESOURCE_ANNOTATION = "kyma-mtls/resource"
+FIELD_MANAGER = "kyma-mtls"
 
 
 class Ownership(Enum):

@@ -16,8 +16,8 @@ from proxies.confirmation import Confirmation
 from settings import ConfigError
 
 _REMEDY = (
-    "`pulumi up --refresh` makes deleted objects anew, and sets changed fields again; before a destroy, `pulumi "
-    "refresh` removes them from the state"
+    "`pulumi up --refresh` makes deleted objects anew, and sets changed fields again, once what was added is removed; "
+    "before a destroy, `pulumi refresh` removes deleted objects from the state"
 )
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from settings import ConfigError
-from verification import attacks, gateway, leftovers
+from verification import attacks, gateway, leftovers, objects
 from verification import clients as client_promises
 from verification import hosts as host_promises
 from verification.checks import Check
@@ -161,6 +161,7 @@ def every_check(stack: DeployedStack) -> Iterator[Check]:
         yield from client_promises.checks(client)
         yield from attacks.of_client(client)
     yield from gateway.checks(stack)
+    yield from objects.checks(stack)
     yield from leftovers.checks(stack)
 
 

@@ -8,6 +8,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from .. import judges
+from ..kinds import KINDS
 from ..readiness import Judge, Ready
 
 _TTL_SECONDS = 600
@@ -49,7 +50,7 @@ class Gardener:
         """
         asked = k8s.apiextensions.CustomResource(
             resource,
-            api_version="cert.gardener.cloud/v1alpha1",
+            api_version=KINDS["Certificate"],
             kind="Certificate",
             metadata=metadata,
             spec=spec,
@@ -72,7 +73,7 @@ class Gardener:
         annotations = {"dns.gardener.cloud/class": "garden", "dns.gardener.cloud/ip-stack": targets.ip_stack}
         asked = k8s.apiextensions.CustomResource(
             resource,
-            api_version="dns.gardener.cloud/v1alpha1",
+            api_version=KINDS["DNSEntry"],
             kind="DNSEntry",
             metadata={**metadata, "annotations": annotations},
             spec={"dnsName": host, "ttl": _TTL_SECONDS, "targets": targets.addresses},

@@ -217,11 +217,11 @@ def test_leftover_of_a_killed_update_is_reported_by_the_verification(life: Life)
     found = life.lab.get("target", "secret", "istio-system", name)["metadata"]
     left = {"name": "left", "namespace": "life", "labels": found["labels"]}
     life.lab.apply("target", {"apiVersion": "v1", "kind": "Secret", "metadata": left})
-    verified = life.project.verify(life.stack, "--timeout", "0", "--only", "the stack's objects")
+    verified = life.project.verify(life.stack, "--timeout", "0", "--only", "further objects")
     assert verified.returncode == 1, verified.stdout
     assert "kubectl -n life delete secret left" in verified.stdout
     life.lab.kubectl("target", "-n", "life", "delete", "secret", "left")
-    life.project.expect_verified(life.stack, "0 failed", "--only", "the stack's objects")
+    life.project.expect_verified(life.stack, "0 failed", "--only", "objects")
 
 
 def test_refresh_brings_a_deleted_object_back_and_a_leftover_of_a_killed_update_is_taken_on(life: Life) -> None:

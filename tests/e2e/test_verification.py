@@ -15,11 +15,14 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from components.comparison import differences
 from tests.e2e.support.lab import Lab
+from tests.e2e.support.mutations import ADDITIONS, Target, tried
 from tests.e2e.support.project import Project
-from tests.e2e.support.scenes import HOSTS, LASTING, NAMESPACE, SCENES
-from tests.e2e.support.stack import Deployed
+from tests.e2e.support.scenes import ADMISSION, HOSTS, ISTIO, LASTING, NAMESPACE, SCENES, Change, replace
+from tests.e2e.support.stack import Deployed, refusal
 from tests.e2e.support.waiting import eventually, meanwhile, together
+from tests.unit.pki import issue
 from verification.__main__ import chosen_checks
 from verification.checks import Check
 from verification.evidence.page import page
@@ -29,6 +32,9 @@ from verification.stack import DeployedStack
 
 WITH_PODS = ("undeclared", "cannot connect", "bypass")
 """Words of promises that are tried from Pods, in namespaces of each cluster."""
+
+REFUSALS = ("field is immutable", "does not match template")
+"""The API server's words about fields of which it takes no other value."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,44 @@ def start(project: Project, attacked: Attacked, *arguments: str) -> subprocess.P
 def test_verification_notices_each_broken_promise(lab: Lab, attacked: Attacked, scene: str) -> None:
     with SCENES[scene].played(lab):
         await_failures(attacked, SCENES[scene].broken)
+
+
+def test_comparison_names_each_field_of_each_object_that_another_manager_changes(attacked: Attacked) -> None:
+    stack, key = attacked.connected, issue("intruder").key_pem
+    targets = [
+        Target(cluster, applied)
+        for cluster in stack.reached.values()
+        for applied in stack.state.manifests_in(cluster.uid)
+    ]
+    assert {target.applied["kind"] for target in targets} >= set(ADDITIONS)
+
+    def missed_in(target: Target) -> list[str]:
+        """Return the changes of an object that nobody notices, and those that the API server cannot judge."""
+        live, wrong = target.live(), []
+        assert not differences(target.applied, live)
+        for mutation in target.mutations(key):
+            answer = tried(target, live, mutation)
+            if answer.live is None and not (mutation.is_addition or any(word in answer.refusal for word in REFUSALS)):
+                wrong.append(f"{target.identity} {mutation}: {answer.refusal}")
+            elif answer.live is not None and not target.is_named(mutation, answer):
+                wrong.append(f"{target.identity} {mutation}: not noticed")
+        return wrong
+
+    assert [each for missed in together(missed_in, targets) for each in missed] == []
+
+
+def test_preview_and_up_name_a_changed_field_until_refresh_sets_it_again(lab: Lab, attacked: Attacked) -> None:
+    server = lab.server("target")
+    deny = Change("target", ISTIO, ADMISSION, (replace("/spec/action", "AUDIT"),))
+    deny.make(lab)
+    kind, _, name = ADMISSION.partition("/")
+    line = f'cluster {server}: AuthorizationPolicy {ISTIO}/{name}: spec.action: "AUDIT" instead of "DENY", set by'
+    assert line in refusal(attacked.deployed.stack.preview)
+    said = refusal(attacked.deployed.stack.up)
+    assert line in said
+    assert "`pulumi up --refresh`" in said
+    attacked.deployed.up(refresh=True)
+    assert lab.get("target", kind, ISTIO, name)["spec"]["action"] == "DENY"
 
 
 def test_verification_passes_after_healing_beside_a_parallel_run_and_writes_reports(

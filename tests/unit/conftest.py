@@ -12,6 +12,7 @@ import pytest
 from pulumi.runtime import mocks, rpc
 from pulumi.runtime import settings as runtime
 
+from components import secret_contents
 from components.certificates import Credential
 
 Outputs = Mapping[str, Mapping[str, Any]]
@@ -64,6 +65,12 @@ class Recorder(mocks.Mocks):
         data = self.one(kind, name)["data"]
         assert rpc.is_rpc_secret(data), "previews and state would show the key"
         return {key: base64.b64decode(value).decode() for key, value in rpc.unwrap_rpc_secret(data).items()}
+
+    def credential(self, name: str) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return the metadata and the decoded data of a Secret, whose annotation must describe the data."""
+        metadata, pem = dict(self.one("Secret", name)["metadata"]), self.pem("Secret", name)
+        assert metadata.pop("annotations") == {secret_contents.CONTENTS_ANNOTATION: secret_contents.described(pem)}
+        return metadata, pem
 
     def request(self, kind: str, name: str) -> Any:
         """Return the request for a resource, with its options, as the engine gets it."""

@@ -17,7 +17,12 @@ HOST = "https://target"
 KUBE_SYSTEM = "/api/v1/namespaces/kube-system"
 
 _KINDS = {
-    "/api/v1": [("Namespace", "namespaces", False), ("Secret", "secrets", True), ("Service", "services", True)],
+    "/api/v1": [
+        ("Namespace", "namespaces", False),
+        ("ConfigMap", "configmaps", True),
+        ("Secret", "secrets", True),
+        ("Service", "services", True),
+    ],
     "/apis/apps/v1": [("Deployment", "deployments", True)],
     "/apis/networking.istio.io/v1": [("Gateway", "gateways", True), ("Gateway", "gateways/status", True)],
     "/apis/operator.kyma-project.io/v1alpha1": [("APIGateway", "apigateways", False)],

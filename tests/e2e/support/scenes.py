@@ -259,8 +259,8 @@ SCENES = {
             Addition("target", BARE_POD),
         ),
         {
-            "the target cluster has exactly the stack's": f"Secret {ISTIO}/kyma-mtls-certs-{NAMESPACE}-first.1 is gone",
-            "the cluster of client client has exactly the stack's": f"VirtualService {NAMESPACE}/direct-first-",
+            "the target cluster has the stack's Secrets": f"Secret {ISTIO}/kyma-mtls-certs-{NAMESPACE}-first.1 is gone",
+            "the cluster of client client has the stack's objects": f"VirtualService {NAMESPACE}/direct-first-",
             "first: the demo's Pods have a sidecar": "Pod bare in namespace broken has no sidecar",
             "client: plain HTTP to first leaves through the egress gateway": "got",
             "first: client client is admitted": "got 404",

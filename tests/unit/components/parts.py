@@ -1,5 +1,6 @@
 """A component with an object of each kind that the rule for the life of objects tells apart."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -54,6 +55,13 @@ class Parts(pulumi.ComponentResource):
         )
 
 
+def observe(lifecycle: Lifecycle, name: str, old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Call the hook of the rule, as the engine does before it updates the custom resource of this name."""
+    urn = f"urn:pulumi:stack::project::test:index:Parts$kubernetes:networking.istio.io/v1:Gateway::{name}"
+    args = pulumi.ResourceHookArgs(urn, "", name, "Gateway", old_inputs=old, new_inputs=new)
+    lifecycle._observed().callback(args)
+
+
 def parts(
     deploy: Deploy,
     cluster: FakeCluster,
@@ -62,10 +70,12 @@ def parts(
     hooked: bool = False,
     owner: pulumi.Input[str] = "0a1b",
     state: Outputs | None = None,
+    changes: Mapping[str, tuple[dict[str, Any], dict[str, Any]]] | None = None,
 ) -> Recorder:
     """Deploy the parts under the rule; the result is the drift at the end.
 
     state: outputs of the parts in the state, where they differ from their inputs
+    changes: old and new inputs of parts that the engine is about to update, by their names
     """
 
     def program() -> pulumi.Output[list[str]]:
@@ -74,6 +84,8 @@ def parts(
         own: dict[str, Any] = {key: [hook] for key in HOOKS}
         hooks = pulumi.ResourceHookBinding(**own, on_error=[pulumi.ErrorHook("reports", lambda _: False)])
         Parts(hooks if hooked else None, lifecycle.options("namespace", to_be_released=to_be_released))
+        for name, (old, new) in (changes or {}).items():
+            observe(lifecycle, name, old, new)
         return pulumi.Output.from_input(lifecycle.missing())
 
     return deploy(program, outputs=state)

@@ -5,6 +5,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from components.drift import APPLIED
 from tests.unit.components.parts import (
     ANOTHERS,
     CERTS,
@@ -85,3 +86,71 @@ def test_cluster_is_asked_for_the_objects_of_the_program_only(deploy: Deploy) ->
     parts(deploy, cluster)
     kinds = {"/api/v1", "/apis/networking.istio.io/v1", f"/apis/{OPERATOR}"}
     assert set(cluster.asked) - kinds == set(WHOLE), "only the verification lists further objects"
+
+
+NAMED = {"name": "gateway", "namespace": "mtls"}
+STACKS = [{"manager": "kyma-mtls", "operation": "Apply", "fieldsV1": {"f:spec": {"f:port": {}}}}]
+EDITED = [{"manager": "edit", "operation": "Update", "fieldsV1": {"f:spec": {"f:port": {}}}}]
+
+
+def gateway(port: int, managed: list[dict[str, Any]] = STACKS) -> dict[str, Any]:
+    """Return the clusters' objects, with this port of the Gateway."""
+    metadata = {**OURS["metadata"], "managedFields": managed}
+    return WHOLE | {GATEWAY: {"metadata": metadata, "spec": {"port": port}}}
+
+
+def applied(port: int) -> dict[str, Any]:
+    """Return what the stack applied, as the provider has it among the outputs."""
+    return {"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": NAMED, "spec": {"port": port}}
+
+
+@pytest.mark.parametrize("preview", [False, True])
+def test_changed_fields_are_reported(deploy: Deploy, monkeypatch: pytest.MonkeyPatch, preview: bool) -> None:
+    monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: preview)
+    state = {"Gateway": {APPLIED: applied(443)}}
+    owner = pulumi.Output.from_input("0a1b")
+    assert parts(deploy, fake_cluster(gateway(443)), state=state).result == []
+    assert parts(deploy, fake_cluster(gateway(8443, EDITED)), state=state, owner=owner).result == [
+        "cluster https://target: Gateway mtls/gateway: spec.port: 8443 instead of 443, set by edit"
+    ]
+
+
+def test_fields_of_anothers_object_are_not_reported(deploy: Deploy) -> None:
+    found = gateway(8443) | {GATEWAY: {**ANOTHERS, "spec": {"port": 8443}}}
+    (line,) = parts(deploy, fake_cluster(found), state={"Gateway": {APPLIED: applied(443)}}).result
+    assert "is no longer this stack's" in line
+
+
+@pytest.mark.parametrize(
+    ("found", "old", "new", "lines"),
+    [
+        (gateway(443), 443, 444, []),
+        (gateway(444), 443, 444, []),
+        (gateway(444, EDITED), 443, 444, []),
+        (gateway(445), 443, 444, []),
+        (gateway(445, EDITED), 443, 444, ["spec.port: 445 instead of 443, set by edit"]),
+        (gateway(445, EDITED), 445, 443, []),
+    ],
+    ids=["as-it-was", "interrupted", "as-it-will-be", "another-interrupted", "changed", "refreshed"],
+)
+def test_object_that_a_preview_is_about_to_change_is_compared_as_it_was(
+    deploy: Deploy,
+    monkeypatch: pytest.MonkeyPatch,
+    found: dict[str, Any],
+    old: int,
+    new: int,
+    lines: list[str],
+) -> None:
+    monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
+    change = {"gateway": (applied(old), applied(new))}
+    state = {"Gateway": {APPLIED: applied(new)}}
+    result = parts(deploy, fake_cluster(found), state=state, changes=change).result
+    assert result == [f"cluster https://target: Gateway mtls/gateway: {each}" for each in lines]
+
+
+def test_update_compares_an_object_with_what_it_applied(deploy: Deploy) -> None:
+    change = {"gateway": (applied(443), applied(444))}
+    (line,) = parts(
+        deploy, fake_cluster(gateway(443)), state={"Gateway": {APPLIED: applied(444)}}, changes=change
+    ).result
+    assert "spec.port: 443 instead of 444" in line

@@ -56,10 +56,9 @@ def policies(stack: Recorder) -> dict[str, str]:
 
 def test_secret_has_the_keys_that_the_egress_gateway_reads(client: Client) -> None:
     stack = client()
-    metadata = stack.one("Secret", "client-credential.2.1")["metadata"]
+    metadata, pem = stack.credential("client-credential.2.1")
     assert metadata == {"name": "client-credential-mtls.2.1", "namespace": "istio-system"}
-    pem = {"ca.crt": "CA\n", "tls.crt": "CERTIFICATE", "tls.key": "KEY"}
-    assert stack.pem("Secret", "client-credential.2.1") == pem
+    assert pem == {"ca.crt": "CA\n", "tls.crt": "CERTIFICATE", "tls.key": "KEY"}
     assert (stack.result["namespace"], stack.result["secret"]) == ("mtls", "client-credential-mtls.2.1")
 
 

@@ -48,8 +48,8 @@ def test_patches_are_left_alone(deploy: Deploy) -> None:
 
 def test_hooks_of_an_object_come_before_the_rules_own(deploy: Deploy) -> None:
     hooks = parts(deploy, fake_cluster(), hooked=True).request("Secret", "secret").hooks
-    assert list(hooks.before_create) == ["waits", "target-namespace-has-no-other"]
-    assert all(list(getattr(hooks, key)) == ["waits"] for key in HOOKS if key != "before_create")
+    own = {"before_create": ["target-namespace-has-no-other"], "before_update": ["target-observed"]}
+    assert all(list(getattr(hooks, key)) == ["waits", *own.get(key, [])] for key in HOOKS)
     assert list(hooks.on_error) == ["reports"]
 
 

@@ -67,10 +67,9 @@ def test_gateway_comes_after_its_policy(host: Host, platform: str) -> None:
 
 def test_secret_has_the_keys_that_the_gateway_reads(host: Host) -> None:
     stack = host()
-    metadata = stack.one("Secret", "target-orders-certs.2.1")["metadata"]
+    metadata, pem = stack.credential("target-orders-certs.2.1")
     assert metadata == {"name": "kyma-mtls-certs-mtls-orders.2.1", "namespace": "istio-system"}
-    pem = {"cacert": "CA\n", "cert": "CERTIFICATE", "key": "KEY"}
-    assert stack.pem("Secret", "target-orders-certs.2.1") == pem
+    assert pem == {"cacert": "CA\n", "cert": "CERTIFICATE", "key": "KEY"}
     assert stack.result == {"secret": metadata["name"], "gateway": "mtls/kyma-mtls-gateway-orders"}
 
 

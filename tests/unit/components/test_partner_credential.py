@@ -47,8 +47,9 @@ def test_given_credential_is_stored_as_the_egress_gateway_reads_it(deploy: Deplo
     stack = credential(deploy, ANSWER.pem, "KEY")
     name = stack.marked("client-billing-api-credential")
     expected = f"client-credential-mtls-api{name.removeprefix('client-billing-api-credential')}"
-    assert stack.one("Secret", name)["metadata"] == {"name": expected, "namespace": "egress"}
-    assert stack.pem("Secret", name) == {"ca.crt": "PARTNER", "tls.crt": ANSWER.pem, "tls.key": "KEY"}
+    metadata, pem = stack.credential(name)
+    assert metadata == {"name": expected, "namespace": "egress"}
+    assert pem == {"ca.crt": "PARTNER", "tls.crt": ANSWER.pem, "tls.key": "KEY"}
     assert stack.result == {"secret": expected, "request": None}
     assert "PrivateKey" not in stack.kinds(), "it would have no use"
 

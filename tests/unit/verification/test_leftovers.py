@@ -1,4 +1,4 @@
-"""The promise that clusters have exactly the stack's objects."""
+"""The promise that clusters have no further objects of the stack."""
 
 import io
 import json
@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 
 import clusters
-from clusters import Cluster
+from clusters import Cluster, Refused
 from components.ownership import OWNER_LABEL
-from settings import ClusterAccess, read_config
+from settings import ClusterAccess, ConfigError, read_config
 from tests.unit.deployed import outputs_of
 from tests.unit.fakes import FakeCluster, fake_cluster, kube_system
 from tests.unit.verification.stack_state import KNOWN, STATE, TARGET, TARGET_UID, resource, state_of
@@ -55,7 +55,7 @@ class RefusingCluster(FakeCluster):
 
     def read(self, path: str, accept: str = "application/json") -> Any:
         if path.startswith("/api/v1/secrets"):
-            raise self.problem(f"refuses GET {path}: 403 Forbidden")
+            raise Refused(f"refuses GET {path}: 403 Forbidden")
         return super().read(path, accept)
 
 
@@ -64,29 +64,16 @@ def refusing(found: Mapping[str, Any]) -> Cluster:
     return RefusingCluster(cluster.access, cluster.api, found=cluster.found)
 
 
-def test_cluster_with_exactly_the_states_objects_passes() -> None:
+def test_cluster_with_objects_of_the_state_only_passes() -> None:
     cluster = cluster_of({**namespaces("mtls"), **secrets("istio-system/certs")})
-    assert leftovers.objects_are_those_of_the_state(STATE, cluster) == "2 objects, exactly those of the state"
+    assert leftovers.no_object_is_left(STATE, cluster) == "2 objects, all of them in the state"
+    assert leftovers.no_object_is_left(STATE, cluster_of({})).startswith("0 objects"), "lost ones are no leftovers"
 
 
-def test_missing_object_is_reported_with_its_remedy() -> None:
-    with pytest.raises(Failed) as caught:
-        leftovers.objects_are_those_of_the_state(STATE, cluster_of(namespaces("mtls")))
-    assert str(caught.value) == (
-        "Secret istio-system/certs is gone, or has lost its label; `pulumi preview` shows the remedy"
-    )
-
-
-def test_object_pending_deletion_may_be_gone() -> None:
+def test_object_pending_deletion_is_no_leftover() -> None:
     state = state_of(*KNOWN, resource(TARGET, "Secret", "mtls/old", delete=True))
-    cluster = cluster_of({**namespaces("mtls"), **secrets("istio-system/certs")})
-    assert leftovers.objects_are_those_of_the_state(state, cluster).startswith("2 objects")
-
-
-def test_replacement_of_object_pending_deletion_must_exist() -> None:
-    state = state_of(*KNOWN, resource(TARGET, "Secret", "istio-system/certs", delete=True))
-    with pytest.raises(Failed, match="Secret istio-system/certs is gone"):
-        leftovers.objects_are_those_of_the_state(state, cluster_of(namespaces("mtls")))
+    cluster = cluster_of({**namespaces("mtls"), **secrets("istio-system/certs", "mtls/old")})
+    assert leftovers.no_object_is_left(state, cluster).startswith("3 objects")
 
 
 def test_leftovers_are_reported_with_their_remedies() -> None:
@@ -96,7 +83,7 @@ def test_leftovers_are_reported_with_their_remedies() -> None:
         **gateways("mtls/egress"),
     }
     with pytest.raises(Failed) as caught:
-        leftovers.objects_are_those_of_the_state(STATE, cluster_of(found))
+        leftovers.no_object_is_left(STATE, cluster_of(found))
     assert str(caught.value).splitlines() == [
         "Namespace old; remove it with kubectl delete namespace old",
         "Secret istio-system/credential; remove it with kubectl -n istio-system delete secret credential",
@@ -105,19 +92,58 @@ def test_leftovers_are_reported_with_their_remedies() -> None:
     ], "an object of a different cluster in the state is a leftover in this one"
 
 
+@pytest.mark.parametrize(
+    ("plural", "named"),
+    [
+        ("/api/v1/configmaps", "ConfigMap a/x; remove it with kubectl -n a delete configmap x"),
+        (
+            "/apis/apps/v1/deployments",
+            "Deployment a/x; remove it with kubectl -n a delete deployment.apps x",
+        ),
+    ],
+)
+def test_leftovers_are_sought_among_kinds_that_the_state_no_longer_has(plural: str, named: str) -> None:
+    with pytest.raises(Failed, match=named):
+        leftovers.no_object_is_left(STATE, cluster_of(listed(plural, "a/x")))
+
+
+def test_kinds_of_the_state_that_stacks_make_no_longer_are_listed_at_their_version() -> None:
+    old = resource(TARGET, "Gateway", "mtls/old", "networking.istio.io/v1beta1")
+    assert ("networking.istio.io/v1beta1", "Gateway") in leftovers.kinds_of(state_of(old))
+    assert ("networking.istio.io/v1", "Gateway") not in leftovers.kinds_of(state_of(old))
+    further = resource(TARGET, "Job", "mtls/old", "batch/v1")
+    assert set(leftovers.kinds_of(state_of(further))) - set(leftovers.kinds_of(STATE)) == {("batch/v1", "Job")}
+
+
 def test_cluster_that_was_replaced_is_not_known() -> None:
     with pytest.raises(Failed, match="Namespace mtls; remove it"):
-        leftovers.objects_are_those_of_the_state(STATE, cluster_of(namespaces("mtls"), "replaced"))
+        leftovers.no_object_is_left(STATE, cluster_of(namespaces("mtls"), "replaced"))
 
 
-def test_cluster_that_refuses_a_list_is_skipped() -> None:
-    with pytest.raises(Skipped, match=r"cluster https://target refuses GET /api/v1/secrets\?.*: 403 Forbidden"):
-        leftovers.objects_are_those_of_the_state(STATE, refusing(namespaces("mtls")))
+def test_kinds_that_may_not_be_listed_are_named() -> None:
+    with pytest.raises(Skipped) as skipped:
+        leftovers.no_object_is_left(STATE, refusing(namespaces("mtls")))
+    refused = "this user may not list Secret in cluster https://target"
+    assert str(skipped.value) == f"{refused}; of the other kinds, nothing is left"
+    with pytest.raises(Failed) as failed:
+        leftovers.no_object_is_left(STATE, refusing(namespaces("mtls", "old")))
+    assert str(failed.value) == f"Namespace old; remove it with kubectl delete namespace old\n{refused}"
 
 
-def test_leftover_is_reported_even_if_a_list_is_refused() -> None:
-    with pytest.raises(Failed, match="Namespace old; remove it"):
-        leftovers.objects_are_those_of_the_state(STATE, refusing(namespaces("mtls", "old")))
+def test_cluster_without_an_answer_is_no_verdict() -> None:
+    cluster = cluster_of({})
+    away = FailingCluster(cluster.access, cluster.api, found=cluster.found)
+    with pytest.raises(ConfigError, match="does not answer"):
+        leftovers.no_object_is_left(STATE, away)
+
+
+class FailingCluster(FakeCluster):
+    """Does not answer when its Secrets are listed."""
+
+    def read(self, path: str, accept: str = "application/json") -> Any:
+        if path.startswith("/api/v1/secrets"):
+            raise self.problem("does not answer")
+        return super().read(path, accept)
 
 
 def stack_of() -> DeployedStack:
@@ -147,17 +173,21 @@ def connected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return paths
 
 
+PROMISES = (
+    "has the stack's objects as it made them",
+    "has the stack's Secrets with its certificates",
+    "has no further objects of the stack",
+)
+
+
 def test_checks_of_clusters_come_last(connected: list[str]) -> None:
     _, checks = command.chosen_checks(stack_of(), [], [])
     assert sorted(connected) == ["clients.billing", "clients.ware-house", "target"]
-    assert of_clusters(checks) == [check.promise for check in checks[-3:]]
-    assert of_clusters(checks) == [
-        "the target cluster has exactly the stack's objects",
-        "the cluster of client ware-house has exactly the stack's objects",
-        "the cluster of client billing has exactly the stack's objects",
-    ]
-    label = "-A -l kyma-mtls/owner=0a1b"
-    assert checks[-3].look == f"target cluster: kubectl get gateway.networking.istio.io,namespace,secret {label}"
+    assert of_clusters(checks) == [check.promise for check in checks[-9:]]
+    wheres = ("target cluster", "cluster of client ware-house", "cluster of client billing")
+    assert set(of_clusters(checks)) == {f"the {where} {promise}" for where in wheres for promise in PROMISES}
+    assert checks[-3].look.startswith("target cluster: kubectl get apirule.gateway.kyma-project.io,authorization")
+    assert checks[-3].look.endswith(" -A -l kyma-mtls/owner=0a1b")
     assert checks[-1].run().startswith("2 objects")
 
 
@@ -199,8 +229,8 @@ def test_leftovers_are_printed_on_lines_of_their_own() -> None:
     runner.run(list(leftovers.checks(stack)), 0, Report(Console(file=output, width=300)))
     assert output.getvalue().splitlines()[:5] == [
         "clusters",
-        "  FAIL the target cluster has exactly the stack's objects",
-        "       expected: exactly the objects of the stack's state with the stack's label",
+        "  FAIL the target cluster has no further objects of the stack",
+        "       expected: no objects with the stack's label but those of its state",
         "            saw: Secret a/x; remove it with kubectl -n a delete secret x",
         "                 Secret a/y; remove it with kubectl -n a delete secret y",
     ]

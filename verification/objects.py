@@ -1,0 +1,95 @@
+"""The promise that each cluster has the objects of the stack's state, field by field as the stack made them.
+
+Requests do not tell: if a Secret is deleted, Envoy keeps the certificate until its Pod restarts.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from clusters import Cluster, Refused, parallel
+from components.comparison import differences
+from components.ownership import OWNER_LABEL, Owner
+from components.readiness import called
+from verification.checks import Check, Failed, Skipped
+from verification.stack import DeployedStack, cluster_name
+from verification.state import State
+
+_REMEDY = "`pulumi preview` shows the remedy"
+_Manifests = list[Mapping[str, Any]]
+_Listed = dict[tuple[str, str], Any] | None
+
+
+def objects_are_as_made(state: State, cluster: Cluster, manifests: _Manifests) -> str:
+    """Compare objects with what the stack applied: the manifests.
+
+    Of each kind, the cluster lists the objects with the stack's label. Objects that are not among them, and those of
+    kinds that may not be listed, are read by name.
+    """
+    owner = Owner(state.owner)
+    kinds = sorted({(each["apiVersion"], each["kind"]) for each in manifests})
+    listed = parallel(partial(_listed, cluster, *each, owner) for each in kinds)
+    found = dict(zip(kinds, listed, strict=True))
+    answers = parallel(partial(_compared, cluster, each, found, owner) for each in manifests)
+    if problems := sorted(line for lines, _ in answers for line in lines):
+        raise Failed("\n".join(problems))
+    if refused := next((refusal for _, refusal in answers if refusal), ""):
+        raise Skipped(refused)
+    return f"{len(manifests)} objects, as the stack made them"
+
+
+def _listed(cluster: Cluster, api_version: str, kind: str, owner: Owner) -> _Listed:
+    """Return the objects of a kind with the stack's label, by namespace and name; None if they may not be listed."""
+    try:
+        items = cluster.labelled_objects(api_version, kind, {OWNER_LABEL: owner.mark or ""})
+    except Refused:
+        return None
+    return {(each["metadata"].get("namespace", ""), each["metadata"]["name"]): each for each in items}
+
+
+def _compared(
+    cluster: Cluster, applied: Mapping[str, Any], found: Mapping[tuple[str, str], _Listed], owner: Owner
+) -> tuple[list[str], str]:
+    """Return what is wrong with an object, and the refusal if the user may not read it."""
+    api_version, kind, metadata = applied["apiVersion"], applied["kind"], applied["metadata"]
+    namespace, name = metadata.get("namespace", ""), metadata["name"]
+    named, listed = called(kind, namespace, name), found[api_version, kind]
+    live = (listed or {}).get((namespace, name))
+    try:
+        live = live or cluster.find(api_version, kind, namespace, name)
+    except Refused as error:
+        is_wrong = listed is not None
+        return ([f"{named} is gone, or has lost its label; {_REMEDY}"], "") if is_wrong else ([], str(error))
+    if live is None:
+        return [f"{named} is gone; {_REMEDY}"], ""
+    if not owner.owns(live["metadata"]):
+        return [f"{named} has lost its label {OWNER_LABEL}={owner.mark}; {_REMEDY}"], ""
+    return [f"{named}: {each}" for each in differences(applied, live)], ""
+
+
+def checks(stack: DeployedStack) -> Iterator[Check]:
+    """Yield the checks of each connected cluster: of its objects, and of its Secrets, which fewer users may read."""
+    expected = "each field that the stack applied, and none beside it that others set"
+    for path, cluster in stack.reached.items():
+        where = cluster_name(path)
+        label = f"-A -l {OWNER_LABEL}={stack.state.owner} -o yaml --show-managed-fields"
+        of_objects, of_secrets = partial(_check, stack.state, cluster), partial(_check, stack.state, cluster, True)
+        yield Check(
+            "clusters",
+            f"the {where} has the stack's objects as it made them",
+            expected,
+            of_objects,
+            f"{where}: kubectl get KIND {label}",
+        )
+        yield Check(
+            "clusters",
+            f"the {where} has the stack's Secrets with its certificates",
+            "the certificates and CAs that the stack issued, their keys, and no further entries",
+            of_secrets,
+            f"{where}: kubectl -n NAMESPACE describe secret NAME",
+        )
+
+
+def _check(state: State, cluster: Cluster, secrets: bool = False) -> str:
+    manifests = [each for each in state.manifests_in(cluster.uid) if (each["kind"] == "Secret") == secrets]
+    return objects_are_as_made(state, cluster, manifests)
