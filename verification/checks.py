@@ -16,13 +16,17 @@ class Skipped(Exception):  # noqa: N818
     """The promise cannot be tried on this stack; the message says why."""
 
 
+class Unjudged(Exception):  # noqa: N818
+    """It is not known yet whether the promise is kept, for trouble that may pass; the message names the trouble."""
+
+
 @dataclass(frozen=True)
 class Check:
     """A promise, the function that tries it, and where to look if it is broken.
 
     group: the heading under which its verdict is printed
     expected: the result that keeps the promise
-    run: returns the result, or raises Failed or Skipped
+    run: returns the result, or raises Failed, Skipped or Unjudged
     look: commands that show the cause
     host, client: the names in the stack's config of the host and the client that it tries; empty for none
     """

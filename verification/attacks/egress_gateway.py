@@ -9,7 +9,8 @@ from uuid import uuid4
 from verification.answers import Answer
 from verification.attacks.foreign_routes import HEADER, TEAPOT
 from verification.attacks.workload import QUICKLY
-from verification.checks import CREATES, Check, Failed, Skipped
+from verification.calls import call
+from verification.checks import CREATES, Check, Failed, Skipped, Unjudged
 from verification.context import ClientContext, HostContext
 from verification.probes import NO_SAFE_METHOD, Probe
 
@@ -31,6 +32,7 @@ def checks(client: ClientContext) -> Iterator[Check]:
         yield client.check(caller, "403 of the egress gateway's policy", run, look, host.name)
         run = partial(pod_without_sidecar_is_refused, client, host, probe)
         yield client.check(bare, "no answer of the host", run, look, host.name)
+    yield from _account_checks(client, look)
 
 
 def undeclared_caller_is_refused(client: ClientContext, host: HostContext, probe: Probe) -> str:
@@ -45,6 +47,22 @@ def undeclared_caller_is_refused(client: ClientContext, host: HostContext, probe
     if not answer.denied:
         raise Failed(f"got {answer.summary}")
     return f"{answer.status}"
+
+
+def undeclared_account_is_refused(client: ClientContext, host: HostContext, probe: Probe) -> str:
+    """Call from a Pod of the stack's own namespace that has a sidecar and the namespace's default service account."""
+    url = f"http://{host.domain}{probe.path}"
+    done = client.attacker.curl_of_undeclared_account(*QUICKLY, *probe.options, url)
+    if done.code:
+        raise Unjudged(f"curl ended with {done.code}, which is no refusal: {done.stderr.strip()}")
+    answer = Answer.printed(done.stdout)
+    if answer.without_upstream:
+        raise Unjudged(f"got {answer.summary}, which is no refusal")
+    if not answer.denied:
+        raise Failed(f"got {answer.summary}")
+    declared = call(client, host, probe, uuid4().hex)
+    probe.judge(declared, client.output)
+    return f"{answer.status}, and {declared.status} for the declared one"
 
 
 def pod_without_sidecar_is_refused(client: ClientContext, host: HostContext, probe: Probe) -> str:
@@ -68,15 +86,35 @@ def pod_without_sidecar_is_refused(client: ClientContext, host: HostContext, pro
     return ", ".join(seen)
 
 
+def _account_checks(client: ClientContext, look: str) -> Iterator[Check]:
+    """Yield the checks of the demo caller's namespace; in the users' own namespaces, the verification makes no Pods."""
+    accounts = [caller for caller in client.settings.callers or () if "/" in caller]
+    if accounts:
+        promise = f"service accounts beside {', '.join(accounts)} reach no host"
+        yield client.skipped(promise, "the verification makes no Pods in your own namespaces")
+    if not client.settings.demo:
+        return
+    for host in client.callable_hosts:
+        promise, probe = (
+            f"an undeclared service account of the caller's namespace does not reach {host.name}",
+            host.probe,
+        )
+        if client.stack.read_only or not probe:
+            yield client.skipped(promise, CREATES if client.stack.read_only else NO_SAFE_METHOD, host.name)
+            continue
+        run = partial(undeclared_account_is_refused, client, host, probe)
+        yield client.check(promise, "403 of the egress gateway's policy", run, look, host.name)
+
+
 def _wait_until_live(client: ClientContext, probe: Probe, url: str, mark: str) -> None:
-    """Wait until the stolen route answers a request with the mark; raise Skipped after `_LIVE_SECONDS`."""
+    """Wait until the stolen route answers a request with the mark; raise Unjudged after `_LIVE_SECONDS`."""
     end = time.monotonic() + _LIVE_SECONDS
     while True:
         done = client.attacker.curl_with_sidecar(*QUICKLY, *probe.options, "-H", f"{HEADER}: {mark}", url)
         if done.code == 0 and Answer.printed(done.stdout).status == TEAPOT:
             return
         if time.monotonic() > end:
-            raise Skipped("the attacker's route is not live, so the answer would prove nothing")
+            raise Unjudged("the attacker's route is not live, so the answer would prove nothing")
         time.sleep(0.5)
 
 
