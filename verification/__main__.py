@@ -22,13 +22,15 @@ from verification.interruption import Interrupted, interruptible
 from verification.report import Report, problems_json
 from verification.runner import described, run
 from verification.stack import DeployedStack
+from verification.strictness import Strict
 
 _EXIT_CODES = """\
 exit codes:
   0  every promise that was tried is kept
   1  a promise is broken
-  2  a promise cannot be judged: no such stack, host or client, an invalid config, a cluster that does not answer; or
-     an object of the verification is left in a cluster
+  2  a promise cannot be judged: no such stack, host or client, an invalid config, a cluster that does not answer
+     until the timeout, with --strict a promise that is not tried; or an object of the verification is left in a
+     cluster
   129, 130, 143  ended by SIGHUP, Ctrl-C, or SIGTERM
 """
 
@@ -48,13 +50,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _verify(options: argparse.Namespace, console: Console) -> int:
     try:
+        strict = Strict.of(options.allow_skip, is_on=options.strict)
         stack = DeployedStack.load(options.stack, read_only=options.read_only)
         stack, checks = chosen_checks(stack, options.host, options.client, options.only)
         if options.junit:
             _check_writable(options.junit)
     except ConfigError as error:
         return _cannot_verify(options, console, str(error))
-    report = Report(console)
+    report = Report(console, strict=strict)
     try:
         attack(stack, checks, options.timeout, report)
     except Interrupted as interrupted:
@@ -171,6 +174,19 @@ def _parser() -> argparse.ArgumentParser:
         "--read-only",
         action="store_true",
         help="create nothing in any cluster, and do not read the CA's key; skip the checks that need either",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="judge each promise that is not tried (SKIP) as one that cannot be judged (????, exit code 2)",
+    )
+    parser.add_argument(
+        "--allow-skip",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="TEXT",
+        help="with --strict: let promises be skipped whose promise or reason contains one of these texts",
     )
     parser.add_argument("--json", action="store_true", help="print a JSON document to stdout, and the lines to stderr")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="also write JUnit XML to this file")

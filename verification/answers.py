@@ -42,6 +42,8 @@ class Answer:
         """The status, who answered, and the length of the body, whose text may be confidential; on one line."""
         if self.denied:
             return f"{self.status} {RBAC}"
+        if of_envoy := next((text for text in _ENVOY_FAILED if self.body.startswith(text)), ""):
+            return f"{self.status} {of_envoy}"
         who = "of a service" if _FROM_UPSTREAM in self.headers else "without a sign of a service"
         shown = [f"{name} {self.headers[name][:_LONGEST_HEADER]}" for name in _SHOWN_HEADERS if name in self.headers]
         return f"{self.status} ({', '.join([who, *shown, f'{len(self.body)} characters'])})"

@@ -4,7 +4,7 @@ Any further NetworkPolicy of such a namespace adds to what its Pods reach. The p
 of the user's has to call anything.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from settings import NetworkPolicy
 from verification.checks import Check, Failed
 from verification.context import ClientContext
 from verification.pods import REQUEST_SECONDS
-from verification.reach import beyond, closes, egress_of
+from verification.reach import Rule, beyond, closes, egress_of
 
 _SHOWN = 3
 _KIND, _NAME = "NetworkPolicy", "network-policy-allow-egress-traffic-"
@@ -47,24 +47,28 @@ def namespace_is_closed(client: ClientContext, namespace: str) -> str:
     found = _policies(client, namespace)
     names = {each["metadata"]["name"] for each in own}
     if not any(closes(each) for each in found if each["metadata"]["name"] in names):
-        name = next(iter(names))
-        raise Failed(
-            f"no {_KIND} {namespace}/{name} closes all Pods of the namespace; `pulumi up --refresh` repairs it"
-        )
+        named = f"{_KIND} {namespace}/{next(iter(names))}"
+        raise Failed(f"{named} does not close all Pods of the namespace; `pulumi up --refresh` repairs it")
     allowed = [rule for each in own for rule in egress_of(each)]
-    opened: list[str] = []
-    for policy in found:
-        if _is_of_another_stack(client, policy):
-            continue
-        more = dict.fromkeys(each for rule in egress_of(policy) for each in beyond(rule, allowed, namespace))
-        if more:
-            told = ", ".join(list(more)[:_SHOWN]) + (f" and {len(more) - _SHOWN} more" if len(more) > _SHOWN else "")
-            opened.append(
-                f"{_KIND} {namespace}/{policy['metadata']['name']} admits {told}, which the stack does not allow"
-            )
+    opened = [
+        f"{_KIND} {namespace}/{policy['metadata']['name']} admits {_listed(more)}, which the stack does not allow"
+        for policy in found
+        if not _is_of_another_stack(client, policy)
+        and (more := list(dict.fromkeys(_beyond(policy, allowed, namespace))))
+    ]
     if opened:
         raise Failed("\n".join(opened))
     return f"{len(found)} {_KIND} admit{'s' if len(found) == 1 else ''} no more than the stack's"
+
+
+def _beyond(policy: Mapping[str, Any], allowed: Sequence[Rule], namespace: str) -> Iterator[str]:
+    for rule in egress_of(policy):
+        yield from beyond(rule, allowed, namespace)
+
+
+def _listed(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return ", ".join(texts[:_SHOWN]) + more
 
 
 def _check(client: ClientContext, namespace: str) -> Check:

@@ -89,9 +89,9 @@ def _certificate(gateway: GatewayOutput, host: str) -> bytes | None:
     """Return the certificate that is shown for a name, DER, whoever signed it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with closing(socket.create_connection((_address(gateway), 443), TIMEOUT_SECONDS)) as plain:
-        with closing(context.wrap_socket(plain, server_hostname=host)) as connection:
-            return connection.getpeercert(binary_form=True)
+    plain = socket.create_connection((_address(gateway), 443), TIMEOUT_SECONDS)
+    with closing(plain), closing(context.wrap_socket(plain, server_hostname=host)) as connection:
+        return connection.getpeercert(binary_form=True)
 
 
 _PROMISES = {

@@ -12,7 +12,11 @@ Rule = Mapping[str, Any]
 """An item of `egress` in a NetworkPolicy."""
 
 _NAME = "kubernetes.io/metadata.name"
-_EVERYTHING = ({"ipBlock": {"cidr": "0.0.0.0/0"}}, {"ipBlock": {"cidr": "::/0"}}, {"namespaceSelector": {}})
+_EVERYTHING: Sequence[Mapping[str, Any]] = (
+    {"ipBlock": {"cidr": "0.0.0.0/0"}},
+    {"ipBlock": {"cidr": "::/0"}},
+    {"namespaceSelector": {}},
+)
 _Span = tuple[int, int, int]  # the version of IP, the first and the last address
 
 
@@ -64,7 +68,7 @@ def _is_part(port: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
     first, expected = port.get("port"), whole["port"]
     if not isinstance(first, int) or not isinstance(expected, int):
         return first == expected  # the name of a port of the destination's Pods
-    return expected <= first and port.get("endPort", first) <= whole.get("endPort", expected)
+    return expected <= first and int(port.get("endPort", first)) <= int(whole.get("endPort", expected))
 
 
 def _is_within(peer: Mapping[str, Any], allowed: Iterable[Rule], namespace: str) -> bool:

@@ -109,9 +109,7 @@ def _wait_until_live(ask: Callable[[], Answer]) -> None:
             if answer.status == TEAPOT:
                 return
             if answer.denied:
-                raise Skipped(
-                    "a policy of the mesh refuses the attacker's control host, too: the answer proves nothing"
-                )
+                raise Skipped("a policy of the mesh refuses the attacker's control host, too: nothing is proved")
             saw = answer.summary
         except Failed as failure:  # before the Gateway is live, port 80 may have no listener
             saw = str(failure)
