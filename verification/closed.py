@@ -58,7 +58,8 @@ def namespace_is_closed(client: ClientContext, namespace: str) -> str:
     ]
     if opened:
         raise Failed("\n".join(opened))
-    return f"{len(found)} {_KIND} admit{'s' if len(found) == 1 else ''} no more than the stack's"
+    counted = f"1 {_KIND} admits" if len(found) == 1 else f"{len(found)} NetworkPolicies admit"
+    return f"{counted} no more than the stack's"
 
 
 def _beyond(policy: Mapping[str, Any], allowed: Sequence[Rule], namespace: str) -> Iterator[str]:

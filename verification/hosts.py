@@ -23,7 +23,7 @@ _METHOD = "a method that is not allowed is refused"
 _PATH = "a path that is not allowed is refused"
 _MISREAD = "a path that a server may decode to another one is refused"
 _BY_ROUTE = "403, or 404 of an APIRule"
-_ONLY_UNSAFE = (
+ONLY_UNSAFE = (
     "the host's route refuses only methods that may change something, and the verification sends none of them to your "
     "Service"
 )
@@ -132,7 +132,7 @@ def _admission_check(host: HostContext, client: ClientContext) -> Check:
 def _method_check(host: HostContext) -> Check:
     probe = refused_probe(host.settings)
     if not probe:
-        reason = _ONLY_UNSAFE if refuses_a_method(host.settings) else "the host's route allows every method"
+        reason = ONLY_UNSAFE if refuses_a_method(host.settings) else "the host's route allows every method"
         return host.skipped(_METHOD, reason)
     if not host.admitted_own_clients:
         return host.skipped(_METHOD, NO_OWN_CLIENT)

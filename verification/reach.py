@@ -68,7 +68,7 @@ def _is_part(port: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
     first, expected = port.get("port"), whole["port"]
     if not isinstance(first, int) or not isinstance(expected, int):
         return first == expected  # the name of a port of the destination's Pods
-    return expected <= first and int(port.get("endPort", first)) <= int(whole.get("endPort", expected))
+    return bool(expected <= first) and int(port.get("endPort", first)) <= int(whole.get("endPort", expected))
 
 
 def _is_within(peer: Mapping[str, Any], allowed: Iterable[Rule], namespace: str) -> bool:

@@ -28,7 +28,7 @@ class Report:
     status: Status | None = None
     verdicts: list[tuple[Check, Outcome]] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
-    strict: Strict = Strict()
+    strict: Strict = field(default_factory=Strict)
 
     def waiting(self, done: int, total: int, retried: str) -> None:
         """Show how many checks are done, and the last result of one that is tried again."""

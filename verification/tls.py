@@ -90,6 +90,8 @@ class Endpoint:
                         raise
                     break
                 answers.append(_answer(response))
+                if response.length == 0:
+                    response.read()  # closes it, which the last part alone does not
                 if not response.isclosed() or response.will_close:  # a body that is longer than what is read of one
                     break
         return answers

@@ -206,6 +206,17 @@ _ADMITTED = Scene(
         "second: a request with the SNI of a different host is refused": f"SNI {FIRST}, Host {SECOND}: got 200",
     },
 )
+ALL_ADDRESSES = [{"ipBlock": {"cidr": "0.0.0.0/1"}}, {"ipBlock": {"cidr": "128.0.0.0/1"}}]
+OPENING = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "NetworkPolicy",
+    "metadata": {"name": "opening", "namespace": NAMESPACE},
+    "spec": {
+        "podSelector": {"matchLabels": {"app": "none"}},
+        "policyTypes": ["Egress"],
+        "egress": [{"to": ALL_ADDRESSES}],
+    },
+}
 # Callers leave their cluster by every way, and all may use the egress gateway.
 _WAYS_OUT = Scene(
     (
@@ -265,6 +276,24 @@ SCENES = {
             "client: plain HTTP to first leaves through the egress gateway": "got",
             "first: client client is admitted": "got 404",
             "first: HTTP/2 is served to an admitted client": "got 404",
+        },
+    ),
+    "namespace_is_opened": Scene(
+        (
+            Addition("client", OPENING),
+            Change(
+                "client",
+                ISTIO,
+                CALLERS,
+                (
+                    replace("/spec/rules/0/from/0/source/notPrincipals", ["*/ns/none/sa/none"]),
+                    replace("/spec/rules/0/from/0/source/notNamespaces", [NAMESPACE]),
+                ),
+            ),
+        ),
+        {
+            f"client: no NetworkPolicy opens namespace {NAMESPACE}": "opening admits 0.0.0.0/1, 128.0.0.0/1",
+            "client: an undeclared service account of the caller's namespace does not reach first": "got 200",
         },
     ),
     "credential_is_gone": Scene(

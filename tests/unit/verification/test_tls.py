@@ -82,6 +82,20 @@ def test_request_presents_the_credential_and_reads_the_answer(tmp_path: Path) ->
         assert (answer.status, answer.headers["content-length"], answer.body) == (200, "5", "")
 
 
+@pytest.mark.parametrize(("protocol", "answers"), [("HTTP/1.1", 3), ("HTTP/1.0", 1)])
+def test_requests_share_a_connection_until_the_server_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str, answers: int
+) -> None:
+    monkeypatch.setattr(Handler, "protocol_version", protocol)
+    opened: list[object] = []
+    plain = Endpoint.plain
+    monkeypatch.setattr(Endpoint, "plain", lambda endpoint: opened.append(endpoint) or plain(endpoint))
+    with serving(tmp_path) as endpoint:
+        got = endpoint.requests(credential(CLIENT_CA), ("GET", "/"), ("HEAD", "/"), ("GET", "/"))
+    assert [answer.body for answer in got] == ["hello", "", "hello"][:answers]
+    assert len(opened) == 1
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_refusal_by_tls_is_distinguished_from_acceptance(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: ssl.TLSVersion
