@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from verification.checks import Failed
+from verification.checks import Denied, Failed
 
 RBAC = "RBAC: access denied"
 
@@ -86,7 +86,7 @@ class Answer:
     def check_is_services(self) -> str:
         """Return the answer's status; raise Failed if Envoy answered instead of the service behind it."""
         if self.denied:
-            raise Failed(f"got {self.status}: {RBAC}")
+            raise Denied(f"got {self.status}: {RBAC}")
         if self.without_route:
             raise Failed(f"got {self.status} of Envoy itself, which has no route for the request")
         if self.without_upstream:
@@ -95,6 +95,8 @@ class Answer:
 
     def check_shows(self, subject: str, identity: str) -> str:
         """Return the client that httpbin's /headers shows; raise Failed if it is not this one."""
+        if self.denied:
+            raise Denied(f"got {self.summary}")
         if self.status != HTTPStatus.OK:
             raise Failed(f"got {self.summary}")
         hops = client_hops(self.body)

@@ -12,6 +12,10 @@ class Failed(Exception):  # noqa: N818 - a verdict, not an error of the program
     """The promise is broken; the message says what the check saw instead."""
 
 
+class Denied(Failed):
+    """An AuthorizationPolicy refused a request that the stack admits."""
+
+
 class Skipped(Exception):  # noqa: N818
     """The promise cannot be tried on this stack; the message says why."""
 

@@ -98,6 +98,11 @@ def target_port(pod: Any, port: Any) -> int | None:
     return next((int(each.container_port) for each in named), None)
 
 
+def in_url(address: str) -> str:
+    """Return an IP address as a URL has it."""
+    return f"[{address}]" if ":" in address else address
+
+
 def has_sidecar(pod: Any) -> bool:
     """Return whether a Pod has Istio's proxy as a container or as a native sidecar."""
     containers = [*pod.spec.containers, *(pod.spec.init_containers or [])]

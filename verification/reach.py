@@ -67,7 +67,7 @@ def _is_part(port: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
         return True
     first, expected = port.get("port"), whole["port"]
     if not isinstance(first, int) or not isinstance(expected, int):
-        return first == expected  # the name of a port of the destination's Pods
+        return bool(first == expected)  # the name of a port of the destination's Pods
     return bool(expected <= first) and int(port.get("endPort", first)) <= int(whole.get("endPort", expected))
 
 

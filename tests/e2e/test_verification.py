@@ -17,7 +17,7 @@ import pytest
 
 from tests.e2e.support.lab import Lab
 from tests.e2e.support.project import Project
-from tests.e2e.support.scenes import HOSTS, LASTING, NAMESPACE, SCENES
+from tests.e2e.support.scenes import DENIED_BY_DEFAULT, HOSTS, ISTIO, LASTING, NAMESPACE, SCENES
 from tests.e2e.support.stack import Deployed
 from tests.e2e.support.waiting import eventually, meanwhile, together
 from verification.__main__ import chosen_checks
@@ -84,6 +84,17 @@ def await_failure(check: Check, words: str) -> None:
     pytest.fail(f"{check.group}: {check.promise}: not failed: {words!r}, but {seen}")
 
 
+def await_unjudged(check: Check, words: str) -> None:
+    """Try a check until it cannot be judged, with these words; it must never fail."""
+
+    def outcome() -> bool:
+        seen = judge(check, 0, lambda _: None, threading.Event())
+        assert seen.verdict in (Verdict.PASSED, Verdict.ERROR), seen
+        return seen.verdict == Verdict.ERROR and words in seen.saw
+
+    eventually(outcome, f"{check.promise} cannot be judged: {words}")
+
+
 def left(lab: Lab, attacked: Attacked) -> str:
     """Return the names of what bears the label of this stack's attackers, in any cluster."""
     label = f"{LABEL}={attacked.connected.state.owner}"
@@ -109,6 +120,27 @@ def start(project: Project, attacked: Attacked, *arguments: str) -> subprocess.P
 def test_verification_notices_each_broken_promise(lab: Lab, attacked: Attacked, scene: str) -> None:
     with SCENES[scene].played(lab):
         await_failures(attacked, SCENES[scene].broken)
+
+
+def test_mesh_that_denies_by_default_is_no_broken_promise(lab: Lab, attacked: Attacked) -> None:
+    with DENIED_BY_DEFAULT.played(lab):
+        await_unjudged(attacked.find("first: client client is admitted"), f"{ISTIO}/deny-by-default, which is not")
+
+
+def test_control_plane_that_is_away_is_no_broken_promise(lab: Lab, attacked: Attacked) -> None:
+    """The webhook that injects sidecars does not answer: the API server refuses the attacker's Pods."""
+    istiod = ("-n", ISTIO, "deployment/istiod")
+    connected, checks = chosen_checks(DeployedStack.load(NAMESPACE), [], ["client"], ["undeclared caller"])
+    lab.kubectl("client", "scale", *istiod, "--replicas=0")
+    try:
+        eventually(
+            lambda: "istiod" not in lab.kubectl("client", "-n", ISTIO, "get", "pods", "-o", "name"), "it is away"
+        )
+        await_unjudged(checks[0], "the API server answered 500: Internal error occurred: failed calling webhook")
+    finally:
+        lab.kubectl("client", "scale", *istiod, "--replicas=1")
+        lab.kubectl("client", "rollout", "status", *istiod)
+        assert not [command for attacker in connected.attackers.values() for command in attacker.remove()]
 
 
 def test_verification_passes_after_healing_beside_a_parallel_run_and_writes_reports(

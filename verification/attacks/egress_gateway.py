@@ -4,14 +4,19 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from functools import partial
+from typing import Any
 from uuid import uuid4
 
+from kubernetes.client import CoreV1Api
+
+from verification import pods
 from verification.answers import Answer
 from verification.attacks.foreign_routes import HEADER, TEAPOT
 from verification.attacks.workload import QUICKLY
 from verification.calls import call
 from verification.checks import CREATES, Check, Failed, Skipped, Unjudged
 from verification.context import ClientContext, HostContext
+from verification.pods import REQUEST_SECONDS
 from verification.probes import NO_SAFE_METHOD, Probe
 
 _LIVE_SECONDS = 20
@@ -72,18 +77,33 @@ def pod_without_sidecar_is_refused(client: ClientContext, host: HostContext, pro
     reached = curl(*QUICKLY, "-o", "/dev/null", "-w", "%{time_connect}", f"http://{address}:443/")
     if not reached.stdout.strip() or float(reached.stdout) == 0:
         raise Skipped("the cluster's network refuses the connection before the egress gateway can")
-    seen = []
-    for url in (f"http://{domain}:80", f"http://{domain}:443", f"https://{domain}:443"):
-        to_gateway = ("-k", "--connect-to", f"{domain}::{address}:")
-        done = curl(*QUICKLY, *probe.options, *to_gateway, f"{url}{probe.path}")
-        if done.code:
-            seen.append(f"{url}: no answer (curl {done.code})")
-            continue
-        answer = Answer.printed(done.stdout)
-        if not (answer.refused or answer.without_upstream):
-            raise Failed(f"{url}: got {answer.summary}")
-        seen.append(f"{url}: {answer.status}")
+    seen: dict[str, None] = {}
+    for to_gateway in (("--connect-to", f"{domain}::{address}:"), *_ways_to_pods(client, domain)):
+        for url in (f"http://{domain}:80", f"http://{domain}:443", f"https://{domain}:443"):
+            done = curl(*QUICKLY, *probe.options, "-k", *to_gateway, f"{url}{probe.path}")
+            if done.code:
+                seen[f"{url}: no answer (curl {done.code})"] = None
+                continue
+            answer = Answer.printed(done.stdout)
+            if not (answer.refused or answer.without_upstream):
+                raise Failed(f"{url} by {to_gateway[-1]}: got {answer.summary}")
+            seen[f"{url}: {answer.status}"] = None
     return ", ".join(seen)
+
+
+def _ways_to_pods(client: ClientContext, domain: str) -> list[tuple[str, ...]]:
+    """Return the options by which curl takes each Pod of the egress gateway, with its ports, for the host."""
+    api, gateway = client.attacker.api, client.gateway
+    service: Any = CoreV1Api(api).read_namespaced_service(
+        gateway.name, gateway.namespace, _request_timeout=REQUEST_SECONDS
+    )
+    ways = []
+    for pod in pods.selected(api, gateway):
+        address = pods.in_url(pod.status.pod_ip)
+        ports = {port.port: pods.target_port(pod, port) for port in service.spec.ports}
+        to_ports = [f"{domain}:{port}:{address}:{ports.get(port) or port}" for port in (80, 443)]
+        ways.append(tuple(option for each in to_ports for option in ("--connect-to", each)))
+    return ways
 
 
 def _account_checks(client: ClientContext, look: str) -> Iterator[Check]:

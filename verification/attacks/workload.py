@@ -77,12 +77,8 @@ def _addresses(host: HostContext) -> list[str]:
     ports = [port for port in service.spec.ports if not served or port.port == served.port]
     by_name = [f"{name.name}.{name.namespace}.svc:{port.port}" for port in ports]
     return by_name + [
-        f"{_in_url(pod.status.pod_ip)}:{port}"
+        f"{pods.in_url(pod.status.pod_ip)}:{port}"
         for pod in pods.selected(api, name)
         if pod.status.pod_ip
         for port in dict.fromkeys(filter(None, (pods.target_port(pod, each) for each in ports)))
     ]
-
-
-def _in_url(address: str) -> str:
-    return f"[{address}]" if ":" in address else address

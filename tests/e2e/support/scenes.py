@@ -301,5 +301,20 @@ SCENES = {
         {"first: client client is admitted": f"Secret {ISTIO}/client-credential-{NAMESPACE}.1 is missing"},
     ),
 }
+DENIED_BY_DEFAULT = Scene(
+    (
+        Addition(
+            "target",
+            {
+                "apiVersion": "security.istio.io/v1",
+                "kind": "AuthorizationPolicy",
+                "metadata": {"name": "deny-by-default", "namespace": ISTIO},
+                "spec": {},
+            },
+        ),
+    ),
+    {},
+)
+"""Refuses what the stack admits, which says nothing about the stack."""
 LASTING = Scene((Addition("target", BARE_POD),), {})
 """Breaks a promise that a verification therefore tries until its time is over."""

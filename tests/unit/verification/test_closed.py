@@ -16,7 +16,7 @@ from verification.context import ClientContext
 from verification.state import State
 
 NAME = "network-policy-allow-egress-traffic-mtls"
-OWN_RULE = {"to": [{"podSelector": {}}]}
+OWN_RULE: dict[str, Any] = {"to": [{"podSelector": {}}]}
 ALL = {"ipBlock": {"cidr": "0.0.0.0/1"}}
 
 

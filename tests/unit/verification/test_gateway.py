@@ -4,11 +4,12 @@ import ssl
 
 import pytest
 
+from outputs import GatewayOutput
 from tests.unit.deployed import KYMA_GATEWAY
 from verification import gateway
 from verification.checks import Failed
 
-DEPLOYED = gateway.GatewayOutput.model_validate(KYMA_GATEWAY)
+DEPLOYED = GatewayOutput.model_validate(KYMA_GATEWAY)
 
 
 def shown(monkeypatch: pytest.MonkeyPatch, outside: bytes | OSError) -> None:

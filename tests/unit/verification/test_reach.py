@@ -7,7 +7,7 @@ import pytest
 from verification.reach import beyond, closes, egress_of
 
 DNS = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}
-OWN = {"podSelector": {}}
+OWN: dict[str, Any] = {"podSelector": {}}
 ALLOWED = [
     {"to": [{"ipBlock": {"cidr": "10.1.0.0/16"}}], "ports": [{"port": 443, "protocol": "TCP"}]},
     {
@@ -85,11 +85,12 @@ def test_port_must_be_a_part_of_an_allowed_one(
 ) -> None:
     to = {"to": [block("10.0.0.0/8")]}
     rule = {**to, "ports": [port]} if port else to
-    assert (not list(beyond(rule, [{**to, "ports": allowed}], "shop"))) == is_within
+    stacks: dict[str, Any] = {**to, "ports": allowed}
+    assert (not list(beyond(rule, [stacks], "shop"))) == is_within
 
 
 def test_allowed_rules_are_summed() -> None:
-    halves = [{"to": [block("10.0.0.0/9")]}, {"to": [block("10.128.0.0/9")]}]
+    halves: list[dict[str, Any]] = [{"to": [block("10.0.0.0/9")]}, {"to": [block("10.128.0.0/9")]}]
     assert not list(beyond({"to": [block("10.0.0.0/8")]}, halves, "shop"))
     assert list(beyond({"to": [block("10.0.0.0/7")]}, halves, "shop")) == ["10.0.0.0/7"]
     assert not list(beyond({}, [{}], "shop")), "all is allowed"

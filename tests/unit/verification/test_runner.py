@@ -133,7 +133,7 @@ def test_trouble_is_tried_again_until_the_timeout_of_the_run(
             clock[0] += 40
             return False
 
-    monkeypatch.setattr(runner.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
     assert runner.judge(check_of(raising(error)), 100, tried.append, Stop(), run_start).saw == str(error)
     assert len(tried) == again
 

@@ -1,5 +1,6 @@
 """One HTTPS request, to a real server that requires a client certificate."""
 
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -87,9 +88,14 @@ def test_requests_share_a_connection_until_the_server_ends_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str, answers: int
 ) -> None:
     monkeypatch.setattr(Handler, "protocol_version", protocol)
-    opened: list[object] = []
+    opened: list[Endpoint] = []
     plain = Endpoint.plain
-    monkeypatch.setattr(Endpoint, "plain", lambda endpoint: opened.append(endpoint) or plain(endpoint))
+
+    def counted(endpoint: Endpoint) -> socket.socket:
+        opened.append(endpoint)
+        return plain(endpoint)
+
+    monkeypatch.setattr(Endpoint, "plain", counted)
     with serving(tmp_path) as endpoint:
         got = endpoint.requests(credential(CLIENT_CA), ("GET", "/"), ("HEAD", "/"), ("GET", "/"))
     assert [answer.body for answer in got] == ["hello", "", "hello"][:answers]

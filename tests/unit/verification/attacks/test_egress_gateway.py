@@ -38,12 +38,29 @@ def test_undeclared_caller_must_be_denied(answer: Executed, expected: str) -> No
     assert [each["kind"] for each in attacker.deployments[0]] == ["ServiceEntry", "DestinationRule", "VirtualService"]
 
 
+@pytest.mark.usefixtures("services")
+def test_each_pod_of_the_egress_gateway_is_asked() -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def curl_without_sidecar(*arguments: str) -> Executed:
+        asked.append(arguments)
+        return Executed(52, "0.001", "") if "%{time_connect}" in arguments else printed(NO_ROUTE)
+
+    attacked(demo_stack(), BARE, FakeAttacker(lambda *_: REFUSED, curl_without_sidecar))
+    ways = {tuple(each for each in arguments if each.startswith("httpbin.example.com:")) for arguments in asked[1:]}
+    assert ways == {
+        ("httpbin.example.com::istio-egressgateway.istio-system.svc:",),
+        ("httpbin.example.com:80:10.0.0.7:8080", "httpbin.example.com:443:10.0.0.7:8443"),
+    }
+
+
+@pytest.mark.usefixtures("services")
 @pytest.mark.parametrize(
     ("connected", "answer", "expected"),
     [
         ("0.001", RESET, "http://httpbin.example.com:80: no answer (curl 56), http://httpbin.example.com:443: no"),
         ("0.001", printed(NO_ROUTE), "http://httpbin.example.com:80: 404"),
-        ("0.001", printed(SERVED), "FAILED: http://httpbin.example.com:80: got 200"),
+        ("0.001", printed(SERVED), "FAILED: http://httpbin.example.com:80 by httpbin.example.com::istio-egressgateway"),
         ("0.000", RESET, "SKIPPED: the cluster's network refuses the connection"),
     ],
 )
