@@ -127,7 +127,8 @@ def test_mesh_that_denies_by_default_is_no_broken_promise(lab: Lab, attacked: At
         await_unjudged(attacked.find("first: client client is admitted"), f"{ISTIO}/deny-by-default, which is not")
 
 
-def test_control_plane_that_is_away_is_no_broken_promise(lab: Lab, attacked: Attacked) -> None:
+@pytest.mark.usefixtures("attacked")
+def test_control_plane_that_is_away_is_no_broken_promise(lab: Lab) -> None:
     """The webhook that injects sidecars does not answer: the API server refuses the attacker's Pods."""
     istiod = ("-n", ISTIO, "deployment/istiod")
     connected, checks = chosen_checks(DeployedStack.load(NAMESPACE), [], ["client"], ["undeclared caller"])

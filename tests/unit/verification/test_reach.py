@@ -8,7 +8,7 @@ from verification.reach import beyond, closes, egress_of
 
 DNS = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}
 OWN: dict[str, Any] = {"podSelector": {}}
-ALLOWED = [
+ALLOWED: list[dict[str, Any]] = [
     {"to": [{"ipBlock": {"cidr": "10.1.0.0/16"}}], "ports": [{"port": 443, "protocol": "TCP"}]},
     {
         "to": [{**DNS, "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}],
