@@ -27,13 +27,15 @@ from verification.interruption import Interrupted, interruptible
 from verification.report import Report, as_json
 from verification.runner import described, run
 from verification.stack import DeployedStack
+from verification.strictness import Strict
 
 _EXIT_CODES = """\
 exit codes:
   0  every promise that was tried is kept
   1  a promise is broken
-  2  a promise cannot be judged: no such stack, host or client, an invalid config, a cluster that does not answer; or
-     an object of the verification is left in a cluster
+  2  a promise cannot be judged: no such stack, host or client, an invalid config, a cluster that does not answer
+     until the timeout, with --strict a promise that is not tried; or an object of the verification is left in a
+     cluster
   129, 130, 143  ended by SIGHUP, Ctrl-C, or SIGTERM
 """
 
@@ -55,13 +57,14 @@ def _verify(options: argparse.Namespace, console: Console, start: Start) -> int:
     try:
         if options.html:
             file.check_writable(options.html)
+        strict = Strict.of(options.allow_skip, is_on=options.strict)
         stack = DeployedStack.load(options.stack, read_only=options.read_only)
         stack, checks = chosen_checks(stack, options.host, options.client, options.only)
         if options.junit:
             _check_writable(options.junit)
     except ConfigError as error:
         return _cannot_verify(options, console, start, str(error))
-    report = Report(console)
+    report = Report(console, strict=strict)
 
     def publish(ended: str | None = None) -> None:
         if options.json or options.html:
@@ -111,6 +114,7 @@ def _described(options: argparse.Namespace) -> dict[str, Any]:
         "hosts": options.host,
         "clients": options.client,
         "only": options.only,
+        "strict": options.strict,
         "timeout": options.timeout,
     }
 
@@ -211,6 +215,19 @@ def _parser() -> argparse.ArgumentParser:
         "--read-only",
         action="store_true",
         help="create nothing in any cluster, and do not read the CA's key; skip the checks that need either",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="judge each promise that is not tried (SKIP) as one that cannot be judged (????, exit code 2)",
+    )
+    parser.add_argument(
+        "--allow-skip",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="TEXT",
+        help="with --strict: let promises be skipped whose promise or reason contains one of these texts",
     )
     parser.add_argument("--json", action="store_true", help="print a JSON document to stdout, and the lines to stderr")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="also write JUnit XML to this file")

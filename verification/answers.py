@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from verification.checks import Failed
+from verification.checks import Denied, Failed
 
 RBAC = "RBAC: access denied"
 
-_SHOWN = 200
 _ENVOY_FAILED = ("upstream connect error", "upstream request timeout", "no healthy upstream")
 # Envoy sets it on answers that it forwards, not on its own:
 # https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#x-envoy-upstream-service-time
 _FROM_UPSTREAM = "x-envoy-upstream-service-time"
+_SHOWN_HEADERS, _LONGEST_HEADER = ("server", "content-type"), 40
 _PAIR = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|[^",;]*)([,;]|$)')
 
 
@@ -33,14 +33,20 @@ class Answer:
         first, *lines = head.split("\n")
         status = re.match(r"HTTP/\S+ (\d{3})\b", first)
         if not status:
-            raise Failed(f"curl printed no HTTP answer: {_brief(text) or 'nothing'}")
+            raise Failed(f"curl printed no HTTP answer, but {len(text)} characters")
         pairs = (line.partition(":") for line in lines)
         return cls(int(status[1]), {name.strip().lower(): value.strip() for name, _, value in pairs}, body)
 
     @property
     def summary(self) -> str:
-        """The status and the beginning of the body, on one line."""
-        return f"{self.status} {_brief(self.body)}".strip()
+        """The status, who answered, and the length of the body, whose text may be confidential; on one line."""
+        if self.denied:
+            return f"{self.status} {RBAC}"
+        if of_envoy := next((text for text in _ENVOY_FAILED if self.body.startswith(text)), ""):
+            return f"{self.status} {of_envoy}"
+        who = "of a service" if _FROM_UPSTREAM in self.headers else "without a sign of a service"
+        shown = [f"{name} {self.headers[name][:_LONGEST_HEADER]}" for name in _SHOWN_HEADERS if name in self.headers]
+        return f"{self.status} ({', '.join([who, *shown, f'{len(self.body)} characters'])})"
 
     @property
     def denied(self) -> bool:
@@ -54,6 +60,11 @@ class Answer:
     def without_route(self) -> bool:
         """Whether a gateway had no route for the request."""
         return self.status == HTTPStatus.NOT_FOUND and not self.body and _FROM_UPSTREAM not in self.headers
+
+    @property
+    def refused_by_route(self) -> bool:
+        """Whether a route of a gateway itself refused the request."""
+        return self.status == HTTPStatus.FORBIDDEN and not self.body and _FROM_UPSTREAM not in self.headers
 
     @property
     def redirected(self) -> bool:
@@ -75,7 +86,7 @@ class Answer:
     def check_is_services(self) -> str:
         """Return the answer's status; raise Failed if Envoy answered instead of the service behind it."""
         if self.denied:
-            raise Failed(f"got {self.status}: {RBAC}")
+            raise Denied(f"got {self.status}: {RBAC}")
         if self.without_route:
             raise Failed(f"got {self.status} of Envoy itself, which has no route for the request")
         if self.without_upstream:
@@ -84,6 +95,8 @@ class Answer:
 
     def check_shows(self, subject: str, identity: str) -> str:
         """Return the client that httpbin's /headers shows; raise Failed if it is not this one."""
+        if self.denied:
+            raise Denied(f"got {self.summary}")
         if self.status != HTTPStatus.OK:
             raise Failed(f"got {self.summary}")
         hops = client_hops(self.body)
@@ -105,7 +118,7 @@ def client_hops(body: str) -> list[dict[str, list[str]]]:
         headers = json.loads(body)["headers"].get("X-Forwarded-Client-Cert", [])
         hops = [hop for header in headers for hop in _hops(header)]
     except (ValueError, TypeError, LookupError, AttributeError):
-        raise Failed(f"got 200, but not what httpbin answers at /headers: {_brief(body)}") from None
+        raise Failed(f"got 200, but not what httpbin answers at /headers: {len(body)} characters") from None
     return [hop for hop in hops if any(hop.get("Subject", []))]
 
 
@@ -116,7 +129,3 @@ def _hops(header: str) -> list[dict[str, list[str]]]:
         if end == ",":
             hops.append({})
     return hops
-
-
-def _brief(text: str) -> str:
-    return " ".join(text[:_SHOWN].split())

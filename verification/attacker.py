@@ -11,8 +11,9 @@ from typing import Any
 
 from kubernetes.client import ApiClient, ApiException, CoreV1Api, CustomObjectsApi
 
+from clusters.kyma_istio import ALLOWED, TO_EGRESS_GATEWAY
 from verification import pods
-from verification.checks import Failed, Skipped
+from verification.checks import Skipped, Unjudged
 from verification.manifests import ACCOUNT, GROUP, Manifests
 from verification.pods import REQUEST_SECONDS, Executed
 from verification.sweeping import sweep
@@ -20,6 +21,8 @@ from verification.temporary import Temporary, create
 
 _WITH_SIDECAR, _WITHOUT_SIDECAR = "with-sidecar", "without-sidecar"
 _READY_SECONDS = 60
+UNDECLARED = "-undeclared"
+"""The end of the name of the Pod with an undeclared service account."""
 # The API server refuses by these: for want of rights, or by a webhook.
 _REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY)
 _PLURALS = {
@@ -50,7 +53,8 @@ class Attacker:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _is_prepared: bool = False
     _is_removed: bool = False
-    _has_stack_pod: bool = False
+    _stack_pods: set[str] = field(default_factory=set, repr=False)
+    _patience: dict[str, float] = field(default_factory=dict, repr=False)
     _temporary: Temporary = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -68,14 +72,13 @@ class Attacker:
 
     def curl_in_stack_namespace(self, *arguments: str) -> Executed:
         """Run curl in a Pod without a sidecar, in the stack's own namespace."""
-        self._prepare()
-        with self._lock:
-            self._check_not_removed()
-            if not self._has_stack_pod:
-                with _refusal_is_skipped(self.where):
-                    self._temporary.create_stack_pod(self._manifests.pod(self.name))
-                self._has_stack_pod = True
-        return self._curl(self.stack_namespace, self.name, *arguments)
+        return self._curl_beside_the_stack(self._manifests.pod(self.name), *arguments)
+
+    def curl_of_undeclared_account(self, *arguments: str) -> Executed:
+        """Run curl in a Pod with a sidecar, in the stack's own namespace, as that namespace's default account."""
+        pod = self._manifests.pod(f"{self.name}{UNDECLARED}", with_sidecar=True)
+        pod["metadata"]["labels"][TO_EGRESS_GATEWAY] = ALLOWED  # the network alone must not refuse it
+        return self._curl_beside_the_stack(pod, *arguments)
 
     @contextmanager
     def deployed(self, *objects: Mapping[str, Any]) -> Iterator[None]:
@@ -119,7 +122,7 @@ class Attacker:
 
     def _check_not_removed(self) -> None:
         if self._is_removed:
-            raise Failed("the verification has ended")
+            raise Unjudged("the verification has ended")
 
     def _prepare(self) -> None:
         """Create the temporary namespace with its account and Pods, once."""
@@ -140,22 +143,34 @@ class Attacker:
                 self._temporary.create_pod(self.name, manifests.pod(_WITHOUT_SIDECAR, ACCOUNT))
             self._is_prepared = True
 
+    def _curl_beside_the_stack(self, pod: Any, *arguments: str) -> Executed:
+        self._prepare()
+        name = pod["metadata"]["name"]
+        with self._lock:
+            self._check_not_removed()
+            if name not in self._stack_pods:
+                with _refusal_is_skipped(self.where):
+                    self._temporary.create_stack_pod(pod)
+                self._stack_pods.add(name)
+        return self._curl(self.stack_namespace, name, *arguments)
+
     def _curl(self, namespace: str, pod: str, *arguments: str) -> Executed:
         self._wait_until_ready(namespace, pod)
         return pods.execute(self.api, namespace, pod, "curl", "curl", *arguments)
 
     def _wait_until_ready(self, namespace: str, name: str) -> None:
-        end = time.monotonic() + _READY_SECONDS
+        # Once it is over, each further attempt only looks whether the Pod has started meanwhile.
+        end = self._patience.setdefault(f"{namespace}/{name}", time.monotonic() + _READY_SECONDS)
         while True:
             self._check_not_removed()
             pod: Any = CoreV1Api(self.api).read_namespaced_pod(name, namespace, _request_timeout=REQUEST_SECONDS)
             if pods.is_ready(pod):
                 break
             if time.monotonic() > end:
-                raise Skipped(f"the attacker's Pod {namespace}/{name} does not start: {pods.waiting_for(pod)}")
+                raise Unjudged(f"the attacker's Pod {namespace}/{name} does not start: {pods.waiting_for(pod)}")
             time.sleep(0.5)
-        if name == _WITH_SIDECAR and not pods.has_sidecar(pod):
-            raise Failed(f"the attacker's Pod {namespace}/{name} has no sidecar, though its label requests one")
+        if name.endswith((_WITH_SIDECAR, UNDECLARED)) and not pods.has_sidecar(pod):
+            raise Unjudged(f"the attacker's Pod {namespace}/{name} has no sidecar, though its label requests one")
 
 
 @contextmanager

@@ -12,8 +12,16 @@ class Failed(Exception):  # noqa: N818 - a verdict, not an error of the program
     """The promise is broken; the message says what the check saw instead."""
 
 
+class Denied(Failed):
+    """An AuthorizationPolicy refused a request that the stack admits."""
+
+
 class Skipped(Exception):  # noqa: N818
     """The promise cannot be tried on this stack; the message says why."""
+
+
+class Unjudged(Exception):  # noqa: N818
+    """It is not known yet whether the promise is kept, for trouble that may pass; the message names the trouble."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,7 @@ class Check:
 
     group: the heading under which its verdict is printed
     expected: the result that keeps the promise
-    run: returns the result, or raises Failed or Skipped
+    run: returns the result, or raises Failed, Skipped or Unjudged
     look: commands that show the cause
     host, client: the names in the stack's config of the host and the client that it tries; empty for none
     """

@@ -7,7 +7,7 @@ from functools import partial
 from uuid import uuid4
 
 from settings import NetworkPolicy
-from verification import sidecars
+from verification import closed, sidecars
 from verification.calls import NOT_CONNECTED, SECONDS, call, spoke_tls
 from verification.checks import Check, Failed
 from verification.context import ClientContext, HostContext
@@ -23,6 +23,8 @@ def checks(client: ClientContext) -> Iterator[Check]:
     """Yield the checks of one client."""
     if not client.hosts:
         yield client.skipped("the client reaches its hosts", "no host admits it")
+        if client.name in client.stack.settings.present_clients:
+            yield from closed.checks(client)
         return
     if client.settings.is_partner:
         reason = f"only the partner has its key; admitted by {', '.join(host.name for host in client.hosts)}"
@@ -36,6 +38,7 @@ def checks(client: ClientContext) -> Iterator[Check]:
     if client.settings.demo:
         yield _direct_check(client)
         yield sidecars.of_client(client)
+    yield from closed.checks(client)
 
 
 def plain_http_leaves_through_egress_gateway(client: ClientContext, host: HostContext, probe: Probe) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from components.namespaced_name import NamespacedName
 from outputs import ClientOutput, HostOutput
@@ -9,6 +10,7 @@ from settings import Client, Host, Platform
 from verification.attacker import Attacker
 from verification.checks import Check, skipped
 from verification.client_cluster import ClientCluster
+from verification.default_deny import explained
 from verification.probes import Probe, probe_of
 from verification.stack import DeployedStack
 from verification.tls import ClientCredential, Endpoint
@@ -94,6 +96,14 @@ class HostContext:
         return self.stack.settings.platform == Platform.KYMA
 
     @property
+    def policy_namespaces(self) -> dict[str, set[str]]:
+        """The namespaces of the target whose policies judge its requests, by the target's path in the config."""
+        target, service = self.stack.outputs.target, self.settings.service
+        return {
+            "target": {self.gateway.namespace, service.namespace if service else target.namespace if target else ""}
+        }
+
+    @property
     def look(self) -> str:
         """Where to look if the host answers wrongly."""
         secrets = f"istioctl proxy-config secret -n {self.gateway.namespace} svc/{self.gateway.name}"
@@ -111,7 +121,8 @@ class HostContext:
 
     def check(self, promise: str, expected: str, run: Callable[[], str], look: str = "", client: str = "") -> Check:
         """Return a check of the host; `look` defaults to the gateway's log and certificates."""
-        return Check(self.group, promise, expected, run, look or self.look, self.name, client)
+        judged = partial(explained, self.stack, self.policy_namespaces, run)
+        return Check(self.group, promise, expected, judged, look or self.look, self.name, client)
 
     def skipped(self, promise: str, reason: str, client: str = "") -> Check:
         """Return a check of the host that is skipped for this reason."""
@@ -184,7 +195,12 @@ class ClientContext:
 
     def check(self, promise: str, expected: str, run: Callable[[], str], look: str, host: str = "") -> Check:
         """Return a check of the client, and of one host if it has a name."""
-        return Check(self.group, promise, expected, run, look, host, self.name)
+        namespaces = {f"clients.{self.name}": {self.gateway.namespace, self.output.namespace}}
+        for each in self.hosts:
+            namespaces |= each.policy_namespaces if each.settings.external is None else {}
+        return Check(
+            self.group, promise, expected, partial(explained, self.stack, namespaces, run), look, host, self.name
+        )
 
     def skipped(self, promise: str, reason: str, host: str = "") -> Check:
         """Return a check of the client that is skipped for this reason."""

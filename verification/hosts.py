@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from functools import partial
-from http import HTTPStatus
 from uuid import uuid4
 
 from cryptography import x509
@@ -12,7 +11,7 @@ from verification.answers import Answer
 from verification.checks import Check, Failed
 from verification.context import ClientContext, HostContext
 from verification.issuing import foreign_credential
-from verification.probes import NO_SAFE_METHOD, Probe, refused_probe
+from verification.probes import NO_SAFE_METHOD, Probe, misreadable_path, refused_probe, refuses_a_method
 from verification.refusals import BY_POLICY_OR_TLS, BY_TLS, STRANGER, denied, refused_by_tls
 
 ANY_PATH = "/*"
@@ -22,7 +21,12 @@ _NO_CERTIFICATE = "a connection without a client certificate is refused"
 _FOREIGN_CERTIFICATE = "a client certificate of an untrusted CA is refused"
 _METHOD = "a method that is not allowed is refused"
 _PATH = "a path that is not allowed is refused"
+_MISREAD = "a path that a server may decode to another one is refused"
 _BY_ROUTE = "403, or 404 of an APIRule"
+ONLY_UNSAFE = (
+    "the host's route refuses only methods that may change something, and the verification sends none of them to your "
+    "Service"
+)
 
 
 def checks(host: HostContext) -> Iterator[Check]:
@@ -31,12 +35,8 @@ def checks(host: HostContext) -> Iterator[Check]:
     yield host.check(_FOREIGN_CERTIFICATE, BY_TLS, partial(foreign_certificate_is_refused, host))
     for name in host.stack.settings.present_clients:
         yield _admission_check(host, ClientContext(host.stack, name))
-    if host.settings.demo:
-        yield _method_check(host)
-    if host.admitted_own_clients and ANY_PATH not in host.settings.paths:
-        probe = host.probe
-        run = partial(path_is_refused, host, host.admitted_own_clients[0], probe.method if probe else "GET")
-        yield host.check(_PATH, _BY_ROUTE, run, host.look_policy)
+    yield _method_check(host)
+    yield from _path_checks(host)
     if host.settings.demo:
         yield sidecars.of_host(host)
 
@@ -82,21 +82,35 @@ def client_is_refused(host: HostContext, client: ClientContext, probe: Probe) ->
 
 def method_is_refused(host: HostContext, client: ClientContext, probe: Probe) -> str:
     """Send a method that the route does not allow, with the credential of an admitted client."""
-    answer = _answer(host, client, probe.method, probe.path)
-    # An APIRule has no route for other methods (kyma-project/api-gateway: internal/processing/processors/v2alpha1/
-    # virtualservice); the AuthorizationPolicy of a stack's own VirtualService forbids them.
-    if answer.status != HTTPStatus.FORBIDDEN and not (host.routes_by_api_rule and answer.without_route):
-        raise Failed(f"{probe.method} got {answer.summary}")
-    return f"{probe.method}: {answer.status}"
+    return _refused(host, client, probe.method, probe.path, probe.method)
 
 
 def path_is_refused(host: HostContext, client: ClientContext, method: str) -> str:
     """Request a path that the route does not allow, with the credential of an admitted client."""
     path = f"/kyma-mtls-verification-{uuid4().hex[:8]}"
+    return _refused(host, client, method, path, f"{method} {path}")
+
+
+def misreadable_path_is_refused(host: HostContext, client: ClientContext, method: str, path: str) -> str:
+    """Request a path with an encoded separator, by which a server may leave the prefix that is allowed."""
     answer = _answer(host, client, method, path)
-    if not answer.denied and not (host.routes_by_api_rule and answer.without_route):
+    if not (answer.refused_by_route or answer.denied):
         raise Failed(f"{method} {path} got {answer.summary}")
     return f"{method} {path}: {answer.status}"
+
+
+def _refused(host: HostContext, client: ClientContext, method: str, path: str, described: str) -> str:
+    """Send a request over a new connection, and over one that served an allowed request: both must be refused."""
+    answers = [("", _answer(host, client, method, path))]
+    if probe := host.probe:
+        allowed, *after = host.endpoint.requests(client.credential(), (probe.method, probe.path), (method, path))
+        answers += [(f" after {allowed.status} over the same connection", answer) for answer in after]
+    for how, answer in answers:
+        # An APIRule has no route for other methods and paths (kyma-project/api-gateway: internal/processing/processors/
+        # v2alpha1/virtualservice); the AuthorizationPolicy of a stack's own VirtualService forbids them.
+        if not answer.denied and not (host.routes_by_api_rule and answer.without_route):
+            raise Failed(f"{described} got {answer.summary}{how}")
+    return f"{described}: {answers[0][1].status}{', also over an open connection' if answers[1:] else ''}"
 
 
 def _answer(host: HostContext, client: ClientContext, method: str, path: str) -> Answer:
@@ -118,8 +132,25 @@ def _admission_check(host: HostContext, client: ClientContext) -> Check:
 def _method_check(host: HostContext) -> Check:
     probe = refused_probe(host.settings)
     if not probe:
-        return host.skipped(_METHOD, "the host's route allows every method")
+        reason = ONLY_UNSAFE if refuses_a_method(host.settings) else "the host's route allows every method"
+        return host.skipped(_METHOD, reason)
     if not host.admitted_own_clients:
         return host.skipped(_METHOD, NO_OWN_CLIENT)
     run = partial(method_is_refused, host, host.admitted_own_clients[0], probe)
     return host.check(_METHOD, _BY_ROUTE, run, host.look_policy)
+
+
+def _path_checks(host: HostContext) -> Iterator[Check]:
+    if ANY_PATH in host.settings.paths:
+        return
+    misreadable, own = misreadable_path(host.settings), host.admitted_own_clients
+    method = host.probe.method if host.probe else "GET"
+    if not own:
+        yield host.skipped(_PATH, NO_OWN_CLIENT)
+        if misreadable:
+            yield host.skipped(_MISREAD, NO_OWN_CLIENT)
+        return
+    yield host.check(_PATH, _BY_ROUTE, partial(path_is_refused, host, own[0], method), host.look_policy)
+    if misreadable:
+        run = partial(misreadable_path_is_refused, host, own[0], method, misreadable)
+        yield host.check(_MISREAD, "403 of the gateway itself", run, host.look_policy)

@@ -13,7 +13,7 @@ from kubernetes.stream.ws_client import WSClient
 
 from clusters.impersonation import ImpersonatingClient
 from components.namespaced_name import NamespacedName
-from verification.checks import Failed, Skipped
+from verification.checks import Failed, Skipped, Unjudged
 
 REQUEST_SECONDS = 10
 SIDECAR = "istio-proxy"
@@ -88,6 +88,21 @@ def is_ready(pod: Any) -> bool:
     return not pod.metadata.deletion_timestamp and any(c.type == "Ready" and c.status == "True" for c in conditions)
 
 
+def target_port(pod: Any, port: Any) -> int | None:
+    """Return the number of a Pod's port behind a port of a Service; None if the Pod has no port of that name."""
+    target = port.target_port or port.port
+    if isinstance(target, int):
+        return target
+    containers = [*pod.spec.containers, *(pod.spec.init_containers or [])]
+    named = (each for container in containers for each in container.ports or [] if each.name == target)
+    return next((int(each.container_port) for each in named), None)
+
+
+def in_url(address: str) -> str:
+    """Return an IP address as a URL has it."""
+    return f"[{address}]" if ":" in address else address
+
+
 def has_sidecar(pod: Any) -> bool:
     """Return whether a Pod has Istio's proxy as a container or as a native sidecar."""
     containers = [*pod.spec.containers, *(pod.spec.init_containers or [])]
@@ -102,7 +117,7 @@ def waiting_for(pod: Any) -> str:
 
 
 def execute(api: ApiClient, namespace: str, pod: str, container: str, *command: str) -> Executed:
-    """Run a command in a Pod; raise Failed if its end is not known, Skipped if the cluster forbids it."""
+    """Run a command in a Pod; raise Unjudged if its end is not known, Skipped if the cluster forbids it."""
     if isinstance(api, ImpersonatingClient):  # a WebSocket of the Kubernetes client for Python has no further headers
         raise Skipped("the kubeconfig impersonates another user (`as`), which commands in Pods cannot")
     # stream() patches its ApiClient while it connects (kubernetes/stream/stream.py), so each thread needs its own.
@@ -121,7 +136,7 @@ def execute(api: ApiClient, namespace: str, pod: str, container: str, *command: 
             session.run_forever(timeout=_COMMAND_SECONDS)
             return Executed(_exit_code(session), session.read_stdout() or "", session.read_stderr() or "")
         except websocket.WebSocketException as error:
-            raise Failed(f"the connection to Pod {namespace}/{pod} broke: {error}") from None
+            raise Unjudged(f"the connection to Pod {namespace}/{pod} broke: {error}") from None
         except ApiException as error:
             if error.status == HTTPStatus.FORBIDDEN or "403 Forbidden" in str(error.reason):
                 raise Skipped(f"the cluster forbids commands in Pod {namespace}/{pod}") from None
@@ -132,8 +147,8 @@ def _exit_code(session: WSClient) -> int:
     try:
         code = session.returncode
     except (TypeError, LookupError, ValueError):  # the API server sent no exit code
-        raise Failed("the API server reported no exit code of the command in its Pod") from None
+        raise Unjudged("the API server reported no exit code of the command in its Pod") from None
     if code is None:
         session.close()
-        raise Failed(f"the command in the Pod did not end within {_COMMAND_SECONDS} s")
+        raise Unjudged(f"the command in the Pod did not end within {_COMMAND_SECONDS} s")
     return int(code)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from components import path_encoding
 from outputs import ClientOutput
 from settings import Host
 from verification.answers import Answer
@@ -54,9 +55,27 @@ def probe_of(host: Host) -> Probe | None:
 
 
 def refused_probe(host: Host) -> Probe | None:
-    """Return a request with a method that a host's route does not allow; None if it allows all of them."""
-    method = next((method for method in _METHODS if method not in host.methods), None)
+    """Return a request with a method that a host's route does not allow; None if there is none that may be sent.
+
+    Only to the demo is a method sent that may change something: if the promise is broken, the service gets it.
+    """
+    methods = _METHODS if host.demo else _SAFE_METHODS
+    method = next((method for method in methods if method not in host.methods), None)
     return Probe(method, host.paths[0].removesuffix("*")) if method else None
+
+
+def refuses_a_method(host: Host) -> bool:
+    """Return whether there is a method that a host's route does not allow."""
+    return any(method not in host.methods for method in _METHODS)
+
+
+def misreadable_path(host: Host) -> str | None:
+    """Return a path with an encoded separator that a host must refuse; None if it refuses none, as it serves all paths.
+
+    A server that decodes it would leave the prefix that is allowed.
+    """
+    prefix = next((path.removesuffix("*") for path in host.paths if path.endswith("/*")), None)
+    return f"{prefix}..%2fkyma-mtls-verification" if prefix and path_encoding.is_misreadable(host.paths) else None
 
 
 def _covers(allowed: str, path: str) -> bool:

@@ -15,6 +15,7 @@ from rich.status import Status
 
 from verification.checks import Check
 from verification.runner import Outcome, Verdict
+from verification.strictness import Strict
 
 _SHOWN = 160
 
@@ -27,6 +28,7 @@ class Report:
     status: Status | None = None
     verdicts: list[tuple[Check, Outcome]] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    strict: Strict = field(default_factory=Strict)
 
     def waiting(self, done: int, total: int, retried: str) -> None:
         """Show how many checks are done, and the last result of one that is tried again."""
@@ -35,6 +37,7 @@ class Report:
 
     def judged(self, check: Check, outcome: Outcome) -> None:
         """Print and keep the outcome of a check."""
+        outcome = self.strict.judged(check, outcome)
         if not self.verdicts or self.verdicts[-1][0].group != check.group:
             self.console.print(f"[bold]{escape(check.group)}[/]")
         self.verdicts.append((check, outcome))

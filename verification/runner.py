@@ -17,13 +17,16 @@ from kubernetes.client import ApiException
 from kubernetes.config import ConfigException
 
 from settings import ConfigError
-from verification.checks import Check, Failed, Skipped
+from verification.checks import Check, Failed, Skipped, Unjudged
 from verification.pods import refusal_of
 
 AT_ONCE = 16
 PAUSE_SECONDS = 2
 
-_FAILURES = (Failed, ApiException, ConfigException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
+_FAILURES = (Failed, http.client.HTTPException, OSError)
+_TROUBLE = (Unjudged, ConfigError, ApiException, ConfigException, urllib3.exceptions.HTTPError)
+"""What says nothing about a promise: such as an API server that does not answer, or a Pod that does not start."""
+_LEAST_PATIENCE = 0.25  # of the timeout, for a check that meets trouble late in a run
 
 
 class Verdict(Enum):
@@ -54,16 +57,28 @@ class Listener(Protocol):
         """Receive the outcome of a check."""
 
 
-def judge(check: Check, timeout: float, waiting: Callable[[str], None], stop: threading.Event) -> Outcome:
-    """Run one check until it passes or `timeout` seconds are over; pass the result of each attempt to `waiting`."""
+def judge(
+    check: Check,
+    timeout: float,
+    waiting: Callable[[str], None],
+    stop: threading.Event,
+    run_start: float | None = None,
+) -> Outcome:
+    """Run one check until it passes or `timeout` seconds are over; pass the result of each attempt to `waiting`.
+
+    run_start: since when trouble has been tried again, which is likely to be the same for all checks of a run; by
+        default, since the check began
+    """
     start = time.monotonic()
+    end_of_trouble = max((run_start or start) + timeout, start + timeout * _LEAST_PATIENCE)
     while True:
         try:
             return Outcome(Verdict.PASSED, printable(check.run()), time.monotonic() - start)
         except Exception as error:
             verdict, saw = _verdict_of(error), described(error)
-            may_pass = verdict != Verdict.SKIPPED and isinstance(error, (*_FAILURES, ConfigError))
-        is_final = not may_pass or time.monotonic() - start > timeout
+            may_pass = verdict != Verdict.SKIPPED and isinstance(error, (*_FAILURES, *_TROUBLE))
+        end = end_of_trouble if verdict == Verdict.ERROR else start + timeout
+        is_final = not may_pass or time.monotonic() > end
         if not is_final:
             waiting(f"{check.group}: {check.promise} (saw: {saw.splitlines()[0]})")
         if is_final or stop.wait(PAUSE_SECONDS):
@@ -73,14 +88,14 @@ def judge(check: Check, timeout: float, waiting: Callable[[str], None], stop: th
 def run(checks: Sequence[Check], timeout: float, listener: Listener) -> None:
     """Run all checks and report each outcome; if interrupted, do not wait for those that still run."""
     pending: list[Future[Outcome]] = []
-    stop, pool = threading.Event(), ThreadPoolExecutor(AT_ONCE)
+    stop, pool, start = threading.Event(), ThreadPoolExecutor(AT_ONCE), time.monotonic()
 
     def progress(waiting: str = "") -> None:
         listener.waiting(sum(future.done() for future in pending), len(checks), waiting)
 
     try:
         for check in checks:
-            pending.append(pool.submit(judge, check, timeout, progress, stop))
+            pending.append(pool.submit(judge, check, timeout, progress, stop, start))
         for check, future in zip(checks, pending, strict=True):
             progress()
             listener.judged(check, future.result())
@@ -94,7 +109,7 @@ def described(error: Exception) -> str:
     if isinstance(error, ApiException):
         refusal = f"the API server answered {error.status or 'nothing'}: {refusal_of(error)}"
         return printable(refusal)
-    if isinstance(error, (*_FAILURES, Skipped, ConfigError)):
+    if isinstance(error, (*_FAILURES, *_TROUBLE, Skipped)):
         return printable(str(error).strip()) or type(error).__name__
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} in {Path(frame.filename).name}:{frame.lineno}"

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -12,16 +13,16 @@ from kubernetes.client import ApiClient, ApiException, CoreV1Api
 from verification.pods import REQUEST_SECONDS, exists
 from verification.sweeping import delete_namespace, delete_pod
 
-_NAMESPACE, _POD = "namespace", "pod"
+_NAMESPACE = "namespace"
 _GONE_SECONDS = 60
 
 
 @dataclass
 class Temporary:
-    """A temporary namespace, and a Pod of the same name in the stack's namespace.
+    """A temporary namespace, and Pods in the stack's namespace whose names begin with its name.
 
     where: the cluster's name in messages
-    name: of both
+    name: of the namespace
     """
 
     where: str
@@ -36,8 +37,8 @@ class Temporary:
             create(lambda: CoreV1Api(self.api).create_namespace(body, _request_timeout=REQUEST_SECONDS))
 
     def create_stack_pod(self, body: Any) -> None:
-        """Create the Pod in the stack's namespace."""
-        with self._noted(_POD):
+        """Create a Pod in the stack's namespace."""
+        with self._noted(body["metadata"]["name"]):
             self.create_pod(self.stack_namespace, body)
 
     def create_pod(self, namespace: str, body: Any) -> None:
@@ -47,36 +48,40 @@ class Temporary:
     def remove(self) -> list[str]:
         """Delete namespace and Pod and wait until they are gone; return the commands that delete the rest."""
         core, end = CoreV1Api(self.api), time.monotonic() + _GONE_SECONDS
-        deletions: dict[str, Callable[[], object]] = {
-            _POD: lambda: delete_pod(self.api, self.stack_namespace, self.name),
-            _NAMESPACE: lambda: delete_namespace(self.api, self.name),
-        }
-        reads: dict[str, Callable[[], object]] = {
-            _POD: lambda: core.read_namespaced_pod(self.name, self.stack_namespace, _request_timeout=REQUEST_SECONDS),
-            _NAMESPACE: lambda: core.read_namespace(self.name, _request_timeout=REQUEST_SECONDS),
-        }
+
+        def delete(each: str) -> None:
+            if each == _NAMESPACE:
+                delete_namespace(self.api, self.name)
+            else:
+                delete_pod(self.api, self.stack_namespace, each)
+
+        def read(each: str) -> object:
+            if each == _NAMESPACE:
+                return core.read_namespace(self.name, _request_timeout=REQUEST_SECONDS)
+            return core.read_namespaced_pod(each, self.stack_namespace, _request_timeout=REQUEST_SECONDS)
+
         going: set[str] = set()
-        for kind in self._may_exist:
+        for each in self._may_exist:
             with suppress(Exception):  # `left` reports it, and the rest is still deleted
-                deletions[kind]()
-                going.add(kind)
+                delete(each)
+                going.add(each)
         while going and time.monotonic() < end:
-            for kind in tuple(going):
+            for each in tuple(going):
                 with suppress(Exception):
-                    if not exists(reads[kind]):
-                        going.remove(kind)
-                        self._may_exist.remove(kind)
+                    if not exists(partial(read, each)):
+                        going.remove(each)
+                        self._may_exist.remove(each)
             time.sleep(0.3 if going else 0)
         return self.left
 
     @property
     def left(self) -> list[str]:
         """The commands that delete what is left, or may be left."""
-        commands = {
-            _POD: f"{self.where}: kubectl -n {self.stack_namespace} delete pod {self.name}",
-            _NAMESPACE: f"{self.where}: kubectl delete namespace {self.name}",
-        }
-        return [command for kind, command in commands.items() if kind in self._may_exist]
+        pods = sorted(self._may_exist - {_NAMESPACE})
+        commands = [f"{self.where}: kubectl -n {self.stack_namespace} delete pod {pod}" for pod in pods]
+        if _NAMESPACE in self._may_exist:
+            commands.append(f"{self.where}: kubectl delete namespace {self.name}")
+        return commands
 
     @contextmanager
     def _noted(self, kind: str) -> Iterator[None]:

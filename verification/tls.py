@@ -71,9 +71,30 @@ class Endpoint:
         with closing(http.client.HTTPConnection(self.domain)) as connection:
             connection.sock = self.connect(credential, oldest, newest)
             connection.request(method, path, headers={"Host": host or self.domain, **(headers or {})})
-            response = connection.getresponse()
-            found = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status, found, _beginning(response).decode(errors="replace"))
+            return _answer(connection.getresponse())
+
+    def requests(self, credential: ClientCredential, *requests: tuple[str, str]) -> list[Answer]:
+        """Send requests, each a method and a path, over one connection; return the answers until the server ends it.
+
+        Raise OSError or HTTPException if there is no answer at all.
+        """
+        answers: list[Answer] = []
+        with closing(http.client.HTTPConnection(self.domain)) as connection:
+            connection.sock, connection.auto_open = self.connect(credential), 0
+            for method, path in requests:
+                try:
+                    connection.request(method, path, headers={"Host": self.domain})
+                    response = connection.getresponse()
+                except (OSError, http.client.HTTPException):
+                    if not answers:
+                        raise
+                    break
+                answers.append(_answer(response))
+                if response.length == 0:
+                    response.read()  # closes it, which the last part alone does not
+                if not response.isclosed() or response.will_close:  # a body that is longer than what is read of one
+                    break
+        return answers
 
     def request_http2(self, method: str, path: str, credential: ClientCredential | None, *, host: str = "") -> Answer:
         """Send a request by HTTP/2; raise Failed if the gateway does not offer it."""
@@ -135,6 +156,11 @@ def alert_of(error: ssl.SSLError) -> str:
     if not found:
         raise error
     return alert.replace("_", " ").lower()
+
+
+def _answer(response: http.client.HTTPResponse) -> Answer:
+    found = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(response.status, found, _beginning(response).decode(errors="replace"))
 
 
 def _beginning(response: http.client.HTTPResponse) -> bytes:

@@ -19,7 +19,17 @@ from components.comparison import differences
 from tests.e2e.support.lab import Lab
 from tests.e2e.support.mutations import ADDITIONS, Target, tried
 from tests.e2e.support.project import Project
-from tests.e2e.support.scenes import ADMISSION, HOSTS, ISTIO, LASTING, NAMESPACE, SCENES, Change, replace
+from tests.e2e.support.scenes import (
+    ADMISSION,
+    DENIED_BY_DEFAULT,
+    HOSTS,
+    ISTIO,
+    LASTING,
+    NAMESPACE,
+    SCENES,
+    Change,
+    replace,
+)
 from tests.e2e.support.stack import Deployed, refusal
 from tests.e2e.support.waiting import eventually, meanwhile, together
 from tests.unit.pki import issue
@@ -91,6 +101,17 @@ def await_failure(check: Check, words: str) -> None:
     pytest.fail(f"{check.group}: {check.promise}: not failed: {words!r}, but {seen}")
 
 
+def await_unjudged(check: Check, words: str) -> None:
+    """Try a check until it cannot be judged, with these words; it must never fail."""
+
+    def outcome() -> bool:
+        seen = judge(check, 0, lambda _: None, threading.Event())
+        assert seen.verdict in (Verdict.PASSED, Verdict.ERROR), seen
+        return seen.verdict == Verdict.ERROR and words in seen.saw
+
+    eventually(outcome, f"{check.promise} cannot be judged: {words}")
+
+
 def left(lab: Lab, attacked: Attacked) -> str:
     """Return the names of what bears the label of this stack's attackers, in any cluster."""
     label = f"{LABEL}={attacked.connected.state.owner}"
@@ -154,6 +175,28 @@ def test_preview_and_up_name_a_changed_field_until_refresh_sets_it_again(lab: La
     assert "`pulumi up --refresh`" in said
     attacked.deployed.up(refresh=True)
     assert lab.get("target", kind, ISTIO, name)["spec"]["action"] == "DENY"
+
+
+def test_mesh_that_denies_by_default_is_no_broken_promise(lab: Lab, attacked: Attacked) -> None:
+    with DENIED_BY_DEFAULT.played(lab):
+        await_unjudged(attacked.find("first: client client is admitted"), f"{ISTIO}/deny-by-default, which is not")
+
+
+@pytest.mark.usefixtures("attacked")
+def test_control_plane_that_is_away_is_no_broken_promise(lab: Lab) -> None:
+    """The webhook that injects sidecars does not answer: the API server refuses the attacker's Pods."""
+    istiod = ("-n", ISTIO, "deployment/istiod")
+    connected, checks = chosen_checks(DeployedStack.load(NAMESPACE), [], ["client"], ["undeclared caller"])
+    lab.kubectl("client", "scale", *istiod, "--replicas=0")
+    try:
+        eventually(
+            lambda: "istiod" not in lab.kubectl("client", "-n", ISTIO, "get", "pods", "-o", "name"), "it is away"
+        )
+        await_unjudged(checks[0], "the API server answered 500: Internal error occurred: failed calling webhook")
+    finally:
+        lab.kubectl("client", "scale", *istiod, "--replicas=1")
+        lab.kubectl("client", "rollout", "status", *istiod)
+        assert not [command for attacker in connected.attackers.values() for command in attacker.remove()]
 
 
 def test_verification_passes_after_healing_beside_a_parallel_run_and_writes_reports(

@@ -4,13 +4,19 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from functools import partial
+from typing import Any
 from uuid import uuid4
 
+from kubernetes.client import CoreV1Api
+
+from verification import pods
 from verification.answers import Answer
 from verification.attacks.foreign_routes import HEADER, TEAPOT
 from verification.attacks.workload import QUICKLY
-from verification.checks import CREATES, Check, Failed, Skipped
+from verification.calls import call
+from verification.checks import CREATES, Check, Failed, Skipped, Unjudged
 from verification.context import ClientContext, HostContext
+from verification.pods import REQUEST_SECONDS
 from verification.probes import NO_SAFE_METHOD, Probe
 
 _LIVE_SECONDS = 20
@@ -31,6 +37,7 @@ def checks(client: ClientContext) -> Iterator[Check]:
         yield client.check(caller, "403 of the egress gateway's policy", run, look, host.name)
         run = partial(pod_without_sidecar_is_refused, client, host, probe)
         yield client.check(bare, "no answer of the host", run, look, host.name)
+    yield from _account_checks(client, look)
 
 
 def undeclared_caller_is_refused(client: ClientContext, host: HostContext, probe: Probe) -> str:
@@ -47,6 +54,22 @@ def undeclared_caller_is_refused(client: ClientContext, host: HostContext, probe
     return f"{answer.status}"
 
 
+def undeclared_account_is_refused(client: ClientContext, host: HostContext, probe: Probe) -> str:
+    """Call from a Pod of the stack's own namespace that has a sidecar and the namespace's default service account."""
+    url = f"http://{host.domain}{probe.path}"
+    done = client.attacker.curl_of_undeclared_account(*QUICKLY, *probe.options, url)
+    if done.code:
+        raise Unjudged(f"curl ended with {done.code}, which is no refusal: {done.stderr.strip()}")
+    answer = Answer.printed(done.stdout)
+    if answer.without_upstream:
+        raise Unjudged(f"got {answer.summary}, which is no refusal")
+    if not answer.denied:
+        raise Failed(f"got {answer.summary}")
+    declared = call(client, host, probe, uuid4().hex)
+    probe.judge(declared, client.output)
+    return f"{answer.status}, and {declared.status} for the declared one"
+
+
 def pod_without_sidecar_is_refused(client: ClientContext, host: HostContext, probe: Probe) -> str:
     """Ask the egress gateway's ports for the host by HTTP, and by HTTPS without a certificate of the mesh."""
     curl, domain = client.attacker.curl_without_sidecar, host.domain
@@ -54,29 +77,64 @@ def pod_without_sidecar_is_refused(client: ClientContext, host: HostContext, pro
     reached = curl(*QUICKLY, "-o", "/dev/null", "-w", "%{time_connect}", f"http://{address}:443/")
     if not reached.stdout.strip() or float(reached.stdout) == 0:
         raise Skipped("the cluster's network refuses the connection before the egress gateway can")
-    seen = []
-    for url in (f"http://{domain}:80", f"http://{domain}:443", f"https://{domain}:443"):
-        to_gateway = ("-k", "--connect-to", f"{domain}::{address}:")
-        done = curl(*QUICKLY, *probe.options, *to_gateway, f"{url}{probe.path}")
-        if done.code:
-            seen.append(f"{url}: no answer (curl {done.code})")
-            continue
-        answer = Answer.printed(done.stdout)
-        if not (answer.refused or answer.without_upstream):
-            raise Failed(f"{url}: got {answer.summary}")
-        seen.append(f"{url}: {answer.status}")
+    seen: dict[str, None] = {}
+    for to_gateway in (("--connect-to", f"{domain}::{address}:"), *_ways_to_pods(client, domain)):
+        for url in (f"http://{domain}:80", f"http://{domain}:443", f"https://{domain}:443"):
+            done = curl(*QUICKLY, *probe.options, "-k", *to_gateway, f"{url}{probe.path}")
+            if done.code:
+                seen[f"{url}: no answer (curl {done.code})"] = None
+                continue
+            answer = Answer.printed(done.stdout)
+            if not (answer.refused or answer.without_upstream):
+                raise Failed(f"{url} by {to_gateway[-1]}: got {answer.summary}")
+            seen[f"{url}: {answer.status}"] = None
     return ", ".join(seen)
 
 
+def _ways_to_pods(client: ClientContext, domain: str) -> list[tuple[str, ...]]:
+    """Return the options by which curl takes each Pod of the egress gateway, with its ports, for the host."""
+    api, gateway = client.attacker.api, client.gateway
+    service: Any = CoreV1Api(api).read_namespaced_service(
+        gateway.name, gateway.namespace, _request_timeout=REQUEST_SECONDS
+    )
+    ways = []
+    for pod in pods.selected(api, gateway):
+        address = pods.in_url(pod.status.pod_ip)
+        ports = {port.port: pods.target_port(pod, port) for port in service.spec.ports}
+        to_ports = [f"{domain}:{port}:{address}:{ports.get(port) or port}" for port in (80, 443)]
+        ways.append(tuple(option for each in to_ports for option in ("--connect-to", each)))
+    return ways
+
+
+def _account_checks(client: ClientContext, look: str) -> Iterator[Check]:
+    """Yield the checks of the demo caller's namespace; in the users' own namespaces, the verification makes no Pods."""
+    accounts = [caller for caller in client.settings.callers or () if "/" in caller]
+    if accounts:
+        promise = f"service accounts beside {', '.join(accounts)} reach no host"
+        yield client.skipped(promise, "the verification makes no Pods in your own namespaces")
+    if not client.settings.demo:
+        return
+    for host in client.callable_hosts:
+        promise, probe = (
+            f"an undeclared service account of the caller's namespace does not reach {host.name}",
+            host.probe,
+        )
+        if client.stack.read_only or not probe:
+            yield client.skipped(promise, CREATES if client.stack.read_only else NO_SAFE_METHOD, host.name)
+            continue
+        run = partial(undeclared_account_is_refused, client, host, probe)
+        yield client.check(promise, "403 of the egress gateway's policy", run, look, host.name)
+
+
 def _wait_until_live(client: ClientContext, probe: Probe, url: str, mark: str) -> None:
-    """Wait until the stolen route answers a request with the mark; raise Skipped after `_LIVE_SECONDS`."""
+    """Wait until the stolen route answers a request with the mark; raise Unjudged after `_LIVE_SECONDS`."""
     end = time.monotonic() + _LIVE_SECONDS
     while True:
         done = client.attacker.curl_with_sidecar(*QUICKLY, *probe.options, "-H", f"{HEADER}: {mark}", url)
         if done.code == 0 and Answer.printed(done.stdout).status == TEAPOT:
             return
         if time.monotonic() > end:
-            raise Skipped("the attacker's route is not live, so the answer would prove nothing")
+            raise Unjudged("the attacker's route is not live, so the answer would prove nothing")
         time.sleep(0.5)
 
 

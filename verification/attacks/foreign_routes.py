@@ -16,7 +16,7 @@ from kubernetes.client import CoreV1Api
 from components.demo import HTTPBIN, HTTPBIN_PORT
 from verification.answers import Answer
 from verification.attacks.workload import QUICKLY
-from verification.checks import CREATES, Check, Failed, Skipped
+from verification.checks import CREATES, Check, Failed, Skipped, Unjudged
 from verification.context import ClientContext, HostContext
 from verification.hosts import NO_OWN_CLIENT
 from verification.pods import REQUEST_SECONDS
@@ -97,7 +97,10 @@ def _ask_inside(host: HostContext, name: str, probe: Probe, mark: str = "") -> A
 
 
 def _wait_until_live(ask: Callable[[], Answer]) -> None:
-    """Wait until the attacker's control host answers: every object that was deployed with it is live then, too."""
+    """Wait until the attacker's control host answers: every object that was deployed with it is live then, too.
+
+    Raise Unjudged if it does not, Skipped if a policy of the mesh refuses it.
+    """
     end = time.monotonic() + _LIVE_SECONDS
     saw = "no answer"
     while time.monotonic() < end:
@@ -105,11 +108,13 @@ def _wait_until_live(ask: Callable[[], Answer]) -> None:
             answer = ask()
             if answer.status == TEAPOT:
                 return
+            if answer.denied:
+                raise Skipped("a policy of the mesh refuses the attacker's control host, too: nothing is proved")
             saw = answer.summary
         except Failed as failure:  # before the Gateway is live, port 80 may have no listener
             saw = str(failure)
         time.sleep(0.5)
-    raise Skipped(f"the attacker's control host is not served, so the answer would prove nothing: {saw}")
+    raise Unjudged(f"the attacker's control host is not served, so the answer would prove nothing: {saw}")
 
 
 def _control(mark: str) -> str:

@@ -50,7 +50,7 @@ def spellings_are_served(host: HostContext, client: ClientContext, probe: Probe)
         try:
             probe.judge(answer, client.output)
         except Failed as failure:
-            raise Failed(f"Host {name}: {failure}") from None
+            raise type(failure)(f"Host {name}: {failure}") from None
     return f"served as {' and '.join(spelled)}"
 
 

@@ -76,10 +76,9 @@ def _addresses(host: HostContext) -> list[str]:
     service: Any = CoreV1Api(api).read_namespaced_service(name.name, name.namespace, _request_timeout=REQUEST_SECONDS)
     ports = [port for port in service.spec.ports if not served or port.port == served.port]
     by_name = [f"{name.name}.{name.namespace}.svc:{port.port}" for port in ports]
-    targets = [port.target_port for port in ports if isinstance(port.target_port, int)]
-    addresses = [pod.status.pod_ip for pod in pods.selected(api, name) if pod.status.pod_ip]
-    return by_name + [f"{_in_url(address)}:{port}" for address in addresses for port in targets]
-
-
-def _in_url(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
+    return by_name + [
+        f"{pods.in_url(pod.status.pod_ip)}:{port}"
+        for pod in pods.selected(api, name)
+        if pod.status.pod_ip
+        for port in dict.fromkeys(filter(None, (pods.target_port(pod, each) for each in ports)))
+    ]

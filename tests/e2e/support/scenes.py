@@ -206,6 +206,17 @@ _ADMITTED = Scene(
         "second: a request with the SNI of a different host is refused": f"SNI {FIRST}, Host {SECOND}: got 200",
     },
 )
+ALL_ADDRESSES = [{"ipBlock": {"cidr": "0.0.0.0/1"}}, {"ipBlock": {"cidr": "128.0.0.0/1"}}]
+OPENING = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "NetworkPolicy",
+    "metadata": {"name": "opening", "namespace": NAMESPACE},
+    "spec": {
+        "podSelector": {"matchLabels": {"app": "none"}},
+        "policyTypes": ["Egress"],
+        "egress": [{"to": ALL_ADDRESSES}],
+    },
+}
 # Callers leave their cluster by every way, and all may use the egress gateway.
 _WAYS_OUT = Scene(
     (
@@ -267,10 +278,43 @@ SCENES = {
             "first: HTTP/2 is served to an admitted client": "got 404",
         },
     ),
+    "namespace_is_opened": Scene(
+        (
+            Addition("client", OPENING),
+            Change(
+                "client",
+                ISTIO,
+                CALLERS,
+                (
+                    replace("/spec/rules/0/from/0/source/notPrincipals", ["*/ns/none/sa/none"]),
+                    replace("/spec/rules/0/from/0/source/notNamespaces", [NAMESPACE]),
+                ),
+            ),
+        ),
+        {
+            f"client: no NetworkPolicy opens namespace {NAMESPACE}": "opening admits 0.0.0.0/1, 128.0.0.0/1",
+            "client: an undeclared service account of the caller's namespace does not reach first": "got 200",
+        },
+    ),
     "credential_is_gone": Scene(
         (Change("client", ISTIO, f"secret/client-credential-{NAMESPACE}.1"),),
         {"first: client client is admitted": f"Secret {ISTIO}/client-credential-{NAMESPACE}.1 is missing"},
     ),
 }
+DENIED_BY_DEFAULT = Scene(
+    (
+        Addition(
+            "target",
+            {
+                "apiVersion": "security.istio.io/v1",
+                "kind": "AuthorizationPolicy",
+                "metadata": {"name": "deny-by-default", "namespace": ISTIO},
+                "spec": {},
+            },
+        ),
+    ),
+    {},
+)
+"""Refuses what the stack admits, which says nothing about the stack."""
 LASTING = Scene((Addition("target", BARE_POD),), {})
 """Breaks a promise that a verification therefore tries until its time is over."""

@@ -10,6 +10,7 @@ FIRST = (NO_CERTIFICATE, FOREIGN_CERTIFICATE)
 METHOD = "a method that is not allowed is refused"
 PATH = "a path that is not allowed is refused"
 SIDECAR = "the demo's Pods have a sidecar"
+MISREAD = "a path that a server may decode to another one is refused"
 DIRECT = "a direct TLS connection past the egress gateway is refused"
 
 CERTIFICATES = (
@@ -38,8 +39,14 @@ BARE = "a Pod without a sidecar does not reach httpbin through the egress gatewa
 SERVER = "the egress gateway accepts no server with a different name or CA as httpbin"
 BY_ADDRESS = "direct connections by IP address and by other ports are refused"
 OUT_OF_NAMESPACE = "a Pod without a sidecar cannot connect out of the stack's namespace"
-OF_CLIENT = [FORGED_BY_CALLER, CALLER, BARE, SERVER, BY_ADDRESS, OUT_OF_NAMESPACE]
+ACCOUNT = "an undeclared service account of the caller's namespace does not reach httpbin"
+OF_CLIENT = [FORGED_BY_CALLER, CALLER, BARE, ACCOUNT, SERVER, BY_ADDRESS, OUT_OF_NAMESPACE]
 """The attacks on the demo's client."""
+
+
+def closed(namespace: str) -> str:
+    """Return the promise of a closed namespace."""
+    return f"no NetworkPolicy opens namespace {namespace}"
 
 
 def way_out(host: str) -> str:

@@ -33,7 +33,7 @@ def test_answer_that_is_not_httpbins_fails_the_check(body: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (Answer(503, {}, "no healthy\nupstream"), "got 503 no healthy upstream"),
+        (Answer(503, {}, "no healthy upstream"), "got 503 no healthy upstream"),
         (Answer(200, {}, json.dumps({"headers": {}})), "names no client"),
         (Answer(200, {}, shown(MESH_HOP)), "names no client"),
         (Answer(200, {}, shown(CLIENT_HOP.replace("warehouse,", "billing,"))), "not Subject CN=warehouse"),
@@ -66,8 +66,8 @@ def test_subject_and_identity_are_returned() -> None:
         (Answer(403, UPSTREAM, RBAC), f"got 403: {RBAC}"),
         (Answer(403, {"content-length": "19"}, ""), f"got 403: {RBAC}"),
         (Answer(404, {}, ""), "got 404 of Envoy itself, which has no route"),
-        (Answer(503, UPSTREAM, ""), "got 503, of Envoy itself"),
-        (Answer(503, {}, "anything"), "got 503 anything, of Envoy itself"),
+        (Answer(503, UPSTREAM, ""), r"got 503 \(of a service, 0 characters\), of Envoy itself"),
+        (Answer(503, {}, "anything"), r"got 503 \(without a sign of a service, 8 characters\), of Envoy"),
         (Answer(503, UPSTREAM, "upstream connect error or disconnect"), "got 503 upstream connect error"),
         (Answer(504, UPSTREAM, "upstream request timeout"), "got 504 upstream request timeout"),
     ],
@@ -89,3 +89,34 @@ def test_output_of_curl_is_read() -> None:
     for odd in ("", "curl: (7)", "HTTP/1.1 OK\n\n"):
         with pytest.raises(Failed, match="curl printed no HTTP answer"):
             Answer.printed(odd)
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        (
+            Answer(
+                200, {**UPSTREAM, "content-type": "text/plain", "server": "envoy", "set-cookie": "s=secret"}, "secret"
+            ),
+            "200 (of a service, server envoy, content-type text/plain, 6 characters)",
+        ),
+        (
+            Answer(500, {"content-type": "x" * 100}, ""),
+            f"500 (without a sign of a service, content-type {'x' * 40}, 0 characters)",
+        ),
+        (Answer(403, {}, RBAC), f"403 {RBAC}"),
+        (Answer(503, {}, "upstream connect error; secret"), "503 upstream connect error"),
+    ],
+)
+def test_summary_has_no_text_of_a_service(answer: Answer, shown: str) -> None:
+    assert answer.summary == shown
+    assert "secret" not in answer.summary
+
+
+@pytest.mark.parametrize("odd", ["a service's secret", '{"headers": {"secret": "x"}'])
+def test_failure_has_no_text_of_a_service(odd: str) -> None:
+    with pytest.raises(Failed) as seen:
+        Answer(200, {}, odd).check_shows(SUBJECT, IDENTITY)
+    with pytest.raises(Failed) as printed:
+        Answer.printed(odd)
+    assert "secret" not in f"{seen.value}{printed.value}"

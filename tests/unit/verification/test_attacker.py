@@ -8,7 +8,7 @@ from urllib3.exceptions import ProtocolError
 
 from tests.unit.verification.fake_api import ROUTE, FakeApi, attacker_of
 from verification import attacker as module
-from verification.checks import Failed, Skipped
+from verification.checks import Skipped, Unjudged
 from verification.manifests import LABEL
 
 
@@ -58,7 +58,7 @@ def test_attacker_creates_nothing_after_its_removal(api: FakeApi) -> None:
         attacker.curl_in_stack_namespace,
         lambda: attacker.deployed(ROUTE).__enter__(),
     ):
-        with pytest.raises(Failed, match="the verification has ended"):
+        with pytest.raises(Unjudged, match="the verification has ended"):
             attempt()
     assert api.done == []
 
@@ -108,22 +108,50 @@ def test_objects_are_deleted_although_one_deletion_fails(api: FakeApi, monkeypat
     assert not [name for name in api.objects if name.startswith("virtualservices")]
 
 
-def test_server_error_fails_the_check(api: FakeApi) -> None:
+def test_server_error_is_the_api_servers(api: FakeApi) -> None:
     api.refused["Namespace"] = ApiException(500, "broken")
     with pytest.raises(ApiException):
         attacker_of().curl_with_sidecar()
 
 
-def test_attackers_pod_that_does_not_start_skips_the_check(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attackers_pod_that_does_not_start_leaves_the_check_unjudged(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "_READY_SECONDS", 0)
     api.is_ready = False
-    with pytest.raises(Skipped, match="the attacker's Pod temporary/with-sidecar does not start: ImagePullBackOff"):
+    with pytest.raises(Unjudged, match="the attacker's Pod temporary/with-sidecar does not start: ImagePullBackOff"):
         attacker_of().curl_with_sidecar()
 
 
-def test_attackers_pod_without_its_requested_sidecar_fails_the_check(api: FakeApi) -> None:
+def test_attackers_pod_without_its_requested_sidecar_leaves_the_check_unjudged(api: FakeApi) -> None:
     api.containers = ("curl",)
     attacker = attacker_of()
-    with pytest.raises(Failed, match="has no sidecar, though its label requests one"):
+    with pytest.raises(Unjudged, match="has no sidecar, though its label requests one"):
         attacker.curl_with_sidecar()
     assert attacker.curl_without_sidecar().code == 0
+
+
+def test_pod_with_an_undeclared_account_is_in_the_stacks_namespace_with_a_sidecar(api: FakeApi) -> None:
+    attacker = attacker_of()
+    assert attacker.curl_of_undeclared_account("http://a").stdout == "mtls/temporary-undeclared"
+    pod = api.objects["Pod mtls/temporary-undeclared"]
+    assert pod["metadata"]["labels"]["sidecar.istio.io/inject"] == "true"
+    assert pod["metadata"]["labels"]["networking.kyma-project.io/to-egressgateway"] == "allowed"
+    assert "serviceAccountName" not in pod["spec"], "the namespace's default account"
+    attacker.curl_in_stack_namespace()
+    assert [line for line in attacker.left if " pod " in line] == [
+        "target cluster: kubectl -n mtls delete pod temporary",
+        "target cluster: kubectl -n mtls delete pod temporary-undeclared",
+    ]
+    assert attacker.remove() == []
+    assert not api.objects
+
+
+def test_pod_that_starts_late_is_used_by_a_later_attempt(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_READY_SECONDS", 0)
+    api.is_ready = False
+    attacker = attacker_of()
+    with pytest.raises(Unjudged):
+        attacker.curl_with_sidecar()
+    api.is_ready = True
+    assert attacker.curl_with_sidecar().code == 0

@@ -25,8 +25,10 @@ from tests.unit.verification.promises import (
     DIRECT,
     FIRST,
     METHOD,
+    MISREAD,
     PATH,
     SIDECAR,
+    closed,
     skip_reason,
     way_out,
 )
@@ -36,7 +38,7 @@ from verification import hosts as host_promises
 from verification.clients import NO_HOST_TO_CALL
 from verification.context import ClientContext, HostContext
 from verification.deployed_outputs import read_outputs
-from verification.hosts import NO_OWN_CLIENT
+from verification.hosts import NO_OWN_CLIENT, ONLY_UNSAFE
 from verification.probes import NO_SAFE_METHOD
 from verification.stack import DeployedStack
 
@@ -66,6 +68,7 @@ def tried(stack: DeployedStack) -> list[str]:
                 f"client warehouse: {way_out('httpbin')}",
                 f"client warehouse: {DIRECT}",
                 f"client warehouse: {SIDECAR}",
+                f"client warehouse: {closed('mtls')}",
             ],
             id="two clusters with the demo",
         ),
@@ -87,12 +90,18 @@ def tried(stack: DeployedStack) -> list[str]:
                 *(f"host orders (orders.example.com): {promise}" for promise in FIRST),
                 "host orders (orders.example.com): client warehouse is refused",
                 "host orders (orders.example.com): client billing is admitted",
+                f"host orders (orders.example.com): {METHOD}",
                 f"host orders (orders.example.com): {PATH}",
+                f"host orders (orders.example.com): {MISREAD}",
                 "client warehouse: the client reaches its hosts - no host admits it",
+                f"client warehouse: {closed('mtls')}",
                 f"client billing: {way_out('httpbin')} - the callers are your own Pods; "
                 "run in one of invoices, shop/till: curl -sS -i http://httpbin.example.com/headers",
                 f"client billing: {way_out('orders')} - the callers are your own Pods; "
                 "run in one of invoices, shop/till: curl -sS -i -X OPTIONS http://orders.example.com/v1/",
+                f"client billing: {closed('mtls')}",
+                f"client billing: {closed('invoices, shop')} - networkPolicy is own: the callers' Pods may connect "
+                "past the egress gateway",
             ],
             id="two clients, one without hosts and one with callers of its own",
         ),
@@ -105,9 +114,11 @@ def tried(stack: DeployedStack) -> list[str]:
             [
                 *(f"host orders (orders.example.com): {promise}" for promise in FIRST),
                 f"host orders (orders.example.com): client warehouse is admitted - {NO_SAFE_METHOD}",
+                f"host orders (orders.example.com): {METHOD}",
                 f"client warehouse: {way_out('orders')} - {NO_SAFE_METHOD}",
                 f"client warehouse: {DIRECT} - {NO_HOST_TO_CALL}",
                 f"client warehouse: {SIDECAR}",
+                f"client warehouse: {closed('mtls')}",
                 f"client acme: {PARTNERS}; admitted by orders",
             ],
             id="a service without a safe method, and a partner's client",
@@ -129,6 +140,7 @@ def tried(stack: DeployedStack) -> list[str]:
                 "the partner has not signed the output signingRequests.api.warehouse yet",
                 f"client warehouse: {DIRECT} - {NO_HOST_TO_CALL}",
                 f"client warehouse: {SIDECAR}",
+                f"client warehouse: {closed('mtls')}",
             ],
             id="a client without a target, its credential awaited",
         ),
@@ -164,7 +176,7 @@ def test_partners_host_is_called_once_the_partner_has_signed() -> None:
     client = issue("warehouse", signer, hosts=("warehouse.test",), usage=ExtendedKeyUsageOID.CLIENT_AUTH)
     external = {"certificateAuthority": CA, "credentials": {"warehouse": {"certificate": client.pem}}}
     stack = stack_of(clients={"warehouse": WAREHOUSE}, hosts={"api": {**PARTNER, "external": external}})
-    promises = (way_out("api"), DIRECT, SIDECAR)
+    promises = (way_out("api"), DIRECT, SIDECAR, closed("mtls"))
     assert tried(stack) == [f"client warehouse: {promise}" for promise in promises]
 
 
@@ -174,11 +186,45 @@ def test_kyma_gateway_is_tried_if_there_is_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "config", [{"hosts": {"httpbin": {**HTTPBIN, "paths": ["/a", "/*"]}}}, {"clients": {"acme": ACME}}]
+    ("config", "expected"),
+    [
+        ({"hosts": {"httpbin": {**HTTPBIN, "paths": ["/a", "/*"]}}}, [METHOD]),
+        ({"hosts": {"httpbin": {**HTTPBIN, "paths": ["/a"]}}}, [METHOD, PATH]),
+        ({"hosts": {"httpbin": {**HTTPBIN, "paths": ["/a", "/b/*"]}}}, [METHOD, PATH, MISREAD]),
+        (
+            {"clients": {"acme": ACME}, "hosts": {"orders": {**ORDERS, "paths": ["/b/*"]}}},
+            [f"{promise} - {NO_OWN_CLIENT}" for promise in (METHOD, PATH, MISREAD)],
+        ),
+        (
+            {"hosts": {"orders": {**ORDERS, "methods": ["GET", "HEAD", "OPTIONS"]}}},
+            [f"{METHOD} - {ONLY_UNSAFE}"],
+        ),
+        (
+            {"hosts": {"orders": {**ORDERS, "methods": ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]}}},
+            [f"{METHOD} - the host's route allows every method"],
+        ),
+    ],
 )
-def test_paths_are_not_tried_without_a_refused_path_or_a_client(config: dict[str, Any]) -> None:
-    config = {"hosts": {"httpbin": {**HTTPBIN, "paths": ["/a"]}}, **config}
-    assert not [line for line in tried(demo_stack(**config)) if PATH in line]
+def test_methods_and_paths_are_tried_or_skipped_with_a_reason(config: dict[str, Any], expected: list[str]) -> None:
+    found = [line.partition(": ")[2] for line in tried(demo_stack(**config))]
+    assert [line for line in found if line.startswith((METHOD, PATH, MISREAD))] == expected
+
+
+@pytest.mark.parametrize(
+    ("client", "expected"),
+    [
+        (WAREHOUSE, [closed("mtls")]),
+        ({**WAREHOUSE, "networkPolicy": "none"}, []),
+        ({**BILLING, "networkPolicy": "callers"}, [closed("mtls"), closed("invoices"), closed("shop")]),
+        (
+            {**BILLING, "networkPolicy": "none"},
+            [f"{closed('mtls, invoices, shop')} - networkPolicy is none: no namespace is closed"],
+        ),
+    ],
+)
+def test_closed_namespaces_are_those_of_the_config(client: dict[str, Any], expected: list[str]) -> None:
+    found = [line.partition(": ")[2] for line in tried(demo_stack(clients={"warehouse": client}))]
+    assert [line for line in found if line.startswith("no NetworkPolicy")] == expected
 
 
 def test_hints_name_the_gateways_of_the_stack() -> None:

@@ -12,7 +12,7 @@ from tests.unit.deployed import (
     demo_stack,
 )
 from tests.unit.verification.answered import DENIED, OK, UPSTREAM
-from tests.unit.verification.promises import FIRST, METHOD, PATH
+from tests.unit.verification.promises import FIRST, METHOD, MISREAD, PATH
 from tests.unit.verification.trying import FakeCluster, outcome
 from verification.answers import RBAC, Answer
 from verification.stack import DeployedStack
@@ -35,6 +35,7 @@ def test_host_is_judged_by_its_answer(
     monkeypatch: pytest.MonkeyPatch, answer: Answer, platform: str, promise: str, expected: str
 ) -> None:
     monkeypatch.setattr(Endpoint, "request", lambda *_, **__: answer)
+    monkeypatch.setattr(Endpoint, "requests", lambda *_: [OK, answer])
     assert outcome(demo_stack(platform=platform), FakeCluster(), promise).startswith(expected)
 
 
@@ -54,8 +55,68 @@ def test_path_that_is_not_allowed_must_be_refused(
     monkeypatch: pytest.MonkeyPatch, host: dict[str, object], answer: Answer, platform: str, expected: str
 ) -> None:
     monkeypatch.setattr(Endpoint, "request", lambda *_, **__: answer)
+    monkeypatch.setattr(Endpoint, "requests", lambda *_: [OK, answer])
     stack = demo_stack(platform=platform, hosts={"it": {**host, "paths": ["/headers", "/v1/*"]}})
     assert outcome(stack, FakeCluster(), PATH).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [
+        ([OK, DENIED], "POST: 403, also over an open connection"),
+        ([OK, OK], "FAILED: POST got 200 (of a service, "),
+        ([OK], "POST: 403"),
+    ],
+)
+def test_refusal_must_hold_over_an_open_connection(
+    monkeypatch: pytest.MonkeyPatch, kept: list[Answer], expected: str
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def requests(_: Endpoint, __: ClientCredential, *given: tuple[str, str]) -> list[Answer]:
+        asked.extend(given)
+        return kept
+
+    monkeypatch.setattr(Endpoint, "request", lambda *_, **__: DENIED)
+    monkeypatch.setattr(Endpoint, "requests", requests)
+    seen = outcome(demo_stack(), FakeCluster(), METHOD)
+    assert seen.startswith(expected)
+    assert asked == [("GET", "/headers"), ("POST", "/")]
+    assert "FAILED" not in expected or seen.endswith("after 200 over the same connection")
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Answer(403, {}, ""), "GET /v1/..%2fkyma-mtls-verification: 403"),
+        (DENIED, "GET /v1/..%2fkyma-mtls-verification: 403"),
+        (Answer(403, UPSTREAM, ""), "FAILED: GET /v1/..%2fkyma-mtls-verification got 403 (of a service"),
+        (Answer(404, UPSTREAM, ""), "FAILED: GET /v1/..%2fkyma-mtls-verification got 404"),
+    ],
+)
+def test_path_that_a_server_may_decode_must_be_refused_by_the_gateway(
+    monkeypatch: pytest.MonkeyPatch, answer: Answer, expected: str
+) -> None:
+    monkeypatch.setattr(Endpoint, "request", lambda *_, **__: answer)
+    stack = demo_stack(hosts={"it": {**ORDERS, "paths": ["/health", "/v1/*"]}})
+    assert outcome(stack, FakeCluster(), MISREAD).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("methods", "sent"), [(["GET", "POST"], "HEAD"), (["POST", "HEAD"], "GET"), (["GET", "HEAD", "PUT"], "OPTIONS")]
+)
+def test_own_service_gets_safe_methods_only(monkeypatch: pytest.MonkeyPatch, methods: list[str], sent: str) -> None:
+    asked: list[str] = []
+
+    def request(_: Endpoint, method: str, *__: object) -> Answer:
+        asked.append(method)
+        return DENIED
+
+    monkeypatch.setattr(Endpoint, "request", request)
+    monkeypatch.setattr(Endpoint, "requests", lambda *_: [OK, DENIED])
+    stack = demo_stack(hosts={"it": {**ORDERS, "methods": methods}})
+    assert outcome(stack, FakeCluster(), METHOD).startswith(f"{sent}: 403")
+    assert asked == [sent]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import websocket
 from kubernetes.client import ApiClient, ApiException
 
 from tests.unit.verification.fake_core import fake_core
-from verification.checks import Failed, Skipped
-from verification.pods import Executed, execute
+from verification.checks import Skipped, Unjudged
+from verification.pods import Executed, execute, target_port
 
 
 @dataclass
@@ -47,7 +47,7 @@ class FakeSession:
         (websocket.WebSocketConnectionClosedException("gone"), "the connection to Pod mtls/curl-1 broke: gone"),
     ],
 )
-def test_command_in_pod_returns_its_exit_code_or_fails_the_check(
+def test_command_in_pod_returns_its_exit_code_or_leaves_the_check_unjudged(
     monkeypatch: pytest.MonkeyPatch, code: int | Exception | None, expected: Executed | str
 ) -> None:
     ready = SimpleNamespace(conditions=[SimpleNamespace(type="Ready", status="True")])
@@ -57,7 +57,7 @@ def test_command_in_pod_returns_its_exit_code_or_fails_the_check(
     if isinstance(expected, Executed):
         assert cluster.curl("http://httpbin.example.com") == expected
     else:
-        with pytest.raises(Failed, match=expected):
+        with pytest.raises(Unjudged, match=expected):
             cluster.curl("http://httpbin.example.com")
 
 
@@ -68,3 +68,15 @@ def test_forbidden_command_skips_the_check(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("verification.pods.stream", refuse)
     with pytest.raises(Skipped, match="the cluster forbids commands in Pod mtls/curl-1"):
         execute(ApiClient(), "mtls", "curl-1", "curl", "curl")
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"), [(8080, 8080), ("web", 9090), ("probe", 9091), ("none", None), (None, 80)]
+)
+def test_named_port_of_a_service_is_resolved_on_each_pod(target: int | str | None, expected: int | None) -> None:
+    def container(**ports: int) -> SimpleNamespace:
+        named = [SimpleNamespace(name=name, container_port=number) for name, number in ports.items()]
+        return SimpleNamespace(ports=named or None)
+
+    spec = SimpleNamespace(containers=[container(), container(web=9090)], init_containers=[container(probe=9091)])
+    assert target_port(SimpleNamespace(spec=spec), SimpleNamespace(port=80, target_port=target)) == expected

@@ -10,7 +10,7 @@ from tests.unit.deployed import (
     WAREHOUSE,
     settings_of,
 )
-from verification.probes import Probe, probe_of, refused_probe
+from verification.probes import Probe, misreadable_path, probe_of, refused_probe, refuses_a_method
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,35 @@ def test_refused_probe_has_a_method_that_is_not_allowed(methods: list[str], expe
     settings = settings_of(target=TARGET, clients={"warehouse": WAREHOUSE}, hosts={"it": host})
     found = refused_probe(settings.hosts["it"])
     assert (found.method if found else None) == expected
+
+
+@pytest.mark.parametrize(
+    ("methods", "expected", "refuses"),
+    [
+        (["GET"], "HEAD", True),
+        (["OPTIONS", "GET", "HEAD"], None, True),
+        (["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"], None, False),
+    ],
+)
+def test_refused_probe_of_an_own_service_has_a_safe_method(
+    methods: list[str], expected: str | None, refuses: bool
+) -> None:
+    settings = settings_of(
+        target=TARGET, clients={"warehouse": WAREHOUSE}, hosts={"it": {**ORDERS, "methods": methods}}
+    )
+    found = refused_probe(settings.hosts["it"])
+    assert (found.method if found else None) == expected
+    assert refuses_a_method(settings.hosts["it"]) == refuses
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (["/health", "/v1/*"], "/v1/..%2fkyma-mtls-verification"),
+        (["/health"], None),
+        (["/v1/*", "/*"], None),
+    ],
+)
+def test_path_that_a_server_may_decode_is_below_an_allowed_prefix(paths: list[str], expected: str | None) -> None:
+    settings = settings_of(target=TARGET, clients={"warehouse": WAREHOUSE}, hosts={"it": {**ORDERS, "paths": paths}})
+    assert misreadable_path(settings.hosts["it"]) == expected

@@ -8,11 +8,13 @@ from collections.abc import Callable
 import pytest
 from kubernetes.client import ApiException
 from rich.console import Console
+from urllib3 import HTTPConnectionPool
+from urllib3.exceptions import ReadTimeoutError
 
 from settings import ConfigError
 from tests.unit.verification.checking import check_of, raising
 from verification import runner
-from verification.checks import Check, Failed, Skipped
+from verification.checks import Check, Failed, Skipped, Unjudged
 from verification.report import Report
 from verification.runner import Outcome, Verdict
 
@@ -40,13 +42,23 @@ def printed(*checks: Check, timeout: float = 0) -> tuple[dict[Verdict, int], str
         (raising(Skipped("switched off")), Verdict.SKIPPED, "  SKIP a promise: switched off\n"),
         (
             raising(ApiException(500, "broken")),
-            Verdict.FAILED,
-            f"  FAIL a promise{EXPECTED}            saw: the API server answered 500: broken{LOOK}",
+            Verdict.ERROR,
+            "  ???? a promise: could not be judged: the API server answered 500: broken\n",
         ),
         (
             raising(forbidden('user "a" cannot get secrets')),
             Verdict.SKIPPED,
             '  SKIP a promise: the API server answered 403: user "a" cannot get secrets\n',
+        ),
+        (
+            raising(Unjudged("a Pod does not start")),
+            Verdict.ERROR,
+            "  ???? a promise: could not be judged: a Pod does not start\n",
+        ),
+        (
+            raising(ReadTimeoutError(HTTPConnectionPool("a"), "/api", "timed out")),
+            Verdict.ERROR,
+            "  ???? a promise: could not be judged: HTTPConnectionPool(host='a', port=None): timed out\n",
         ),
         (
             raising(ConfigError("the plugin failed")),
@@ -91,7 +103,7 @@ def test_verdicts_are_printed_in_the_order_of_the_checks() -> None:
 
 def test_check_is_retried_until_it_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "PAUSE_SECONDS", 0)
-    errors = iter([Failed("503"), OSError("reset"), None])
+    errors = iter([Failed("503"), OSError("reset"), Unjudged("a Pod"), ApiException(503, "busy"), None])
     waited: list[str] = []
 
     def run() -> str:
@@ -101,7 +113,29 @@ def test_check_is_retried_until_it_passes(monkeypatch: pytest.MonkeyPatch) -> No
 
     ended = runner.judge(check_of(run), 60, waited.append, threading.Event())
     assert ended == Outcome(Verdict.PASSED, "200")
-    assert waited == ["host a: a promise (saw: 503)", "host a: a promise (saw: reset)"]
+    seen = ("503", "reset", "a Pod", "the API server answered 503: busy")
+    assert waited == [f"host a: a promise (saw: {each})" for each in seen]
+
+
+@pytest.mark.parametrize(
+    ("error", "run_start", "again"),
+    [(Unjudged("a Pod"), 1000.0, 3), (Unjudged("a Pod"), 800.0, 1), (Failed("503"), 800.0, 3)],
+)
+def test_trouble_is_tried_again_until_the_timeout_of_the_run(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, run_start: float, again: int
+) -> None:
+    """Late in a run, a check is still tried again for a quarter of the timeout."""
+    clock, tried = [1000.0], list[str]()
+
+    class Stop(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            assert timeout
+            clock[0] += 40
+            return False
+
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    assert runner.judge(check_of(raising(error)), 100, tried.append, Stop(), run_start).saw == str(error)
+    assert len(tried) == again
 
 
 def test_bug_of_the_verification_is_no_broken_promise() -> None:

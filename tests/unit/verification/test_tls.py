@@ -1,5 +1,6 @@
 """One HTTPS request, to a real server that requires a client certificate."""
 
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -80,6 +81,25 @@ def test_request_presents_the_credential_and_reads_the_answer(tmp_path: Path) ->
         assert (answer.status, answer.headers["content-length"], answer.body) == (200, "5", "hello")
         answer = endpoint.request("HEAD", "/", credential(CLIENT_CA), ssl.TLSVersion.TLSv1_2)
         assert (answer.status, answer.headers["content-length"], answer.body) == (200, "5", "")
+
+
+@pytest.mark.parametrize(("protocol", "answers"), [("HTTP/1.1", 3), ("HTTP/1.0", 1)])
+def test_requests_share_a_connection_until_the_server_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str, answers: int
+) -> None:
+    monkeypatch.setattr(Handler, "protocol_version", protocol)
+    opened: list[Endpoint] = []
+    plain = Endpoint.plain
+
+    def counted(endpoint: Endpoint) -> socket.socket:
+        opened.append(endpoint)
+        return plain(endpoint)
+
+    monkeypatch.setattr(Endpoint, "plain", counted)
+    with serving(tmp_path) as endpoint:
+        got = endpoint.requests(credential(CLIENT_CA), ("GET", "/"), ("HEAD", "/"), ("GET", "/"))
+    assert [answer.body for answer in got] == ["hello", "", "hello"][:answers]
+    assert len(opened) == 1
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

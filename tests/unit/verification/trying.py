@@ -11,7 +11,7 @@ from tests.unit.deployed import AUTHORITY, CA
 from tests.unit.verification.answered import REFUSED
 from verification import __main__ as command
 from verification.attacker import Attacker
-from verification.checks import Failed, Skipped
+from verification.checks import Failed, Skipped, Unjudged
 from verification.client_cluster import ClientCluster
 from verification.issuing import Authority
 from verification.pods import Executed
@@ -53,6 +53,7 @@ class FakeAttacker:
     curl_with_sidecar: Callable[..., Executed]
     curl_without_sidecar: Callable[..., Executed]
     curl_in_stack_namespace: Callable[..., Executed] = lambda *_: REFUSED
+    curl_of_undeclared_account: Callable[..., Executed] = lambda *_: REFUSED
     deployments: list[tuple[Any, ...]] = field(default_factory=list)
     api: object = None
     stack_namespace: str = "mtls"
@@ -79,7 +80,7 @@ def outcome(stack: DeployedStack, cluster: FakeCluster, promise: str) -> str:
 
 
 def attacked(stack: DeployedStack, promise: str, attacker: FakeAttacker | None = None, *answers: Executed) -> str:
-    """Return the result of an attack, `FAILED: ` and why, or `SKIPPED: ` and why.
+    """Return the result of an attack, or `FAILED: `, `SKIPPED: ` or `UNJUDGED: ` and why.
 
     answers: of the demo's curl, one after the other
     """
@@ -93,6 +94,8 @@ def attacked(stack: DeployedStack, promise: str, attacker: FakeAttacker | None =
         return _outcome(prepared, promise)
     except Skipped as reason:
         return f"SKIPPED: {reason}"
+    except Unjudged as trouble:
+        return f"UNJUDGED: {trouble}"
 
 
 def _outcome(stack: DeployedStack, promise: str) -> str:

@@ -6,17 +6,17 @@ from tests.unit.deployed import (
     demo_stack,
 )
 from tests.unit.verification.answered import DENIED, NO_ROUTE, REFUSED, RESET, SERVED, UNREACHED, printed
-from tests.unit.verification.promises import BARE, CALLER
+from tests.unit.verification.promises import ACCOUNT, BARE, CALLER
 from tests.unit.verification.trying import FakeAttacker, attacked
 from verification.answers import Answer
 from verification.attacks import egress_gateway, foreign_routes
 from verification.pods import Executed
 
 
-def test_callers_route_that_is_not_live_skips_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_callers_route_that_is_not_live_leaves_the_check_unjudged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(egress_gateway, "_LIVE_SECONDS", 0)
     attacker = FakeAttacker(lambda *_: REFUSED, lambda *_: REFUSED)
-    assert attacked(demo_stack(), CALLER, attacker).startswith("SKIPPED: the attacker's route is not live")
+    assert attacked(demo_stack(), CALLER, attacker).startswith("UNJUDGED: the attacker's route is not live")
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,29 @@ def test_undeclared_caller_must_be_denied(answer: Executed, expected: str) -> No
     assert [each["kind"] for each in attacker.deployments[0]] == ["ServiceEntry", "DestinationRule", "VirtualService"]
 
 
+@pytest.mark.usefixtures("services")
+def test_each_pod_of_the_egress_gateway_is_asked() -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def curl_without_sidecar(*arguments: str) -> Executed:
+        asked.append(arguments)
+        return Executed(52, "0.001", "") if "%{time_connect}" in arguments else printed(NO_ROUTE)
+
+    attacked(demo_stack(), BARE, FakeAttacker(lambda *_: REFUSED, curl_without_sidecar))
+    ways = {tuple(each for each in arguments if each.startswith("httpbin.example.com:")) for arguments in asked[1:]}
+    assert ways == {
+        ("httpbin.example.com::istio-egressgateway.istio-system.svc:",),
+        ("httpbin.example.com:80:10.0.0.7:8080", "httpbin.example.com:443:10.0.0.7:8443"),
+    }
+
+
+@pytest.mark.usefixtures("services")
 @pytest.mark.parametrize(
     ("connected", "answer", "expected"),
     [
         ("0.001", RESET, "http://httpbin.example.com:80: no answer (curl 56), http://httpbin.example.com:443: no"),
         ("0.001", printed(NO_ROUTE), "http://httpbin.example.com:80: 404"),
-        ("0.001", printed(SERVED), "FAILED: http://httpbin.example.com:80: got 200"),
+        ("0.001", printed(SERVED), "FAILED: http://httpbin.example.com:80 by httpbin.example.com::istio-egressgateway"),
         ("0.000", RESET, "SKIPPED: the cluster's network refuses the connection"),
     ],
 )
@@ -52,3 +69,20 @@ def test_pod_without_a_sidecar_must_not_use_the_egress_gateway(connected: str, a
         return Executed(52, connected, "") if "%{time_connect}" in arguments else answer
 
     assert attacked(demo_stack(), BARE, FakeAttacker(lambda *_: REFUSED, curl_without_sidecar)).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("undeclared", "declared", "expected"),
+    [
+        (printed(DENIED), SERVED, "403, and 200 for the declared one"),
+        (printed(DENIED), DENIED, "FAILED: got 403"),
+        (printed(SERVED), SERVED, "FAILED: got 200"),
+        (printed(UNREACHED), SERVED, "UNJUDGED: got 503"),
+        (RESET, SERVED, "UNJUDGED: curl ended with 56, which is no refusal"),
+    ],
+)
+def test_undeclared_account_must_be_denied_while_the_declared_one_is_served(
+    undeclared: Executed, declared: Answer, expected: str
+) -> None:
+    attacker = FakeAttacker(lambda *_: REFUSED, lambda *_: REFUSED, curl_of_undeclared_account=lambda *_: undeclared)
+    assert attacked(demo_stack(), ACCOUNT, attacker, printed(declared)).startswith(expected)

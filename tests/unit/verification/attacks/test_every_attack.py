@@ -16,6 +16,7 @@ from tests.unit.deployed import (
     stack_of,
 )
 from tests.unit.verification.promises import (
+    ACCOUNT,
     BARE,
     BY_ADDRESS,
     CALLER,
@@ -60,7 +61,7 @@ def test_every_check_has_an_expected_result_and_a_hint() -> None:
 
 def test_read_only_skips_checks_with_a_reason() -> None:
     reasons = dict.fromkeys((*CERTIFICATES, UNLISTED), READS_KEY)
-    reasons |= dict.fromkeys((WORKLOAD, PUBLISHED, CAPTURED, CALLER, BARE, OUT_OF_NAMESPACE), CREATES) | {
+    reasons |= dict.fromkeys((WORKLOAD, PUBLISHED, CAPTURED, CALLER, BARE, ACCOUNT, OUT_OF_NAMESPACE), CREATES) | {
         SERVER: EXECUTES
     }
     stack = replace(demo_stack(), read_only=True)
@@ -94,6 +95,10 @@ def test_read_only_skips_checks_with_a_reason() -> None:
             },
         ),
         ({"clients": {"warehouse": BILLING}}, {FORGED_BY_CALLER: "the callers are your own Pods", CALLER: ""}),
+        (
+            {"clients": {"warehouse": BILLING}},
+            {"service accounts beside shop/till reach no host": "the verification makes no Pods in your own"},
+        ),
     ],
 )
 def test_attack_that_cannot_be_judged_is_skipped(config: dict[str, object], expected: dict[str, str]) -> None:

@@ -1,0 +1,37 @@
+"""Whether a promise that was not tried is an error."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Self
+
+from settings import ConfigError
+from verification.checks import Check
+from verification.runner import Outcome, Verdict
+
+
+@dataclass(frozen=True)
+class Strict:
+    """Judges skipped promises.
+
+    is_on: whether a skipped promise is one that cannot be judged; not by default
+    allowed: texts, in any case; a promise is skipped all the same if it, or the reason, contains one of them
+    """
+
+    is_on: bool = False
+    allowed: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, allowed: Collection[str], *, is_on: bool) -> Self:
+        """Return the strictness that the options choose; raise ConfigError if they allow what nothing forbids."""
+        if allowed and not is_on:
+            raise ConfigError("--allow-skip: without --strict, every promise may be skipped; add --strict")
+        return cls(is_on, tuple(text.lower() for text in allowed))
+
+    def judged(self, check: Check, outcome: Outcome) -> Outcome:
+        """Return the outcome of a check; of a skipped one that is not allowed, that it cannot be judged."""
+        if not self.is_on or outcome.verdict != Verdict.SKIPPED:
+            return outcome
+        said = f"{check.promise}\n{outcome.saw}".lower()
+        if any(text in said for text in self.allowed):
+            return outcome
+        return replace(outcome, verdict=Verdict.ERROR, saw=f"not tried (--strict): {outcome.saw}")
