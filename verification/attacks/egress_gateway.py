@@ -86,7 +86,7 @@ def pod_without_sidecar_is_refused(client: ClientContext, host: HostContext, pro
                 continue
             answer = Answer.printed(done.stdout)
             if not (answer.refused or answer.without_upstream):
-                raise Failed(f"{url} by {to_gateway[-1]}: got {answer.summary}")
+                raise Failed(f"{url}: got {answer.summary} by {to_gateway[-1]}")
             seen[f"{url}: {answer.status}"] = None
     return ", ".join(seen)
 

@@ -60,7 +60,7 @@ def test_each_pod_of_the_egress_gateway_is_asked() -> None:
     [
         ("0.001", RESET, "http://httpbin.example.com:80: no answer (curl 56), http://httpbin.example.com:443: no"),
         ("0.001", printed(NO_ROUTE), "http://httpbin.example.com:80: 404"),
-        ("0.001", printed(SERVED), "FAILED: http://httpbin.example.com:80 by httpbin.example.com::istio-egressgateway"),
+        ("0.001", printed(SERVED), "FAILED: http://httpbin.example.com:80: got 200 (of a service, "),
         ("0.000", RESET, "SKIPPED: the cluster's network refuses the connection"),
     ],
 )
