@@ -35,8 +35,11 @@ def remove() -> None:
 def _is_marked(path: Path) -> bool:
     if not path.is_file() or path.is_symlink() or path.stat().st_size > _LARGEST:
         return False
+    text = path.read_text(errors="replace")
+    if _MARK not in text:  # most files of other programs; to parse one takes milliseconds
+        return False
     try:
-        contexts = yaml.safe_load(path.read_text())["contexts"]
+        contexts = yaml.safe_load(text)["contexts"]
         return any(each["name"] == _MARK for context in contexts for each in context["context"]["extensions"])
     except (ValueError, yaml.YAMLError, TypeError, KeyError):
         return False  # another program's file, or a half-written one
