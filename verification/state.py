@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from settings import ConfigError
 
 # The field that marks a secret value: https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/sig/sig.go
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
+_SIGNED = "tls:index/locallySignedCert:LocallySignedCert"
 _MARK = "::random:index/randomId:RandomId::owner"
 
 
@@ -36,6 +37,7 @@ class State:
     objects: each with the name of its provider, which ends with the uid of its cluster
     going: those that the next update deletes
     manifests: what the stack applied of each object that stays, with the name of its provider; without secret values
+    certificates: PEM of those that the stack's CAs signed, by the name of the resource
     """
 
     owner: str = ""
@@ -43,6 +45,7 @@ class State:
     objects: frozenset[tuple[str, Object]] = frozenset()
     going: frozenset[tuple[str, Object]] = frozenset()
     manifests: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    certificates: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, stack: str, exported: str) -> Self:
@@ -65,7 +68,12 @@ class State:
                 manifests.append((provider, _without_secrets(resource.get("inputs", {}))))
             found.add((provider, Object.of(api_version, kind, metadata.get("namespace", ""), metadata["name"])))
         return cls(
-            owner, tuple(sorted(kinds)), frozenset(staying | going), frozenset(going - staying), tuple(manifests)
+            owner,
+            tuple(sorted(kinds)),
+            frozenset(staying | going),
+            frozenset(going - staying),
+            tuple(manifests),
+            _certificates(resources),
         )
 
     def known_in(self, uid: str) -> set[Object]:
@@ -79,6 +87,17 @@ class State:
     def manifests_in(self, uid: str) -> list[Mapping[str, Any]]:
         """Return what the stack applied in the cluster with this uid, without secret values."""
         return [each for provider, each in self.manifests if provider.endswith(f"-{uid}")]
+
+
+def _certificates(resources: list[dict[str, Any]]) -> dict[str, str]:
+    """Return the signed certificates that stay, by the name of their resource."""
+    return {
+        str(each["urn"]).rpartition("::")[2]: str(each["outputs"]["certPem"])
+        for each in resources
+        if each["type"] == _SIGNED
+        and not each.get("delete")
+        and isinstance((each.get("outputs") or {}).get("certPem"), str)
+    }
 
 
 def _made(resources: list[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:

@@ -1,0 +1,60 @@
+"""Requests by which a proxy's rules are judged: of declared peers, of strangers, and of peers that a rule names."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from components.istio_gateway import IstioGateway
+from proxies import rbac
+from proxies.dump import Chain, Dump, Listener
+from proxies.matchers import Peer, Request
+
+UNKNOWN_PATH = "/kyma-mtls-verification"
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "VERIFY")
+WITHOUT_A_NAME = Peer(frozenset({"CN=kyma-mtls-verification"}), 'Hash=0;Subject="CN=kyma-mtls-verification"')
+_TRUST_DOMAIN = "spiffe://cluster.local"
+
+
+@dataclass(frozen=True)
+class Served:
+    """A filter chain that takes the connections for a host, and the listener that has it."""
+
+    listener: Listener
+    chain: Chain
+
+    def request(self, domain: str, authority: str) -> Request:
+        """Return a request by this chain, of nobody."""
+        return Request(Peer(), authority, port=self.listener.port, server_name=domain)
+
+    def problems(
+        self, domain: str, examples: Iterable[Peer], strangers: Iterable[Peer], is_declared: Callable[[Peer], bool]
+    ) -> Iterator[str]:
+        """Yield which declared peers are not admitted, and which others may be.
+
+        examples: of declared peers
+        strangers: tried beside those that the rules name
+        """
+        filters = self.chain.rbac
+        for authority in (domain, f"{domain}:443", domain.upper()):
+            request = self.request(domain, authority)
+            for peer in examples:
+                if rbac.admits(filters, replace(request, peer=peer)) is False:
+                    yield f"refuses {peer.identity} for Host {authority}"
+            for peer in sorted({*strangers, *rbac.peers(filters, request)}, key=lambda each: each.identity):
+                if not is_declared(peer) and rbac.admits(filters, replace(request, peer=peer)) is not False:
+                    yield f"admits {peer.identity or 'a peer without a certificate'} for Host {authority}"
+
+
+def serving(dump: Dump, domain: str) -> list[Served]:
+    """Return the filter chains that take TLS connections for a domain."""
+    found = ((each, each.chain(domain)) for each in dump.listeners)
+    return [Served(listener, chain) for listener, chain in found if chain and chain.tls.is_used]
+
+
+def account(namespace: str, name: str) -> Peer:
+    """Return a workload of the mesh, by its service account."""
+    return Peer.of(f"{_TRUST_DOMAIN}/ns/{namespace}/sa/{name}")
+
+
+def accounts(gateway: IstioGateway) -> list[Peer]:
+    """Return the Pods of a gateway."""
+    return [account(gateway.namespace, each) for each in gateway.accounts]
