@@ -60,7 +60,7 @@ def ways_out_parts(ports: Iterable[int], hosts: Iterable[str]) -> Parts:
         **_listeners(rf".*_({numbers})"),
         "routes": _path("dynamic_route_configs", r"(.*:)?80"),
         "clusters": _path("dynamic_active_clusters", names, _CLUSTERS_AND_PLACES),
-        "endpoints": _path("dynamic_endpoint_configs", names, "endpoint_config") + "&include_eds",
+        "endpoints": _path("dynamic_endpoint_configs", names) + "&include_eds",
     }
 
 

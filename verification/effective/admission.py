@@ -35,7 +35,7 @@ def problems(dump: Dump, domain: str, listed: list[str]) -> Iterator[str]:
     if not found:
         yield f"has no filter chain for {domain}"
     for served in found:
-        yield from served.problems(domain, map(Peer.of, listed), _STRANGERS, lambda peer: peer.identity in listed)
+        yield from served.problems(domain, list(map(Peer.of, listed)), _STRANGERS, lambda peer: peer.identity in listed)
 
 
 def _named(listed: list[str]) -> str:

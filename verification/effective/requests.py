@@ -1,6 +1,6 @@
 """Requests by which a proxy's rules are judged: of declared peers, of strangers, and of peers that a rule names."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from components.istio_gateway import IstioGateway
@@ -26,22 +26,23 @@ class Served:
         return Request(Peer(), authority, port=self.listener.port, server_name=domain)
 
     def problems(
-        self, domain: str, examples: Iterable[Peer], strangers: Iterable[Peer], is_declared: Callable[[Peer], bool]
+        self, domain: str, examples: Collection[Peer], strangers: Iterable[Peer], is_declared: Callable[[Peer], bool]
     ) -> Iterator[str]:
         """Yield which declared peers are not admitted, and which others may be.
 
         examples: of declared peers
         strangers: tried beside those that the rules name
         """
-        filters = self.chain.rbac
+        told: set[Peer] = set()
         for authority in (domain, f"{domain}:443", domain.upper()):
-            request = self.request(domain, authority)
-            for peer in examples:
-                if rbac.admits(filters, replace(request, peer=peer)) is False:
-                    yield f"refuses {peer.identity} for Host {authority}"
-            for peer in sorted({*strangers, *rbac.peers(filters, request)}, key=lambda each: each.identity):
-                if not is_declared(peer) and rbac.admits(filters, replace(request, peer=peer)) is not False:
-                    yield f"admits {peer.identity or 'a peer without a certificate'} for Host {authority}"
+            asked = self.request(domain, authority)
+            tried = {*examples, *strangers, *rbac.peers(self.chain.rbac, asked)} - told
+            for peer in sorted(tried, key=lambda each: each.identity):
+                admitted = rbac.admits(self.chain.rbac, replace(asked, peer=peer))
+                if admitted is False if peer in examples else admitted is not False and not is_declared(peer):
+                    told.add(peer)
+                    verb, said = "refuses" if peer in examples else "admits", peer.identity
+                    yield f"{verb} {said or 'a peer without a certificate'} for Host {authority}"
 
 
 def serving(dump: Dump, domain: str) -> list[Served]:

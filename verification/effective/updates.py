@@ -39,5 +39,5 @@ def _check(stack: DeployedStack, path: str, gateway: NamespacedName) -> Check:
     look = f"{where}: istioctl proxy-status; istioctl analyze -A"
     run = partial(updates_are_taken, stack, path, gateway)
     return Check(
-        "clusters", promise, "no listener, route or cluster that Envoy rejects, in any ready replica", run, look
+        "proxies", promise, "no listener, route or cluster that Envoy rejects, in any ready replica", run, look
     )
