@@ -9,18 +9,19 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from tests.e2e.support.lab import Lab
+from tests.e2e.support.loosened import LOOSENED
 from tests.e2e.support.project import Project
 from tests.e2e.support.scenes import HOSTS, LASTING, NAMESPACE, SCENES
 from tests.e2e.support.stack import Deployed
 from tests.e2e.support.waiting import eventually, meanwhile, together
-from verification.__main__ import chosen_checks
+from verification.__main__ import chosen_checks, every_check
 from verification.checks import Check
 from verification.manifests import LABEL
 from verification.runner import AT_ONCE, Verdict, judge
@@ -111,6 +112,13 @@ def test_verification_notices_each_broken_promise(lab: Lab, attacked: Attacked, 
         await_failures(attacked, SCENES[scene].broken)
 
 
+def test_read_only_run_notices_by_the_proxies_what_says_a_little_more(lab: Lab, attacked: Attacked) -> None:
+    connected = replace(attacked.connected, read_only=True)
+    read_only = replace(attacked, connected=connected, checks=list(every_check(connected)))
+    with LOOSENED.played(lab):
+        await_failures(read_only, LOOSENED.broken)
+
+
 def test_verification_passes_after_healing_beside_a_parallel_run_and_writes_reports(
     lab: Lab, project: Project, attacked: Attacked, tmp_path: Path
 ) -> None:
@@ -123,7 +131,7 @@ def test_verification_passes_after_healing_beside_a_parallel_run_and_writes_repo
     promises = [(check["group"], check["promise"]) for check in report["checks"]]
     assert promises == [(check.group, check.promise) for check in attacked.checks]
     passed = {(check["group"], check["promise"]) for check in report["checks"] if check["verdict"] == "passed"}
-    broken = [attacked.find(each) for scene in SCENES.values() for each in scene.broken]
+    broken = [attacked.find(each) for scene in (*SCENES.values(), LOOSENED) for each in scene.broken]
     assert {(check.group, check.promise) for check in broken} <= passed, "none of them is skipped"
     assert all(check["expected"] and check["seen"] for check in report["checks"] if check["verdict"] != "skipped")
     cases = ET.parse(tmp_path / "junit.xml").iter("testcase")  # noqa: S314 - its own

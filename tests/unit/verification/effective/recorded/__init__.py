@@ -22,8 +22,8 @@ def recorded(name: str) -> dict[str, Any]:
     return found
 
 
-def changed(name: str, old: str = "", new: str = "") -> Dump:
-    """Return a recorded dump, in the JSON of which the first such text is replaced."""
+def changed(name: str, old: str = "", new: str = "", *, everywhere: bool = False) -> Dump:
+    """Return a recorded dump, in the JSON of which the first such text is replaced, or each."""
     text = json.dumps(recorded(name))
     assert old in text, "the recording has it"
-    return Dump.parse(json.loads(text.replace(old, new, 1)))
+    return Dump.parse(json.loads(text.replace(old, new, -1 if everywhere else 1)))
