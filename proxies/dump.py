@@ -3,124 +3,52 @@
 Listeners, routes and upstreams are those that are in effect: neither what Envoy rejected, nor what it still waits with.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
 
+from proxies.parts import CREDENTIAL
 from proxies.policies import Rules, rules_of
+from proxies.rbac import Rbac
+from proxies.tls import Tls, within
 
-# Masks: Envoy cannot leave out parts of list items, nor of a listener. Copies that start or drain are left out.
-_LISTENERS = "name,active_state.listener,error_state"
-_STATES = "name,active_state.last_updated,error_state.last_update_attempt,error_state.details"
-_CLUSTERS = "cluster.name,cluster.transport_socket"
-_SECRETS = "name,secret.tls_certificate.certificate_chain,secret.validation_context.trusted_ca"
-
-_INBOUND = "virtualInbound"  # Istio's listener for all that a sidecar's workload receives
-_CREDENTIAL = "kubernetes://"  # Istio's prefix of Secrets' names
 _Json = Mapping[str, Any]
-
-Parts = Mapping[str, str]
-"""The parts of a dump, each with its path at Envoy's admin interface. By the `states`, the listeners are known to be as
-they were.
-"""
-
-
-def gateway_parts(port: int) -> Parts:
-    """Return the parts that decide over requests to a gateway.
-
-    port: of its Pods, for TLS
-    """
-    return {
-        **_listeners(rf".*_{port}"),
-        "routes": _path("dynamic_route_configs", r"https\..*"),
-        "clusters": _path("dynamic_active_clusters", r"outbound\|.*", _CLUSTERS),
-        "secrets": _path("dynamic_active_secrets", rf"{_CREDENTIAL}.*", _SECRETS),
-    }
-
-
-def workload_parts() -> Parts:
-    """Return the parts of a sidecar that decide over requests to its workload."""
-    return _listeners(_INBOUND)
-
-
-def caller_parts(port: int, domains: Iterable[str]) -> Parts:
-    """Return the parts of a sidecar that decide over requests of its caller.
-
-    port: to which these go
-    domains: parents of the hosts to which routes lead them
-    """
-    leads_to = "|".join(map(re.escape, sorted(domains)))
-    return {
-        "routes": _path("dynamic_route_configs", rf"(.*:)?{port}"),
-        "clusters": _path("dynamic_active_clusters", rf"outbound\|.*\|[^|.]+\.({leads_to})", _CLUSTERS),
-    }
-
-
-def _listeners(names: str) -> Parts:
-    return {part: _path("dynamic_listeners", names, mask) for part, mask in _LISTENER_PARTS.items()}
-
-
-_LISTENER_PARTS = {"states": _STATES, "listeners": _LISTENERS}
-
-
-def _path(resource: str, names: str, mask: str = "") -> str:
-    """Return the path of resources, by a regular expression that their whole names match."""
-    return "/config_dump?" + urlencode({"resource": resource, "name_regex": names} | ({"mask": mask} if mask else {}))
-
-
-@dataclass(frozen=True)
-class Tls:
-    """The TLS of a filter chain, or of the connections to an upstream.
-
-    secret: name of the Secret with the certificate; `default` for that of the mesh
-    asks_for_certificate: whether clients must show one
-    sni: the name that is asked for
-    names: alternative names one of which the server must have
-    """
-
-    secret: str = ""
-    asks_for_certificate: bool = False
-    sni: str = ""
-    names: frozenset[str] = frozenset()
-
-    @classmethod
-    def parse(cls, owner: _Json) -> "Tls":
-        """Return the TLS of a filter chain, or of a cluster; an empty one for plain text."""
-        socket = _in(owner, "transport_socket", "typed_config")
-        common = socket.get("common_tls_context") or {}
-        secrets = common.get("tls_certificate_sds_secret_configs") or [{}]
-        validation = _in(common, "combined_validation_context", "default_validation_context")
-        names = validation.get("match_subject_alt_names") or validation.get("match_typed_subject_alt_names") or []
-        return cls(
-            secret=str(secrets[0].get("name", "")).removeprefix(_CREDENTIAL),
-            asks_for_certificate=bool(socket.get("require_client_certificate")),
-            sni=str(socket.get("sni", "")),
-            names=frozenset(str((each.get("matcher") or each).get("exact", "")) for each in names),
-        )
 
 
 @dataclass(frozen=True)
 class Chain:
     """What a listener does with connections for some server names.
 
-    route: name of its route configuration; empty for a chain that decodes no HTTP
+    route: name of its route configuration; empty for a chain that decodes no HTTP, or that has routes of its own
+    own_routes: such routes, by domain
+    rbac: the filters that let requests through, or connections
+    forwards: the clusters to which it forwards connections, undecoded
+    port: to which the connections go; None for any
     """
 
     server_names: frozenset[str]
     tls: Tls
     route: str
+    own_routes: "Table" = field(repr=False, default_factory=dict)
+    rbac: tuple[Rbac, ...] = ()
+    forwards: frozenset[str] = frozenset()
+    port: int | None = None
     _filters: tuple[_Json, ...] = field(repr=False, default=())
 
     @classmethod
     def parse(cls, chain: _Json) -> "Chain":
         """Return a filter chain."""
-        manager = next(filter(_is_http, map(_config, chain.get("filters") or [])), {})
+        filters, match = list(map(_config, chain.get("filters") or [])), within(chain, "filter_chain_match")
+        manager = next(filter(_is_http, filters), {})
+        enabled = [each for each in manager.get("http_filters") or [] if not each.get("disabled")]
         return cls(
-            server_names=frozenset(_in(chain, "filter_chain_match").get("server_names") or ()),
+            server_names=frozenset(match.get("server_names") or ()),
             tls=Tls.parse(chain),
-            route=str(_in(manager, "rds").get("route_config_name", "")),
+            route=str(within(manager, "rds").get("route_config_name", "")),
+            own_routes=_by_domain(within(manager, "route_config")),
+            rbac=tuple(map(Rbac.parse, filter(_is_rbac, (*filters, *map(_config, enabled))))),
+            forwards=frozenset(name for each in filters if not _is_http(each) for name in _clusters(each)),
+            port=match.get("destination_port"),
             _filters=tuple(map(_config, manager.get("http_filters") or [])),
         )
 
@@ -132,8 +60,8 @@ class Chain:
     def rules(self, policy: str) -> Rules | None:
         """Return the rules of an AuthorizationPolicy, NAMESPACE/NAME, that requests must pass; None without it."""
         for each in self._filters:
-            if str(each.get("@type", "")).endswith(".rbac.v3.RBAC"):
-                found = rules_of(_in(each, "rules").get("policies") or {}, policy)
+            if _is_rbac(each):
+                found = rules_of(within(each, "rules").get("policies") or {}, policy)
                 if found is not None:
                     return found
         return None
@@ -145,24 +73,36 @@ class Chain:
 
 @dataclass(frozen=True)
 class Listener:
-    """A listener: its filter chains, and what Envoy said when it last rejected a change of it."""
+    """A listener: its filter chains, and what Envoy said when it last rejected a change of it.
+
+    default: the chain for connections that match no other
+    """
 
     name: str
     port: int
     chains: tuple[Chain, ...]
     rejection: str = ""
+    default: Chain | None = None
 
     @classmethod
     def parse(cls, listener: _Json) -> "Listener":
         """Return a dynamic listener."""
-        active, error = _in(listener, "active_state", "listener"), listener.get("error_state") or {}
+        active, error = within(listener, "active_state", "listener"), listener.get("error_state") or {}
         shown = active or error.get("failed_configuration") or {}
         return cls(
             name=str(listener.get("name") or shown.get("name", "")),
-            port=int(_in(shown, "address", "socket_address").get("port_value", 0)),
+            port=int(within(shown, "address", "socket_address").get("port_value", 0)),
             chains=tuple(map(Chain.parse, active.get("filter_chains") or [])),
             rejection=str(error.get("details", "")),
+            default=Chain.parse(active["default_filter_chain"]) if active.get("default_filter_chain") else None,
         )
+
+    def chain(self, server_name: str) -> Chain | None:
+        """Return the chain that takes connections for a server name: the most specific one."""
+        for name in _from_the_most_specific(server_name):
+            if found := next((each for each in self.chains if name in each.server_names), None):
+                return found
+        return next((each for each in self.chains if not each.server_names), self.default)
 
 
 @dataclass(frozen=True)
@@ -171,19 +111,37 @@ class Target:
 
     made_by: path of the object that Istio made it of
     upstreams: names of clusters; none for an answer of the proxy itself
+    match: which requests it takes
+    status: of an answer of the proxy itself; None if the route leads on, or redirects
+    mirrors: clusters that get a copy of each request
+    overrides: the filters whose configuration it replaces
     """
 
     made_by: str
     upstreams: frozenset[str]
+    match: _Json = field(repr=False, default_factory=dict)
+    status: int | None = None
+    mirrors: frozenset[str] = frozenset()
+    overrides: frozenset[str] = frozenset()
 
     @classmethod
     def parse(cls, route: _Json) -> "Target":
         """Return the target of a route."""
         action = route.get("route") or {}
-        weighted = _in(action, "weighted_clusters").get("clusters") or []
-        names = [action.get("cluster"), *(each.get("name") for each in weighted)]
-        made_by = _in(route, "metadata", "filter_metadata", "istio").get("config", "")
-        return cls(str(made_by), frozenset(filter(None, names)))
+        copies = [each.get("cluster") for each in action.get("request_mirror_policies") or []]
+        made_by = within(route, "metadata", "filter_metadata", "istio").get("config", "")
+        return cls(
+            str(made_by),
+            frozenset(_clusters(action)),
+            route.get("match") or {},
+            within(route, "direct_response").get("status"),
+            frozenset(filter(None, copies)),
+            frozenset(route.get("typed_per_filter_config") or {}),
+        )
+
+
+Table = Mapping[str, tuple[Target, ...]]
+"""The routes of a route configuration, by domain."""
 
 
 @dataclass(frozen=True)
@@ -192,13 +150,19 @@ class Dump:
 
     routes: by route configuration and domain
     upstreams: the TLS to each cluster, by its name
+    types: how each cluster finds its endpoints, such as EDS or ORIGINAL_DST, if that was asked for
+    endpoints: the clusters that have some, if that was asked for
     secrets: the certificates, in base64, of the Secrets that it has received, by name; the CAs, by NAME-cacert
+    rejected: what Envoy last rejected, and why
     """
 
     listeners: tuple[Listener, ...]
-    routes: Mapping[str, Mapping[str, tuple[Target, ...]]]
+    routes: Mapping[str, Table]
     upstreams: Mapping[str, Tls]
     secrets: Mapping[str, str]
+    types: Mapping[str, str] = field(default_factory=dict)
+    endpoints: frozenset[str] = frozenset()
+    rejected: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def parse(cls, parts: Mapping[str, _Json]) -> "Dump":
@@ -211,6 +175,9 @@ class Dump:
             routes={str(table.get("name", "")): _by_domain(table) for table in tables},
             upstreams={str(each.get("name", "")): Tls.parse(each) for each in clusters},
             secrets=dict(map(_certificates, configs.get("secrets", []))),
+            types={str(each.get("name", "")): str(each.get("type", "STATIC")) for each in clusters},
+            endpoints=frozenset(_with_endpoints(clusters, configs.get("endpoints", []))),
+            rejected=tuple(_rejected(configs)),
         )
 
     def chains(self, domain: str) -> Iterator[Chain]:
@@ -225,18 +192,69 @@ class Dump:
         return list(dict.fromkeys((each.name, each.rejection) for each in rejected))
 
 
+def virtual_host(table: Table, authority: str) -> tuple[Target, ...]:
+    """Return the routes for a domain: those of the most specific virtual host; none without one."""
+    return next((table[name] for name in _from_the_most_specific(authority) if name in table), table.get("*", ()))
+
+
+def _from_the_most_specific(domain: str) -> Iterator[str]:
+    yield domain
+    while "." in domain:
+        domain = domain.partition(".")[2]
+        yield f"*.{domain}"
+
+
+def _with_endpoints(clusters: list[_Json], assignments: list[_Json]) -> Iterator[str]:
+    """Yield the clusters with endpoints: of their own, by DNS, by EDS, or of the caller's choice."""
+    for each in clusters:
+        if each.get("type") == "ORIGINAL_DST" or _has_endpoints(each.get("load_assignment") or {}):
+            yield str(each.get("name", ""))
+    for each in assignments:
+        assignment = each.get("endpoint_config") or {}
+        if _has_endpoints(assignment):
+            yield str(assignment.get("cluster_name", ""))
+
+
+def _has_endpoints(assignment: _Json) -> bool:
+    return any(each.get("lb_endpoints") for each in assignment.get("endpoints") or [])
+
+
+def _rejected(configs: Mapping[str, list[_Json]]) -> Iterator[tuple[str, str]]:
+    for part, kind in (("listeners", "listener"), ("clusters", "cluster"), ("routes", "route configuration")):
+        for each in configs.get(part, []):
+            if said := within(each, "error_state").get("details"):
+                failed = within(each, "error_state", "failed_configuration")
+                active = within(each, "active_state", "listener")
+                shown = active or each.get("cluster") or each.get("route_config") or failed
+                yield f"{kind} {shown.get('name') or each.get('name', '')}", " ".join(str(said).split())
+
+
+def _clusters(action: _Json) -> Iterator[str]:
+    """Yield the clusters to which a route, or a filter that decodes nothing, leads."""
+    if name := action.get("cluster"):
+        yield str(name)
+    for each in within(action, "weighted_clusters").get("clusters") or []:
+        yield str(each.get("name", ""))
+
+
 def _by_domain(table: _Json) -> dict[str, tuple[Target, ...]]:
     return {
-        str(domain): tuple(map(Target.parse, host.get("routes") or []))
+        str(domain): tuple(Target.parse(_overriding(each, host)) for each in host.get("routes") or [])
         for host in table.get("virtual_hosts") or []
         for domain in host.get("domains") or []
     }
 
 
+def _overriding(route: _Json, host: _Json) -> _Json:
+    """Return a route with the filters that its virtual host configures."""
+    config = {**(host.get("typed_per_filter_config") or {}), **(route.get("typed_per_filter_config") or {})}
+    return {**route, "typed_per_filter_config": config}
+
+
 def _certificates(secret: _Json) -> tuple[str, str]:
-    chain = _in(secret, "secret", "tls_certificate", "certificate_chain")
-    trusted = _in(secret, "secret", "validation_context", "trusted_ca")
-    name = str(secret.get("name", "")).removeprefix(_CREDENTIAL)
+    chain = within(secret, "secret", "tls_certificate", "certificate_chain")
+    trusted = within(secret, "secret", "validation_context", "trusted_ca")
+    name = str(secret.get("name", "")).removeprefix(CREDENTIAL)
     return name, str((chain or trusted).get("inline_bytes", ""))
 
 
@@ -244,12 +262,9 @@ def _config(item: _Json) -> _Json:
     return item.get("typed_config") or {}
 
 
+def _is_rbac(config: _Json) -> bool:
+    return str(config.get("@type", "")).endswith(".rbac.v3.RBAC")
+
+
 def _is_http(config: _Json) -> bool:
     return "http_filters" in config
-
-
-def _in(found: _Json, *path: str) -> _Json:
-    """Return the object at a path of fields; an empty one if there is none."""
-    for name in path:
-        found = found.get(name) or {}
-    return found

@@ -10,8 +10,9 @@ from typing import Any
 from clusters.routes import MESH, Route
 from components.istio_gateway import IstioGateway
 from components.readiness import called
-from proxies.dump import Chain, Dump, Tls
+from proxies.dump import Chain, Dump
 from proxies.policies import rules_for
+from proxies.tls import Tls
 
 _Object = Mapping[str, Any]
 

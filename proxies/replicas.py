@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 from clusters.cluster import Cluster
 from clusters.concurrency import parallel
 from components.istio_gateway import IstioGateway
-from proxies.dump import Dump, Parts, gateway_parts
+from proxies.dump import Dump
 from proxies.forward import Admin, Forbidden, Unreadable, admin
+from proxies.parts import Parts, gateway_parts
 from settings import ConfigError
 
 _Json = dict[str, Any]

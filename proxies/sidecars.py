@@ -17,9 +17,10 @@ from clusters.concurrency import parallel
 from clusters.routes import MESH, Route
 from components.istio_gateway import IstioGateway
 from components.namespaced_name import NamespacedName
-from proxies.dump import Dump, Parts, caller_parts, workload_parts
+from proxies.dump import Dump
 from proxies.effect import upstreams
 from proxies.forward import Unreadable
+from proxies.parts import Parts, caller_parts, workload_parts
 from proxies.policies import rules_for
 from proxies.replicas import Replicas, listed
 

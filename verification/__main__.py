@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from settings import ConfigError
-from verification import attacks, gateway, leftovers, objects
+from verification import attacks, effective, gateway, leftovers, objects
 from verification import clients as client_promises
 from verification import hosts as host_promises
 from verification.checks import Check
@@ -161,10 +161,13 @@ def every_check(stack: DeployedStack) -> Iterator[Check]:
     for host in (HostContext(stack, name) for name in stack.settings.served):
         yield from host_promises.checks(host)
         yield from attacks.of_host(host)
+        yield from effective.of_host(host)
     for client in (ClientContext(stack, name) for name in stack.settings.clients):
         yield from client_promises.checks(client)
         yield from attacks.of_client(client)
+        yield from effective.of_client(client)
     yield from gateway.checks(stack)
+    yield from effective.of_stack(stack)
     yield from objects.checks(stack)
     yield from leftovers.checks(stack)
 

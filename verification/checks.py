@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 CREATES = "--read-only: the check would create Pods or objects of Istio in a cluster"
 READS_KEY = "--read-only: the check would read the CA's private key"
-EXECUTES = "--read-only: the check would run a command in the egress gateway's Pod"
 
 
 class Failed(Exception):  # noqa: N818 - a verdict, not an error of the program

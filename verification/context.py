@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from clusters import Cluster
+from components.istio_gateway import IstioGateway
 from components.namespaced_name import NamespacedName
 from outputs import ClientOutput, HostOutput
 from settings import Client, Host, Platform
@@ -11,6 +13,7 @@ from verification.attacker import Attacker
 from verification.checks import Check, skipped
 from verification.client_cluster import ClientCluster
 from verification.default_deny import explained
+from verification.dumps import Answers
 from verification.probes import Probe, probe_of
 from verification.stack import DeployedStack
 from verification.tls import ClientCredential, Endpoint
@@ -67,6 +70,16 @@ class HostContext:
     def gateway(self) -> NamespacedName:
         """The Service of the target's ingress gateway."""
         return self.stack.target_gateway
+
+    @property
+    def ingress_gateway(self) -> IstioGateway:
+        """The target's ingress gateway, by its Pods."""
+        return self.stack.dumps.gateway(self.stack.reached["target"], "target", self.gateway)
+
+    @property
+    def ingress_dumps(self) -> Answers:
+        """What each ready replica of the ingress gateway has."""
+        return self.stack.dumps.of_gateway(self.stack.reached["target"], "target", self.gateway)
 
     @property
     def attacker(self) -> Attacker:
@@ -175,9 +188,29 @@ class ClientContext:
         return self.output.gateway
 
     @property
+    def path(self) -> str:
+        """The path of its cluster in the config."""
+        return f"clients.{self.name}"
+
+    @property
+    def reached(self) -> Cluster:
+        """The connection to its cluster."""
+        return self.stack.reached[self.path]
+
+    @property
+    def egress_gateway(self) -> IstioGateway:
+        """Its egress gateway, by its Pods."""
+        return self.stack.dumps.gateway(self.reached, self.path, self.gateway)
+
+    @property
+    def egress_dumps(self) -> Answers:
+        """What each ready replica of its egress gateway has."""
+        return self.stack.dumps.of_gateway(self.reached, self.path, self.gateway)
+
+    @property
     def attacker(self) -> Attacker:
         """The verification's Pods in its cluster."""
-        return self.stack.attackers[f"clients.{self.name}"]
+        return self.stack.attackers[self.path]
 
     def credential(self) -> ClientCredential:
         """Read the credential that its egress gateway shows."""

@@ -16,6 +16,7 @@ from verification.attacker import Attacker
 from verification.checks import Failed
 from verification.client_cluster import ClientCluster
 from verification.deployed_outputs import read_outputs
+from verification.dumps import Dumps
 from verification.issuing import Authority
 from verification.state import State
 from verification.tls import Endpoint
@@ -29,6 +30,7 @@ class DeployedStack:
     reached: every connected cluster, by its path in the config
     attackers: the attacker in each connected cluster, by the same path
     authority: the CA of its hosts and clients
+    dumps: what the proxies of its clusters have
     read_only: whether checks may neither create objects in a cluster nor read the CA's key
     """
 
@@ -40,6 +42,7 @@ class DeployedStack:
     state: State = field(default_factory=State)
     attackers: Mapping[str, Attacker] = field(default_factory=dict)
     authority: Authority | None = None
+    dumps: Dumps = field(default_factory=Dumps, compare=False)
     read_only: bool = False
 
     @property

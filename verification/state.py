@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from settings import ConfigError
@@ -10,6 +10,7 @@ from settings import ConfigError
 # The field that marks a secret value: https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/sig/sig.go
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
 _GATEWAY = "kyma-mtls:index:KymaGateway$"
+_SIGNED = "tls:index/locallySignedCert:LocallySignedCert"
 _MARK = "::random:index/randomId:RandomId::owner"
 
 
@@ -38,6 +39,7 @@ class State:
     going: those that the next update deletes
     manifests: what the stack applied of each object that stays, with the name of its provider; without secret values
     gateway_certificates: those that the stack signed for the Kyma gateway: the resource's name, and the end in RFC 3339
+    certificates: PEM of those that the stack's CAs signed, by the name of the resource
     """
 
     owner: str = ""
@@ -46,6 +48,7 @@ class State:
     going: frozenset[tuple[str, Object]] = frozenset()
     manifests: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     gateway_certificates: tuple[tuple[str, str], ...] = ()
+    certificates: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, stack: str, exported: str) -> Self:
@@ -74,6 +77,7 @@ class State:
             frozenset(going - staying),
             tuple(manifests),
             tuple(_gateway_certificates(resources)),
+            _certificates(resources),
         )
 
     def known_in(self, uid: str) -> set[Object]:
@@ -87,6 +91,17 @@ class State:
     def manifests_in(self, uid: str) -> list[Mapping[str, Any]]:
         """Return what the stack applied in the cluster with this uid, without secret values."""
         return [each for provider, each in self.manifests if provider.endswith(f"-{uid}")]
+
+
+def _certificates(resources: list[dict[str, Any]]) -> dict[str, str]:
+    """Return the signed certificates that stay, by the name of their resource."""
+    return {
+        str(each["urn"]).rpartition("::")[2]: str(each["outputs"]["certPem"])
+        for each in resources
+        if each["type"] == _SIGNED
+        and not each.get("delete")
+        and isinstance((each.get("outputs") or {}).get("certPem"), str)
+    }
 
 
 def _made(resources: list[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:

@@ -1,5 +1,6 @@
 """The verification notices each promise that is broken, and leaves nothing behind, however it ends."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ import pytest
 
 from components.comparison import differences
 from tests.e2e.support.lab import Lab
+from tests.e2e.support.loosened import LOOSENED
 from tests.e2e.support.mutations import ADDITIONS, Target, tried
 from tests.e2e.support.project import Project
 from tests.e2e.support.scenes import (
@@ -33,7 +35,7 @@ from tests.e2e.support.scenes import (
 from tests.e2e.support.stack import Deployed, refusal
 from tests.e2e.support.waiting import eventually, meanwhile, together
 from tests.unit.pki import issue
-from verification.__main__ import chosen_checks
+from verification.__main__ import chosen_checks, every_check
 from verification.checks import Check
 from verification.evidence.page import page
 from verification.manifests import LABEL
@@ -199,6 +201,13 @@ def test_control_plane_that_is_away_is_no_broken_promise(lab: Lab) -> None:
         assert not [command for attacker in connected.attackers.values() for command in attacker.remove()]
 
 
+def test_read_only_run_notices_by_the_proxies_what_says_a_little_more(lab: Lab, attacked: Attacked) -> None:
+    connected = dataclasses.replace(attacked.connected, read_only=True)
+    read_only = dataclasses.replace(attacked, connected=connected, checks=list(every_check(connected)))
+    with LOOSENED.played(lab):
+        await_failures(read_only, LOOSENED.broken)
+
+
 def test_verification_passes_after_healing_beside_a_parallel_run_and_writes_reports(
     lab: Lab, project: Project, attacked: Attacked, tmp_path: Path
 ) -> None:
@@ -212,7 +221,7 @@ def test_verification_passes_after_healing_beside_a_parallel_run_and_writes_repo
     promises = [(check["group"], check["promise"]) for check in report["checks"]]
     assert promises == [(check.group, check.promise) for check in attacked.checks]
     passed = {(check["group"], check["promise"]) for check in report["checks"] if check["verdict"] == "passed"}
-    broken = [attacked.find(each) for scene in SCENES.values() for each in scene.broken]
+    broken = [attacked.find(each) for scene in (*SCENES.values(), LOOSENED) for each in scene.broken]
     assert {(check.group, check.promise) for check in broken} <= passed, "none of them is skipped"
     assert all(check["expected"] and check["seen"] for check in report["checks"] if check["verdict"] != "skipped")
     cases = ET.parse(tmp_path / "junit.xml").iter("testcase")  # noqa: S314 - its own

@@ -10,7 +10,6 @@ from verification.attacks import (
     host_names,
     network,
     protocols,
-    server_identity,
     workload,
 )
 from verification.checks import Check
@@ -32,5 +31,4 @@ def of_client(client: ClientContext) -> Iterator[Check]:
     if client.name in client.stack.settings.present_clients and client.hosts:
         yield from forged_header.of_client(client)
         yield from egress_gateway.checks(client)
-        yield from server_identity.checks(client)
         yield from network.checks(client)

@@ -3,7 +3,8 @@
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from proxies.dump import Dump, caller_parts, gateway_parts, workload_parts
+from proxies.dump import Dump
+from proxies.parts import caller_parts, gateway_parts, workload_parts
 from tests.unit.proxies.recorded import REJECTION, recorded
 
 EMPTY: dict[str, Any] = {part: {} for part in gateway_parts(8443)}

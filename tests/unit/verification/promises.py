@@ -36,11 +36,10 @@ OF_HOST += [WORKLOAD, PUBLISHED, CAPTURED]
 FORGED_BY_CALLER = "a caller's forged X-Forwarded-Client-Cert does not reach httpbin"
 CALLER = "an undeclared caller does not reach httpbin"
 BARE = "a Pod without a sidecar does not reach httpbin through the egress gateway"
-SERVER = "the egress gateway accepts no server with a different name or CA as httpbin"
 BY_ADDRESS = "direct connections by IP address and by other ports are refused"
 OUT_OF_NAMESPACE = "a Pod without a sidecar cannot connect out of the stack's namespace"
 ACCOUNT = "an undeclared service account of the caller's namespace does not reach httpbin"
-OF_CLIENT = [FORGED_BY_CALLER, CALLER, BARE, ACCOUNT, SERVER, BY_ADDRESS, OUT_OF_NAMESPACE]
+OF_CLIENT = [FORGED_BY_CALLER, CALLER, BARE, ACCOUNT, BY_ADDRESS, OUT_OF_NAMESPACE]
 """The attacks on the demo's client."""
 
 

@@ -6,7 +6,17 @@ from typing import Any
 import pytest
 
 from settings import ConfigError
-from tests.unit.verification.stack_state import CLIENT, CLIENT_UID, KNOWN, STATE, TARGET, TARGET_UID, resource, state_of
+from tests.unit.verification.stack_state import (
+    CLIENT,
+    CLIENT_UID,
+    KNOWN,
+    SIGNATURE,
+    STATE,
+    TARGET,
+    TARGET_UID,
+    resource,
+    state_of,
+)
 from verification.state import Object, State
 
 
@@ -88,3 +98,14 @@ def test_state_has_the_ends_of_the_kyma_gateways_certificates_alone() -> None:
     resources = [certificate(gateway, "gateway.g1"), certificate(gateway, "gateway.g0", delete=True)]
     found = state_of(*resources, certificate("kyma-mtls:index:Certificates", "host.g1"))
     assert found.gateway_certificates == (("gateway.g1", "2030-01-01T00:00:00Z"),)
+
+
+def test_certificates_that_stay_are_known_by_their_resource() -> None:
+    def signed(name: str, pem: object, **more: object) -> dict[str, object]:
+        type_ = "tls:index/locallySignedCert:LocallySignedCert"
+        urn = f"urn:pulumi:test::kyma-mtls::kyma-mtls:index:Certificates${type_}::{name}"
+        return {"urn": urn, "type": type_, "outputs": {"certPem": pem}, **more}
+
+    secret = {SIGNATURE: "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "SECRET"}
+    state = state_of(signed("a.1", "PEM"), signed("a.0", "OLD", delete=True), signed("b.1", secret))
+    assert state.certificates == {"a.1": "PEM"}

@@ -30,14 +30,13 @@ from tests.unit.verification.promises import (
     OF_HOST,
     OUT_OF_NAMESPACE,
     PUBLISHED,
-    SERVER,
     UNLISTED,
     WORKLOAD,
     skip_reason,
 )
 from verification import __main__ as command
 from verification import attacks
-from verification.checks import CREATES, EXECUTES, READS_KEY
+from verification.checks import CREATES, READS_KEY
 from verification.context import ClientContext, HostContext
 from verification.stack import DeployedStack
 
@@ -61,9 +60,7 @@ def test_every_check_has_an_expected_result_and_a_hint() -> None:
 
 def test_read_only_skips_checks_with_a_reason() -> None:
     reasons = dict.fromkeys((*CERTIFICATES, UNLISTED), READS_KEY)
-    reasons |= dict.fromkeys((WORKLOAD, PUBLISHED, CAPTURED, CALLER, BARE, ACCOUNT, OUT_OF_NAMESPACE), CREATES) | {
-        SERVER: EXECUTES
-    }
+    reasons |= dict.fromkeys((WORKLOAD, PUBLISHED, CAPTURED, CALLER, BARE, ACCOUNT, OUT_OF_NAMESPACE), CREATES)
     stack = replace(demo_stack(), read_only=True)
     assert tried(stack) == [
         f"{promise} - {reasons[promise]}" if promise in reasons else promise for promise in OF_HOST + OF_CLIENT

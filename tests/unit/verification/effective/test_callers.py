@@ -1,0 +1,52 @@
+"""Where the sidecars of callers lead requests for a host."""
+
+import pytest
+
+from tests.unit.verification.effective.recorded import FIRST, SECOND, changed
+from verification.effective.callers import Way, problems
+
+GATEWAY = ("istio-system", ("istio-egressgateway-service-account",))
+LED = Way(FIRST, "first.broken.kyma-mtls.internal", (443,), GATEWAY)
+REFUSED = Way(SECOND, "", (443,), GATEWAY)
+ROUTE = '"route": {"cluster": "outbound|443||first.broken.kyma-mtls.internal"}'
+TO_SERVER = '"cluster": "outbound|443||one.broken.target.test"'
+EMPTY = '"cluster_name": "outbound|443||one.broken.target.test"'
+
+
+def test_sidecars_lead_to_the_egress_gateway_or_refuse() -> None:
+    assert list(problems(changed("caller"), LED)) == []
+    assert list(problems(changed("caller"), REFUSED)) == []
+
+
+@pytest.mark.parametrize(
+    ("way", "old", "new", "expected"),
+    [
+        (
+            LED,
+            ROUTE,
+            ROUTE.replace("outbound|443||first.broken.kyma-mtls.internal", "PassthroughCluster"),
+            "to Passthrough",
+        ),
+        (LED, f'"domains": ["{FIRST}"', '"domains": ["a.test"', "leave in clear"),
+        (LED, ROUTE, '"direct_response": {"status": 503}', "does not lead requests"),
+        (LED, ROUTE, ROUTE.replace('"}', '", "request_mirror_policies": [{"cluster": "copies"}]}'), "to copies"),
+        (LED, TO_SERVER, '"cluster": "PassthroughCluster"', "port 443 of one.broken.target.test to Passthrough"),
+        (LED, EMPTY, f'{EMPTY}, "endpoints": [{{"lb_endpoints": [{{}}]}}]', "to outbound|443||one.broken"),
+        (LED, f'"server_names": ["{FIRST}"]', '"server_names": ["a.test"]', "to PassthroughCluster"),
+        (LED, '"0.0.0.0_443", "active', '"10.0.0.1_443", "active', "lets connections to port 443"),
+        (LED, "sa/istio-egressgateway-service-account", "sa/other", "for the egress gateway"),
+        (LED, f'"sni": "{FIRST}"', '"sni": "a.test"', "asks the egress gateway for a.test"),
+        (LED, '"common_tls_context"', '"others"', "has no mutual TLS"),
+        (REFUSED, '"direct_response": {"status": 403}', '"route": {"cluster": "a"}', "leads requests for two"),
+        (REFUSED, f'"domains": ["{SECOND}"', '"domains": ["a.test"', "leave in clear"),
+    ],
+)
+def test_a_changed_way_is_noticed(way: Way, old: str, new: str, expected: str) -> None:
+    assert any(expected in each for each in problems(changed("caller", old, new), way))
+
+
+def test_an_entry_whose_server_is_found_by_dns_is_noticed() -> None:
+    place = '{"lb_endpoints": [{"endpoint": {}}]}'
+    old = f'"name": "outbound|443||{FIRST}", "type": "EDS"'
+    new = f'"name": "outbound|443||{FIRST}", "type": "STRICT_DNS", "load_assignment": {{"endpoints": [{place}]}}'
+    assert any("port 443" in each for each in problems(changed("caller", old, new), LED))

@@ -1,0 +1,29 @@
+"""Which proxies beside the egress gateway use a client's certificate."""
+
+from typing import Any
+
+from tests.unit.verification.effective.recorded import changed
+from verification.effective.credentials import problems, some_proxies
+
+
+def pod(name: str, owner: str, container: str = "istio-proxy") -> dict[str, Any]:
+    owners = [{"name": owner, "controller": True}]
+    return {"metadata": {"name": name, "ownerReferences": owners}, "spec": {"containers": [{"name": container}]}}
+
+
+def test_the_egress_gateway_alone_uses_the_certificate() -> None:
+    assert list(problems(changed("beside"), "broken")) == []
+    assert any(
+        "Secret client-credential-broken.1 to outbound|443||one" in each
+        for each in problems(changed("egress"), "broken")
+    )
+
+
+def test_a_stack_whose_name_begins_alike_is_another() -> None:
+    assert list(problems(changed("egress"), "brok")) == []
+
+
+def test_one_pod_of_each_workload_is_asked() -> None:
+    pods = [pod("b", "one"), pod("a", "one"), pod("c", "two"), pod("d", "three", "istiod")]
+    assert [each["metadata"]["name"] for each in some_proxies(pods)] == ["a", "c"]
+    assert len(some_proxies([pod(f"{number}", f"{number}") for number in range(20)])) == 8

@@ -1,0 +1,81 @@
+"""Which methods and paths lead to a host's Service, and what else does."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.unit.verification.effective.recorded import FIRST, SECOND, changed
+from verification.effective.routes import Declared, further_ways, problems
+
+CLIENT = "spiffe://kyma-mtls/broken/client/client"
+SERVICE = "httpbin.broken.svc.cluster.local"
+TABLE = "https.443.mtls.kyma-mtls-gateway-first.broken"
+HOST = Declared(FIRST, TABLE, SERVICE, 8000, ("GET",), ("/headers",), CLIENT)
+OWN = {(TABLE, FIRST), ("https.443.mtls.kyma-mtls-gateway-second.broken", SECOND)}
+UPSTREAM = f'"cluster": "outbound|8000||{SERVICE}"'
+METHOD = '{"name": ":method", "string_match": {"exact": "GET"}}'
+
+
+def test_a_host_is_served_as_declared() -> None:
+    assert list(problems(changed("ingress"), HOST)) == []
+    assert list(further_ways(changed("ingress"), SERVICE, OWN)) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            f'{{"header": {METHOD}}}',
+            f'{{"header": {METHOD}}}, {{"header": {METHOD.replace("GET", "POST")}}}',
+            "serves POST",
+        ),
+        (f'{{"header": {METHOD}}}', f'{{"header": {METHOD.replace("GET", "PURGE")}}}', "refuses GET /headers"),
+        ('"path": {"exact": "/headers"}', '"path": {"prefix": "/headers"}', "serves GET /headersx"),
+        ('"path": {"exact": "/headers"}', '"path": {"exact": "/get"}', "serves GET /get"),
+        ('"path": {"exact": "/headers"}', '"path": {"prefix": "/"}', "serves GET /kyma-mtls-verification"),
+        (UPSTREAM, UPSTREAM.replace("httpbin", "other"), "leads to outbound|8000||other.broken.svc.cluster.local"),
+        (UPSTREAM, UPSTREAM.replace("8000", "80"), "leads to outbound|80||"),
+        (
+            UPSTREAM,
+            f'{UPSTREAM}, "request_mirror_policies": [{{"cluster": "copies"}}]',
+            "leads to copies, by virtual-service",
+        ),
+        ('"match": {"prefix": "/"}', '"match": {"prefix": "/get"}', "refuses GET /headers"),
+        (
+            '"match": {"prefix": "/"}',
+            '"typed_per_filter_config": {"envoy.filters.http.rbac": {}}, "match": {"prefix": "/"}',
+            "replaces the policies of a route",
+        ),
+        (f'"route_config_name": "{TABLE}"', '"route_config_name": "https.8443.a.b.c"', "has another filter chain"),
+        (f'"domains": ["{FIRST}"]', '"domains": ["a.test"]', f"has no route for {FIRST}"),
+    ],
+)
+def test_a_changed_rule_or_route_is_noticed(old: str, new: str, expected: str) -> None:
+    assert any(expected in each for each in problems(changed("ingress", old, new, everywhere=True), HOST))
+
+
+def test_a_prefix_does_not_let_encoded_separators_through() -> None:
+    dump = changed("ingress", '"path": {"exact": "/headers"}', '"path": {"prefix": "/headers/"}')
+    host = replace(HOST, paths=("/headers/*",))
+    assert list(problems(dump, host)) == ["serves GET /headers/..%2fverification"]
+    refusing = '"routes": [{"match": {"safe_regex": {"regex": "(?i).*%2f.*"}}, "direct_response": {"status": 403}}, '
+    text = f'"domains": ["{FIRST}"], "routes": ['
+    both = changed("ingress", text, text.replace('"routes": [', refusing))
+    assert [each for each in problems(both, HOST) if "%2f" in each] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (f'"domains": ["{FIRST}"]', f'"domains": ["{FIRST}", "a.test"]', "leads requests for a.test to it"),
+        (f'"route_config_name": "{TABLE}"', '"route_config_name": "http.8080"', ""),
+        (
+            '"filters": [{"name"',
+            f'"filters": [{{"name": "tcp", "typed_config": {{{UPSTREAM}}}}}, {{"name"',
+            "forwards connections to it",
+        ),
+    ],
+)
+def test_further_ways_are_noticed(old: str, new: str, expected: str) -> None:
+    found = list(further_ways(changed("ingress", old, new), SERVICE, OWN))
+    assert any(expected in each for each in found) if expected else found == []
