@@ -126,7 +126,7 @@ def stop_when(process: subprocess.Popen[str], seen: Callable[[], bool], what: st
         process.send_signal(signal.SIGCONT)
         return False
 
-    eventually(is_stopped, what, pause=0.2)
+    eventually(is_stopped, what, pause=0.1)
 
 
 @pytest.mark.parametrize("scene", SCENES)
@@ -174,13 +174,13 @@ def kept(
     here.mkdir()
     container.mkdir()
     monkeypatch.setenv("TMPDIR", str(here))
-    killed = start(project, attacked, "--only", *WITH_PODS[:2], "unrelated namespace")
-    living = start(project, attacked, "--only", *WITH_PODS[:2], folder=container)
+    living = start(project, attacked, "--only", *WITH_PODS, folder=container)
 
     def has(folder: Path, kinds: str, count: int) -> bool:
         return bool(run_of(folder)) and len(left(lab, attacked, run_of(folder), kinds).split()) >= count
 
     stop_when(living, lambda: has(container, "namespaces", 2), "a namespace in each cluster")
+    killed = start(project, attacked, "--only", *WITH_PODS[:2], "unrelated namespace")
     stop_when(killed, lambda: has(here, "gateways.networking.istio.io", 1), "a Gateway")
     killed.kill()
     killed.communicate()
