@@ -275,9 +275,13 @@ def kept(
     stop_when(killed, lambda: has(here, "gateways.networking.istio.io", 1), "a Gateway")
     killed.kill()
     killed.communicate()
-    yield Kept(run_of(here), run_of(container), living)
+    made = Kept(run_of(here), run_of(container), living)  # later runs have locks there, too
+    yield made
     living.kill()
     living.communicate()
+    runs = f"{RUN} in ({made.killed},{made.living})"
+    for cluster in ("target", "client"):  # nothing, if the test passed
+        lab.kubectl(cluster, "delete", "namespaces,pods", "-A", "-l", runs, "--wait=false")
 
 
 def test_verification_cleans_up_after_a_killed_one_and_a_signal_leaves_nothing_behind(
@@ -311,13 +315,14 @@ def test_verification_cleans_up_after_a_killed_one_and_a_signal_leaves_nothing_b
 def expire_routes(lab: Lab, attacked: Attacked, run: str) -> None:
     """Let the deadline of a killed run's Jobs pass: the cluster deletes them and the routes."""
     kinds = "jobs,gateways.networking.istio.io,virtualservices.networking.istio.io"
+    assert left(lab, attacked, run, kinds)
     soon = json.dumps({"spec": {"activeDeadlineSeconds": 1}})
     labels = f"{LABEL}={attacked.connected.state.owner},{RUN}={run}"
     named = "jsonpath={range .items[*]}{.metadata.namespace} {.metadata.name}{'\\n'}{end}"
-    jobs = lab.kubectl("target", "get", "jobs", "-A", "-l", labels, "-o", named).splitlines()
-    assert jobs
-    for namespace, name in map(str.split, jobs):
-        lab.kubectl("target", "-n", namespace, "patch", "job", name, "-p", soon)
+    for cluster in ("target", "client"):
+        for job in lab.kubectl(cluster, "get", "jobs", "-A", "-l", labels, "-o", named).splitlines():
+            namespace, name = job.split()
+            lab.kubectl(cluster, "-n", namespace, "patch", "job", name, "-p", soon)
     eventually(lambda: not left(lab, attacked, run, kinds), "the routes go with their Jobs")
 
 

@@ -183,6 +183,7 @@ def test_verification_may_do_what_it_does_and_changes_nothing() -> None:
     needed = {
         *(Right(verb, "", resource, "") for resource in ("namespaces", "pods") for verb in ("create", "delete")),
         Right("create", "", "serviceaccounts", ""),
+        *(Right(verb, "batch", "jobs", "") for verb in ("create", "delete")),
         *(Right(verb, "", "pods/exec", "") for verb in ("get", "create")),
         Right("get", "", "pods/log", ""),
         Right("get", "", "services", ""),
