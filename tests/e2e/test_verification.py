@@ -147,10 +147,12 @@ def stop_when(process: subprocess.Popen[str], seen: Callable[[], bool], what: st
     """Stop a process with SIGSTOP at a moment when something is seen."""
 
     def is_stopped() -> bool:
+        assert process.poll() is None, f"it ended before {what}"
+        if not seen():
+            return False
         process.send_signal(signal.SIGSTOP)
         if seen():
             return True
-        assert process.poll() is None, f"it ended before {what}"
         process.send_signal(signal.SIGCONT)
         return False
 
@@ -265,14 +267,17 @@ def kept(
     here.mkdir()
     container.mkdir()
     monkeypatch.setenv("TMPDIR", str(here))
+    killed = start(project, attacked, "--only", *WITH_PODS[:2], "unrelated namespace")
     living = start(project, attacked, "--only", *WITH_PODS, folder=container)
 
     def has(folder: Path, kinds: str, count: int) -> bool:
         return bool(run_of(folder)) and len(left(lab, attacked, run_of(folder), kinds).split()) >= count
 
-    stop_when(living, lambda: has(container, "namespaces", 2), "a namespace in each cluster")
-    killed = start(project, attacked, "--only", *WITH_PODS[:2], "unrelated namespace")
-    stop_when(killed, lambda: has(here, "gateways.networking.istio.io", 1), "a Gateway")
+    moments = (
+        (living, lambda: has(container, "namespaces", 2), "a namespace in each cluster"),
+        (killed, lambda: has(here, "gateways.networking.istio.io", 1), "a Gateway"),
+    )
+    together(lambda moment: stop_when(*moment), moments)
     killed.kill()
     killed.communicate()
     made = Kept(run_of(here), run_of(container), living)  # later runs have locks there, too
