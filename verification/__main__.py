@@ -4,7 +4,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +17,7 @@ from settings import ConfigError
 from verification import attacks, effective, gateway, leftovers, objects
 from verification import clients as client_promises
 from verification import hosts as host_promises
+from verification.attacker import Attacker
 from verification.checks import Check
 from verification.context import ClientContext, HostContext
 from verification.evidence import file
@@ -34,8 +35,8 @@ exit codes:
   0  every promise that was tried is kept
   1  a promise is broken
   2  a promise cannot be judged: no such stack, host or client, an invalid config, a cluster that does not answer
-     until the timeout, with --strict a promise that is not tried; or an object of the verification is left in a
-     cluster
+     until the timeout, with --strict a promise that is not tried; or an object of this verification or a killed one
+     is left in a cluster
   129, 130, 143  ended by SIGHUP, Ctrl-C, or SIGTERM
 """
 
@@ -46,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     console = Console(highlight=False, soft_wrap=True, stderr=options.json)
     try:
         return _verify(options, console, start)
-    except KeyboardInterrupt:  # before any object was created in a cluster
+    except KeyboardInterrupt:  # before any object was created in a cluster, or after all are gone or reported
         console.print("ended by SIGINT")
         return 128 + signal.SIGINT
     except Exception as error:
@@ -120,20 +121,41 @@ def _described(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def attack(stack: DeployedStack, checks: Sequence[Check], timeout: float, report: Report) -> None:
-    """Run the checks, and remove the objects that they created in clusters, also when a signal ends them."""
+    """Run the checks, and remove the objects that they created in clusters, also when a signal ends them.
+
+    Also remove what killed runs of the stack left there; if the stack is `read_only`, name it.
+    """
     attackers = list(stack.attackers.values())
 
-    def report_left(left: Iterable[list[str]]) -> None:
-        report.leaves(command for commands in left for command in commands)
+    def report_left() -> None:
+        report.leaves(command for attacker in attackers for command in attacker.left)
 
-    with interruptible(lambda: report_left(attacker.left for attacker in attackers)) as begin_cleaning:
+    with interruptible(report_left) as begin_cleaning:
         try:
-            with report.console.status("") as report.status:
-                run(checks, timeout, report)
-        finally:
-            begin_cleaning()
-            with ThreadPoolExecutor(len(attackers) or 1) as pool:
-                report_left(pool.map(lambda attacker: attacker.remove(), attackers))
+            try:
+                if not stack.read_only:
+                    _seek(lambda attacker: attacker.sweep(), attackers, report)
+                with report.shown_status():
+                    run(checks, timeout, report)
+                if stack.read_only:
+                    _seek(lambda attacker: attacker.seek(), attackers, report)
+            finally:
+                begin_cleaning()
+        finally:  # apart, since the first signal may come just before `begin_cleaning`
+            if not stack.read_only:
+                with ThreadPoolExecutor(len(attackers) or 1) as pool:
+                    _ = [pool.submit(attacker.remove) for attacker in attackers]
+            report_left()
+
+
+def _seek(seek: Callable[[Attacker], object], attackers: Sequence[Attacker], report: Report) -> None:
+    """Seek in all clusters at once what killed runs left, and report where that fails."""
+    with ThreadPoolExecutor(len(attackers) or 1) as pool:
+        sought = [pool.submit(seek, attacker) for attacker in attackers]
+    for attacker, done in zip(attackers, sought, strict=True):
+        error = done.exception()
+        if isinstance(error, Exception):
+            report.does_not_know(attacker.where, described(error))
 
 
 def chosen_checks(

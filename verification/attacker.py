@@ -6,23 +6,27 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
-from kubernetes.client import ApiClient, ApiException, CoreV1Api, CustomObjectsApi
+from kubernetes.client import ApiClient, ApiException, BatchV1Api, CoreV1Api, CustomObjectsApi
 
 from clusters.kyma_istio import ALLOWED, TO_EGRESS_GATEWAY
 from verification import pods
 from verification.checks import Skipped, Unjudged
-from verification.manifests import ACCOUNT, GROUP, Manifests
+from verification.manifests import ACCOUNT, GROUP, LIFETIME, ROUTE_LIFETIME, Manifests
 from verification.pods import REQUEST_SECONDS, Executed
-from verification.sweeping import sweep
-from verification.temporary import Temporary, create
+from verification.sweeping import left_by_killed_runs
+from verification.temporary import Made, Temporary, create
 
 _WITH_SIDECAR, _WITHOUT_SIDECAR = "with-sidecar", "without-sidecar"
 _READY_SECONDS = 60
 UNDECLARED = "-undeclared"
 """The end of the name of the Pod with an undeclared service account."""
+_MARGIN = timedelta(minutes=5)
+# Goes on while the machine sleeps, as the clusters' clocks do; macOS has none.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 # The API server refuses by these: for want of rights, or by a webhook.
 _REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY)
 _PLURALS = {
@@ -39,26 +43,29 @@ class Attacker:
 
     where: the cluster's name in messages
     stack_namespace: the stack's own namespace in this cluster
-    mark: the stack's, the value of the label on everything that is created
+    mark: the stack's, the value of a label on everything that is created
+    run: the id of the run, the value of another label
     image: of the Pods; it has curl and sleep
-    name: of the temporary namespace, and of the Pod in the stack's namespace
+    name: of the temporary namespace, and the beginning of the names of the Pods in the stack's namespace
     """
 
     where: str
     api: ApiClient
     stack_namespace: str
     mark: str
+    run: str
     image: str
-    name: str = field(default_factory=lambda: f"kyma-mtls-verification-{secrets.token_hex(3)}")
+    name: str = field(default_factory=lambda: f"kyma-mtls-verification-{secrets.token_hex(8)}")
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _is_prepared: bool = False
     _is_removed: bool = False
     _stack_pods: set[str] = field(default_factory=set, repr=False)
     _patience: dict[str, float] = field(default_factory=dict, repr=False)
+    _began: float | None = None
     _temporary: Temporary = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._temporary = Temporary(self.where, self.api, self.stack_namespace, self.name)
+        self._temporary = Temporary(self.where, self.api, self.run)
 
     def curl_with_sidecar(self, *arguments: str) -> Executed:
         """Run curl in a Pod with a sidecar."""
@@ -84,26 +91,46 @@ class Attacker:
     def deployed(self, *objects: Mapping[str, Any]) -> Iterator[None]:
         """Create objects of Istio's networking in the temporary namespace; delete them at the end of the context.
 
+        If this process is killed, the cluster deletes them after `ROUTE_LIFETIME`.
+
         objects: each with `kind`, `name` and `spec`
         """
         self._prepare()
-        custom = CustomObjectsApi(self.api)
+        custom, began = CustomObjectsApi(self.api), _now()
         paths: list[tuple[str, str, str, str, str]] = []
+        expiry = self._create_expiry(f"expiry-{secrets.token_hex(4)}")
         try:
             for each in objects:
                 kind, name = each["kind"], each["name"]
                 path = (GROUP, "v1", self.name, _PLURALS[kind])
-                body = self._manifests.istio_object(kind, name, each["spec"])
+                body = self._manifests.istio_object(kind, name, each["spec"], expiry)
                 paths.append((*path, name))
-                with self._lock:
-                    self._check_not_removed()
-                    with _refusal_is_skipped(self.where):
-                        custom.create_namespaced_custom_object(*path, body, _request_timeout=REQUEST_SECONDS)
+                with self._creating():
+                    custom.create_namespaced_custom_object(*path, body, _request_timeout=REQUEST_SECONDS)
             yield
+            if _now() - began > ROUTE_LIFETIME.total_seconds():
+                raise Unjudged("the attack took longer than its objects exist: its answers prove nothing")
         finally:
             for deleted in reversed(paths):
-                with suppress(Exception):  # an object that stays ends with the namespace
+                with suppress(Exception):  # an object that stays ends with its Job or the namespace
                     custom.delete_namespaced_custom_object(*deleted, _request_timeout=REQUEST_SECONDS)
+            with suppress(Exception):
+                BatchV1Api(self.api).delete_namespaced_job(
+                    expiry.metadata.name,
+                    self.name,
+                    propagation_policy="Background",
+                    _request_timeout=REQUEST_SECONDS,
+                )
+
+    def seek(self) -> list[Made]:
+        """Find what killed runs of the stack left; from now on, `left` names it, and `remove` deletes it."""
+        found = left_by_killed_runs(self.api, self._manifests.selector)
+        self._temporary.note(found)
+        return found
+
+    def sweep(self) -> None:
+        """Find what killed runs of the stack left, and request its deletion."""
+        self._temporary.delete(self.seek())
 
     def remove(self) -> list[str]:
         """Delete everything and wait until it is gone; return the commands that delete the rest."""
@@ -118,21 +145,39 @@ class Attacker:
 
     @property
     def _manifests(self) -> Manifests:
-        return Manifests(self.mark, self.image)
+        return Manifests(self.mark, self.run, self.image)
 
-    def _check_not_removed(self) -> None:
+    def _check_usable(self) -> None:
+        """Raise unless this run may use its objects: not at its end, nor when others may take it for a killed one."""
         if self._is_removed:
             raise Unjudged("the verification has ended")
+        if self._began is not None and _now() - self._began > (LIFETIME - _MARGIN).total_seconds():
+            raise Unjudged(f"the verification has run for an hour, and its Pods in the {self.where} end")
+
+    @contextmanager
+    def _creating(self) -> Iterator[None]:
+        """Create an object in this context, unless the run has ended; a refusal skips the check."""
+        with self._lock:
+            self._check_usable()
+            with _refusal_is_skipped(self.where):
+                yield
+
+    def _create_expiry(self, name: str) -> Any:
+        """Create and return the Job with which the cluster deletes the objects of one attack."""
+        with self._creating():
+            return BatchV1Api(self.api).create_namespaced_job(
+                self.name, self._manifests.expiry(name), _request_timeout=REQUEST_SECONDS
+            )
 
     def _prepare(self) -> None:
         """Create the temporary namespace with its account and Pods, once."""
         with self._lock:
-            self._check_not_removed()
+            self._check_usable()
             if self._is_prepared:
                 return
             core, manifests = CoreV1Api(self.api), self._manifests
+            self._began = _now() if self._began is None else self._began
             with _refusal_is_skipped(self.where):
-                sweep(self.api, self.stack_namespace, manifests.selector)
                 own: Any = core.read_namespace(self.stack_namespace, _request_timeout=REQUEST_SECONDS)
                 self._temporary.create_namespace(manifests.namespace(self.name, own.metadata.labels or {}))
                 account = manifests.service_account()
@@ -147,10 +192,10 @@ class Attacker:
         self._prepare()
         name = pod["metadata"]["name"]
         with self._lock:
-            self._check_not_removed()
+            self._check_usable()
             if name not in self._stack_pods:
                 with _refusal_is_skipped(self.where):
-                    self._temporary.create_stack_pod(pod)
+                    self._temporary.create_stack_pod(self.stack_namespace, pod)
                 self._stack_pods.add(name)
         return self._curl(self.stack_namespace, name, *arguments)
 
@@ -162,7 +207,7 @@ class Attacker:
         # Once it is over, each further attempt only looks whether the Pod has started meanwhile.
         end = self._patience.setdefault(f"{namespace}/{name}", time.monotonic() + _READY_SECONDS)
         while True:
-            self._check_not_removed()
+            self._check_usable()
             pod: Any = CoreV1Api(self.api).read_namespaced_pod(name, namespace, _request_timeout=REQUEST_SECONDS)
             if pods.is_ready(pod):
                 break
@@ -171,6 +216,10 @@ class Attacker:
             time.sleep(0.5)
         if name.endswith((_WITH_SIDECAR, UNDECLARED)) and not pods.has_sidecar(pod):
             raise Unjudged(f"the attacker's Pod {namespace}/{name} has no sidecar, though its label requests one")
+
+
+def _now() -> float:
+    return time.clock_gettime(_CLOCK)
 
 
 @contextmanager

@@ -29,8 +29,10 @@ def interruptible(report_left: Callable[[], None]) -> Iterator[Callable[[], None
     def end_at_once(number: int, _: FrameType | None) -> None:
         for each in signals:
             signal.signal(each, signal.SIG_DFL)
-        report_left()
-        os._exit(128 + number)
+        try:
+            report_left()
+        finally:  # also if its terminal is gone
+            os._exit(128 + number)
 
     def begin_cleaning() -> None:
         for each in signals:

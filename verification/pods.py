@@ -1,7 +1,7 @@
 """Pods of a cluster, and commands that run in them."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -41,17 +41,6 @@ def refusal_of(error: ApiException) -> str:
 def labels_of(labels: Mapping[str, str]) -> str:
     """Return the label selector for these labels."""
     return ",".join(f"{name}={value}" for name, value in labels.items())
-
-
-def exists(ask: Callable[[], object]) -> bool:
-    """Send a request about an object; return False if the API server does not find it."""
-    try:
-        ask()
-    except ApiException as error:
-        if error.status == HTTPStatus.NOT_FOUND:
-            return False
-        raise
-    return True
 
 
 def selected(api: ApiClient, service: NamespacedName) -> list[Any]:

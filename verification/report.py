@@ -2,7 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -29,6 +30,18 @@ class Report:
     verdicts: list[tuple[Check, Outcome]] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     strict: Strict = field(default_factory=Strict)
+    not_sought: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def shown_status(self) -> Iterator[None]:
+        """Show the progress in this context."""
+        self.status = self.console.status("")
+        self.status.start()
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # after SIGHUP, its terminal may be gone
+                self.status.stop()
 
     def waiting(self, done: int, total: int, retried: str) -> None:
         """Show how many checks are done, and the last result of one that is tried again."""
@@ -58,7 +71,13 @@ class Report:
         """Print and keep the commands that remove objects left in the clusters."""
         for command in commands:
             self.left.append(command)
-            self.console.print(f"[red]left behind[/] in the {escape(command)}")
+            with suppress(OSError):
+                self.console.print(f"[red]left behind[/] in the {escape(command)}")
+
+    def does_not_know(self, where: str, reason: str) -> None:
+        """Print and keep why it is not known whether a killed run left objects in a cluster."""
+        self.not_sought.append(f"{where}: {reason}")
+        self.console.print(f"[yellow]not sought[/] in the {escape(where)}, what a killed run left: {escape(reason)}")
 
     @property
     def exit_code(self) -> int:
@@ -101,8 +120,8 @@ class Report:
             for check, outcome in self.verdicts
         ]
         totals = {verdict.value: self.totals[verdict] for verdict in Verdict}
-        verdicts = {"checks": checks, "totals": totals, "left": self.left}
-        return {**about, "ended": ended, "exitCode": self.exit_code, **verdicts}
+        rest = {"checks": checks, "totals": totals, "left": self.left, "notSought": self.not_sought}
+        return {**about, "ended": ended, "exitCode": self.exit_code, **rest}
 
     def write_junit(self, stack: str, path: Path) -> None:
         """Write all verdicts as JUnit XML: a suite for each group."""

@@ -12,6 +12,7 @@ import clusters
 from components.namespaced_name import NamespacedName
 from outputs import Outputs
 from settings import ConfigError, Settings, read_config
+from verification import runs
 from verification.attacker import Attacker
 from verification.checks import Failed
 from verification.client_cluster import ClientCluster
@@ -94,18 +95,19 @@ class DeployedStack:
         answers = clusters.parallel(partial(clusters.connect, each) for each in access)
         reached = {each.path: cluster for each, cluster in zip(access, answers, strict=True)}
         connected = {name: self._client_cluster(name, reached[f"clients.{name}"].api) for name in names}
-        attackers = {path: self._attacker(path, cluster.api) for path, cluster in reached.items()}
+        run = "" if self.read_only else runs.begin()
+        attackers = {path: self._attacker(path, cluster.api, run) for path, cluster in reached.items()}
         return replace(self, clients=connected, reached=reached, attackers=attackers)
 
     def _client_cluster(self, name: str, api: ApiClient) -> ClientCluster:
         output = self.outputs.clients[name]
         return ClientCluster(api, output.namespace, output.gateway, output.secret)
 
-    def _attacker(self, path: str, api: ApiClient) -> Attacker:
+    def _attacker(self, path: str, api: ApiClient, run: str) -> Attacker:
         target = self.outputs.target
         of_client = {f"clients.{name}": client.namespace for name, client in self.outputs.clients.items()}
         namespace = of_client.get(path) or (target.namespace if target else "")
-        return Attacker(cluster_name(path), api, namespace, self.state.owner, self.settings.client_image)
+        return Attacker(cluster_name(path), api, namespace, self.state.owner, run, self.settings.client_image)
 
     def endpoint(self, host: str) -> Endpoint:
         """Return the target's ingress gateway, asked for this host."""

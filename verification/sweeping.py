@@ -1,53 +1,46 @@
-"""Removal of namespaces and Pods that a killed run of the verification left in a cluster."""
+"""What killed runs of the verification left in a cluster: their namespaces and Pods.
 
-import os
-import socket
-from datetime import UTC, datetime
+A run is over once its lock on this machine is free, or when what it made is older than `LIFETIME`: by then its Pods
+have ended, and it uses none of its objects any more. Both times are the API server's, since clocks of machines differ.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from kubernetes.client import ApiClient, CoreV1Api
 
+from verification import runs
 from verification.manifests import LIFETIME, RUN
-from verification.pods import REQUEST_SECONDS, exists
+from verification.pods import REQUEST_SECONDS
+from verification.temporary import NAMESPACE, POD, Made
 
 
-def sweep(api: ApiClient, stack_namespace: str, selector: str) -> None:
-    """Delete the namespaces, and the Pods in the stack's namespace, of runs that are over.
+def left_by_killed_runs(api: ApiClient, selector: str) -> list[Made]:
+    """Return the namespaces, and the Pods in other namespaces, of runs that are over; not those that are being deleted.
 
-    selector: of everything that the stack's attackers created
+    selector: of everything that the stack's runs made
     """
     core = CoreV1Api(api)
-    namespaces: Any = core.list_namespace(label_selector=selector, _request_timeout=REQUEST_SECONDS)
-    for namespace in filter(_is_abandoned, namespaces.items):
-        delete_namespace(api, namespace.metadata.name)
-    found: Any = core.list_namespaced_pod(stack_namespace, label_selector=selector, _request_timeout=REQUEST_SECONDS)
-    for pod in filter(_is_abandoned, found.items):
-        delete_pod(api, stack_namespace, pod.metadata.name)
+    asked: dict[str, Any] = {"label_selector": selector, "_request_timeout": REQUEST_SECONDS}
+    namespaces, now = _listed(core.list_namespace_with_http_info(**asked))
+    pods, _ = _listed(core.list_pod_for_all_namespaces_with_http_info(**asked))
+    temporary = {each.metadata.name for each in namespaces}
+    elsewhere = [each for each in pods if each.metadata.namespace not in temporary]
+    return [*_made(NAMESPACE, namespaces, now), *_made(POD, elsewhere, now)]
 
 
-def delete_namespace(api: ApiClient, name: str) -> None:
-    """Delete a namespace if it exists."""
-    exists(lambda: CoreV1Api(api).delete_namespace(name, _request_timeout=REQUEST_SECONDS))
+def _listed(answer: tuple[Any, int, Mapping[str, str]]) -> tuple[list[Any], datetime | None]:
+    """Return the objects of a list, and the time of the API server."""
+    found, _, headers = answer
+    date = headers.get("Date")
+    return list(found.items), parsedate_to_datetime(date) if date else None
 
 
-def delete_pod(api: ApiClient, namespace: str, name: str) -> None:
-    """Delete a Pod if it exists."""
-    exists(lambda: CoreV1Api(api).delete_namespaced_pod(name, namespace, _request_timeout=REQUEST_SECONDS))
-
-
-def _is_abandoned(item: Any) -> bool:
-    """Return whether the run that created an object is over; for a run of a different machine, once its Pods ended."""
-    host, _, process = (item.metadata.annotations or {}).get(RUN, "").rpartition("/")
-    if host == socket.gethostname() and process.isdigit() and not _runs(int(process)):
-        return True
-    return bool(datetime.now(UTC) - item.metadata.creation_timestamp > LIFETIME)
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _made(kind: str, objects: list[Any], now: datetime | None) -> Iterator[Made]:
+    for each in objects:
+        run = (each.metadata.labels or {}).get(RUN, "")
+        is_old = now is not None and now - each.metadata.creation_timestamp > LIFETIME
+        if not each.metadata.deletion_timestamp and (is_old or runs.is_over(run)):
+            yield Made(kind, each.metadata.namespace or "", each.metadata.name, run)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,7 @@ from tests.unit.pki import issue
 from verification.__main__ import chosen_checks, every_check
 from verification.checks import Check
 from verification.evidence.page import page
-from verification.manifests import LABEL
+from verification.manifests import LABEL, RUN
 from verification.runner import AT_ONCE, Verdict, judge
 from verification.stack import DeployedStack
 
@@ -79,7 +79,7 @@ def attacked(project: Project) -> Iterator[Attacked]:
                 monkeypatch.setenv(key, value)
             connected, checks = chosen_checks(DeployedStack.load(NAMESPACE), [], [])
             for attacker in connected.attackers.values():
-                attacker.mark = "tests"  # else another run of the same stack would take it for a killed one's
+                attacker.mark = "tests"  # `left` does not count what it makes
             yield Attacked(deployed, connected, checks)
             for attacker in connected.attackers.values():
                 assert attacker.remove() == []
@@ -114,25 +114,51 @@ def await_unjudged(check: Check, words: str) -> None:
     eventually(outcome, f"{check.promise} cannot be judged: {words}")
 
 
-def left(lab: Lab, attacked: Attacked) -> str:
-    """Return the names of what bears the label of this stack's attackers, in any cluster."""
-    label = f"{LABEL}={attacked.connected.state.owner}"
+def left(lab: Lab, attacked: Attacked, run: str = "", kinds: str = "namespaces,pods") -> str:
+    """Return the names of what bears the label of this stack's attackers, in any cluster.
+
+    run: the id of the run whose objects are meant; those of all runs by default
+    """
+    labels = f"{LABEL}={attacked.connected.state.owner}" + (f",{RUN}={run}" if run else "")
     return "".join(
-        lab.kubectl(cluster, "get", "namespaces,pods", "-A", "-l", label, "-o", "name")
-        for cluster in ("target", "client")
+        lab.kubectl(cluster, "get", kinds, "-A", "-l", labels, "-o", "name") for cluster in ("target", "client")
     )
 
 
-def start(project: Project, attacked: Attacked, *arguments: str) -> subprocess.Popen[str]:
-    """Start a verification that a signal will end; SIGHUP, too, even if these tests ignore it."""
+def start(project: Project, attacked: Attacked, *arguments: str, folder: Path | None = None) -> subprocess.Popen[str]:
+    """Start a verification that a signal will end; SIGHUP, too, even if these tests ignore it.
+
+    folder: for temporary files, instead of the one that the test has
+    """
     verification = (sys.executable, "-m", "verification", "--stack", attacked.deployed.stack.name, *arguments)
     return subprocess.Popen(
         ["env", "--default-signal=HUP", *verification],
         cwd=project.directory,
-        env=os.environ | project.environment,
+        env=os.environ | project.environment | ({"TMPDIR": str(folder)} if folder else {}),
         stdout=subprocess.PIPE,
         text=True,
     )
+
+
+def run_of(folder: Path) -> str:
+    """Return the id of the one run that has a lock in this folder of temporary files; empty before it has begun."""
+    return next((path.name for path in folder.glob("kyma-mtls-verification-*/*")), "")
+
+
+def stop_when(process: subprocess.Popen[str], seen: Callable[[], bool], what: str) -> None:
+    """Stop a process with SIGSTOP at a moment when something is seen."""
+
+    def is_stopped() -> bool:
+        assert process.poll() is None, f"it ended before {what}"
+        if not seen():
+            return False
+        process.send_signal(signal.SIGSTOP)
+        if seen():
+            return True
+        process.send_signal(signal.SIGCONT)
+        return False
+
+    eventually(is_stopped, what, pause=0.1)
 
 
 @pytest.mark.parametrize("scene", SCENES)
@@ -232,15 +258,52 @@ def test_verification_passes_after_healing_beside_a_parallel_run_and_writes_repo
     assert not left(lab, attacked)
 
 
-def test_verification_cleans_up_after_a_killed_one_and_a_signal_leaves_nothing_behind(
-    lab: Lab, project: Project, attacked: Attacked
-) -> None:
-    killed = start(project, attacked, "--only", *WITH_PODS[:2])
-    eventually(lambda: left(lab, attacked).count("pod/") > 1, "the attackers' Pods are there")
+@dataclass(frozen=True)
+class Kept:
+    """A run that is killed while its routes exist, and one in another container that is stopped: it lives."""
+
+    killed: str
+    living: str
+    living_process: subprocess.Popen[str]
+
+
+@pytest.fixture
+def kept(
+    lab: Lab, project: Project, attacked: Attacked, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Kept]:
+    """Leave what two runs made, the routes but for a moment; both have the host name of the runs that follow."""
+    here, container = tmp_path / "here", tmp_path / "container"
+    here.mkdir()
+    container.mkdir()
+    monkeypatch.setenv("TMPDIR", str(here))
+    killed = start(project, attacked, "--only", *WITH_PODS[:2], "unrelated namespace")
+    living = start(project, attacked, "--only", *WITH_PODS, folder=container)
+
+    def has(folder: Path, kinds: str, count: int) -> bool:
+        return bool(run_of(folder)) and len(left(lab, attacked, run_of(folder), kinds).split()) >= count
+
+    moments = (
+        (living, lambda: has(container, "namespaces", 2), "a namespace in each cluster"),
+        (killed, lambda: has(here, "gateways.networking.istio.io", 1), "a Gateway"),
+    )
+    together(lambda moment: stop_when(*moment), moments)
     killed.kill()
     killed.communicate()
-    old = set(left(lab, attacked).split())
-    assert old
+    made = Kept(run_of(here), run_of(container), living)  # later runs have locks there, too
+    yield made
+    living.kill()
+    living.communicate()
+    runs = f"{RUN} in ({made.killed},{made.living})"
+    for cluster in ("target", "client"):  # nothing, if the test passed
+        lab.kubectl(cluster, "delete", "namespaces,pods", "-A", "-l", runs, "--wait=false")
+
+
+def test_verification_cleans_up_after_a_killed_one_and_a_signal_leaves_nothing_behind(
+    lab: Lab, project: Project, attacked: Attacked, kept: Kept
+) -> None:
+    expire_routes(lab, attacked, kept.killed)
+    read_only_names(lab, project, attacked, kept.killed)
+    old, of_living = (set(left(lab, attacked, run).split()) for run in ("", kept.living))
 
     def new_namespaces() -> int:
         return len([each for each in set(left(lab, attacked).split()) - old if each.startswith("namespace/")])
@@ -255,18 +318,41 @@ def test_verification_cleans_up_after_a_killed_one_and_a_signal_leaves_nothing_b
         said, _ = process.communicate(timeout=300)
         assert process.returncode == 128 + number, said
         assert "left behind" not in said
-    assert not set(left(lab, attacked).split()) - old
-    eventually(lambda: not left(lab, attacked), "what the killed one left is gone, too")
+    assert set(left(lab, attacked).split()) == of_living, "what the killed one left is gone, too"
+    for number in (signal.SIGTERM, signal.SIGCONT):
+        kept.living_process.send_signal(number)
+    said, _ = kept.living_process.communicate(timeout=300)
+    assert kept.living_process.returncode == 128 + signal.SIGTERM, said
+    assert not left(lab, attacked)
 
 
-def test_verification_creates_nothing_if_read_only_and_names_the_promises_not_tried(
-    lab: Lab, project: Project, attacked: Attacked
-) -> None:
+def expire_routes(lab: Lab, attacked: Attacked, run: str) -> None:
+    """Let the deadline of a killed run's Jobs pass: the cluster deletes them and the routes."""
+    kinds = "jobs,gateways.networking.istio.io,virtualservices.networking.istio.io"
+    assert left(lab, attacked, run, kinds)
+    soon = json.dumps({"spec": {"activeDeadlineSeconds": 1}})
+    labels = f"{LABEL}={attacked.connected.state.owner},{RUN}={run}"
+    named = "jsonpath={range .items[*]}{.metadata.namespace} {.metadata.name}{'\\n'}{end}"
+    for cluster in ("target", "client"):
+        for job in lab.kubectl(cluster, "get", "jobs", "-A", "-l", labels, "-o", named).splitlines():
+            namespace, name = job.split()
+            lab.kubectl(cluster, "-n", namespace, "patch", "job", name, "-p", soon)
+    eventually(lambda: not left(lab, attacked, run, kinds), "the routes go with their Jobs")
+
+
+def read_only_names(lab: Lab, project: Project, attacked: Attacked, killed: str) -> None:
+    """Verify with `--read-only`: it names what the killed run left, and creates and deletes nothing."""
     seen: set[str] = set()
+    before = left(lab, attacked)
     with meanwhile(lambda: seen.add(left(lab, attacked)), 0.2):
         done = project.verify(attacked.deployed.stack, "--read-only", "--json")
     report = json.loads(done.stdout)
-    assert (done.returncode, seen) == (0, {""})
+    assert (done.returncode, seen) == (2, {before})
+    assert report["totals"]["failed"] == 0, done.stderr
+    named = [command.removesuffix("  # of a killed run").split()[-1] for command in report["left"]]
+    names = [each.partition("/")[2] for each in left(lab, attacked, killed).split()]
+    expected = [name for name in names if name.startswith("kyma-mtls-")]  # others go with their namespace
+    assert sorted(named) == sorted(expected), report["left"]
     skipped = {check["promise"]: check["seen"] for check in report["checks"] if check["verdict"] == "skipped"}
     assert skipped["an expired certificate is refused"] == "--read-only: the check would read the CA's private key"
     created = [

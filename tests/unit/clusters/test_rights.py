@@ -184,6 +184,7 @@ def test_verification_may_do_what_it_does_and_changes_nothing() -> None:
         *(Right(verb, "", resource, "") for resource in ("namespaces", "pods") for verb in ("create", "delete")),
         Right("create", "", "serviceaccounts", ""),
         *(Right(verb, "", f"pods/{way}", "") for way in ("exec", "portforward") for verb in ("get", "create")),
+        *(Right(verb, "batch", "jobs", "") for verb in ("create", "delete")),
         Right("get", "", "pods/log", ""),
         Right("get", "", "services", ""),
         *(

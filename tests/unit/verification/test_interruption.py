@@ -1,13 +1,18 @@
 """Signals, and the cleanup after them."""
 
+import errno
 import json
 import os
 import signal
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from kubernetes.client import ApiException
+from rich.console import Console
 
 from tests.unit.deployed import demo_stack
 from verification import __main__ as command
@@ -86,53 +91,146 @@ def test_earlier_signal_handlers_are_restored() -> None:
 
 
 class FakeAttacker:
-    """Returns the commands of objects that are left."""
+    """Returns the commands of objects that are left, and notes what it is asked to do."""
 
-    def __init__(self, *left: str) -> None:
+    where = "target cluster"
+
+    def __init__(self, *left: str, refuses: bool = False) -> None:
         self.left = list(left)
-        self.removed = 0
+        self.refuses = refuses
+        self.done: list[str] = []
+
+    def seek(self) -> None:
+        self.done.append("seek")
+        if self.refuses:
+            raise ApiException(403, "Forbidden")
+
+    def sweep(self) -> None:
+        self.seek()
+        self.done[-1] = "sweep"
 
     def remove(self) -> list[str]:
-        self.removed += 1
+        self.done.append("remove")
         return self.left
 
 
-@pytest.mark.parametrize("interrupt", [True, False])
-def test_attackers_are_removed_at_any_end_of_the_run(
+@pytest.fixture
+def left() -> dict[str, FakeAttacker]:
+    """One attacker leaves nothing, the other something."""
+    return {
+        "target": FakeAttacker(),
+        "clients.a": FakeAttacker("cluster of client a: kubectl delete namespace x"),
+    }
+
+
+def run_with(
+    monkeypatch: pytest.MonkeyPatch, attackers: dict[str, FakeAttacker], check: Callable[[], str], *options: str
+) -> int:
+    """Verify a stack with one check by these attackers; return the exit code."""
+    stack = replace(demo_stack(), attackers=cast(Any, attackers), read_only="--read-only" in options)
+    monkeypatch.setattr(DeployedStack, "load", lambda *_, **__: stack)
+    checks = [Check("host a", "it serves", "200", check, "")]
+    monkeypatch.setattr(command, "chosen_checks", lambda *_: (stack, checks))
+    return command.main(["--timeout", "0", *options])
+
+
+def signalling(number: signal.Signals) -> Callable[[], str]:
+    """Return a check during which a signal arrives."""
+
+    def check() -> str:
+        os.kill(os.getpid(), number)
+        return "200"
+
+    return check
+
+
+def test_attackers_are_removed_at_the_end_of_the_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], left: dict[str, FakeAttacker]
+) -> None:
+    assert run_with(monkeypatch, left, lambda: "200", "--json") == 2
+    assert json.loads(capsys.readouterr().out)["left"] == left["clients.a"].left
+    assert [attacker.done for attacker in left.values()] == [["sweep", "remove"]] * 2
+    assert run_with(monkeypatch, left, lambda: "200") == 2
+    assert "left behind in the cluster of client a: kubectl delete namespace x\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_attackers_are_removed_after_a_signal(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     ended: list[int],
+    left: dict[str, FakeAttacker],
     tmp_path: Path,
-    interrupt: bool,
+    number: signal.Signals,
 ) -> None:
-    attackers = {
-        "target": FakeAttacker(),
-        "clients.a": FakeAttacker("cluster of client a: kubectl delete namespaces -l x"),
-    }
-    stack = demo_stack()
-    object.__setattr__(stack, "attackers", attackers)
-    called = threading.Event()
-
-    def check() -> str:
-        called.set()
-        if interrupt:
-            os.kill(os.getpid(), signal.SIGINT)
-        return "200"
-
-    checks = [Check("host a", "it serves", "200", check, "")]
-    monkeypatch.setattr(DeployedStack, "load", lambda *_, **__: stack)
-    monkeypatch.setattr(command, "chosen_checks", lambda *_: (stack, checks))
     path = tmp_path / "evidence.html"
-    if interrupt:
+    with pytest.raises(SystemExit):
+        run_with(monkeypatch, left, signalling(number), "--html", str(path))
+    assert f"The run was ended by {number.name}: 0 of 1 promises were judged." in path.read_text()
+    assert "kubectl delete namespace x" in path.read_text()
+    assert [attacker.done for attacker in left.values()] == [["sweep", "remove"]] * 2
+    assert ended == [128 + number]
+    assert "left behind in the cluster of client a: kubectl delete namespace x\n" in capsys.readouterr().out
+
+
+def test_signal_just_before_the_cleanup_does_not_prevent_it(
+    monkeypatch: pytest.MonkeyPatch, ended: list[int], left: dict[str, FakeAttacker]
+) -> None:
+    @contextmanager
+    def signalled(report_left: Callable[[], None]) -> Iterator[Callable[[], None]]:
+        with interruptible(report_left):
+            yield lambda: signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(command, "interruptible", signalled)
+    with pytest.raises(SystemExit):
+        run_with(monkeypatch, left, lambda: "200")
+    assert ([attacker.done for attacker in left.values()], ended) == ([["sweep", "remove"]] * 2, [130])
+
+
+def test_read_only_run_names_what_killed_runs_left_and_removes_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], left: dict[str, FakeAttacker]
+) -> None:
+    assert run_with(monkeypatch, left, lambda: "200", "--read-only", "--json") == 2
+    assert json.loads(capsys.readouterr().out)["left"] == left["clients.a"].left
+    assert [attacker.done for attacker in left.values()] == [["seek"]] * 2
+    assert run_with(monkeypatch, {"target": FakeAttacker()}, lambda: "200", "--read-only") == 0
+
+
+@pytest.mark.parametrize("option", ["--read-only", "--timeout=0"])
+def test_cluster_that_hides_what_killed_runs_left_is_named_and_verified(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    attackers = {"target": FakeAttacker(refuses=True)}
+    assert run_with(monkeypatch, attackers, lambda: "200", option) == 0
+    reason = "the API server answered 403: Forbidden"
+    printed = capsys.readouterr().out
+    assert f"not sought in the target cluster, what a killed run left: {reason}\n" in printed
+    assert "PASS it serves" in printed
+    assert run_with(monkeypatch, attackers, lambda: "200", option, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["notSought"] == [f"target cluster: {reason}"]
+
+
+def test_lost_terminal_changes_no_exit_code(
+    monkeypatch: pytest.MonkeyPatch, ended: list[int], left: dict[str, FakeAttacker]
+) -> None:
+    def lose_terminal() -> str:
+        monkeypatch.setattr(Console, "print", fail)
+        return signalling(signal.SIGHUP)()
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.raises(SystemExit):
+        run_with(monkeypatch, left, lose_terminal)
+    assert ([attacker.done for attacker in left.values()], ended) == ([["sweep", "remove"]] * 2, [129])
+
+
+def test_second_signal_ends_the_process_though_nothing_can_be_printed(ended: list[int]) -> None:
+    def fail() -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with interruptible(fail) as begin_cleaning:
+        begin_cleaning()
         with pytest.raises(SystemExit):
-            command.main(["--timeout", "0", "--html", str(path)])
-        assert "The run was ended by SIGINT: 0 of 1 promises were judged." in path.read_text()
-        assert "kubectl delete namespaces -l x" in path.read_text()
-    else:
-        assert command.main(["--timeout", "0", "--json"]) == 2
-        assert json.loads(capsys.readouterr().out)["left"] == attackers["clients.a"].left
-        assert command.main(["--timeout", "0"]) == 2
-    removed = 1 if interrupt else 2
-    assert [attacker.removed for attacker in attackers.values()] == [removed, removed]
-    assert ended == ([130] if interrupt else [])
-    assert "left behind in the cluster of client a: kubectl delete namespaces -l x" in capsys.readouterr().out
+            signal.raise_signal(signal.SIGHUP)
+    assert ended == [129]

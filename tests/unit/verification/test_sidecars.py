@@ -18,7 +18,7 @@ def test_pods_without_a_sidecar_are_named(monkeypatch: pytest.MonkeyPatch) -> No
         return _named(name, spec=_named("", **spec), metadata=_named(name))
 
     stack = demo_stack()
-    attackers = {"target": Attacker("target cluster", cast(Any, None), "mtls", "", "")}
+    attackers = {"target": Attacker("target cluster", cast(Any, None), "mtls", "", "", "")}
     check = of_host(HostContext(replace(stack, attackers=attackers), "httpbin"))
     found = [pod("a", "httpbin", "istio-proxy"), pod("b", "httpbin", init=("istio-proxy",))]
     monkeypatch.setattr("verification.pods.ready", lambda *_: found)

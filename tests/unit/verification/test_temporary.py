@@ -16,8 +16,8 @@ def test_remove_deletes_namespace_and_pod(api: FakeApi) -> None:
     attacker = attacker_of()
     attacker.curl_in_stack_namespace()
     assert attacker.left == [
-        "target cluster: kubectl -n mtls delete pod temporary",
         "target cluster: kubectl delete namespace temporary",
+        "target cluster: kubectl -n mtls delete pod temporary",
     ]
     assert attacker.remove() == []
     assert not api.objects
@@ -36,12 +36,13 @@ def test_object_created_by_an_unanswered_request_is_used_and_deleted(
 ) -> None:
     attacker, create = attacker_of(), api.create
 
-    def time_out(kind: str, namespace: str, body: Any) -> None:
+    def time_out(kind: str, namespace: str, body: Any) -> Any:
         if f"{kind} {namespace}/{body['metadata']['name']}" in api.objects:
             raise ApiException(409, "Conflict")
-        create(kind, namespace, body)
+        created = create(kind, namespace, body)
         if kind != "ServiceAccount":
             raise TimeoutError
+        return created
 
     monkeypatch.setattr(api, "create", time_out)
     for _ in ("Namespace", "with-sidecar", "without-sidecar"):
@@ -73,7 +74,7 @@ def test_failed_deletion_does_not_stop_the_next(
 ) -> None:
     delete = api.delete
 
-    def refuse(kind: str, *place: str) -> None:
+    def refuse(kind: str, *place: Any) -> None:
         if kind == kept:
             raise error
         delete(kind, *place)
@@ -92,10 +93,10 @@ def test_failed_deletion_does_not_stop_the_next(
 def test_refused_pod_is_not_reported_as_left(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     create = api.create
 
-    def refuse(kind: str, namespace: str, body: Any) -> None:
+    def refuse(kind: str, namespace: str, body: Any) -> Any:
         if (kind, namespace) == ("Pod", "mtls"):
             raise ApiException(403, "Forbidden")
-        create(kind, namespace, body)
+        return create(kind, namespace, body)
 
     monkeypatch.setattr(api, "create", refuse)
     attacker = attacker_of()
