@@ -47,6 +47,16 @@ def istio(
     )
 
 
+def _without_dependencies(output: pulumi.Output[str]) -> pulumi.Output[str]:
+    """Return an output that depends on no resource, for a field of an object whose other fields depend on the same.
+
+    Where a resource that `metadata` depends on is replaced, the engine counts the name of the object as unknown, and
+    deletes the object twice.
+    """
+    value: Any = output.future(with_unknowns=True)
+    return pulumi.Output(set(), value, output.is_known(), output.is_secret())
+
+
 def credential_secret(
     resource: str,
     metadata: dict[str, Any],
@@ -55,7 +65,7 @@ def credential_secret(
 ) -> k8s.core.v1.Secret:
     """Return a Secret that holds PEM texts by their keys, and says by its annotation what it must hold."""
     # The annotation shows digests of certificates, which are public, and nothing of a key.
-    contents = pulumi.Output.unsecret(pulumi.Output.all(**data).apply(secret_contents.described))
+    contents = _without_dependencies(pulumi.Output.unsecret(pulumi.Output.all(**data).apply(secret_contents.described)))
     annotations = {**metadata.get("annotations", {}), secret_contents.CONTENTS_ANNOTATION: contents}
     return k8s.core.v1.Secret(
         resource,
