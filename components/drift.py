@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import pulumi
+from pulumi.output import Unknown
 
 from .comparison import Difference, differences
 from .ownership import OWNER_LABEL, Owner, is_owned
@@ -66,7 +67,7 @@ class Inventory:
 
     def add_change(self, urn: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         """Add an update that the engine is about to make, by the inputs of the object in the state and its new ones."""
-        self._changes[urn] = _Change(old, new)
+        self._changes[urn] = _Change(old, _known(new))
 
     async def drift(self, owner: Owner) -> list[str]:
         """Return a line for each object, and each field, that the cluster does not have as the state has it.
@@ -118,6 +119,15 @@ class Inventory:
         named = f"cluster {self.cluster.host}: {called(patch.kind, namespace, name)}"
         lacking = _lacking(wanted, (found or {}).get("spec"))
         return [f"{named} no longer has {each}, which this stack set" for each in lacking]
+
+
+def _known(value: Any) -> Any:
+    """Return inputs with None for values that a preview does not know: the update will set them."""
+    if isinstance(value, Unknown):
+        return None
+    if isinstance(value, Mapping):
+        return {name: _known(each) for name, each in value.items()}
+    return [_known(each) for each in value] if isinstance(value, list) else value
 
 
 def _lacking(wanted: Mapping[str, Any], found: Any, path: str = "spec") -> Iterator[str]:
