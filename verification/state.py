@@ -7,8 +7,6 @@ from typing import Any, Self
 
 from settings import ConfigError
 
-# The field that marks a secret value: https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/sig/sig.go
-_SIGNATURE = "4dabf18193072939515e22adb298388d"
 _MARK = "::random:index/randomId:RandomId::owner"
 
 
@@ -35,14 +33,12 @@ class State:
     kinds: their API versions and kinds
     objects: each with the name of its provider, which ends with the uid of its cluster
     going: those that the next update deletes
-    manifests: what the stack applied of each object that stays, with the name of its provider; without secret values
     """
 
     owner: str = ""
     kinds: tuple[tuple[str, str], ...] = ()
     objects: frozenset[tuple[str, Object]] = frozenset()
     going: frozenset[tuple[str, Object]] = frozenset()
-    manifests: tuple[tuple[str, Mapping[str, Any]], ...] = ()
 
     @classmethod
     def read(cls, stack: str, exported: str) -> Self:
@@ -54,19 +50,14 @@ class State:
         kinds: set[tuple[str, str]] = set()
         staying: set[tuple[str, Object]] = set()
         going: set[tuple[str, Object]] = set()
-        manifests = []
         for resource in _made(resources):
             described = {**resource.get("inputs", {}), **resource.get("outputs", {})}
             api_version, kind, metadata = described["apiVersion"], described["kind"], described["metadata"]
             provider = resource["provider"].split("::")[-2]
             kinds.add((api_version, kind))
             found = going if resource.get("delete") else staying
-            if found is staying:
-                manifests.append((provider, _without_secrets(resource.get("inputs", {}))))
             found.add((provider, Object.of(api_version, kind, metadata.get("namespace", ""), metadata["name"])))
-        return cls(
-            owner, tuple(sorted(kinds)), frozenset(staying | going), frozenset(going - staying), tuple(manifests)
-        )
+        return cls(owner, tuple(sorted(kinds)), frozenset(staying | going), frozenset(going - staying))
 
     def known_in(self, uid: str) -> set[Object]:
         """Return the objects that the stack has in the cluster with this uid."""
@@ -76,10 +67,6 @@ class State:
         """Return the objects that the cluster with this uid must have: those that the next update does not delete."""
         return {each for provider, each in self.objects - self.going if provider.endswith(f"-{uid}")}
 
-    def manifests_in(self, uid: str) -> list[Mapping[str, Any]]:
-        """Return what the stack applied in the cluster with this uid, without secret values."""
-        return [each for provider, each in self.manifests if provider.endswith(f"-{uid}")]
-
 
 def _made(resources: list[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:
     """Yield the Kubernetes objects that the stack created: no object that it only reads or patches."""
@@ -87,16 +74,3 @@ def _made(resources: list[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:
         is_object = resource["type"].startswith("kubernetes:") and not resource["type"].endswith("Patch")
         if is_object and resource.get("id") and not resource.get("external"):
             yield resource
-
-
-def _without_secrets(value: Any) -> Any:
-    """Return a value of the state without the fields that are secret."""
-    if isinstance(value, list):
-        return [_without_secrets(each) for each in value]
-    if not isinstance(value, Mapping):
-        return value
-    return {name: _without_secrets(each) for name, each in value.items() if not _is_secret(each)}
-
-
-def _is_secret(value: Any) -> bool:
-    return isinstance(value, Mapping) and _SIGNATURE in value

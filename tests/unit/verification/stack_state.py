@@ -8,7 +8,6 @@ from verification.state import State
 
 TARGET_UID, CLIENT_UID = "6f9619ff-8b86-d011-b42d-00cf4fc964ff", "0a1b2c3d-0000-4000-8000-000000000001"
 TARGET, CLIENT = f"target-{TARGET_UID}", f"clients.ware-house-{CLIENT_UID}"
-SIGNATURE = "4dabf18193072939515e22adb298388d"
 MARK = {
     "urn": "urn:pulumi:test::kyma-mtls::random:index/randomId:RandomId::owner",
     "type": "random:index/randomId:RandomId",
@@ -22,8 +21,7 @@ def resource(provider: str, kind: str, known: str, api_version: str = "v1", **mo
     core = api_version if "/" in api_version else f"core/{api_version}"
     namespace, _, name = known.rpartition("/")
     metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
-    data = {SIGNATURE: "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "SECRET"}
-    described = {"apiVersion": api_version, "kind": kind, "metadata": metadata, "data": data}
+    described = {"apiVersion": api_version, "kind": kind, "metadata": metadata, "data": {"ciphertext": "SECRET"}}
     return {
         "urn": f"urn:pulumi:test::kyma-mtls::a$kubernetes:{core}:{kind}::{known}",
         "type": f"kubernetes:{core}:{kind}",

@@ -43,18 +43,6 @@ def test_resources_that_the_stack_did_not_create_do_not_count(other: dict[str, A
     assert state_of(*KNOWN, other) == STATE
 
 
-def test_state_has_the_manifests_of_the_objects_that_stay_in_a_cluster() -> None:
-    state = state_of(*KNOWN, resource(CLIENT, "Secret", "mtls/old", delete=True))
-    assert state.manifests_in(CLIENT_UID) == [
-        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "credential", "namespace": "istio-system"}},
-        {
-            "apiVersion": "networking.istio.io/v1",
-            "kind": "Gateway",
-            "metadata": {"name": "egress", "namespace": "mtls"},
-        },
-    ]
-
-
 def test_object_pending_deletion_is_known() -> None:
     state = state_of(resource(TARGET, "Secret", "mtls/old", delete=True))
     assert state.known_in(TARGET_UID) == {Object("", "Secret", "mtls", "old")}
