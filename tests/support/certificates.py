@@ -23,6 +23,14 @@ _SEQUENCE, _BIT_STRING, _VERSION, _EXTENSIONS = 0x30, 0x03, 0xA0, 0xA3
 Parts = list[bytes]
 
 
+def key_in_pem(
+    key: Any, layout: serialization.PrivateFormat = serialization.PrivateFormat.PKCS8, passphrase: str = ""
+) -> str:
+    """Return a private key as PEM, encrypted if there is a passphrase."""
+    how = serialization.BestAvailableEncryption(passphrase.encode()) if passphrase else serialization.NoEncryption()
+    return str(key.private_bytes(serialization.Encoding.PEM, layout, how).decode())
+
+
 @dataclass(frozen=True)
 class Issued:
     """A certificate and its key."""
@@ -39,8 +47,7 @@ class Issued:
         layout: serialization.PrivateFormat = serialization.PrivateFormat.PKCS8,
         passphrase: str = "",
     ) -> str:
-        how = serialization.BestAvailableEncryption(passphrase.encode()) if passphrase else serialization.NoEncryption()
-        return str(self.key.private_bytes(serialization.Encoding.PEM, layout, how).decode())
+        return key_in_pem(self.key, layout, passphrase)
 
     def crl(self) -> str:
         now = datetime.now(UTC)

@@ -8,6 +8,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from tests.support.certificates import key_in_pem
+
 _KEY_USAGES = (
     "digital_signature",
     "content_commitment",
@@ -54,9 +56,7 @@ class Holder:
         return signed.public_bytes(serialization.Encoding.PEM).decode()
 
     def encrypted_key_pem(self, passphrase: str) -> str:
-        how = serialization.BestAvailableEncryption(passphrase.encode()) if passphrase else serialization.NoEncryption()
-        pem = self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how)
-        return pem.decode()
+        return key_in_pem(self.key, passphrase=passphrase)
 
 
 def ec_key() -> ec.EllipticCurvePrivateKey:

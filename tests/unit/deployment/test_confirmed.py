@@ -63,4 +63,4 @@ def test_routes_wait_for_the_credential_that_they_use_and_for_no_other(
 def test_wait_comes_after_the_host_and_its_own_waits(stack: Stack) -> None:
     made = stack(platform="kyma", target=TARGET, clients={"caller": CALLER}, hosts={"orders": ORDERS})
     after = made.request("Stash", "target-orders-gateway-ready").dependencies
-    assert any(urn.endswith("::target-orders-route-ready") for urn in after), "Kyma is told first"
+    assert any(urn.endswith("::target-orders-route-ready") for urn in after), "Kyma has the route first"
