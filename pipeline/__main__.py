@@ -76,7 +76,7 @@ def expect_previewed(options: argparse.Namespace) -> None:
             _BY_HAND,
         )
     try:
-        deployment.expect_previewed(Plan.read(options.plan), seen)
+        deployment.expect_previewed(stack, Plan.read(options.plan), seen)
     except Refused as error:
         raise Refused(str(error), _BY_HAND) from None
 

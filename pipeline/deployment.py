@@ -43,12 +43,12 @@ def preview(stack: str, base: str, plan: Path, head: str = "", pack: PolicyPack 
     return Preview(stack, None if before is None else _read(before), _read(after), run, planned, head)
 
 
-def expect_previewed(plan: Plan, previewed: frozenset[str]) -> None:
-    """Raise Refused if a plan has operations that no comment has shown, other than renewals of certificates.
+def expect_previewed(stack: str, plan: Plan, previewed: frozenset[str]) -> None:
+    """Raise Refused if a plan of the stack has operations that no comment has shown, other than renewals.
 
     previewed: the digests of the operations that the comment has shown
     """
-    changes = renewal.unexplained(plan)
+    changes = renewal.unexplained(plan, engine.deployed_inputs(stack))
     if unseen := [each for each in changes if each.digest not in previewed]:
         raise Refused("the plan has operations that the preview in the pull request did not have:", *_lines(unseen))
 
@@ -109,7 +109,7 @@ def _renew(stack: str, junit: Path | None) -> None:
         if run.exit_code:
             raise Refused("`pulumi preview` failed, so nothing is renewed", *run.errors)
         planned = Plan.read(plan)
-        if drift := renewal.unexplained(planned):
+        if drift := renewal.unexplained(planned, engine.deployed_inputs(stack)):
             raise Refused(
                 "more than a renewal is pending, so nothing is renewed; deploy or revert these operations:",
                 *_lines(drift),

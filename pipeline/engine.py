@@ -66,15 +66,26 @@ def up(stack: str, plan: Path) -> Run:
 
 def last_commit(stack: str) -> str | None:
     """Return the commit from which the stack was changed last; None if it never was, or outside a repository."""
-    command = ["pulumi", "stack", "history", "--stack", stack, "--json", "--page-size", "1", "--non-interactive"]
+    updates = _read("history", "--stack", stack, "--json", "--page-size", "1")
+    return updates[0].get("environment", {}).get("git.head") if updates else None
+
+
+def deployed_inputs(stack: str) -> dict[str, dict[str, Any]]:
+    """Return the inputs of each resource in the stack's state, secret values encrypted, by the resource's URN."""
+    resources = (_read("export", "--stack", stack).get("deployment") or {}).get("resources") or []
+    return {each["urn"]: each.get("inputs") or {} for each in resources if not each.get("delete")}
+
+
+def _read(*arguments: str) -> Any:
+    """Return the JSON that a command of `pulumi stack` prints; raise ConfigError if it fails."""
+    command = ["pulumi", "stack", *arguments, "--non-interactive"]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise ConfigError(_MISSING) from None
     if done.returncode:
-        raise ConfigError(redacted(done.stderr).strip() or "`pulumi stack history` failed")
-    updates = json.loads(done.stdout)
-    return updates[0].get("environment", {}).get("git.head") if updates else None
+        raise ConfigError(redacted(done.stderr).strip() or f"`pulumi stack {arguments[0]}` failed")
+    return json.loads(done.stdout)
 
 
 def _run(*arguments: str) -> Run:

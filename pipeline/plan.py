@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from settings import ConfigError
+from verification.state import is_secret
 
 _REPLACES = {"replace", "create-replacement", "delete-replaced"}
 _CHANGES = ("create", "update", "delete")
 _STAYS = {"same", "read", "refresh", "remove-pending-replace"}
 _KNOWN = {*_REPLACES, *_CHANGES, *_STAYS}
-_MARK, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
-"""The key and its value by which the engine marks a secret: sdk/go/common/resource/sig in pulumi/pulumi."""
 _DIGITS = 12
 
 
@@ -119,8 +118,10 @@ def _operation(urn: str, plan: dict[str, Any]) -> Operation:
 
 def _public(value: Any) -> Any:
     """Return a value without the ciphertext of its secrets, which differs in each run."""
+    if is_secret(value):
+        return "secret"
     if isinstance(value, dict):
-        return _MARK if value.get(_MARK) == _SECRET else {key: _public(each) for key, each in value.items()}
+        return {key: _public(each) for key, each in value.items()}
     return [_public(each) for each in value] if isinstance(value, list) else value
 
 

@@ -7,8 +7,9 @@ from typing import Any, Self
 
 from settings import ConfigError
 
-# The field that marks a secret value: https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/sig/sig.go
-_SIGNATURE = "4dabf18193072939515e22adb298388d"
+# The field by which the engine marks a special value, and its value for a secret:
+# https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/sig/sig.go
+_SIGNATURE, _SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
 _GATEWAY = "kyma-mtls:index:KymaGateway$"
 _SIGNED = "tls:index/locallySignedCert:LocallySignedCert"
 _MARK = "::random:index/randomId:RandomId::owner"
@@ -125,8 +126,9 @@ def _without_secrets(value: Any) -> Any:
         return [_without_secrets(each) for each in value]
     if not isinstance(value, Mapping):
         return value
-    return {name: _without_secrets(each) for name, each in value.items() if not _is_secret(each)}
+    return {name: _without_secrets(each) for name, each in value.items() if not is_secret(each)}
 
 
-def _is_secret(value: Any) -> bool:
-    return isinstance(value, Mapping) and _SIGNATURE in value
+def is_secret(value: Any) -> bool:
+    """Return whether a value of the state, or of a plan, is encrypted."""
+    return isinstance(value, Mapping) and value.get(_SIGNATURE) == _SECRET

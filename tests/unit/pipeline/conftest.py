@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.deployed import HTTPBIN, TARGET, WAREHOUSE, outputs_of, settings_of
 from tests.unit.pipeline.fake_engine import Engine
+from tests.unit.pipeline.plans import DEPLOYED
 from tests.unit.pipeline.stack_files import BASE, text_of
 from verification.deployed_outputs import read_outputs
 from verification.stack import DeployedStack
@@ -22,6 +23,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     made = Engine(tmp_path)
     made.answer("preview", plan={})
     made.deployed_from(None)
+    made.has(DEPLOYED)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     return made
 

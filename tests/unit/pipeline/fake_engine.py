@@ -2,14 +2,15 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 PULUMI = """#!{python}
 import json, pathlib, sys
 folder = pathlib.Path({folder!r})
-if sys.argv[1:3] == ["stack", "history"]:
-    print((folder / "history.json").read_text())
+if sys.argv[1] == "stack":
+    print((folder / f"{{sys.argv[2]}}.json").read_text())
     sys.exit()
 said = json.loads((folder / "answers.json").read_text())[sys.argv[1]]
 with (folder / "calls").open("a") as calls:
@@ -64,6 +65,11 @@ class Engine:
         """Set the commit from which the stack was last changed; None if it never was."""
         updates = [{"kind": "update", "environment": {"git.head": commit}}] if commit else []
         (self.folder / "history.json").write_text(json.dumps(updates))
+
+    def has(self, inputs: Mapping[str, Any]) -> None:
+        """Set the state: the inputs of each resource, by its URN."""
+        resources = [{"urn": urn, "inputs": each} for urn, each in inputs.items()]
+        (self.folder / "export.json").write_text(json.dumps({"deployment": {"resources": resources}}))
 
     @property
     def calls(self) -> list[str]:

@@ -14,6 +14,17 @@ SERVICE = f"{STACK}kyma-mtls:index:MtlsHost$kubernetes:core/v1:Service::target-o
 PROVIDER = f"{STACK}pulumi:providers:kubernetes::target-uid"
 REPLACED = ["create-replacement", "replace", "delete-replaced"]
 Resource = dict[str, Any]
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+"""The engine's value for one that is not known before the update."""
+
+
+def described(contents: str, **labels: str) -> Resource:
+    """Return a Secret's metadata with these contents in its annotation."""
+    return {"name": "orders", "labels": labels, "annotations": {"kyma-mtls/contents": contents, "a": "b"}}
+
+
+DEPLOYED = {SECRET: {"metadata": described("key cert:1")}}
+"""The inputs in the state."""
 
 
 def resource(*steps: str, on: tuple[str, ...] = (), **changes: Any) -> Resource:
@@ -37,6 +48,6 @@ def renewal() -> dict[str, Resource]:
     return {
         CA: resource("same"),
         LEAF: resource(*REPLACED),
-        SECRET: resource("update", on=(LEAF,), updates={"data": {"key": {}}}),
+        SECRET: resource("update", on=(LEAF,), updates={"data": {"key": {}}, "metadata": described(UNKNOWN)}),
         SERVICE: resource("same"),
     }
