@@ -49,6 +49,7 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "spec.ipFamilyPolicy": None,
         "spec.ports.nodePort": None,
         "spec.ports.protocol": "TCP",
+        "spec.ports.targetPort": None,
         "spec.sessionAffinity": "None",
         "spec.type": "ClusterIP",
     },

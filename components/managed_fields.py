@@ -64,9 +64,14 @@ def _owns(fields: Mapping[str, Any], live: Any, path: Path) -> bool:
 
 
 def _is_item(key: str, item: Any) -> bool:
+    return _may_be_item(key, item) and set(json.loads(key.removeprefix(_ITEM))) <= set(item)
+
+
+def _may_be_item(key: str, item: Any) -> bool:
+    """Return whether an item has no other keys; keys that were not applied are defaults, as a port's protocol is."""
     if not key.startswith(_ITEM) or not isinstance(item, Mapping):
         return False
-    return all(item.get(name) == value for name, value in json.loads(key.removeprefix(_ITEM)).items())
+    return all(item.get(name, value) == value for name, value in json.loads(key.removeprefix(_ITEM)).items())
 
 
 def added(fields: Mapping[str, Any], live: Any, applied: Any, path: Path = ()) -> Iterator[Path]:
@@ -81,7 +86,7 @@ def added(fields: Mapping[str, Any], live: Any, applied: Any, path: Path = ()) -
                 yield from _added_at(below, live[name], _at(applied, name), (*path, name))
         elif isinstance(live, list) and isinstance(applied, list):
             for index, (item, was) in enumerate(zip(live, applied, strict=False)):
-                if _is_item(key, item) and _is_item(key, was):
+                if _is_item(key, item) and _may_be_item(key, was):
                     yield from added(below, item, was, (*path, index))
 
 

@@ -178,6 +178,7 @@ ADDITIONS: Mapping[str, Mapping[Path, Any]] = {
     "Deployment": {
         ("spec", "template", "spec", "hostNetwork"): True,
         ("spec", "template", "spec", "containers", 0, "env"): [{"name": "A", "value": "b"}],
+        ("spec", "template", "spec", "containers", 0, "ports", 0, "hostPort"): 8080,
         ("spec", "template", "metadata", "annotations"): {"sidecar.istio.io/inject": "false"},
     },
     "Gateway": {

@@ -173,6 +173,19 @@ def test_fields_that_others_added_are_differences() -> None:
     ]
 
 
+def test_field_that_others_added_to_an_item_whose_keys_are_defaults_is_a_difference() -> None:
+    applied = copy.deepcopy(DEPLOYMENT)
+    applied["spec"]["template"]["spec"]["containers"][0]["ports"] = [{"containerPort": 8080.0}]
+    ports = ("spec", "template", "spec", "containers", 'k:{"name":"curl"}', "ports")
+    found = live(applied, by("edit", *ports, 'k:{"containerPort":8080,"protocol":"TCP"}', "hostPort"))
+    (port,) = found["spec"]["template"]["spec"]["containers"][0]["ports"]
+    port["protocol"] = "TCP"
+    assert said(applied, found) == []
+    port["hostPort"] = 80
+    (line,) = said(applied, found)
+    assert line.startswith("spec.template.spec.containers[0].ports[0].hostPort: 80, added by")
+
+
 def test_fields_without_a_manager_are_the_api_servers() -> None:
     found = live(DEPLOYMENT)
     found["spec"]["revisionHistoryLimit"] = 3

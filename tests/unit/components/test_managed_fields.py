@@ -71,10 +71,36 @@ def test_managers_of_objects_without_any_are_none() -> None:
         ({"f:a": {}}, {"a": [1, 2]}, {"a": [1]}, []),
         ({"f:a": {'k:{"n":1}': {"f:b": {}}}}, {"a": [{"n": 1, "b": 2}]}, {"a": [{"n": 1}]}, [("a", 0, "b")]),
         ({"f:a": {'k:{"n":3}': {"f:b": {}}}}, {"a": [{"n": 1, "b": 2}]}, {"a": [{"n": 1}]}, []),
+        (
+            {"f:a": {'k:{"n":1,"protocol":"TCP"}': {"f:b": {}}}},
+            {"a": [{"n": 1, "protocol": "TCP", "b": 2}]},
+            {"a": [{"n": 1.0}]},
+            [("a", 0, "b")],
+        ),
+        (
+            {"f:a": {'k:{"n":1,"protocol":"UDP"}': {"f:b": {}}}},
+            {"a": [{"n": 1, "protocol": "UDP", "b": 2}]},
+            {"a": [{"n": 1, "protocol": "TCP"}]},
+            [],
+        ),
         ({"f:a": {'v:"x"': {}}}, {"a": ["x"]}, {"a": ["x"]}, []),
         ({"f:a": {'k:{"n":1}': {}}}, {"a": {"n": 1}}, {"a": [{"n": 1}]}, []),
     ],
-    ids=["applied", "added", "gone", "whole", "below", "atomic", "list", "item", "other-item", "value", "no-list"],
+    ids=[
+        "applied",
+        "added",
+        "gone",
+        "whole",
+        "below",
+        "atomic",
+        "list",
+        "item",
+        "other-item",
+        "default-key",
+        "other-key",
+        "value",
+        "no-list",
+    ],
 )
 def test_added_fields_are_those_that_were_not_applied(fields: Any, live: Any, applied: Any, paths: list[Path]) -> None:
     assert list(added(fields, live, applied)) == paths
