@@ -2,7 +2,8 @@
 
 - Each applied field must have the applied value: lists as a whole, in length and order.
 - A field beyond those is a difference if somebody set it: the stack's last `pulumi up` did not. Values that the API
-  server sets by itself have no manager, or are known here.
+  server sets by itself have no manager, or are known here. Of an object whose managers somebody cleared, every value
+  that is not known here is a difference.
 - Of labels and annotations beyond those, Istio's count: they change what sidecars and gateways do.
 - What a controller writes into `status`, or by the subresource `scale` as a HorizontalPodAutoscaler does, is no
   difference.
@@ -26,6 +27,8 @@ _CONTENTS = ("data", "stringData", "binaryData")
 _HIDDEN_KINDS = ("Secret", "ConfigMap")
 # Kinds of Kubernetes' own groups: the API server adds its defaults to their lists. Custom resources have none there.
 _OWN_GROUPS = ("", "apps", "networking.k8s.io")
+# Of them each is a field of its own, also where none was applied.
+_TEMPLATES_MAPS = ((("metadata",), "labels"), (("metadata",), "annotations"))
 # Nothing here is the stack's, or is compared.
 _ASIDE = ("apiVersion", "kind", "metadata", "status")
 # Defaults of Kubernetes, which belong to whoever created an object by another way than a server-side apply:
@@ -115,9 +118,9 @@ def differences(applied: Mapping[str, Any], live: Mapping[str, Any]) -> list[Dif
     """
     named = (str((live.get("metadata") or {}).get(key, "")) for key in ("namespace", "name"))
     command = edit_command(str(applied.get("apiVersion", "")), str(applied.get("kind", "")), *named)
+    found = {each.path: each for each in _Comparison(applied, live).found()}
     return [
-        replace(each, remedy=f"; remove it with {command}") if each.is_addition else each
-        for each in _Comparison(applied, live).found()
+        replace(each, remedy=f"; remove it with {command}") if each.is_addition else each for each in found.values()
     ]
 
 
@@ -133,7 +136,8 @@ class _Comparison:
         yield from self._of_metadata()
         for name, wanted in self._applied.items():
             if name not in _ASIDE and not self._is_contents(name):
-                yield from self._changed(wanted, self._live.get(name), (name,))
+                strict = not self._managed and name not in _CONTENTS  # the manifest lacks values that are secret
+                yield from self._changed(wanted, self._live.get(name), (name,), strict=strict)
         yield from self._additions()
         if self._kind == "Secret":
             yield from self._of_contents()
@@ -169,7 +173,9 @@ class _Comparison:
             for name, each in wanted.items():
                 yield from self._changed(each, there.get(name), (*path, name), strict=strict)
             for name in sorted(set(there) - set(wanted)) if strict else ():
-                if not self._is_default((*path, name), there[name]):
+                if (path[-1:], name) in _TEMPLATES_MAPS:
+                    yield from self._changed({}, there[name], (*path, name), strict=True)
+                elif self._is_no_default((*path, name), there[name]):
                     yield self._addition((*path, name), there[name])
         elif isinstance(wanted, list) and isinstance(there, list) and _are_alike(wanted, there):
             is_strict = strict or not self._has_defaults or self._is_taken(path)
@@ -212,9 +218,12 @@ class _Comparison:
     def _counts(self, path: Path, by: Managed) -> bool:
         if self._is_contents(str(path[0])) or (by.is_stacks and path[0] in _CONTENTS):
             return False  # the manifest lacks values that are secret
+        return self._is_no_default(path, _value(self._live, path))
+
+    def _is_no_default(self, path: Path, value: Any) -> bool:
         if path[-3:-1] in (("metadata", "labels"), ("metadata", "annotations")):
             return is_istios(str(path[-1]))
-        return not self._is_default(path, _value(self._live, path))
+        return not self._is_default(path, value)
 
     def _is_default(self, path: Path, value: Any) -> bool:
         named = ".".join(each for each in path if isinstance(each, str))

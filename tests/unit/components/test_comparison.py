@@ -45,6 +45,7 @@ DEPLOYMENT: dict[str, Any] = {
         },
     },
 }
+SERVICE: dict[str, Any] = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "curl", "namespace": "mtls"}}
 SECRET: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "Secret",
@@ -329,10 +330,31 @@ def test_long_values_are_cut() -> None:
     assert len(line) < 250
 
 
-def test_object_without_managed_fields_is_compared_by_what_was_applied() -> None:
+def test_object_whose_managers_were_cleared_may_have_nothing_but_defaults_beyond_what_was_applied() -> None:
     found = copy.deepcopy(POLICY)
     found["spec"] |= {"action": "ALLOW", "further": 1}
-    assert said(POLICY, found) == ['spec.action: "ALLOW" instead of "DENY"']
+    assert said(POLICY, found) == ['spec.action: "ALLOW" instead of "DENY"', "spec.further: 1, added"]
+    restarted = copy.deepcopy(DEPLOYMENT)
+    restarted["spec"] |= {"revisionHistoryLimit": 10}
+    restarted["spec"]["template"]["spec"]["containers"][0]["terminationMessagePath"] = "/dev/termination-log"
+    restarted["spec"]["template"]["metadata"]["annotations"] = {"kubectl.kubernetes.io/restartedAt": "now"}
+    assert said(DEPLOYMENT, restarted) == []
+    restarted["spec"]["template"]["metadata"]["annotations"] |= {"sidecar.istio.io/inject": "false"}
+    restarted["spec"]["template"]["spec"]["hostNetwork"] = True
+    assert [line.partition(":")[0] for line in said(DEPLOYMENT, restarted)] == [
+        'spec.template.metadata.annotations["sidecar.istio.io/inject"]',
+        "spec.template.spec.hostNetwork",
+    ]
+    config = {**CONFIG, "data": {"a": "1", "key": "SECRET"}}
+    assert said(CONFIG, config) == [], "the state has the further value as a secret"
+
+
+def test_field_is_named_once() -> None:
+    applied = {**SERVICE, "spec": {"ports": [{"port": 443}]}}
+    by_user = by("kubectl-create", "spec", "ports", 'k:{"port":443,"protocol":"TCP"}', "appProtocol")
+    found = {**SERVICE, "spec": {"ports": [{"port": 443, "protocol": "TCP", "appProtocol": "tcp"}]}}
+    found["metadata"] = {**SERVICE["metadata"], "managedFields": [by_user]}
+    assert said(applied, found) == ['spec.ports[0].appProtocol: "tcp", added by kubectl-create']
 
 
 def test_remedy_of_what_was_added_is_to_remove_it() -> None:
