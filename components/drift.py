@@ -67,7 +67,7 @@ class Inventory:
 
     def add_change(self, urn: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         """Add an update that the engine is about to make, by the inputs of the object in the state and its new ones."""
-        self._changes[urn] = _Change(old, _known(new))
+        self._changes[urn] = _Change(_known(old), _known(new))
 
     async def drift(self, owner: Owner) -> list[str]:
         """Return a line for each object, and each field, that the cluster does not have as the state has it.
@@ -122,8 +122,12 @@ class Inventory:
 
 
 def _known(value: Any) -> Any:
-    """Return inputs with None for values that a preview does not know: the update will set them."""
-    if isinstance(value, Unknown):
+    """Return inputs with None for values that are not compared.
+
+    They are those that a preview does not know, which the update will set, and those that hold a secret, which a hook
+    has as an output.
+    """
+    if isinstance(value, (Unknown, pulumi.Output)):
         return None
     if isinstance(value, Mapping):
         return {name: _known(each) for name, each in value.items()}

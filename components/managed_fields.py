@@ -77,12 +77,13 @@ def _may_be_item(key: str, item: Any) -> bool:
 def added(fields: Mapping[str, Any], live: Any, applied: Any, path: Path = ()) -> Iterator[Path]:
     """Yield the path of each field that a manager set, that the object has, and that was not applied.
 
-    Items that lists have beyond those that were applied are none: a list is compared as a whole.
+    Items that lists have beyond those that were applied are none: a list is compared as a whole. A field that was
+    applied as None has a value that is not known here.
     """
     for key, below in fields.items():
         if key.startswith(_FIELD) and isinstance(live, Mapping):
             name = key.removeprefix(_FIELD)
-            if name in live:
+            if name in live and not (isinstance(applied, Mapping) and applied.get(name, "") is None):
                 yield from _added_at(below, live[name], _at(applied, name), (*path, name))
         elif isinstance(live, list) and isinstance(applied, list):
             for index, (item, was) in enumerate(zip(live, applied, strict=False)):
