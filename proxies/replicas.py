@@ -7,13 +7,12 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
-from clusters.cluster import Cluster
+from clusters.cluster import Cluster, Refused
 from clusters.concurrency import parallel
 from components.istio_gateway import IstioGateway
 from proxies.dump import Dump
 from proxies.forward import Admin, Forbidden, Unreadable, admin
 from proxies.parts import Parts, gateway_parts
-from settings import ConfigError
 
 _Json = dict[str, Any]
 
@@ -109,10 +108,8 @@ def listed(cluster: Cluster, path: str, called: str) -> list[_Json]:
     """
     try:
         return cluster.items(path)
-    except ConfigError as error:
-        if " 403 " in str(error):
-            raise Forbidden(f"the API server refuses to list {called}: 403") from None
-        raise
+    except Refused:
+        raise Forbidden(f"the API server refuses to list {called}: 403") from None
 
 
 def _is_ready(pod: Mapping[str, Any]) -> bool:

@@ -16,6 +16,7 @@ import urllib3
 from kubernetes.client import ApiException
 from kubernetes.config import ConfigException
 
+from clusters import Refused
 from settings import ConfigError
 from verification.checks import Check, Failed, Skipped, Unjudged
 from verification.pods import refusal_of
@@ -123,6 +124,7 @@ def printable(text: str) -> str:
 
 
 def _verdict_of(error: Exception) -> Verdict:
-    if isinstance(error, Skipped) or (isinstance(error, ApiException) and error.status == HTTPStatus.FORBIDDEN):
+    is_refused = isinstance(error, ApiException) and error.status == HTTPStatus.FORBIDDEN
+    if is_refused or isinstance(error, (Skipped, Refused)):
         return Verdict.SKIPPED
     return Verdict.FAILED if isinstance(error, _FAILURES) else Verdict.ERROR

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from clusters import Refused
 from components.istio_gateway import DOCUMENTED_INGRESS
 from proxies.forward import Forbidden, Unreadable
 from proxies.replicas import Replicas
@@ -15,7 +16,6 @@ from settings import ConfigError
 from tests.unit.fakes import FakeCluster, fake_cluster
 
 PODS = "/api/v1/namespaces/istio-system/pods?labelSelector=app%3Distio-ingressgateway%2Cistio%3Dingressgateway"
-FORBIDDEN = "kyma-mtls:target.kubeconfig: cluster https://target refuses GET /api/v1/pods: 403 Forbidden"
 Ask = Callable[[str], dict[str, Any]]
 
 
@@ -97,7 +97,7 @@ def test_user_who_may_not_forward_or_list_is_told_apart(monkeypatch: pytest.Monk
         replicas(pods(pod("forbidden"))).dumps()
 
     def read(*_: object) -> None:
-        raise ConfigError(FORBIDDEN)
+        raise Refused("cluster https://target refuses GET /api/v1/pods: 403 Forbidden")
 
     monkeypatch.setattr(FakeCluster, "read", read)
     with pytest.raises(Forbidden, match="refuses to list the Pods: 403"):

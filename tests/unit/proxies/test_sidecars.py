@@ -8,10 +8,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from clusters import Refused
 from components.istio_gateway import DOCUMENTED_EGRESS, DOCUMENTED_INGRESS
 from proxies.forward import Forbidden, Unreadable
 from proxies.sidecars import Sidecars, sample
-from settings import ConfigError
 from tests.unit.fakes import FakeCluster, fake_cluster
 from tests.unit.proxies.recorded import one, recorded
 
@@ -144,7 +144,7 @@ def test_workloads_without_an_api_rule_are_not_asked(asked: Asked) -> None:
 
 def test_policies_that_the_user_may_not_list_are_named(monkeypatch: pytest.MonkeyPatch, asked: Asked) -> None:
     def read(*_: object) -> None:
-        raise ConfigError("kyma-mtls:target.kubeconfig: cluster https://target refuses GET /apis: 403 Forbidden")
+        raise Refused("cluster https://target refuses GET /apis: 403 Forbidden")
 
     monkeypatch.setattr(FakeCluster, "read", read)
     with pytest.raises(Forbidden, match=r"^the API server refuses to list AuthorizationPolicies in proxies: 403$"):

@@ -11,6 +11,7 @@ from rich.console import Console
 from urllib3 import HTTPConnectionPool
 from urllib3.exceptions import ReadTimeoutError
 
+from clusters import Refused
 from settings import ConfigError
 from tests.unit.verification.checking import check_of, raising
 from verification import runner
@@ -49,6 +50,11 @@ def printed(*checks: Check, timeout: float = 0) -> tuple[dict[Verdict, int], str
             raising(forbidden('user "a" cannot get secrets')),
             Verdict.SKIPPED,
             '  SKIP a promise: the API server answered 403: user "a" cannot get secrets\n',
+        ),
+        (
+            raising(Refused("cluster https://target refuses GET /api: 403 Forbidden")),
+            Verdict.SKIPPED,
+            "  SKIP a promise: cluster https://target refuses GET /api: 403 Forbidden\n",
         ),
         (
             raising(Unjudged("a Pod does not start")),
