@@ -24,7 +24,8 @@ def objects_are_as_made(state: State, cluster: Cluster, manifests: _Manifests) -
     """Compare objects with what the stack applied: the manifests.
 
     Of each kind, the cluster lists the objects with the stack's label. Objects that are not among them, and those of
-    kinds that may not be listed, are read by name.
+    kinds that may not be listed, are read by name. One that may not be read skips the check, unless another one is
+    wrong.
     """
     owner = Owner(state.owner)
     kinds = sorted({(each["apiVersion"], each["kind"]) for each in manifests})
@@ -33,8 +34,10 @@ def objects_are_as_made(state: State, cluster: Cluster, manifests: _Manifests) -
     answers = parallel(partial(_compared, cluster, each, found, owner) for each in manifests)
     if problems := sorted(line for lines, _ in answers for line in lines):
         raise Failed("\n".join(problems))
-    if refused := next((refusal for _, refusal in answers if refusal), ""):
-        raise Skipped(refused)
+    if refused := [refusal for _, refusal in answers if refusal]:
+        raise Skipped(
+            f"{refused[0]}; {len(answers) - len(refused)} of {len(answers)} objects are as the stack made them"
+        )
     return f"{len(manifests)} objects, as the stack made them"
 
 
@@ -64,7 +67,9 @@ def _compared(
         return [f"{named} is gone; {_REMEDY}"], ""
     if not owner.owns(live["metadata"]):
         return [f"{named} has lost its label {OWNER_LABEL}={owner.mark}; {_REMEDY}"], ""
-    return [f"{named}: {each}" for each in differences(applied, live)], ""
+    if "deletionTimestamp" in live["metadata"]:
+        return [f"{named} is being deleted; once it is gone, `pulumi up --refresh` makes it anew"], ""
+    return [f"{named}: {each}{'' if each.remedy else f'; {_REMEDY}'}" for each in differences(applied, live)], ""
 
 
 def checks(stack: DeployedStack) -> Iterator[Check]:

@@ -81,9 +81,24 @@ def test_changed_objects_are_all_named() -> None:
     with pytest.raises(Failed) as caught:
         verdict(cluster, GATEWAY, SECRET)
     assert str(caught.value).splitlines() == [
-        'Gateway mtls/gateway: spec.selector.istio: "other" instead of "ingressgateway"',
-        "Secret istio-system/certs: data.cacert: another value than the stack set",
+        'Gateway mtls/gateway: spec.selector.istio: "other" instead of "ingressgateway"; `pulumi preview` shows the '
+        "remedy",
+        "Secret istio-system/certs: data.cacert: another value than the stack set; `pulumi preview` shows the remedy",
     ]
+
+
+def test_remedy_of_what_was_added_stands_in_the_line() -> None:
+    data = {"data": {**DATA["data"], "further": "QQ=="}}
+    with pytest.raises(
+        Failed, match=r"data\.further, added; remove it with kubectl -n istio-system edit secret certs$"
+    ):
+        verdict(cluster_of(listed(SECRETS, {**SECRET, **data})), SECRET)
+
+
+def test_object_that_waits_for_its_deletion_is_named() -> None:
+    leaving = {**GATEWAY, "metadata": {**GATEWAY["metadata"], "deletionTimestamp": "2026-11-29T10:00:00Z"}}
+    with pytest.raises(Failed, match="Gateway mtls/gateway is being deleted; once it is gone, `pulumi up --refresh`"):
+        verdict(cluster_of(listed(GATEWAYS, leaving)), GATEWAY)
 
 
 def test_object_that_is_gone_or_has_lost_its_label_is_named_with_the_remedy() -> None:
@@ -102,7 +117,7 @@ def test_objects_that_may_not_be_listed_are_read_by_name() -> None:
 
 
 def test_objects_that_may_not_be_read_are_skipped_unless_others_are_wrong() -> None:
-    with pytest.raises(Skipped, match=rf"refuses GET {A_SECRET}: 403 Forbidden"):
+    with pytest.raises(Skipped, match=rf"refuses GET {A_SECRET}: 403 Forbidden; 1 of 2 objects are as"):
         verdict(cluster_of(listed(GATEWAYS, GATEWAY), SECRETS, A_SECRET), GATEWAY, SECRET)
     with pytest.raises(Failed, match="Gateway mtls/gateway is gone"):
         verdict(cluster_of({}, SECRETS, A_SECRET), GATEWAY, SECRET)
