@@ -22,9 +22,16 @@ class Strict:
 
     @classmethod
     def of(cls, allowed: Collection[str], *, is_on: bool) -> Self:
-        """Return the strictness that the options choose; raise ConfigError if they allow what nothing forbids."""
+        """Return the strictness that the options choose.
+
+        Raise ConfigError if they allow what nothing forbids, or everything.
+        """
         if allowed and not is_on:
             raise ConfigError("--allow-skip: without --strict, every promise may be skipped; add --strict")
+        if not all(text.strip() for text in allowed):
+            raise ConfigError(
+                "--allow-skip: an empty text is in every promise; name a part of those that may be skipped"
+            )
         return cls(is_on, tuple(text.lower() for text in allowed))
 
     def judged(self, check: Check, outcome: Outcome) -> Outcome:

@@ -58,3 +58,9 @@ def test_allowed_skips_need_strict(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == (
         "cannot verify: --allow-skip: without --strict, every promise may be skipped; add --strict\n"
     )
+
+
+@pytest.mark.parametrize("text", ["", " "])
+def test_empty_text_does_not_allow_every_skip(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    assert command.main(["--strict", "--allow-skip", "partner", text]) == 2
+    assert capsys.readouterr().out.startswith("cannot verify: --allow-skip: an empty text is in every promise; name")
