@@ -36,8 +36,8 @@ class State:
 
     owner: the value of the label that all of them have
     kinds: their API versions and kinds
-    objects: each with the name of its provider, which ends with the uid of its cluster
-    going: those that the next update deletes
+    objects: each with the name of its provider, which ends with the uid of its cluster; also those that the next update
+        deletes
     manifests: what the stack applied of each object that stays, with the name of its provider; without secret values
     gateway_certificates: those that the stack signed for the Kyma gateway: the resource's name, and the end in RFC 3339
     certificates: PEM of those that the stack's CAs signed, by the name of the resource
@@ -46,7 +46,6 @@ class State:
     owner: str = ""
     kinds: tuple[tuple[str, str], ...] = ()
     objects: frozenset[tuple[str, Object]] = frozenset()
-    going: frozenset[tuple[str, Object]] = frozenset()
     manifests: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     gateway_certificates: tuple[tuple[str, str], ...] = ()
     certificates: Mapping[str, str] = field(default_factory=dict)
@@ -59,23 +58,20 @@ class State:
         if not owner:
             raise ConfigError(f"stack {stack}: its state has no RandomId owner; deploy it again with `pulumi up`")
         kinds: set[tuple[str, str]] = set()
-        staying: set[tuple[str, Object]] = set()
-        going: set[tuple[str, Object]] = set()
+        objects: set[tuple[str, Object]] = set()
         manifests = []
         for resource in _made(resources):
             described = {**resource.get("inputs", {}), **resource.get("outputs", {})}
             api_version, kind, metadata = described["apiVersion"], described["kind"], described["metadata"]
             provider = resource["provider"].split("::")[-2]
             kinds.add((api_version, kind))
-            found = going if resource.get("delete") else staying
-            if found is staying:
+            if not resource.get("delete"):
                 manifests.append((provider, _without_secrets(resource.get("inputs", {}))))
-            found.add((provider, Object.of(api_version, kind, metadata.get("namespace", ""), metadata["name"])))
+            objects.add((provider, Object.of(api_version, kind, metadata.get("namespace", ""), metadata["name"])))
         return cls(
             owner,
             tuple(sorted(kinds)),
-            frozenset(staying | going),
-            frozenset(going - staying),
+            frozenset(objects),
             tuple(manifests),
             tuple(_gateway_certificates(resources)),
             _certificates(resources),
@@ -84,10 +80,6 @@ class State:
     def known_in(self, uid: str) -> set[Object]:
         """Return the objects that the stack has in the cluster with this uid."""
         return {each for provider, each in self.objects if provider.endswith(f"-{uid}")}
-
-    def needed_in(self, uid: str) -> set[Object]:
-        """Return the objects that the cluster with this uid must have: those that the next update does not delete."""
-        return {each for provider, each in self.objects - self.going if provider.endswith(f"-{uid}")}
 
     def manifests_in(self, uid: str) -> list[Mapping[str, Any]]:
         """Return what the stack applied in the cluster with this uid, without secret values."""
