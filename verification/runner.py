@@ -89,14 +89,16 @@ def judge(
 def run(checks: Sequence[Check], timeout: float, listener: Listener) -> None:
     """Run all checks and report each outcome; if interrupted, do not wait for those that still run."""
     pending: list[Future[Outcome]] = []
+    done: list[Future[Outcome]] = []
     stop, pool, start = threading.Event(), ThreadPoolExecutor(AT_ONCE), time.monotonic()
 
     def progress(waiting: str = "") -> None:
-        listener.waiting(sum(future.done() for future in pending), len(checks), waiting)
+        listener.waiting(len(done), len(checks), waiting)
 
     try:
         for check in checks:
             pending.append(pool.submit(judge, check, timeout, progress, stop, start))
+            pending[-1].add_done_callback(done.append)
         for check, future in zip(checks, pending, strict=True):
             progress()
             listener.judged(check, future.result())
