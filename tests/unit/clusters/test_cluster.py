@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clusters import connect
+from clusters import Refused, connect
 from settings import ClusterAccess, ConfigError
 from tests.support.kubeconfigs import write_kubeconfig
 from tests.unit.clusters.conftest import Serve
@@ -79,6 +79,17 @@ def test_clients_cluster_without_an_answer_may_be_declared_away(tmp_path: Path) 
 def test_answer_of_another_server_is_refused(reach: Reach, serve: Serve, answer: Answer, message: str) -> None:
     server = serve({KUBE_SYSTEM: answer})
     assert reach(server) == f"kyma-mtls:target.kubeconfig: cluster {server} {message}"
+
+
+def test_refusal_for_want_of_rights_is_told_from_further_ones(tmp_path: Path, serve: Serve) -> None:
+    answers = {**kube_system("uid"), "/closed": Answer(b"{}", 403), "/broken": Answer(b"{}", 500)}
+    path = write_kubeconfig(tmp_path / "config", serve(answers), user={"token": TOKEN})
+    cluster = connect(ClusterAccess(path="target", kubeconfig=path, context=""))
+    with pytest.raises(Refused, match="refuses GET /closed: 403 Forbidden"):
+        cluster.read("/closed")
+    with pytest.raises(ConfigError, match="500") as caught:
+        cluster.read("/broken")
+    assert not isinstance(caught.value, Refused)
 
 
 @pytest.mark.parametrize("passing", [RESET, Answer(b"{}", 429), Answer(b"{}", 503)], ids=["reset", "429", "503"])
