@@ -105,8 +105,12 @@ class Inventory:
         if not change:
             applied = await getattr(made.resource, APPLIED).future()
             return differences(applied, found) if applied else []
-        still = {each.path for each in differences(change.new, found)}
-        return [each for each in differences(change.old, found) if not each.is_stacks and each.path in still]
+        still = [each.path for each in differences(change.new, found)]
+        return [
+            each
+            for each in differences(change.old, found)
+            if not each.is_stacks and any(each.path.startswith(path) or path.startswith(each.path) for path in still)
+        ]
 
     async def _unset(self, patch: _Patch) -> list[str]:
         known: str | None = await patch.resource.id.future()

@@ -148,6 +148,21 @@ def test_object_that_a_preview_is_about_to_change_is_compared_as_it_was(
     assert result == [f"cluster https://target: Gateway mtls/gateway: {each}" for each in lines]
 
 
+def test_changed_item_of_a_list_that_a_preview_is_about_to_lengthen_is_reported(
+    deploy: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
+
+    def served(*ports: int) -> dict[str, Any]:
+        return {**applied(443), "spec": {"servers": [{"port": port} for port in ports]}}
+
+    found = gateway(0, [{**EDITED[0], "fieldsV1": {"f:spec": {"f:servers": {}}}}])
+    found[GATEWAY]["spec"] = served(8443)["spec"]
+    state, changes = {"Gateway": {APPLIED: served(443, 444)}}, {"gateway": (served(443), served(443, 444))}
+    (line,) = parts(deploy, fake_cluster(found), state=state, changes=changes).result
+    assert line.endswith("spec.servers[0].port: 8443 instead of 443, set by edit")
+
+
 def test_secret_values_that_a_preview_is_about_to_change_are_not_compared(
     deploy: Deploy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
