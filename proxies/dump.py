@@ -14,6 +14,15 @@ from proxies.tls import Tls, within
 
 _Json = Mapping[str, Any]
 
+# https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/route/v3/route_components.proto#config-route-v3-routeaction
+_CHOOSERS = ("cluster_header", "cluster_specifier_plugin", "inline_cluster_specifier_plugin")
+_REWRITES = frozenset(
+    {
+        *("prefix_rewrite", "regex_rewrite", "path_rewrite_policy"),
+        *("host_rewrite_literal", "host_rewrite_header", "host_rewrite_path_regex"),
+    }
+)
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -24,6 +33,9 @@ class Chain:
     rbac: the filters that let requests through, or connections
     forwards: the clusters to which it forwards connections, undecoded
     port: to which the connections go; None for any
+    addresses: to which they go; none for any
+    client_header: what becomes of X-Forwarded-Client-Cert, such as SANITIZE_SET; empty for Envoy's default
+    keeps_dots: whether policies compare paths with their dot segments
     """
 
     server_names: frozenset[str]
@@ -33,6 +45,9 @@ class Chain:
     rbac: tuple[Rbac, ...] = ()
     forwards: frozenset[str] = frozenset()
     port: int | None = None
+    addresses: tuple[str, ...] = ()
+    client_header: str = ""
+    keeps_dots: bool = False
     _filters: tuple[_Json, ...] = field(repr=False, default=())
 
     @classmethod
@@ -49,6 +64,9 @@ class Chain:
             rbac=tuple(map(Rbac.parse, filter(_is_rbac, (*filters, *map(_config, enabled))))),
             forwards=frozenset(name for each in filters if not _is_http(each) for name in _clusters(each)),
             port=match.get("destination_port"),
+            addresses=tuple(str(each.get("address_prefix", "")) for each in match.get("prefix_ranges") or ()),
+            client_header=str(manager.get("forward_client_cert_details", "")),
+            keeps_dots=manager.get("normalize_path") is False,
             _filters=tuple(map(_config, manager.get("http_filters") or [])),
         )
 
@@ -97,12 +115,17 @@ class Listener:
             default=Chain.parse(active["default_filter_chain"]) if active.get("default_filter_chain") else None,
         )
 
-    def chain(self, server_name: str) -> Chain | None:
-        """Return the chain that takes connections for a server name: the most specific one."""
-        for name in _from_the_most_specific(server_name):
-            if found := next((each for each in self.chains if name in each.server_names), None):
-                return found
-        return next((each for each in self.chains if not each.server_names), self.default)
+    def taking(self, server_name: str) -> list[Chain]:
+        """Return the chains that may take connections for a server name: the most specific ones for each destination.
+
+        Which of them does depends on what is not known: the destination, the protocols that are offered, the client.
+        """
+        by_destination: dict[object, list[Chain]] = {}
+        for each in self.chains:
+            by_destination.setdefault((each.port, each.addresses), []).append(each)
+        found = [each for chains in by_destination.values() for each in _most_specific(chains, server_name)]
+        is_sure = any(not each.port and not each.addresses for each in found)
+        return found if is_sure or self.default is None else [*found, self.default]
 
 
 @dataclass(frozen=True)
@@ -115,6 +138,8 @@ class Target:
     status: of an answer of the proxy itself; None if the route leads on, or redirects
     mirrors: clusters that get a copy of each request
     overrides: the filters whose configuration it replaces
+    redirects: whether it sends the client elsewhere
+    rewrites: the fields by which it changes the path or the host of a request
     """
 
     made_by: str
@@ -123,6 +148,8 @@ class Target:
     status: int | None = None
     mirrors: frozenset[str] = frozenset()
     overrides: frozenset[str] = frozenset()
+    redirects: bool = False
+    rewrites: frozenset[str] = frozenset()
 
     @classmethod
     def parse(cls, route: _Json) -> "Target":
@@ -137,6 +164,8 @@ class Target:
             within(route, "direct_response").get("status"),
             frozenset(filter(None, copies)),
             frozenset(route.get("typed_per_filter_config") or {}),
+            "redirect" in route,
+            _REWRITES & action.keys(),
         )
 
 
@@ -197,6 +226,13 @@ def virtual_host(table: Table, authority: str) -> tuple[Target, ...]:
     return next((table[name] for name in _from_the_most_specific(authority) if name in table), table.get("*", ()))
 
 
+def _most_specific(chains: list[Chain], server_name: str) -> list[Chain]:
+    for name in _from_the_most_specific(server_name):
+        if found := [each for each in chains if name in each.server_names]:
+            return found
+    return [each for each in chains if not each.server_names]
+
+
 def _from_the_most_specific(domain: str) -> Iterator[str]:
     yield domain
     while "." in domain:
@@ -233,21 +269,27 @@ def _clusters(action: _Json) -> Iterator[str]:
     """Yield the clusters to which a route, or a filter that decodes nothing, leads."""
     if name := action.get("cluster"):
         yield str(name)
-    for each in within(action, "weighted_clusters").get("clusters") or []:
+    for each in _weighted(action):
         yield str(each.get("name", ""))
+    yield from (f"the cluster of {field}" for field in _CHOOSERS if field in action)
+
+
+def _weighted(action: _Json) -> list[_Json]:
+    return within(action, "weighted_clusters").get("clusters") or []
 
 
 def _by_domain(table: _Json) -> dict[str, tuple[Target, ...]]:
     return {
-        str(domain): tuple(Target.parse(_overriding(each, host)) for each in host.get("routes") or [])
+        str(domain): tuple(Target.parse(_overriding(each, host, table)) for each in host.get("routes") or [])
         for host in table.get("virtual_hosts") or []
         for domain in host.get("domains") or []
     }
 
 
-def _overriding(route: _Json, host: _Json) -> _Json:
-    """Return a route with the filters that its virtual host configures."""
-    config = {**(host.get("typed_per_filter_config") or {}), **(route.get("typed_per_filter_config") or {})}
+def _overriding(route: _Json, *owners: _Json) -> _Json:
+    """Return a route with the filters that its clusters, its virtual host and its table configure, too."""
+    parts = (*owners, route, *_weighted(route.get("route") or {}))
+    config = {name: value for part in parts for name, value in (part.get("typed_per_filter_config") or {}).items()}
     return {**route, "typed_per_filter_config": config}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from proxies.dump import Dump
-from tests.unit.verification.effective.recorded import FIRST, SECOND, changed, recorded
+from tests.unit.verification.effective.recorded import FIRST, SECOND, beside, changed, recorded
 from verification.effective.admission import problems
 
 CLIENT = "spiffe://kyma-mtls/broken/client/client"
@@ -53,6 +53,18 @@ def test_listed_identities_alone_are_admitted(domain: str, listed: list[str]) ->
 )
 def test_a_changed_rule_is_noticed(old: str, new: str, expected: str) -> None:
     assert any(expected in each for each in problems(changed("ingress", old, new), FIRST, [CLIENT]))
+
+
+@pytest.mark.parametrize(("mode", "is_open"), [("SANITIZE_SET", False), ("ALWAYS_FORWARD_ONLY", True)])
+def test_a_header_that_clients_write_is_noticed(mode: str, is_open: bool) -> None:
+    dump = changed("ingress", '"http_filters": [', f'"forward_client_cert_details": "{mode}", "http_filters": [')
+    assert bool(list(problems(dump, FIRST, [CLIENT]))) == is_open
+
+
+def test_a_server_of_others_at_a_further_port_admits_nobody() -> None:
+    assert list(problems(beside("ingress"), FIRST, [CLIENT])) == []
+    found = list(problems(beside("ingress", '"action": "DENY"', '"action": "LOG"'), FIRST, [CLIENT]))
+    assert any("admits spiffe://verification.invalid/client" in each for each in found)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ def test_sidecars_lead_to_the_egress_gateway_or_refuse() -> None:
         (LED, TO_SERVER, '"cluster": "PassthroughCluster"', "port 443 of one.broken.target.test to Passthrough"),
         (LED, EMPTY, f'{EMPTY}, "endpoints": [{{"lb_endpoints": [{{}}]}}]', "to outbound|443||one.broken"),
         (LED, f'"server_names": ["{FIRST}"]', '"server_names": ["a.test"]', "to PassthroughCluster"),
+        (LED, ROUTE, f'"redirect": {{}}}}, {{{ROUTE}', "redirects requests for one"),
         (LED, '"0.0.0.0_443", "active', '"10.0.0.1_443", "active', "lets connections to port 443"),
         (LED, "sa/istio-egressgateway-service-account", "sa/other", "for the egress gateway"),
         (LED, f'"sni": "{FIRST}"', '"sni": "a.test"', "asks the egress gateway for a.test"),
@@ -43,6 +44,17 @@ def test_sidecars_lead_to_the_egress_gateway_or_refuse() -> None:
 )
 def test_a_changed_way_is_noticed(way: Way, old: str, new: str, expected: str) -> None:
     assert any(expected in each for each in problems(changed("caller", old, new), way))
+
+
+def test_an_entry_with_an_address_of_istios_dns_is_closed_there() -> None:
+    assert list(problems(changed("caller", '"0.0.0.0_443", "active', '"240.240.0.7_443", "active'), LED)) == []
+
+
+def test_another_entry_for_addresses_of_its_own_says_nothing() -> None:
+    match = '"filter_chain_match": {"prefix_ranges": [{"address_prefix": "10.0.0.0"}]}'
+    chain = f'{{{match}, "filters": [{{"typed_config": {{"cluster": "a"}}}}]}}'
+    dump = changed("caller", '"filter_chains": [', f'"filter_chains": [{chain}, ')
+    assert list(problems(dump, LED)) == []
 
 
 def test_an_entry_whose_server_is_found_by_dns_is_noticed() -> None:
