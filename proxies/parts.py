@@ -43,7 +43,7 @@ def whole_parts() -> Parts:
     return {
         **_listeners(".*"),
         "routes": _path("dynamic_route_configs", ".*"),
-        "clusters": _path("dynamic_active_clusters", r"outbound\|.*", _CLUSTERS_AND_ERRORS),
+        "clusters": _path("dynamic_active_clusters", ".*", _CLUSTERS_AND_ERRORS),
         "secrets": _path("dynamic_active_secrets", rf"{CREDENTIAL}.*", _SECRETS),
     }
 
@@ -66,7 +66,7 @@ def ways_out_parts(ports: Iterable[int], hosts: Iterable[str]) -> Parts:
 
 def credential_parts() -> Parts:
     """Return the parts that show whose credentials a proxy uses towards servers."""
-    return {"clusters": _path("dynamic_active_clusters", r"outbound\|.*", _CLUSTERS)}
+    return {"clusters": _path("dynamic_active_clusters", ".*", _CLUSTERS)}
 
 
 def workload_parts() -> Parts:
