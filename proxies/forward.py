@@ -138,10 +138,16 @@ class _Incoming:
                 self._begun.add(channel)
                 content = content[_PORT_BYTES:]
             if channel != _DATA and content:
-                raise OSError(content.decode(errors="replace"))
+                raise OSError(_explained(content.decode(errors="replace").strip()))
             self._rest = content if channel == _DATA else b""
         taken, self._rest = self._rest[:size], self._rest[size:]
         return taken
+
+
+def _explained(error: str) -> str:
+    """Return an error of the kubelet, and what to do about it."""
+    remedy = f"; its ProxyConfig must leave proxyAdminPort at {ADMIN_PORT}"
+    return f"{error}{remedy if 'connection refused' in error else ''}"
 
 
 class _Kept(io.RawIOBase):
