@@ -9,7 +9,7 @@ import http.client
 import io
 import json
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
@@ -44,12 +44,12 @@ class Admin:
         self._connection.auto_open = 0  # never to this machine
         self._connection.sock = _Forwarded(socket)  # it uses no more of a socket
 
-    def read(self, path: str) -> dict[str, Any]:
+    def read(self, path: str, parse: Callable[[bytes], Any] = json.loads) -> dict[str, Any]:
         """Return the JSON object at this path of the admin interface; raise Unreadable if there is none."""
         try:
             self._connection.request("GET", path)
             response = self._connection.getresponse()
-            parsed = json.loads(response.read())
+            parsed = parse(response.read())
         except (OSError, http.client.HTTPException, websocket.WebSocketException, ValueError) as error:
             raise Unreadable(f"{type(error).__name__}: {error}") from None
         if response.status != HTTPStatus.OK or not isinstance(parsed, dict):
