@@ -182,7 +182,6 @@ class Dump:
     types: how each cluster finds its endpoints, such as EDS or ORIGINAL_DST, if that was asked for
     endpoints: the clusters that have some, if that was asked for
     secrets: the certificates, in base64, of the Secrets that it has received, by name; the CAs, by NAME-cacert
-    rejected: what Envoy last rejected, and why
     """
 
     listeners: tuple[Listener, ...]
@@ -191,7 +190,6 @@ class Dump:
     secrets: Mapping[str, str]
     types: Mapping[str, str] = field(default_factory=dict)
     endpoints: frozenset[str] = frozenset()
-    rejected: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def parse(cls, parts: Mapping[str, _Json]) -> "Dump":
@@ -206,7 +204,6 @@ class Dump:
             secrets=dict(map(_certificates, configs.get("secrets", []))),
             types={str(each.get("name", "")): str(each.get("type", "STATIC")) for each in clusters},
             endpoints=frozenset(_with_endpoints(clusters, configs.get("endpoints", []))),
-            rejected=tuple(_rejected(configs)),
         )
 
     def chains(self, domain: str) -> Iterator[Chain]:
@@ -215,7 +212,7 @@ class Dump:
             yield from (chain for chain in listener.chains if domain in chain.server_names)
 
     def rejections(self, port: int) -> list[tuple[str, str]]:
-        """Return name and rejection of each listener of a port."""
+        """Return name and rejection of each listener of a port: Envoy says so of no other part of its config."""
         rejected = [each for each in self.listeners if each.rejection and each.port == port]
         # Envoy lists the rejection beside the listener, and once more without one.
         return list(dict.fromkeys((each.name, each.rejection) for each in rejected))
@@ -253,16 +250,6 @@ def _with_endpoints(clusters: list[_Json], assignments: list[_Json]) -> Iterator
 
 def _has_endpoints(assignment: _Json) -> bool:
     return any(each.get("lb_endpoints") for each in assignment.get("endpoints") or [])
-
-
-def _rejected(configs: Mapping[str, list[_Json]]) -> Iterator[tuple[str, str]]:
-    for part, kind in (("listeners", "listener"), ("clusters", "cluster"), ("routes", "route configuration")):
-        for each in configs.get(part, []):
-            if said := within(each, "error_state").get("details"):
-                failed = within(each, "error_state", "failed_configuration")
-                active = within(each, "active_state", "listener")
-                shown = active or each.get("cluster") or each.get("route_config") or failed
-                yield f"{kind} {shown.get('name') or each.get('name', '')}", " ".join(str(said).split())
 
 
 def _clusters(action: _Json) -> Iterator[str]:
