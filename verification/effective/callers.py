@@ -8,7 +8,7 @@ from components.istio_gateway import entry_host
 from proxies.dump import Dump, Listener, virtual_host
 from proxies.parts import Parts, ways_out_parts
 from proxies.sidecars import sample
-from verification.checks import Check
+from verification.checks import Check, Failed, Skipped
 from verification.context import ClientContext, HostContext
 from verification.dumps import Question
 
@@ -63,10 +63,19 @@ def requests_are_led(client: ClientContext, host: HostContext, *, is_led: bool) 
         (gateway.namespace, gateway.accounts),
     )
     parts = _parts(client)
-    seen = []
+    seen, broken, untried = [], [], []
     for caller in client.output.callers:
-        answers = client.stack.dumps.ask(client.reached, _question(client, caller, parts))
-        seen.append(f"{caller}: {answers.judge(partial(problems, way=way), 'as declared')}")
+        try:
+            answers = client.stack.dumps.ask(client.reached, _question(client, caller, parts))
+            seen.append(f"{caller}: {answers.judge(partial(problems, way=way), 'as declared')}")
+        except Failed as failure:
+            broken.append(str(failure))
+        except Skipped as reason:
+            untried.append(str(reason))
+    if broken:
+        raise Failed("; ".join(broken))
+    if untried:
+        raise Skipped("; ".join([*dict.fromkeys(untried), *seen]))
     return ", ".join(seen)
 
 

@@ -1,9 +1,21 @@
 """Where the sidecars of callers lead requests for a host."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
+from clusters.cluster import Cluster
+from components.istio_gateway import DOCUMENTED_EGRESS
+from proxies.dump import Dump
+from tests.unit.deployed import BILLING, HTTPBIN, TARGET, stack_of
+from tests.unit.fakes import fake_cluster
 from tests.unit.verification.effective.recorded import FIRST, SECOND, changed
-from verification.effective.callers import Way, problems
+from verification.checks import Failed, Skipped
+from verification.context import ClientContext, HostContext
+from verification.dumps import Answers, Dumps, Question
+from verification.effective.callers import Way, problems, requests_are_led
 
 GATEWAY = ("istio-system", ("istio-egressgateway-service-account",))
 LED = Way(FIRST, "first.broken.kyma-mtls.internal", (443,), GATEWAY)
@@ -62,3 +74,36 @@ def test_an_entry_whose_server_is_found_by_dns_is_noticed() -> None:
     old = f'"name": "outbound|443||{FIRST}", "type": "EDS"'
     new = f'"name": "outbound|443||{FIRST}", "type": "STRICT_DNS", "load_assignment": {{"endpoints": [{place}]}}'
     assert any("port 443" in each for each in problems(changed("caller", old, new), LED))
+
+
+class Asked(Dumps):
+    """Answers for callers of some namespaces; of the others, no Pod is ready."""
+
+    def __init__(self, answers: Mapping[str, Dump]) -> None:
+        super().__init__()
+        self._answers = answers
+
+    def ask(self, _: Cluster, question: Question) -> Answers:
+        if question.namespace not in self._answers:
+            raise Skipped(question.none)
+        return Answers({"a": self._answers[question.namespace]}, 1, question.namespace)
+
+    def gateway(self, *_: Any) -> Any:
+        return DOCUMENTED_EGRESS
+
+
+def led(**answers: Dump) -> str:
+    """Judge the callers of a client: all of namespace invoices, and one account of namespace shop."""
+    stack = stack_of(target=TARGET, clients={"billing": BILLING}, hosts={"httpbin": HTTPBIN})
+    stack = replace(stack, dumps=Asked(answers), reached={"clients.billing": fake_cluster({})})
+    return requests_are_led(ClientContext(stack, "billing"), HostContext(stack, "httpbin"), is_led=True)
+
+
+def test_a_caller_without_pods_hides_no_other_one() -> None:
+    with pytest.raises(Failed, match=r"has no route for httpbin\.example\.com.* \(Pod shop/a\)"):
+        led(shop=changed("caller"))
+
+
+def test_callers_without_pods_are_named() -> None:
+    with pytest.raises(Skipped, match=r"caller invoices .* is ready; no Pod of caller shop/till"):
+        led()
