@@ -31,6 +31,7 @@ class Chain:
     route: name of its route configuration; empty for a chain that decodes no HTTP, or that has routes of its own
     own_routes: such routes, by domain
     rbac: the filters that let requests through, or connections
+    guards: the names of those for requests, by which routes may configure them otherwise
     forwards: the clusters to which it forwards connections, undecoded
     port: to which the connections go; None for any
     addresses: to which they go; none for any
@@ -43,6 +44,7 @@ class Chain:
     route: str
     own_routes: "Table" = field(repr=False, default_factory=dict)
     rbac: tuple[Rbac, ...] = ()
+    guards: frozenset[str] = frozenset()
     forwards: frozenset[str] = frozenset()
     port: int | None = None
     addresses: tuple[str, ...] = ()
@@ -62,6 +64,7 @@ class Chain:
             route=str(within(manager, "rds").get("route_config_name", "")),
             own_routes=_by_domain(within(manager, "route_config")),
             rbac=tuple(map(Rbac.parse, filter(_is_rbac, (*filters, *map(_config, enabled))))),
+            guards=frozenset(str(each.get("name", "")) for each in enabled if _is_rbac(_config(each))),
             forwards=frozenset(name for each in filters if not _is_http(each) for name in _clusters(each)),
             port=match.get("destination_port"),
             addresses=tuple(str(each.get("address_prefix", "")) for each in match.get("prefix_ranges") or ()),
@@ -74,6 +77,10 @@ class Chain:
     def decodes_http(self) -> bool:
         """Whether policies can judge requests, and not only connections."""
         return bool(self._filters)
+
+    def is_left_out(self, target: "Target") -> bool:
+        """Return whether a route configures a filter otherwise that lets requests through."""
+        return any(name in self.guards or "rbac" in name for name in target.overrides)
 
     def rules(self, policy: str) -> Rules | None:
         """Return the rules of an AuthorizationPolicy, NAMESPACE/NAME, that requests must pass; None without it."""

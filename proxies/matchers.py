@@ -35,6 +35,12 @@ class Peer:
             return cls(frozenset({name}), f'Hash=0;Subject="";URI=;DNS={name}')
         return cls(frozenset({identity}), f'Hash=0;Subject="";URI={identity}')
 
+    @classmethod
+    def claiming(cls, identity: str) -> "Peer":
+        """Return a peer whose URI has a DNS name within it, as gateways write the names of certificates."""
+        uri = f"spiffe://verification.invalid/;DNS={identity.removeprefix(_DNS)}"
+        return cls(frozenset({uri}), f'Hash=0;Subject="";URI={uri}')
+
     @property
     def identity(self) -> str:
         """Its identity; empty without a certificate."""

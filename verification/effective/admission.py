@@ -36,8 +36,11 @@ def problems(dump: Dump, domain: str, listed: list[str]) -> Iterator[str]:
     if not named:
         yield f"has no filter chain for {domain}"
     for served in serving(dump, domain):
+        # Only the host's own chain must tell them: no other leads to its Service.
         examples = list(map(Peer.of, listed)) if served in named else []
-        yield from served.problems(domain, examples, _STRANGERS, lambda peer: peer.identity in listed)
+        claiming = [Peer.claiming(each) for each in listed if each.startswith("dns:") and served in named]
+        strangers = (*_STRANGERS, *claiming)
+        yield from served.problems(domain, examples, strangers, lambda peer: peer.identity in listed)
     for served in named:
         if served.chain.client_header in FORWARDS_CALLERS_HEADER:
             yield f"forwards the X-Forwarded-Client-Cert that a client wrote itself ({served.chain.client_header})"

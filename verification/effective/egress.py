@@ -80,7 +80,7 @@ def _chain(served: Served, dump: Dump, way: Way) -> Iterator[str]:
         yield f"leads to {name}"
     if not any(each.upstreams for each in targets):
         yield f"has no route for {way.domain}"
-    if any("rbac" in name for each in targets for name in each.overrides):
+    if any(map(chain.is_left_out, targets)):
         yield "replaces the policies of a route"
     for field in sorted({field for each in targets for field in each.rewrites}):
         yield f"rewrites requests ({field})"

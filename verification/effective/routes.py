@@ -114,14 +114,14 @@ def problems(dump: Dump, declared: Declared) -> Iterator[str]:
             yield f"has no route for {declared.domain}"
         for each in targets:
             yield from _target(each, declared)
+            if chain.is_left_out(each):
+                yield f"replaces the policies of a route, by {_object(each)}"
         yield from _requests(served.request(declared.domain, declared.domain), chain, targets, declared)
 
 
 def _target(target: Target, declared: Declared) -> Iterator[str]:
     for name in sorted((target.upstreams | target.mirrors) - {declared.upstream}):
         yield f"leads to {name}, by {_object(target)}"
-    if any("rbac" in each for each in target.overrides):
-        yield f"replaces the policies of a route, by {_object(target)}"
     if target.rewrites:
         yield f"rewrites requests ({', '.join(sorted(target.rewrites))}), by {_object(target)}"
 

@@ -62,7 +62,7 @@ def _chain(chain: Chain, wanted: Wanted) -> Iterator[str]:
     gateway = {*wanted.gateway, *_own(rbac.peers(chain.rbac, asked), wanted)}
     if chain.decodes_http and all(rbac.admits(chain.rbac, replace(asked, peer=each)) is False for each in gateway):
         yield f"refuses the ingress gateway {where}"
-    if any("rbac" in name for table in chain.own_routes.values() for each in table for name in each.overrides):
+    if any(map(chain.is_left_out, (each for table in chain.own_routes.values() for each in table))):
         yield f"replaces the policies of a route {where}"
     strangers = {Peer(), account("kyma-mtls-verification", "default"), account("istio-system", "verification")}
     for authority in (wanted.domain, "verification.invalid"):

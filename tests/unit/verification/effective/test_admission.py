@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from components.certificate_names import http_filter
 from proxies.dump import Dump
 from tests.unit.verification.effective.recorded import FIRST, SECOND, beside, changed, recorded
 from verification.effective.admission import problems
@@ -53,6 +54,17 @@ def test_listed_identities_alone_are_admitted(domain: str, listed: list[str]) ->
 )
 def test_a_changed_rule_is_noticed(old: str, new: str, expected: str) -> None:
     assert any(expected in each for each in problems(changed("ingress", old, new), FIRST, [CLIENT]))
+
+
+def test_a_name_within_a_name_is_no_name() -> None:
+    ending = '{"header": {"name": "x-forwarded-client-cert", "string_match": {"suffix": ";DNS=a.test"}}}'
+    parts = json.loads(json.dumps(recorded("ingress")).replace(NAMED, ending, 1))
+    assert list(problems(Dump.parse(parts), FIRST, ["dns:a.test"])) == [
+        f"admits dns:spiffe://verification.invalid/;DNS=a.test for Host {FIRST}"
+    ]
+    chain = parts["listeners"]["configs"][0]["active_state"]["listener"]["filter_chains"][0]
+    chain["filters"][0]["typed_config"]["http_filters"].insert(0, http_filter(["dns:a.test"]))
+    assert list(problems(Dump.parse(parts), FIRST, ["dns:a.test"])) == []
 
 
 @pytest.mark.parametrize(("mode", "is_open"), [("SANITIZE_SET", False), ("ALWAYS_FORWARD_ONLY", True)])

@@ -1,10 +1,12 @@
 """Which methods and paths lead to a host's Service, and what else does."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
-from tests.unit.verification.effective.recorded import FIRST, SECOND, beside, changed
+from proxies.dump import Dump
+from tests.unit.verification.effective.recorded import FIRST, SECOND, beside, changed, recorded
 from verification.effective.routes import Declared, further_ways, problems
 
 CLIENT = "spiffe://kyma-mtls/broken/client/client"
@@ -66,6 +68,16 @@ def test_a_host_is_served_as_declared() -> None:
 )
 def test_a_changed_rule_or_route_is_noticed(old: str, new: str, expected: str) -> None:
     assert any(expected in each for each in problems(changed("ingress", old, new, everywhere=True), HOST))
+
+
+def test_a_filter_of_any_name_that_a_route_replaces_is_noticed() -> None:
+    named = '"name": "envoy.filters.http.rbac", "typed_config"'
+    dump = changed("ingress", named, named.replace("envoy.filters.http.rbac", "own"), everywhere=True)
+    assert list(problems(dump, HOST)) == []
+    override = '"typed_per_filter_config": {"own": {}}, "virtual_hosts": ['
+    text = json.dumps(recorded("ingress")).replace(named, named.replace("envoy.filters.http.rbac", "own"))
+    replaced = Dump.parse(json.loads(text.replace('"virtual_hosts": [', override)))
+    assert any("replaces the policies of a route" in each for each in problems(replaced, HOST))
 
 
 def test_a_server_of_others_at_a_further_port_is_none_of_the_hosts() -> None:
