@@ -14,7 +14,7 @@ from settings import Settings
 
 # With these, Envoy forwards the header that the caller wrote:
 # https://istio.io/latest/docs/ops/configuration/traffic-management/network-topologies/
-_FORWARDS_CALLERS_HEADER = {"FORWARD_ONLY", "ALWAYS_FORWARD_ONLY"}
+FORWARDS_CALLERS_HEADER = {"FORWARD_ONLY", "ALWAYS_FORWARD_ONLY"}
 _MODE = ("gatewayTopology", "forwardClientCertDetails")
 # A Pod's own settings precede those of the mesh config. Istio's proxy reads them from an annotation and an environment
 # variable: https://istio.io/latest/docs/reference/config/istio.mesh.v1alpha1/#ProxyConfig
@@ -33,7 +33,7 @@ def check_forwarding(
     default = mesh.get("defaultConfig", *_MODE)
     pods = gateways.templates(cluster, gateway)
     for mode in chain.from_iterable(_modes(pod, default) for pod in pods):
-        if mode in _FORWARDS_CALLERS_HEADER:
+        if mode in FORWARDS_CALLERS_HEADER:
             raise cluster.problem(
                 f"forwards the caller's own X-Forwarded-Client-Cert ({mode}), so that any client could claim a DNS "
                 "name; use a spiffe:// identity, or set forwardClientCertDetails to SANITIZE_SET, in the mesh config "

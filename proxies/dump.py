@@ -14,6 +14,15 @@ from proxies.tls import Tls, within
 
 _Json = Mapping[str, Any]
 
+# https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/route/v3/route_components.proto#config-route-v3-routeaction
+_CHOOSERS = ("cluster_header", "cluster_specifier_plugin", "inline_cluster_specifier_plugin")
+_REWRITES = frozenset(
+    {
+        *("prefix_rewrite", "regex_rewrite", "path_rewrite_policy"),
+        *("host_rewrite_literal", "host_rewrite_header", "host_rewrite_path_regex"),
+    }
+)
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -22,8 +31,12 @@ class Chain:
     route: name of its route configuration; empty for a chain that decodes no HTTP, or that has routes of its own
     own_routes: such routes, by domain
     rbac: the filters that let requests through, or connections
+    guards: the names of those for requests, by which routes may configure them otherwise
     forwards: the clusters to which it forwards connections, undecoded
     port: to which the connections go; None for any
+    addresses: to which they go; none for any
+    client_header: what becomes of X-Forwarded-Client-Cert, such as SANITIZE_SET; empty for Envoy's default
+    keeps_dots: whether policies compare paths with their dot segments
     """
 
     server_names: frozenset[str]
@@ -31,8 +44,12 @@ class Chain:
     route: str
     own_routes: "Table" = field(repr=False, default_factory=dict)
     rbac: tuple[Rbac, ...] = ()
+    guards: frozenset[str] = frozenset()
     forwards: frozenset[str] = frozenset()
     port: int | None = None
+    addresses: tuple[str, ...] = ()
+    client_header: str = ""
+    keeps_dots: bool = False
     _filters: tuple[_Json, ...] = field(repr=False, default=())
 
     @classmethod
@@ -47,8 +64,12 @@ class Chain:
             route=str(within(manager, "rds").get("route_config_name", "")),
             own_routes=_by_domain(within(manager, "route_config")),
             rbac=tuple(map(Rbac.parse, filter(_is_rbac, (*filters, *map(_config, enabled))))),
+            guards=frozenset(str(each.get("name", "")) for each in enabled if _is_rbac(_config(each))),
             forwards=frozenset(name for each in filters if not _is_http(each) for name in _clusters(each)),
             port=match.get("destination_port"),
+            addresses=tuple(str(each.get("address_prefix", "")) for each in match.get("prefix_ranges") or ()),
+            client_header=str(manager.get("forward_client_cert_details", "")),
+            keeps_dots=manager.get("normalize_path") is False,
             _filters=tuple(map(_config, manager.get("http_filters") or [])),
         )
 
@@ -56,6 +77,10 @@ class Chain:
     def decodes_http(self) -> bool:
         """Whether policies can judge requests, and not only connections."""
         return bool(self._filters)
+
+    def is_left_out(self, target: "Target") -> bool:
+        """Return whether a route configures a filter otherwise that lets requests through."""
+        return any(name in self.guards or "rbac" in name for name in target.overrides)
 
     def rules(self, policy: str) -> Rules | None:
         """Return the rules of an AuthorizationPolicy, NAMESPACE/NAME, that requests must pass; None without it."""
@@ -97,12 +122,17 @@ class Listener:
             default=Chain.parse(active["default_filter_chain"]) if active.get("default_filter_chain") else None,
         )
 
-    def chain(self, server_name: str) -> Chain | None:
-        """Return the chain that takes connections for a server name: the most specific one."""
-        for name in _from_the_most_specific(server_name):
-            if found := next((each for each in self.chains if name in each.server_names), None):
-                return found
-        return next((each for each in self.chains if not each.server_names), self.default)
+    def taking(self, server_name: str) -> list[Chain]:
+        """Return the chains that may take connections for a server name: the most specific ones for each destination.
+
+        Which of them does depends on what is not known: the destination, the protocols that are offered, the client.
+        """
+        by_destination: dict[object, list[Chain]] = {}
+        for each in self.chains:
+            by_destination.setdefault((each.port, each.addresses), []).append(each)
+        found = [each for chains in by_destination.values() for each in _most_specific(chains, server_name)]
+        is_sure = any(not each.port and not each.addresses for each in found)
+        return found if is_sure or self.default is None else [*found, self.default]
 
 
 @dataclass(frozen=True)
@@ -115,6 +145,8 @@ class Target:
     status: of an answer of the proxy itself; None if the route leads on, or redirects
     mirrors: clusters that get a copy of each request
     overrides: the filters whose configuration it replaces
+    redirects: whether it sends the client elsewhere
+    rewrites: the fields by which it changes the path or the host of a request
     """
 
     made_by: str
@@ -123,6 +155,8 @@ class Target:
     status: int | None = None
     mirrors: frozenset[str] = frozenset()
     overrides: frozenset[str] = frozenset()
+    redirects: bool = False
+    rewrites: frozenset[str] = frozenset()
 
     @classmethod
     def parse(cls, route: _Json) -> "Target":
@@ -137,6 +171,8 @@ class Target:
             within(route, "direct_response").get("status"),
             frozenset(filter(None, copies)),
             frozenset(route.get("typed_per_filter_config") or {}),
+            "redirect" in route,
+            _REWRITES & action.keys(),
         )
 
 
@@ -153,7 +189,6 @@ class Dump:
     types: how each cluster finds its endpoints, such as EDS or ORIGINAL_DST, if that was asked for
     endpoints: the clusters that have some, if that was asked for
     secrets: the certificates, in base64, of the Secrets that it has received, by name; the CAs, by NAME-cacert
-    rejected: what Envoy last rejected, and why
     """
 
     listeners: tuple[Listener, ...]
@@ -162,7 +197,6 @@ class Dump:
     secrets: Mapping[str, str]
     types: Mapping[str, str] = field(default_factory=dict)
     endpoints: frozenset[str] = frozenset()
-    rejected: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def parse(cls, parts: Mapping[str, _Json]) -> "Dump":
@@ -177,7 +211,6 @@ class Dump:
             secrets=dict(map(_certificates, configs.get("secrets", []))),
             types={str(each.get("name", "")): str(each.get("type", "STATIC")) for each in clusters},
             endpoints=frozenset(_with_endpoints(clusters, configs.get("endpoints", []))),
-            rejected=tuple(_rejected(configs)),
         )
 
     def chains(self, domain: str) -> Iterator[Chain]:
@@ -186,7 +219,7 @@ class Dump:
             yield from (chain for chain in listener.chains if domain in chain.server_names)
 
     def rejections(self, port: int) -> list[tuple[str, str]]:
-        """Return name and rejection of each listener of a port."""
+        """Return name and rejection of each listener of a port: Envoy says so of no other part of its config."""
         rejected = [each for each in self.listeners if each.rejection and each.port == port]
         # Envoy lists the rejection beside the listener, and once more without one.
         return list(dict.fromkeys((each.name, each.rejection) for each in rejected))
@@ -195,6 +228,13 @@ class Dump:
 def virtual_host(table: Table, authority: str) -> tuple[Target, ...]:
     """Return the routes for a domain: those of the most specific virtual host; none without one."""
     return next((table[name] for name in _from_the_most_specific(authority) if name in table), table.get("*", ()))
+
+
+def _most_specific(chains: list[Chain], server_name: str) -> list[Chain]:
+    for name in _from_the_most_specific(server_name):
+        if found := [each for each in chains if name in each.server_names]:
+            return found
+    return [each for each in chains if not each.server_names]
 
 
 def _from_the_most_specific(domain: str) -> Iterator[str]:
@@ -219,35 +259,31 @@ def _has_endpoints(assignment: _Json) -> bool:
     return any(each.get("lb_endpoints") for each in assignment.get("endpoints") or [])
 
 
-def _rejected(configs: Mapping[str, list[_Json]]) -> Iterator[tuple[str, str]]:
-    for part, kind in (("listeners", "listener"), ("clusters", "cluster"), ("routes", "route configuration")):
-        for each in configs.get(part, []):
-            if said := within(each, "error_state").get("details"):
-                failed = within(each, "error_state", "failed_configuration")
-                active = within(each, "active_state", "listener")
-                shown = active or each.get("cluster") or each.get("route_config") or failed
-                yield f"{kind} {shown.get('name') or each.get('name', '')}", " ".join(str(said).split())
-
-
 def _clusters(action: _Json) -> Iterator[str]:
     """Yield the clusters to which a route, or a filter that decodes nothing, leads."""
     if name := action.get("cluster"):
         yield str(name)
-    for each in within(action, "weighted_clusters").get("clusters") or []:
+    for each in _weighted(action):
         yield str(each.get("name", ""))
+    yield from (f"the cluster of {field}" for field in _CHOOSERS if field in action)
+
+
+def _weighted(action: _Json) -> list[_Json]:
+    return within(action, "weighted_clusters").get("clusters") or []
 
 
 def _by_domain(table: _Json) -> dict[str, tuple[Target, ...]]:
     return {
-        str(domain): tuple(Target.parse(_overriding(each, host)) for each in host.get("routes") or [])
+        str(domain): tuple(Target.parse(_overriding(each, host, table)) for each in host.get("routes") or [])
         for host in table.get("virtual_hosts") or []
         for domain in host.get("domains") or []
     }
 
 
-def _overriding(route: _Json, host: _Json) -> _Json:
-    """Return a route with the filters that its virtual host configures."""
-    config = {**(host.get("typed_per_filter_config") or {}), **(route.get("typed_per_filter_config") or {})}
+def _overriding(route: _Json, *owners: _Json) -> _Json:
+    """Return a route with the filters that its clusters, its virtual host and its table configure, too."""
+    parts = (*owners, route, *_weighted(route.get("route") or {}))
+    config = {name: value for part in parts for name, value in (part.get("typed_per_filter_config") or {}).items()}
     return {**route, "typed_per_filter_config": config}
 
 

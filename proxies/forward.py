@@ -9,7 +9,7 @@ import http.client
 import io
 import json
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
@@ -44,12 +44,12 @@ class Admin:
         self._connection.auto_open = 0  # never to this machine
         self._connection.sock = _Forwarded(socket)  # it uses no more of a socket
 
-    def read(self, path: str) -> dict[str, Any]:
+    def read(self, path: str, parse: Callable[[bytes], Any] = json.loads) -> dict[str, Any]:
         """Return the JSON object at this path of the admin interface; raise Unreadable if there is none."""
         try:
             self._connection.request("GET", path)
             response = self._connection.getresponse()
-            parsed = json.loads(response.read())
+            parsed = parse(response.read())
         except (OSError, http.client.HTTPException, websocket.WebSocketException, ValueError) as error:
             raise Unreadable(f"{type(error).__name__}: {error}") from None
         if response.status != HTTPStatus.OK or not isinstance(parsed, dict):
@@ -138,10 +138,16 @@ class _Incoming:
                 self._begun.add(channel)
                 content = content[_PORT_BYTES:]
             if channel != _DATA and content:
-                raise OSError(content.decode(errors="replace"))
+                raise OSError(_explained(content.decode(errors="replace").strip()))
             self._rest = content if channel == _DATA else b""
         taken, self._rest = self._rest[:size], self._rest[size:]
         return taken
+
+
+def _explained(error: str) -> str:
+    """Return an error of the kubelet, and what to do about it."""
+    remedy = f"; its ProxyConfig must leave proxyAdminPort at {ADMIN_PORT}"
+    return f"{error}{remedy if 'connection refused' in error else ''}"
 
 
 class _Kept(io.RawIOBase):

@@ -35,6 +35,12 @@ class Peer:
             return cls(frozenset({name}), f'Hash=0;Subject="";URI=;DNS={name}')
         return cls(frozenset({identity}), f'Hash=0;Subject="";URI={identity}')
 
+    @classmethod
+    def claiming(cls, identity: str) -> "Peer":
+        """Return a peer whose URI has a DNS name within it, as gateways write the names of certificates."""
+        uri = f"spiffe://verification.invalid/;DNS={identity.removeprefix(_DNS)}"
+        return cls(frozenset({uri}), f'Hash=0;Subject="";URI={uri}')
+
     @property
     def identity(self) -> str:
         """Its identity; empty without a certificate."""
@@ -124,11 +130,21 @@ def header(matcher: _Json, request: Request) -> Known:
     value = request.header(str(matcher.get("name", "")))
     if value is None:
         return None
+    if not value:  # the request does not have it: https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/route/v3/route_components.proto#config-route-v3-headermatcher
+        return _without_it(matcher)
     if "present_match" in matcher:
         found: Known = bool(matcher["present_match"])
     else:
         found = text(_string_matcher(matcher), value)
     return negated(found) if matcher.get("invert_match") else found
+
+
+def _without_it(matcher: _Json) -> Known:
+    """Return whether a HeaderMatcher matches a request that does not have its header."""
+    if matcher.get("treat_missing_header_as_empty"):
+        return None
+    is_inverted = bool(matcher.get("invert_match"))
+    return "present_match" in matcher and bool(matcher["present_match"]) == is_inverted
 
 
 def _string_matcher(matcher: _Json) -> _Json:

@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 _LISTENERS = "name,active_state.listener,error_state"
 _STATES = "name,active_state.last_updated,error_state.last_update_attempt,error_state.details"
 _CLUSTERS = "cluster.name,cluster.transport_socket"
-_CLUSTERS_AND_ERRORS = f"{_CLUSTERS},error_state.details"
 _CLUSTERS_AND_PLACES = f"{_CLUSTERS},cluster.type,cluster.load_assignment"
 _SECRETS = "name,secret.tls_certificate.certificate_chain,secret.validation_context.trusted_ca"
 
@@ -43,7 +42,7 @@ def whole_parts() -> Parts:
     return {
         **_listeners(".*"),
         "routes": _path("dynamic_route_configs", ".*"),
-        "clusters": _path("dynamic_active_clusters", r"outbound\|.*", _CLUSTERS_AND_ERRORS),
+        "clusters": _path("dynamic_active_clusters", ".*", _CLUSTERS),
         "secrets": _path("dynamic_active_secrets", rf"{CREDENTIAL}.*", _SECRETS),
     }
 
@@ -66,7 +65,7 @@ def ways_out_parts(ports: Iterable[int], hosts: Iterable[str]) -> Parts:
 
 def credential_parts() -> Parts:
     """Return the parts that show whose credentials a proxy uses towards servers."""
-    return {"clusters": _path("dynamic_active_clusters", r"outbound\|.*", _CLUSTERS)}
+    return {"clusters": _path("dynamic_active_clusters", ".*", _CLUSTERS)}
 
 
 def workload_parts() -> Parts:

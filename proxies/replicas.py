@@ -1,9 +1,11 @@
 """Ready Pods, such as the replicas of a gateway, and what the Envoy of each one has."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
 
@@ -42,6 +44,7 @@ class Replicas:
         self._began = 0.0
         self._dumps: Mapping[str, Dump] = {}
         self._listeners: dict[str, tuple[_Json, _Json]] = {}
+        self._parsed = _Parsed()
 
     @classmethod
     def of_gateway(cls, cluster: Cluster, gateway: IstioGateway) -> "Replicas":
@@ -63,7 +66,9 @@ class Replicas:
             return self._dumps
 
     def _read(self) -> dict[str, Dump]:
-        read = parallel(partial(self._dump, name) for name in self._ready())
+        ready = self._ready()
+        self._listeners = {name: self._listeners[name] for name in ready if name in self._listeners}
+        read = parallel(partial(self._dump, name) for name in ready)
         dumps = {name: dump for name, dump in read if isinstance(dump, Dump)}
         failed = {name: error for name, error in read if isinstance(error, Unreadable)}
         still_ready = self._ready() if failed else []
@@ -97,8 +102,24 @@ class Replicas:
         state = interface.read(self._parts["states"])
         known = self._listeners.get(name)
         if known is None or known[0] != state:
-            known = self._listeners[name] = state, interface.read(self._parts["listeners"])
+            known = self._listeners[name] = state, interface.read(self._parts["listeners"], self._parsed.once)
         return known[1]
+
+
+class _Parsed:
+    """The last JSON text: replicas have equal listeners, of which one copy is enough for all."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._digest, self._content = b"", None
+
+    def once(self, text: bytes) -> Any:
+        """Parse a text, unless it is the last one."""
+        digest = sha256(text).digest()
+        with self._lock:
+            if digest != self._digest:
+                self._content, self._digest = json.loads(text), digest
+            return self._content
 
 
 def listed(cluster: Cluster, path: str, called: str) -> list[_Json]:

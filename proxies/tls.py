@@ -15,7 +15,7 @@ _Json = Mapping[str, Any]
 class Tls:
     """The TLS of a filter chain, or of the connections to an upstream.
 
-    secret: name of the Secret with the certificate; `default` for that of the mesh
+    secret: name of the Secret with the certificate, of each if there are several; `default` for that of the mesh
     asks_for_certificate: whether clients must show one
     sni: the name that is asked for
     names: alternative names one of which the peer must have; empty texts for patterns
@@ -41,6 +41,7 @@ class Tls:
     def parse(cls, owner: _Json) -> "Tls":
         """Return the TLS of a filter chain, or of a cluster; an empty one for plain text."""
         socket = within(owner, "transport_socket", "typed_config")
+        socket = socket.get("downstream_tls_context") or socket  # that of QUIC
         common = socket.get("common_tls_context") or {}
         secrets = common.get("tls_certificate_sds_secret_configs") or [{}]
         combined = within(common, "combined_validation_context")
@@ -51,7 +52,7 @@ class Tls:
         names = validation.get("match_subject_alt_names") or validation.get("match_typed_subject_alt_names") or []
         params = within(common, "tls_params")
         return cls(
-            secret=str(secrets[0].get("name", "")).removeprefix(CREDENTIAL),
+            secret=", ".join(str(each.get("name", "")).removeprefix(CREDENTIAL) for each in secrets),
             asks_for_certificate=bool(socket.get("require_client_certificate")),
             sni=str(socket.get("sni", "")),
             names=frozenset(str((each.get("matcher") or each).get("exact", "")) for each in names),
@@ -72,8 +73,9 @@ def _version(params: _Json, field: str) -> str:
 def _lenient(validation: _Json) -> Iterator[str]:
     if validation.get("trust_chain_verification", "VERIFY_TRUST_CHAIN") != "VERIFY_TRUST_CHAIN":
         yield "trust_chain_verification"
-    if validation.get("allow_expired_certificate"):
-        yield "allow_expired_certificate"
+    for field in ("allow_expired_certificate", "custom_validator_config"):
+        if validation.get(field):
+            yield field
 
 
 def within(found: _Json, *path: str) -> _Json:

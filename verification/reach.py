@@ -102,11 +102,17 @@ def _selectors(peer: Mapping[str, Any], namespace: str) -> tuple[Mapping[str, An
 
 
 def _narrows(selector: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
-    labels = selector.get("matchLabels") or {}
+    labels, expressions = _required(selector)
+    wanted, further = _required(whole)
+    return wanted.items() <= labels.items() and all(each in expressions for each in further)
+
+
+def _required(selector: Mapping[str, Any]) -> tuple[dict[str, str], list[Mapping[str, Any]]]:
+    """Return the labels that a selector requires, and its further expressions: `In` with one value is a label."""
     expressions = selector.get("matchExpressions") or []
-    return all(labels.get(name) == value for name, value in (whole.get("matchLabels") or {}).items()) and all(
-        each in expressions for each in whole.get("matchExpressions") or []
-    )
+    single = [each for each in expressions if each["operator"] == "In" and len(each["values"]) == 1]
+    labels = {each["key"]: each["values"][0] for each in single}
+    return labels | (selector.get("matchLabels") or {}), [each for each in expressions if each not in single]
 
 
 def _spans(block: Mapping[str, Any]) -> Iterator[_Span]:
@@ -146,8 +152,9 @@ def _said(peer: Mapping[str, Any], port: Mapping[str, Any], namespace: str) -> s
         return f"{peer['ipBlock']['cidr']}{where}"
     spaces, pods = _selectors(peer, namespace)
     of = "every namespace" if _selects_all(spaces) else f"namespaces with {_labels(spaces)}"
-    if set(spaces.get("matchLabels") or {}) == {_NAME} and not spaces.get("matchExpressions"):
-        of = f"namespace {spaces['matchLabels'][_NAME]}"
+    labels, further = _required(spaces)
+    if set(labels) == {_NAME} and not further:
+        of = f"namespace {labels[_NAME]}"
     return f"Pods{'' if _selects_all(pods) else f' with {_labels(pods)}'} of {of}{where}"
 
 

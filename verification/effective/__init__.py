@@ -38,7 +38,7 @@ def of_client(client: ClientContext) -> Iterator[Check]:
         yield egress.check(client, host)
         yield servers.check(client, host)
     yield from callers.checks(client)
-    yield credentials.check(client)
+    yield from credentials.checks(client)
 
 
 def of_stack(stack: DeployedStack) -> Iterator[Check]:

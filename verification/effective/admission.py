@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from functools import partial
 
+from clusters.forwarding import FORWARDS_CALLERS_HEADER
 from proxies.dump import Dump
 from proxies.matchers import Peer
 from verification.checks import Check
 from verification.context import HostContext
-from verification.effective.requests import WITHOUT_A_NAME, serving
+from verification.effective.requests import WITHOUT_A_NAME, naming, serving
 
 _PROMISE = "the ingress gateway's proxies admit exactly the listed identities"
 _STRANGERS = (
@@ -31,11 +32,18 @@ def identities_are_admitted(host: HostContext) -> str:
 
 def problems(dump: Dump, domain: str, listed: list[str]) -> Iterator[str]:
     """Yield whom a replica admits, or refuses, unlike these identities."""
-    found = serving(dump, domain)
-    if not found:
+    named = naming(dump, domain)
+    if not named:
         yield f"has no filter chain for {domain}"
-    for served in found:
-        yield from served.problems(domain, list(map(Peer.of, listed)), _STRANGERS, lambda peer: peer.identity in listed)
+    for served in serving(dump, domain):
+        # Only the host's own chain must tell them: no other leads to its Service.
+        examples = list(map(Peer.of, listed)) if served in named else []
+        claiming = [Peer.claiming(each) for each in listed if each.startswith("dns:") and served in named]
+        strangers = (*_STRANGERS, *claiming)
+        yield from served.problems(domain, examples, strangers, lambda peer: peer.identity in listed)
+    for served in named:
+        if served.chain.client_header in FORWARDS_CALLERS_HEADER:
+            yield f"forwards the X-Forwarded-Client-Cert that a client wrote itself ({served.chain.client_header})"
 
 
 def _named(listed: list[str]) -> str:

@@ -8,11 +8,15 @@ from components.istio_gateway import entry_host
 from proxies.dump import Dump, Listener, virtual_host
 from proxies.parts import Parts, ways_out_parts
 from proxies.sidecars import sample
-from verification.checks import Check
+from verification.checks import Check, Failed, Skipped
 from verification.context import ClientContext, HostContext
 from verification.dumps import Question
 
 _ANYWHERE = ("0.0.0.0_", "::_", "[::]_")
+_ALLOCATED = ("240.240.", "2001:2:")
+"""Addresses by which Istio's own DNS answers for an entry without one:
+https://istio.io/latest/docs/ops/configuration/traffic-management/dns-proxy/#address-auto-allocation
+"""
 _HTTP, _HTTPS = "80", 443
 
 
@@ -59,10 +63,19 @@ def requests_are_led(client: ClientContext, host: HostContext, *, is_led: bool) 
         (gateway.namespace, gateway.accounts),
     )
     parts = _parts(client)
-    seen = []
+    seen, broken, untried = [], [], []
     for caller in client.output.callers:
-        answers = client.stack.dumps.ask(client.reached, _question(client, caller, parts))
-        seen.append(f"{caller}: {answers.judge(partial(problems, way=way), 'as declared')}")
+        try:
+            answers = client.stack.dumps.ask(client.reached, _question(client, caller, parts))
+            seen.append(f"{caller}: {answers.judge(partial(problems, way=way), 'as declared')}")
+        except Failed as failure:
+            broken.append(str(failure))
+        except Skipped as reason:
+            untried.append(str(reason))
+    if broken:
+        raise Failed("; ".join(broken))
+    if untried:
+        raise Skipped("; ".join([*dict.fromkeys(untried), *seen]))
     return ", ".join(seen)
 
 
@@ -75,6 +88,8 @@ def problems(dump: Dump, way: Way) -> Iterator[str]:
     wanted = {way.upstream} if way.entry else set()
     for name in sorted({name for each in targets for name in each.upstreams | each.mirrors} - wanted):
         yield f"leads requests for {way.domain} to {name}"
+    if any(each.redirects for each in targets):
+        yield f"redirects requests for {way.domain}"
     if targets and way.entry and not any(way.upstream in each.upstreams for each in targets):
         yield f"does not lead requests for {way.domain} to the egress gateway"
     if way.entry:
@@ -100,7 +115,9 @@ def _connection(dump: Dump, way: Way) -> Iterator[str]:
 def _past(dump: Dump, domain: str, port: int) -> Iterator[str]:
     """Yield how a connection to a port of the host gets past the egress gateway: its own entry has no endpoints."""
     own = f"outbound|{port}||{domain}"
-    listeners = [each for each in dump.listeners if each.name.startswith(_ANYWHERE) and each.port == port]
+    found = [each for each in dump.listeners if each.port == port]
+    listeners = [each for each in found if each.name.startswith(_ANYWHERE)]
+    listeners += [each for each in found if each.name.startswith(_ALLOCATED) and own in _forwards(each, domain)]
     if not listeners:
         yield f"lets connections to port {port} of {domain} out"
     for name in sorted({name for each in listeners for name in _forwards(each, domain)}):
@@ -109,8 +126,8 @@ def _past(dump: Dump, domain: str, port: int) -> Iterator[str]:
 
 
 def _forwards(listener: Listener, domain: str) -> frozenset[str]:
-    chain = listener.chain(domain)
-    return chain.forwards if chain else frozenset()
+    taking = (each for each in listener.taking(domain) if not each.addresses or domain in each.server_names)
+    return frozenset(name for each in taking for name in each.forwards)
 
 
 def _parts(client: ClientContext) -> Parts:

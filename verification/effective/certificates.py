@@ -8,7 +8,7 @@ from components import certificate_names
 from proxies.dump import Dump
 from verification.checks import Check
 from verification.context import HostContext
-from verification.effective.requests import serving
+from verification.effective.requests import naming
 from verification.effective.tls_settings import CA, fingerprints, shown, signed, strength, trusted
 
 _PROMISE = "the ingress gateway's proxies show the host's certificate, and demand one of a CA that it trusts"
@@ -50,7 +50,10 @@ def certificates_are_the_stacks(host: HostContext) -> str:
 
 def problems(dump: Dump, wanted: Wanted) -> Iterator[str]:
     """Yield what is wrong with the TLS of a replica."""
-    for served in serving(dump, wanted.domain):
+    named = naming(dump, wanted.domain)
+    if not named:
+        yield f"has no filter chain for {wanted.domain}"
+    for served in named:
         tls = served.chain.tls
         if not tls.asks_for_certificate:
             yield "asks for no client certificate"

@@ -1,4 +1,7 @@
-"""The promise that no proxy but the egress gateway shows a client's certificate to servers."""
+"""The promises that no proxy but the egress gateway shows a client's certificate, and that to its hosts' servers alone.
+
+Whoever may make a ServiceEntry and a DestinationRule could name the Secret for a server of their own.
+"""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -11,16 +14,18 @@ from verification.checks import Check
 from verification.context import ClientContext
 from verification.dumps import Question
 
-_PROMISE = "no other proxy beside the egress gateway uses the client's certificate"
+_BESIDE = "no other proxy beside the egress gateway uses the client's certificate"
+_TO_OTHERS = "the egress gateway shows the client's certificate to the servers of its hosts alone"
 _ASKED = 8
 
 
-def check(client: ClientContext) -> Check:
-    """Return the check of a client."""
-    look = client.look(f"kubectl -n {client.gateway.namespace} get destinationrules -o yaml")
-    return client.check(
-        _PROMISE, "no cluster with it in their configuration", partial(nobody_else_uses_it, client), look
-    )
+def checks(client: ClientContext) -> Iterator[Check]:
+    """Yield the checks of a client."""
+    look = client.look("kubectl get destinationrules -A -o yaml")
+    run = partial(nobody_else_uses_it, client)
+    yield client.check(_BESIDE, "no cluster with it in their configuration", run, look)
+    run = partial(its_hosts_alone_see_it, client)
+    yield client.check(_TO_OTHERS, "no further cluster with it, in any ready replica", run, look)
 
 
 def nobody_else_uses_it(client: ClientContext) -> str:
@@ -35,18 +40,31 @@ def nobody_else_uses_it(client: ClientContext) -> str:
         some_proxies,
     )
     answers = client.stack.dumps.ask(client.reached, question)
-    return answers.judge(partial(problems, namespace=client.output.namespace), "none")
+    return answers.judge(partial(problems, secrets=_secrets(client)), "none")
 
 
-def problems(dump: Dump, namespace: str) -> Iterator[str]:
+def its_hosts_alone_see_it(client: ClientContext) -> str:
+    """Ask the egress gateway for further clusters."""
+    servers = frozenset(f"outbound|{host.port}||{host.domain}" for host in client.callable_hosts)
+    ask = partial(problems, secrets=_secrets(client), servers=servers)
+    return client.egress_dumps.judge(ask, ", ".join(sorted(servers)) or "none")
+
+
+def problems(dump: Dump, secrets: tuple[str, ...], servers: frozenset[str] = frozenset()) -> Iterator[str]:
     """Yield the clusters to which a proxy shows a credential of the stack.
 
-    namespace: the stack's own, in which the names of its Secrets end
+    secrets: the beginnings of their names, up to the version
+    servers: clusters that may see it
     """
-    begins = (f"client-credential-{namespace}.", f"client-credential-{namespace}-")
     for name, tls in dump.upstreams.items():
-        if tls.secret.startswith(begins):
+        if name not in servers and any(each.startswith(secrets) for each in tls.secret.split(", ")):
             yield f"shows the certificate of Secret {tls.secret} to {name}"
+
+
+def _secrets(client: ClientContext) -> tuple[str, ...]:
+    """Return the beginnings of the names of a client's credentials: its own, and each that a partner signed."""
+    own = f"client-credential-{client.output.namespace}"
+    return (f"{own}.", *(f"{own}-{host.name}." for host in client.hosts if host.settings.external))
 
 
 def some_proxies(found: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from proxies.dump import Dump, virtual_host
 from proxies.matchers import Peer
 from verification.checks import Check
 from verification.context import ClientContext, HostContext
-from verification.effective.requests import Served, account, serving
+from verification.effective.requests import Served, account, naming
 from verification.effective.routes import further_ways
 
 _OF_THE_MESH = ("default", "ROOTCA")
@@ -60,7 +60,7 @@ def callers_are_admitted(client: ClientContext, host: HostContext) -> str:
 
 def problems(dump: Dump, way: Way) -> Iterator[str]:
     """Yield how a replica admits or leads requests for a host unlike it is declared."""
-    found = serving(dump, way.domain)
+    found = naming(dump, way.domain)
     if not found:
         yield f"has no filter chain for {way.domain}"
     for served in found:
@@ -80,8 +80,10 @@ def _chain(served: Served, dump: Dump, way: Way) -> Iterator[str]:
         yield f"leads to {name}"
     if not any(each.upstreams for each in targets):
         yield f"has no route for {way.domain}"
-    if any("rbac" in name for each in targets for name in each.overrides):
+    if any(map(chain.is_left_out, targets)):
         yield "replaces the policies of a route"
+    for field in sorted({field for each in targets for field in each.rewrites}):
+        yield f"rewrites requests ({field})"
     examples, strangers = list(map(_example, way.callers)), list(_strangers(way))
     yield from served.problems(way.domain, examples, strangers, way.admits)
 

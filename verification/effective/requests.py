@@ -47,8 +47,12 @@ class Served:
 
 def serving(dump: Dump, domain: str) -> list[Served]:
     """Return the filter chains that take TLS connections for a domain."""
-    found = ((each, each.chain(domain)) for each in dump.listeners)
-    return [Served(listener, chain) for listener, chain in found if chain and chain.tls.is_used]
+    return [Served(each, chain) for each in dump.listeners for chain in each.taking(domain) if chain.tls.is_used]
+
+
+def naming(dump: Dump, domain: str) -> list[Served]:
+    """Return those of them that name the domain: servers of others for any domain may be at further ports."""
+    return [each for each in serving(dump, domain) if domain in each.chain.server_names]
 
 
 def account(namespace: str, name: str) -> Peer:

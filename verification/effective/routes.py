@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
+from components import path_encoding
 from components.demo import HTTPBIN, HTTPBIN_PORT
 from proxies import matchers, rbac
 from proxies.dump import Chain, Dump, Target, virtual_host
 from proxies.matchers import Peer, Request
 from verification.checks import Check, Skipped
 from verification.context import HostContext
-from verification.effective.requests import METHODS, UNKNOWN_PATH, serving
+from verification.effective.requests import METHODS, UNKNOWN_PATH, naming
 
 _PROMISE = "the ingress gateway's proxies serve exactly the declared methods and paths, by the host's Service"
 _WAYS = "nothing else at the ingress gateway leads to the host's Service"
@@ -98,8 +99,13 @@ def nothing_else_leads_there(host: HostContext) -> str:
 
 def problems(dump: Dump, declared: Declared) -> Iterator[str]:
     """Yield how a replica serves requests unlike a host declares."""
-    for served in serving(dump, declared.domain):
+    named = naming(dump, declared.domain)
+    if not named:
+        yield f"has no filter chain for {declared.domain}"
+    for served in named:
         chain = served.chain
+        if chain.keeps_dots and path_encoding.is_misreadable(declared.paths):
+            yield "compares paths without resolving their dot segments (pathNormalization NONE)"
         if chain.route != declared.table:
             yield f"has another filter chain for {declared.domain}: {chain.route or 'of no Gateway'}"
             continue
@@ -108,14 +114,16 @@ def problems(dump: Dump, declared: Declared) -> Iterator[str]:
             yield f"has no route for {declared.domain}"
         for each in targets:
             yield from _target(each, declared)
+            if chain.is_left_out(each):
+                yield f"replaces the policies of a route, by {_object(each)}"
         yield from _requests(served.request(declared.domain, declared.domain), chain, targets, declared)
 
 
 def _target(target: Target, declared: Declared) -> Iterator[str]:
     for name in sorted((target.upstreams | target.mirrors) - {declared.upstream}):
         yield f"leads to {name}, by {_object(target)}"
-    if any("rbac" in each for each in target.overrides):
-        yield f"replaces the policies of a route, by {_object(target)}"
+    if target.rewrites:
+        yield f"rewrites requests ({', '.join(sorted(target.rewrites))}), by {_object(target)}"
 
 
 def _requests(request: Request, chain: Chain, targets: tuple[Target, ...], declared: Declared) -> Iterator[str]:

@@ -1,4 +1,7 @@
-"""The promise that the gateways' proxies took every update: Envoy keeps what it had where it rejects a change."""
+"""The promise that the gateways' proxies took every update of the listener of the stack's hosts.
+
+Where Envoy rejects a change, it keeps what it had. A listener of others that it rejects changes nothing for the stack.
+"""
 
 from collections.abc import Iterator
 from functools import partial
@@ -24,20 +27,23 @@ def checks(stack: DeployedStack) -> Iterator[Check]:
 
 def updates_are_taken(stack: DeployedStack, path: str, gateway: NamespacedName) -> str:
     """Read what each replica of a gateway rejected last."""
-    return stack.dumps.of_gateway(stack.reached[path], path, gateway).judge(problems, "nothing is rejected")
+    port = stack.dumps.gateway(stack.reached[path], path, gateway).port
+    answers = stack.dumps.of_gateway(stack.reached[path], path, gateway)
+    return answers.judge(partial(problems, port=port), "nothing is rejected")
 
 
-def problems(dump: Dump) -> Iterator[str]:
-    """Yield what a replica rejected."""
-    for what, why in dump.rejected:
-        yield f"rejects {what}: {why[:_LONGEST]}"
+def problems(dump: Dump, port: int) -> Iterator[str]:
+    """Yield what a replica rejected.
+
+    port: of its Pods, for TLS
+    """
+    for listener, why in dump.rejections(port):
+        yield f"rejects listener {listener}: {' '.join(why.split())[:_LONGEST]}"
 
 
 def _check(stack: DeployedStack, path: str, gateway: NamespacedName) -> Check:
     where = cluster_name(path)
-    promise = f"the proxies of gateway {gateway} in the {where} took every update"
+    promise = f"gateway {gateway} in the {where} took every update of its listener for TLS"
     look = f"{where}: istioctl proxy-status; istioctl analyze -A"
     run = partial(updates_are_taken, stack, path, gateway)
-    return Check(
-        "proxies", promise, "no listener, route or cluster that Envoy rejects, in any ready replica", run, look
-    )
+    return Check("proxies", promise, "no change that Envoy rejects, in any ready replica", run, look)

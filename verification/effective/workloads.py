@@ -51,7 +51,7 @@ def gateway_alone_is_admitted(host: HostContext) -> str:
 
 def problems(dump: Dump, wanted: Wanted) -> Iterator[str]:
     """Yield whom a sidecar admits, or refuses, unlike that."""
-    for chain in (chain for listener in dump.listeners for chain in listener.chains):
+    for chain in (chain for each in dump.listeners for chain in (*each.chains, *filter(None, [each.default]))):
         if _NOWHERE not in chain.forwards:
             yield from _chain(chain, wanted)
 
@@ -59,10 +59,11 @@ def problems(dump: Dump, wanted: Wanted) -> Iterator[str]:
 def _chain(chain: Chain, wanted: Wanted) -> Iterator[str]:
     where = f"at port {chain.port}" if chain.port else "at further ports"
     asked = Request(Peer(), wanted.domain, wanted.method, wanted.path, port=chain.port)
-    if chain.decodes_http and all(
-        rbac.admits(chain.rbac, replace(asked, peer=each)) is False for each in wanted.gateway
-    ):
+    gateway = {*wanted.gateway, *_own(rbac.peers(chain.rbac, asked), wanted)}
+    if chain.decodes_http and all(rbac.admits(chain.rbac, replace(asked, peer=each)) is False for each in gateway):
         yield f"refuses the ingress gateway {where}"
+    if any(map(chain.is_left_out, (each for table in chain.own_routes.values() for each in table))):
+        yield f"replaces the policies of a route {where}"
     strangers = {Peer(), account("kyma-mtls-verification", "default"), account("istio-system", "verification")}
     for authority in (wanted.domain, "verification.invalid"):
         request = replace(asked, authority=authority)
@@ -71,10 +72,14 @@ def _chain(chain: Chain, wanted: Wanted) -> Iterator[str]:
                 yield f"admits {peer.identity or 'a peer without a certificate'} {where}"
 
 
-def _others(found: Collection[Peer], wanted: Wanted) -> Iterator[Peer]:
-    """Yield peers that are not the ingress gateway, whose trust domain may be any."""
+def _own(found: Collection[Peer], wanted: Wanted) -> set[Peer]:
+    """Return peers that are the ingress gateway, whose trust domain may be any."""
     endings = tuple("/ns/" + each.identity.partition("/ns/")[2] for each in wanted.gateway)
-    return (each for each in found if not each.identity.endswith(endings))
+    return {each for each in found if each.identity.endswith(endings)}
+
+
+def _others(found: Collection[Peer], wanted: Wanted) -> set[Peer]:
+    return {*found} - _own(found, wanted)
 
 
 def _identity(peer: Peer) -> str:

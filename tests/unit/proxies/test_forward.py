@@ -46,8 +46,9 @@ def test_pod_that_is_gone_is_unreadable() -> None:
 
 def test_port_that_nobody_listens_at_is_unreadable_in_the_kubelets_words() -> None:
     assert refusal(Server({}, error="dial tcp4 127.0.0.1:15000: connection refused")).endswith(
-        "dial tcp4 127.0.0.1:15000: connection refused"
+        "dial tcp4 127.0.0.1:15000: connection refused; its ProxyConfig must leave proxyAdminPort at 15000"
     )
+    assert refusal(Server({}, error="lost connection to pod")).endswith("lost connection to pod")
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,21 @@ def test_headers_that_a_client_may_choose_are_not_known(matcher: dict[str, Any],
 
 
 @pytest.mark.parametrize(
+    ("matcher", "expected"),
+    [
+        ({"present_match": True}, False),
+        ({"present_match": True, "invert_match": True}, True),
+        ({"present_match": False}, True),
+        ({"string_match": {"suffix": ""}}, False),
+        ({"string_match": {"exact": "a"}, "invert_match": True}, False),
+        ({"string_match": {"exact": ""}, "treat_missing_header_as_empty": True}, None),
+    ],
+)
+def test_a_header_that_is_missing_matches_only_where_it_must_be(matcher: dict[str, Any], expected: bool | None) -> None:
+    assert header({"name": "x-forwarded-client-cert", **matcher}, Request(Peer())) is expected
+
+
+@pytest.mark.parametrize(
     ("match", "expected"),
     [
         ({"prefix": "/"}, True),

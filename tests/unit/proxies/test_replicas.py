@@ -1,5 +1,6 @@
 """The ready replicas of a gateway, some of which come and go while they are asked."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -34,7 +35,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
 
     class Interface:
-        def read(self, _: str) -> dict[str, Any]:
+        def read(self, *_: object) -> dict[str, Any]:
             return {}
 
     @contextmanager
@@ -143,7 +144,7 @@ def test_listeners_are_read_anew_only_once_envoy_has_changed_them(monkeypatch: p
     times = iter(["1", "1", "2"])
 
     class Interface:
-        def read(self, path: str) -> dict[str, Any]:
+        def read(self, path: str, *_: object) -> dict[str, Any]:
             paths.append(path)
             return {"configs": [{"active_state": {"last_updated": next(times)}}]} if path == "/states" else {}
 
@@ -152,6 +153,26 @@ def test_listeners_are_read_anew_only_once_envoy_has_changed_them(monkeypatch: p
     for _ in range(3):
         assert list(asked.dumps()) == ["a"]
     assert paths == ["/states", "/listeners", "/routes", "/states", "/routes", "/states", "/listeners", "/routes"]
+
+
+def test_replicas_with_equal_listeners_share_one_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {"a": b'{"configs": []}', "b": b'{"configs": []}', "c": b'{"configs": [{}]}'}
+
+    class Interface:
+        def __init__(self, pod: str) -> None:
+            self.pod = pod
+
+        def read(self, _: str, parse: Callable[[bytes], Any] = json.loads) -> Any:
+            return parse(texts[self.pod])
+
+    monkeypatch.setattr("proxies.replicas.admin", lambda *found: nullcontext(Interface(found[-1])))
+    parts = {"states": "/states", "listeners": "/listeners"}
+    asked = Replicas(fake_cluster({PLAIN: pods(*map(pod, texts))}), "shop", {"limit": "9"}, parts, list)
+    monkeypatch.setattr("proxies.replicas.parallel", lambda calls: [call() for call in calls])
+    asked.dumps()
+    listeners = {name: found for name, (_, found) in asked._listeners.items()}
+    assert listeners["a"] is listeners["b"] is not listeners["c"]
+    assert listeners["c"] == {"configs": [{}]}
 
 
 def test_pods_that_are_not_chosen_are_not_asked(asked: list[str]) -> None:

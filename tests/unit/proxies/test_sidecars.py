@@ -47,7 +47,7 @@ class Asked:
         self.paths = cluster.asked
         return Sidecars(cluster, GATEWAYS[side])
 
-    def read(self, path: str) -> Any:
+    def read(self, path: str, *_: object) -> Any:
         """Return a part of the dump."""
         resource = parse_qs(urlsplit(path).query)["resource"][0]
         part = {"dynamic_listeners": "listeners", "dynamic_route_configs": "routes"}.get(resource, "clusters")

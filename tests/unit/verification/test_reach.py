@@ -7,15 +7,22 @@ import pytest
 from verification.reach import beyond, closes, egress_of
 
 DNS = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}
+KUBE_DNS = {"podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}
 OWN: dict[str, Any] = {"podSelector": {}}
 ALLOWED: list[dict[str, Any]] = [
     {"to": [{"ipBlock": {"cidr": "10.1.0.0/16"}}], "ports": [{"port": 443, "protocol": "TCP"}]},
     {
-        "to": [{**DNS, "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}],
+        "to": [{**DNS, **KUBE_DNS}],
         "ports": [{"port": 53, "protocol": "UDP"}],
     },
     {"to": [OWN]},
 ]
+
+
+def among(*names: str) -> dict[str, Any]:
+    """Return a peer in namespaces of these names, as users may write it."""
+    name = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": list(names)}
+    return {"namespaceSelector": {"matchExpressions": [name]}}
 
 
 def block(cidr: str, *excepted: str) -> dict[str, Any]:
@@ -50,6 +57,12 @@ def at(port: int | str, protocol: str = "TCP", **more: int) -> dict[str, Any]:
                 "ports": [at(53, "UDP")],
             },
             [],
+        ),
+        ({"to": [{**among("kube-system"), **KUBE_DNS}], "ports": [at(53, "UDP")]}, []),
+        ({"to": [among("kube-system")]}, ["Pods of namespace kube-system"]),
+        (
+            {"to": [{**among("kube-system", "shop"), **KUBE_DNS}], "ports": [at(53, "UDP")]},
+            ["Pods with k8s-app=kube-dns of namespaces with kubernetes.io/metadata.name In at UDP 53"],
         ),
         (
             {"to": [{"namespaceSelector": {"matchExpressions": [{"key": "team", "operator": "Exists"}]}}]},

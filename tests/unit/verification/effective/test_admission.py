@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from components.certificate_names import http_filter
 from proxies.dump import Dump
-from tests.unit.verification.effective.recorded import FIRST, SECOND, changed, recorded
+from tests.unit.verification.effective.recorded import FIRST, SECOND, beside, changed, recorded
 from verification.effective.admission import problems
 
 CLIENT = "spiffe://kyma-mtls/broken/client/client"
@@ -53,6 +54,29 @@ def test_listed_identities_alone_are_admitted(domain: str, listed: list[str]) ->
 )
 def test_a_changed_rule_is_noticed(old: str, new: str, expected: str) -> None:
     assert any(expected in each for each in problems(changed("ingress", old, new), FIRST, [CLIENT]))
+
+
+def test_a_name_within_a_name_is_no_name() -> None:
+    ending = '{"header": {"name": "x-forwarded-client-cert", "string_match": {"suffix": ";DNS=a.test"}}}'
+    parts = json.loads(json.dumps(recorded("ingress")).replace(NAMED, ending, 1))
+    assert list(problems(Dump.parse(parts), FIRST, ["dns:a.test"])) == [
+        f"admits dns:spiffe://verification.invalid/;DNS=a.test for Host {FIRST}"
+    ]
+    chain = parts["listeners"]["configs"][0]["active_state"]["listener"]["filter_chains"][0]
+    chain["filters"][0]["typed_config"]["http_filters"].insert(0, http_filter(["dns:a.test"]))
+    assert list(problems(Dump.parse(parts), FIRST, ["dns:a.test"])) == []
+
+
+@pytest.mark.parametrize(("mode", "is_open"), [("SANITIZE_SET", False), ("ALWAYS_FORWARD_ONLY", True)])
+def test_a_header_that_clients_write_is_noticed(mode: str, is_open: bool) -> None:
+    dump = changed("ingress", '"http_filters": [', f'"forward_client_cert_details": "{mode}", "http_filters": [')
+    assert bool(list(problems(dump, FIRST, [CLIENT]))) == is_open
+
+
+def test_a_server_of_others_at_a_further_port_admits_nobody() -> None:
+    assert list(problems(beside("ingress"), FIRST, [CLIENT])) == []
+    found = list(problems(beside("ingress", '"action": "DENY"', '"action": "LOG"'), FIRST, [CLIENT]))
+    assert any("admits spiffe://verification.invalid/client" in each for each in found)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from proxies.dump import Dump
 from tests.unit.pki import issue
-from tests.unit.verification.effective.recorded import FIRST, changed, recorded
+from tests.unit.verification.effective.recorded import FIRST, beside, changed, recorded
 from verification.effective.certificates import Wanted, problems
 from verification.effective.tls_settings import fingerprints
 
@@ -58,10 +58,38 @@ def test_the_stacks_certificates_pass() -> None:
             '"default_validation_context": {"trust_chain_verification": "ACCEPT_UNTRUSTED"}',
             "has trust_chain_verification set",
         ),
+        (
+            '"default_validation_context": {}',
+            '"default_validation_context": {"custom_validator_config": {"name": "a"}}',
+            "has custom_validator_config set",
+        ),
+        (f'"kubernetes://{CREDENTIAL}"}}]', f'"kubernetes://{CREDENTIAL}"}}, {{"name": "a"}}]', f"{CREDENTIAL}, a and"),
+        (f'"server_names": ["{FIRST}"]', '"server_names": ["a.test"]', "has no filter chain for"),
     ],
 )
 def test_a_changed_setting_is_noticed(old: str, new: str, expected: str) -> None:
     assert any(expected in each for each in problems(changed("ingress", old, new), WANTED))
+
+
+def test_each_chain_that_may_take_a_connection_is_judged() -> None:
+    found = recorded("ingress")
+    listener = found["listeners"]["configs"][0]["active_state"]["listener"]
+    further = json.loads(json.dumps(listener["filter_chains"][0]))
+    further["filter_chain_match"]["application_protocols"] = ["h2"]
+    further["transport_socket"]["typed_config"]["require_client_certificate"] = False
+    listener["filter_chains"].append(further)
+    assert list(problems(Dump.parse(found), WANTED)) == ["asks for no client certificate"]
+
+
+def test_a_listener_of_quic_is_judged() -> None:
+    found = recorded("ingress")
+    socket = found["listeners"]["configs"][0]["active_state"]["listener"]["filter_chains"][0]["transport_socket"]
+    socket["typed_config"] = {"downstream_tls_context": {**socket["typed_config"], "require_client_certificate": False}}
+    assert list(problems(Dump.parse(found), WANTED)) == ["asks for no client certificate"]
+
+
+def test_a_server_of_others_at_a_further_port_is_none_of_the_hosts() -> None:
+    assert list(problems(beside("ingress"), WANTED)) == []
 
 
 def test_strong_settings_pass() -> None:

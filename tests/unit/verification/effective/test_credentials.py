@@ -11,16 +11,35 @@ def pod(name: str, owner: str, container: str = "istio-proxy") -> dict[str, Any]
     return {"metadata": {"name": name, "ownerReferences": owners}, "spec": {"containers": [{"name": container}]}}
 
 
+SECRETS = ("client-credential-broken.",)
+SERVERS = frozenset({"outbound|443||one.broken.target.test"})
+
+
 def test_the_egress_gateway_alone_uses_the_certificate() -> None:
-    assert list(problems(changed("beside"), "broken")) == []
+    assert list(problems(changed("beside"), SECRETS)) == []
     assert any(
         "Secret client-credential-broken.1 to outbound|443||one" in each
-        for each in problems(changed("egress"), "broken")
+        for each in problems(changed("egress"), SECRETS)
     )
 
 
+def test_the_egress_gateway_shows_it_to_its_hosts_alone() -> None:
+    assert list(problems(changed("egress"), SECRETS, SERVERS)) == []
+    for name in ("outbound|443||evil.test", "outbound|443|v2|one.broken.target.test", "own"):
+        dump = changed("egress", '"name": "outbound|443||one.broken.target.test"', f'"name": "{name}"')
+        assert list(problems(dump, SECRETS, SERVERS)) == [
+            f"shows the certificate of Secret client-credential-broken.1 to {name}"
+        ]
+
+
+def test_a_second_certificate_is_seen() -> None:
+    old = '[{"name": "kubernetes://client-credential-broken.1"}]'
+    dump = changed("egress", old, f'[{{"name": "default"}}, {old[1:]}')
+    assert len(list(problems(dump, SECRETS))) == 1
+
+
 def test_a_stack_whose_name_begins_alike_is_another() -> None:
-    assert list(problems(changed("egress"), "brok")) == []
+    assert list(problems(changed("egress"), ("client-credential-brok.", "client-credential-broken-api."))) == []
 
 
 def test_one_pod_of_each_workload_is_asked() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.verification.effective.recorded import FIRST, changed
+from tests.unit.verification.effective.recorded import FIRST, beside, changed
 from verification.effective.egress import Way, problems
 
 WAY = Way(FIRST, 443, ("broken/curl",), "https.443.https.istio-egressgateway-first.broken")
@@ -12,6 +12,10 @@ UPSTREAM = '"cluster": "outbound|443||one.broken.target.test"}, "metadata"'
 
 def test_declared_callers_alone_are_admitted() -> None:
     assert list(problems(changed("egress"), WAY)) == []
+
+
+def test_a_server_of_others_at_a_further_port_is_none_of_the_hosts() -> None:
+    assert list(problems(beside("egress"), WAY)) == []
 
 
 def test_a_namespace_stands_for_its_accounts() -> None:
@@ -32,6 +36,7 @@ def test_a_namespace_stands_for_its_accounts() -> None:
         ('"require_client_certificate": true', '"require_client_certificate": false', "does not demand"),
         ('"ROOTCA"', '"other"', "does not demand a certificate of the mesh"),
         (UPSTREAM, UPSTREAM.replace("one", "two"), "leads to outbound|443||two.broken.target.test"),
+        (UPSTREAM, f'"host_rewrite_literal": "a.test", {UPSTREAM}', "rewrites requests (host_rewrite_literal)"),
         (f'"domains": ["{FIRST}"]', '"domains": ["a.test"]', "leads requests for a.test to it"),
         ('"server_names": ["one.broken.target.test"]', '"server_names": ["a.test"]', "has no filter chain"),
     ],

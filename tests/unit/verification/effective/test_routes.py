@@ -1,10 +1,12 @@
 """Which methods and paths lead to a host's Service, and what else does."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
-from tests.unit.verification.effective.recorded import FIRST, SECOND, changed
+from proxies.dump import Dump
+from tests.unit.verification.effective.recorded import FIRST, SECOND, beside, changed, recorded
 from verification.effective.routes import Declared, further_ways, problems
 
 CLIENT = "spiffe://kyma-mtls/broken/client/client"
@@ -46,12 +48,48 @@ def test_a_host_is_served_as_declared() -> None:
             '"typed_per_filter_config": {"envoy.filters.http.rbac": {}}, "match": {"prefix": "/"}',
             "replaces the policies of a route",
         ),
+        (
+            f"{UPSTREAM}}}",
+            f'"weighted_clusters": {{"clusters": [{{"name": "outbound|8000||{SERVICE}", "typed_per_filter_config": '
+            '{"envoy.filters.http.rbac": {}}}]}}',
+            "replaces the policies of a route",
+        ),
+        (
+            '"virtual_hosts": [',
+            '"typed_per_filter_config": {"envoy.filters.http.rbac": {}}, "virtual_hosts": [',
+            "replaces the policies of a route",
+        ),
+        (UPSTREAM, '"cluster_header": "x-a"', "leads to the cluster of cluster_header"),
+        (UPSTREAM, f'{UPSTREAM}, "prefix_rewrite": "/admin"', "rewrites requests (prefix_rewrite), by virtual-service"),
+        (f'"server_names": ["{FIRST}"]', '"server_names": ["a.test"]', "has no filter chain for"),
         (f'"route_config_name": "{TABLE}"', '"route_config_name": "https.8443.a.b.c"', "has another filter chain"),
         (f'"domains": ["{FIRST}"]', '"domains": ["a.test"]', f"has no route for {FIRST}"),
     ],
 )
 def test_a_changed_rule_or_route_is_noticed(old: str, new: str, expected: str) -> None:
     assert any(expected in each for each in problems(changed("ingress", old, new, everywhere=True), HOST))
+
+
+def test_a_filter_of_any_name_that_a_route_replaces_is_noticed() -> None:
+    named = '"name": "envoy.filters.http.rbac", "typed_config"'
+    dump = changed("ingress", named, named.replace("envoy.filters.http.rbac", "own"), everywhere=True)
+    assert list(problems(dump, HOST)) == []
+    override = '"typed_per_filter_config": {"own": {}}, "virtual_hosts": ['
+    text = json.dumps(recorded("ingress")).replace(named, named.replace("envoy.filters.http.rbac", "own"))
+    replaced = Dump.parse(json.loads(text.replace('"virtual_hosts": [', override)))
+    assert any("replaces the policies of a route" in each for each in problems(replaced, HOST))
+
+
+def test_a_server_of_others_at_a_further_port_is_none_of_the_hosts() -> None:
+    assert list(problems(beside("ingress"), HOST)) == []
+
+
+@pytest.mark.parametrize(("paths", "expected"), [(("/headers",), 0), (("/a/*",), 1), (("/*",), 0)])
+def test_dot_segments_matter_to_prefixes(paths: tuple[str, ...], expected: int) -> None:
+    old = '"http_filters": ['
+    dumps = (changed("ingress", old, f'"normalize_path": {value}, {old}') for value in ("true", "false"))
+    found = [[each for each in problems(dump, replace(HOST, paths=paths)) if "dot segments" in each] for dump in dumps]
+    assert [len(each) for each in found] == [0, expected]
 
 
 def test_a_prefix_does_not_let_encoded_separators_through() -> None:

@@ -85,7 +85,8 @@ def test_page_forbids_scripts_and_requests_but_allows_its_own_style() -> None:
     text = page(document())
     policy = next(each["content"] for each in Read(text).all("meta") if "http-equiv" in each)
     style = text.partition("<style>")[2].partition("</style>")[0]
-    assert policy == f"default-src 'none'; style-src 'sha256-{_base64_digest(style)}'"
+    nothing = "default-src 'none'; base-uri 'none'; form-action 'none'"
+    assert policy == f"{nothing}; style-src 'sha256-{_base64_digest(style)}'"
 
 
 def _base64_digest(text: str) -> str:

@@ -27,3 +27,17 @@ def changed(name: str, old: str = "", new: str = "", *, everywhere: bool = False
     text = json.dumps(recorded(name))
     assert old in text, "the recording has it"
     return Dump.parse(json.loads(text.replace(old, new, -1 if everywhere else 1)))
+
+
+def beside(name: str, old: str = "", new: str = "") -> Dump:
+    """Return a recorded, changed dump with a server of others beside: at port 9443, for any domain, to any client."""
+    parts = json.loads(json.dumps(recorded(name)).replace(old, new))
+    listener = parts["listeners"]["configs"][0]
+    text = json.dumps({**listener, "name": "0.0.0.0_9443"}).replace('"port_value": 8443', '"port_value": 9443')
+    further = json.loads(text.replace('"require_client_certificate": true', '"require_client_certificate": false'))
+    chains = further["active_state"]["listener"]["filter_chains"]
+    del chains[1:]
+    chains[0].pop("filter_chain_match")
+    chains[0]["filters"][0]["typed_config"]["rds"]["route_config_name"] = "https.9443.https.others.other"
+    parts["listeners"]["configs"].append(further)
+    return Dump.parse(parts)
