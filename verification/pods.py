@@ -18,7 +18,7 @@ from verification.checks import Failed, Skipped, Unjudged
 REQUEST_SECONDS = 10
 SIDECAR = "istio-proxy"
 
-_COMMAND_SECONDS = 60
+_COMMAND_SECONDS = 120
 
 
 @dataclass(frozen=True)

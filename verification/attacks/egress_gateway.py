@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from kubernetes.client import CoreV1Api
 
-from verification import pods
+from verification import curls, pods
 from verification.answers import Answer
 from verification.attacks.foreign_routes import HEADER, TEAPOT
 from verification.attacks.workload import QUICKLY
@@ -77,17 +77,20 @@ def pod_without_sidecar_is_refused(client: ClientContext, host: HostContext, pro
     reached = curl(*QUICKLY, "-o", "/dev/null", "-w", "%{time_connect}", f"http://{address}:443/")
     if not reached.stdout.strip() or float(reached.stdout) == 0:
         raise Skipped("the cluster's network refuses the connection before the egress gateway can")
+    ways = (("--connect-to", f"{domain}::{address}:"), *_ways_to_pods(client, domain))
+    tried = [
+        (url, way) for way in ways for url in (f"http://{domain}:80", f"http://{domain}:443", f"https://{domain}:443")
+    ]
+    requests = [(*QUICKLY, *probe.options, "-k", *way, f"{url}{probe.path}") for url, way in tried]
     seen: dict[str, None] = {}
-    for to_gateway in (("--connect-to", f"{domain}::{address}:"), *_ways_to_pods(client, domain)):
-        for url in (f"http://{domain}:80", f"http://{domain}:443", f"https://{domain}:443"):
-            done = curl(*QUICKLY, *probe.options, "-k", *to_gateway, f"{url}{probe.path}")
-            if done.code:
-                seen[f"{url}: no answer (curl {done.code})"] = None
-                continue
-            answer = Answer.printed(done.stdout)
-            if not (answer.refused or answer.without_upstream):
-                raise Failed(f"{url}: got {answer.summary} by {to_gateway[-1]}")
-            seen[f"{url}: {answer.status}"] = None
+    for (url, way), done in zip(tried, curls.each(curl, requests), strict=True):
+        if done.code:
+            seen[f"{url}: no answer (curl {done.code})"] = None
+            continue
+        answer = Answer.printed(done.stdout)
+        if not (answer.refused or answer.without_upstream):
+            raise Failed(f"{url}: got {answer.summary} by {way[-1]}")
+        seen[f"{url}: {answer.status}"] = None
     return ", ".join(seen)
 
 

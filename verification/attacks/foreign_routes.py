@@ -6,7 +6,7 @@ https://github.com/istio/istio/issues/13717.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -14,6 +14,7 @@ from uuid import uuid4
 from kubernetes.client import CoreV1Api
 
 from components.demo import HTTPBIN, HTTPBIN_PORT
+from verification import curls
 from verification.answers import Answer
 from verification.attacks.workload import QUICKLY
 from verification.checks import CREATES, Check, Failed, Skipped, Unjudged
@@ -58,13 +59,13 @@ def foreign_gateway_publishes_nothing(host: HostContext, probe: Probe) -> str:
     domain, mark = host.domain, f"publish-{uuid4().hex[:8]}"
     route = _virtual_service(f"{mark}-route", [domain], [mark], [_to_workload(host)])
     with host.attacker.deployed(_gateway(host, mark, [_control(mark), domain]), route, _control_route(mark)):
-        _wait_until_live(lambda: _ask_inside(host, _control(mark), probe))
+        _wait_until_live(lambda: _ask_inside(host, [_control(mark)], probe)[0])
         names = (domain, domain.upper(), f"{domain}:{_PORT}") * _TIMES
-        answers = [(name, _ask_inside(host, name, probe)) for name in names]
-    for name, answer in answers:
+        answers = _ask_inside(host, names, probe)
+    for name, answer in zip(names, answers, strict=True):
         if not answer.refused and not answer.redirected:
             raise Failed(f"Host {name}, without a client certificate: got {answer.summary}")
-    return " and ".join(sorted({str(answer.status) for _, answer in answers}))
+    return " and ".join(sorted({str(answer.status) for answer in answers}))
 
 
 def foreign_virtual_service_captures_nothing(host: HostContext, client: ClientContext, probe: Probe) -> str:
@@ -76,7 +77,7 @@ def foreign_virtual_service_captures_nothing(host: HostContext, client: ClientCo
     route = _virtual_service(mark, [_control(mark), endpoint.domain], [mark, host.output.gateway], rules)
     credential = client.credential()
     with host.attacker.deployed(_gateway(host, mark, [_control(mark)]), route):
-        _wait_until_live(lambda: _ask_inside(host, _control(mark), probe, mark))
+        _wait_until_live(lambda: _ask_inside(host, [_control(mark)], probe, mark)[0])
         answers = [
             endpoint.request(probe.method, probe.path, credential, headers={HEADER: mark}) for _ in range(_TIMES)
         ]
@@ -85,15 +86,18 @@ def foreign_virtual_service_captures_nothing(host: HostContext, client: ClientCo
     return [probe.judge(answer, client.output) for answer in answers][-1]
 
 
-def _ask_inside(host: HostContext, name: str, probe: Probe, mark: str = "") -> Answer:
-    """Ask the ingress gateway for a name by plain HTTP, from a Pod without a sidecar."""
+def _ask_inside(host: HostContext, names: Sequence[str], probe: Probe, mark: str = "") -> list[Answer]:
+    """Ask the ingress gateway for each name by plain HTTP, from a Pod without a sidecar."""
     gateway = host.gateway
     url = f"http://{gateway.name}.{gateway.namespace}.svc{probe.path}"
     header = ("-H", f"{HEADER}: {mark}") if mark else ()
-    done = host.attacker.curl_without_sidecar(*QUICKLY, *probe.options, "-H", f"Host: {name}", *header, url)
-    if done.code:
-        raise Failed(f"port 80 of the ingress gateway: curl ended with {done.code}: {done.stderr.strip()}")
-    return Answer.printed(done.stdout)
+    requests = [(*QUICKLY, *probe.options, "-H", f"Host: {name}", *header, url) for name in names]
+    answers = []
+    for done in curls.each(host.attacker.curl_without_sidecar, requests):
+        if done.code:
+            raise Failed(f"port 80 of the ingress gateway: curl ended with {done.code}: {done.stderr.strip()}")
+        answers.append(Answer.printed(done.stdout))
+    return answers
 
 
 def _wait_until_live(ask: Callable[[], Answer]) -> None:

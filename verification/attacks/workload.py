@@ -9,7 +9,7 @@ from kubernetes.client import CoreV1Api
 from components.demo import HTTPBIN
 from components.namespaced_name import NamespacedName
 from settings import Platform
-from verification import pods
+from verification import curls, pods
 from verification.answers import Answer
 from verification.calls import NOT_CONNECTED
 from verification.checks import CREATES, Check, Failed, Skipped
@@ -45,12 +45,12 @@ def workload_is_closed(host: HostContext, probe: Probe) -> str:
         "a Pod with a sidecar": host.attacker.curl_with_sidecar,
         "a Pod without a sidecar": host.attacker.curl_without_sidecar,
     }
+    tried = [(address, disguise) for address in _addresses(host) for disguise in ((), as_gateway)]
+    requests = [(*QUICKLY, *probe.options, *disguise, f"http://{address}{probe.path}") for address, disguise in tried]
     seen: dict[str, None] = {}
-    for address in _addresses(host):
-        for pod, curl in pods_of_attacker.items():
-            for disguise in ((), as_gateway):
-                done = curl(*QUICKLY, *probe.options, *disguise, f"http://{address}{probe.path}")
-                seen[_judge(done, f"{pod} at {address}")] = None
+    for pod, curl in pods_of_attacker.items():
+        for (address, _), done in zip(tried, curls.each(curl, requests), strict=True):
+            seen[_judge(done, f"{pod} at {address}")] = None
     if "403" not in seen:
         raise Skipped(f"no policy answered: the cluster's network refuses the connection first ({', '.join(seen)})")
     return ", ".join(seen)

@@ -10,6 +10,7 @@ from typing import Any, cast
 from tests.unit.deployed import AUTHORITY, CA
 from tests.unit.verification.answered import REFUSED
 from verification import __main__ as command
+from verification import curls
 from verification.attacker import Attacker
 from verification.checks import Failed, Skipped, Unjudged
 from verification.client_cluster import ClientCluster
@@ -58,10 +59,36 @@ class FakeAttacker:
     api: object = None
     stack_namespace: str = "mtls"
 
+    def __post_init__(self) -> None:
+        self.curl_with_sidecar = _for_each(self.curl_with_sidecar)
+        self.curl_without_sidecar = _for_each(self.curl_without_sidecar)
+
     @contextmanager
     def deployed(self, *objects: Any) -> Iterator[None]:
         self.deployments.append(objects)
         yield
+
+
+def _for_each(curl: Callable[..., Executed]) -> Callable[..., Executed]:
+    """Return a curl that prints the outcome of each of its requests by the format that `-w` gives, as the real one."""
+
+    def run(*arguments: str) -> Executed:
+        if not any("%{exitcode}" in each for each in arguments):
+            return curl(*arguments)
+        requests: list[list[str]] = [[]]
+        for each in arguments:
+            if each == curls.NEXT:
+                requests.append([])
+            else:
+                requests[-1].append(each)
+        printed, code = "", 0
+        for *request, _, _, _, form in requests:
+            done = curl(*request)
+            ended = form.replace("\\n", "\n").replace("%{exitcode}", str(done.code)).replace("%{errormsg}", done.stderr)
+            printed, code = printed + done.stdout + ended, done.code
+        return Executed(code, printed, "")
+
+    return run
 
 
 def state_with(*keys: str) -> str:
