@@ -10,7 +10,7 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from components.comparison import differences
-from components.ownership import FIELD_MANAGER
+from components.ownership import FIELD_MANAGER, RESOURCE_ANNOTATION
 from tests.e2e.support import creation
 from tests.e2e.support.killing import Moment, Partial
 from tests.e2e.support.lab import CLUSTERS, Lab
@@ -28,6 +28,7 @@ BASE: dict[str, Any] = {
     "clients": {"client": CLIENT},
     "hosts": {"httpbin": {"domain": "life.target.test"}},
 }
+ADMISSION = "target-httpbin-admission"
 PARTNER = issue("Partner CA")
 GIVEN = issue("ours", PARTNER, uris=("spiffe://partner.example/us",), usage=ExtendedKeyUsageOID.CLIENT_AUTH)
 OWN = issue("gateway", PARTNER, hosts=("*.own-gateway.target.test",))
@@ -246,7 +247,7 @@ def test_refresh_brings_a_deleted_object_back_and_a_leftover_of_a_killed_update_
     assert "has no Secret istio-system/client-credential-life.1, which this stack made" in said, said
     assert "`pulumi up --refresh`" in said, said
     leftover, older = admission(life), {"example.com/older": "yes"}
-    life.forget("target-httpbin-admission")
+    life.forget(ADMISSION)
     creation.make_again(life.lab, "target", leftover, older)
     life.up(refresh=True)
     life.expect_whole("life.target.test")
@@ -261,8 +262,9 @@ def test_refresh_brings_a_deleted_object_back_and_a_leftover_of_a_killed_update_
 
 def admission(life: Life) -> tuple[str, ...]:
     """Return the AuthorizationPolicy that admits the host's clients, as kubectl names it."""
-    made = next(each for each in life.manifests("target") if "httpbin-admission" in each["metadata"]["name"])
-    return ("-n", made["metadata"]["namespace"], "authorizationpolicy.security.istio.io", made["metadata"]["name"])
+    metadata = (each["metadata"] for each in life.manifests("target"))
+    made = next(each for each in metadata if each["annotations"][RESOURCE_ANNOTATION].startswith(ADMISSION))
+    return ("-n", made["namespace"], "authorizationpolicy.security.istio.io", made["name"])
 
 
 def test_renamed_client_is_refused_until_the_old_name_is_gone(life: Life) -> None:
