@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: .venv help up down test lint unit e2e stock reference pins
+.PHONY: .venv help up down test lint unit sdks e2e stock reference pins
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ up: .venv ## boot the lab, deploy the stack dev into it and verify it
 down: .venv ## end the lab and forget what was deployed into it
 	$(BIN)/python -m lab down
 
-test: lint unit e2e ## every check and test; restarts the lab and ends it
+test: lint unit sdks e2e ## every check and test; restarts the lab and ends it
 
 lint: .venv ## ruff, mypy, the pages' links and commands, and actionlint and zizmor for the workflows
 	$(BIN)/ruff check .
@@ -35,6 +35,9 @@ lint: .venv ## ruff, mypy, the pages' links and commands, and actionlint and ziz
 
 unit: .venv ## unit tests, with mocks, by two workers
 	$(BIN)/pytest -n 2 --dist loadfile tests/unit
+
+sdks: tests/sdks/.venv/complete ## unit tests of program and components with the newest SDKs of Pulumi
+	tests/sdks/.venv/bin/python -m pytest -n 2 --dist loadfile tests/unit/components tests/unit/deployment
 
 e2e: .venv ## end-to-end tests, in the lab, by two workers
 	$(BIN)/python -m lab build gardener pulumi-language-yaml browser
@@ -51,6 +54,7 @@ pins: .venv ## lock the newest versions that requirements*.in allow
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header --python-version 3.11 requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header --python-version 3.11 tests/e2e/scanner.in -o tests/e2e/scanner.txt
+	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header --python-version 3.11 tests/sdks/newest.in -o tests/sdks/newest.txt
 	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header --python-version 3.11 policies/requirements.in -o policies/requirements.txt
 
 .venv: .venv/complete
@@ -58,6 +62,11 @@ pins: .venv ## lock the newest versions that requirements*.in allow
 policies/.venv/complete: policies/requirements.txt
 	$(PYTHON) -m venv policies/.venv
 	policies/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r policies/requirements.txt
+	@touch $@
+
+tests/sdks/.venv/complete: tests/sdks/newest.txt | .venv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python tests/sdks/.venv
+	$(BIN)/uv pip install --quiet --require-hashes --python tests/sdks/.venv/bin/python -r tests/sdks/newest.txt
 	@touch $@
 
 # Made last, so that a half-made environment is made again.

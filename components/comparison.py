@@ -229,6 +229,8 @@ class _Comparison:
         named = ".".join(each for each in path if isinstance(each, str))
         if self._kind == "Certificate" and named == "spec.secretRef":
             return self._is_own_secret(value)
+        if self._kind == "Service" and named == "spec.ports.targetPort":
+            return bool(value == _value(self._live, (*path[:-1], "port")))
         return named in self._defaults and self._defaults[named] in (None, value)
 
     def _is_own_secret(self, reference: Any) -> bool:

@@ -1,7 +1,7 @@
 """The one rule for the life of a stack's Kubernetes objects.
 
-The Kubernetes provider creates by server-side apply, which takes over an object of the same name that the cluster has
-already, and deletes by name
+The Kubernetes provider creates by server-side apply, since 4.29 where it is told to (deployment/managed_site.py). That
+takes over an object of the same name that the cluster has already, and deletes by name
 (https://www.pulumi.com/registry/packages/kubernetes/how-to-guides/managing-resources-with-server-side-apply/).
 Hence, for every object of a stack:
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Self
+from inspect import signature
+from typing import Any, Self
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -44,6 +45,7 @@ class ManagedSite:
             cluster_identifier=cluster.uid,
             enable_secret_mutable=True,
             enable_config_map_mutable=True,
+            **_creation(),
         )
         manifest = f"rbac/{'client' if site.client else 'target'}.yaml"
         confirmation = Confirmation(cluster, site.facts.gateway, manifest)
@@ -93,6 +95,17 @@ class ManagedSite:
             further = self.lifecycle.made_by(credential) if credential else []
             objects += [each for each in further if isinstance(each, k8s.core.v1.Secret)]
             Ready(f"{name}-gateway", objects, self.confirmation.judge, opts, called=called)
+
+
+def _creation() -> dict[str, Any]:
+    """Return the provider's arguments by which it creates objects by server-side apply.
+
+    Since 4.29 it does so only if it is told to (https://github.com/pulumi/pulumi-kubernetes/issues/2926). Without that,
+    what a killed update left could not be created again (AlreadyExists), and would have a second field manager. The
+    lifecycle refuses all further objects that exist.
+    """
+    name = "upsert_existing_objects"
+    return {name: True} if name in signature(k8s.ProviderArgs).parameters else {}
 
 
 async def find_drift(lifecycles: Iterable[Lifecycle]) -> list[str]:

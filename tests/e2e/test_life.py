@@ -1,5 +1,6 @@
 """The life of a stack's objects: a change that is killed, repeated or taken back leaves all of them, and they serve."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,6 +9,9 @@ from typing import Any
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from components.comparison import differences
+from components.ownership import FIELD_MANAGER, RESOURCE_ANNOTATION
+from tests.e2e.support import creation
 from tests.e2e.support.killing import Moment, Partial
 from tests.e2e.support.lab import CLUSTERS, Lab
 from tests.e2e.support.life import Life
@@ -24,6 +28,7 @@ BASE: dict[str, Any] = {
     "clients": {"client": CLIENT},
     "hosts": {"httpbin": {"domain": "life.target.test"}},
 }
+ADMISSION = "target-httpbin-admission"
 PARTNER = issue("Partner CA")
 GIVEN = issue("ours", PARTNER, uris=("spiffe://partner.example/us",), usage=ExtendedKeyUsageOID.CLIENT_AUTH)
 OWN = issue("gateway", PARTNER, hosts=("*.own-gateway.target.test",))
@@ -224,18 +229,42 @@ def test_leftover_of_a_killed_update_is_reported_by_the_verification(life: Life)
     life.project.expect_verified(life.stack, "0 failed", "--only", "objects")
 
 
+def test_objects_that_are_created_by_post_are_as_applied(life: Life) -> None:
+    """Secrets aside, whose values the state has encrypted."""
+    kinds, found = set(), []
+    for cluster in ("target", "client"):
+        applied = life.manifests(cluster)
+        kinds |= {each["kind"] for each in applied}
+        for was, posted in zip(applied, creation.would_be(life.lab, cluster, applied), strict=True):
+            found += [f"{was['kind']} {was['metadata']['name']}: {each}" for each in differences(was, posted)]
+    assert {"Namespace", "Service", "ServiceAccount", "Deployment", "NetworkPolicy", "Gateway"} <= kinds
+    assert found == []
+
+
 def test_refresh_brings_a_deleted_object_back_and_a_leftover_of_a_killed_update_is_taken_on(life: Life) -> None:
     life.lab.kubectl("client", "-n", "istio-system", "delete", "secret", "client-credential-life.1")
     said = refusal(life.stack.preview)
     assert "has no Secret istio-system/client-credential-life.1, which this stack made" in said, said
     assert "`pulumi up --refresh`" in said, said
-    life.forget("target-httpbin-admission")
+    leftover, older = admission(life), {"example.com/older": "yes"}
+    life.forget(ADMISSION)
+    creation.make_again(life.lab, "target", leftover, older)
     life.up(refresh=True)
     life.expect_whole("life.target.test")
     life.set(hosts={"httpbin": {"domain": "life.target.test", "methods": ["PUT"]}})
     life.up()
     url = "http://life.target.test/headers"
     eventually(lambda: life.lab.status("life", url) == "403", "the leftover is changed")
+    found = json.loads(life.lab.kubectl("target", "get", *leftover, "-o", "json", "--show-managed-fields"))["metadata"]
+    assert {each["manager"] for each in found["managedFields"]} == {FIELD_MANAGER}
+    assert not older.keys() & found["labels"].keys(), "a field that no config has stays"
+
+
+def admission(life: Life) -> tuple[str, ...]:
+    """Return the AuthorizationPolicy that admits the host's clients, as kubectl names it."""
+    metadata = (each["metadata"] for each in life.manifests("target"))
+    made = next(each for each in metadata if each["annotations"][RESOURCE_ANNOTATION].startswith(ADMISSION))
+    return ("-n", made["namespace"], "authorizationpolicy.security.istio.io", made["name"])
 
 
 def test_renamed_client_is_refused_until_the_old_name_is_gone(life: Life) -> None:

@@ -1,5 +1,6 @@
 """A stack that lives through changes and kills, and its objects in the clusters and in its state."""
 
+import json
 import secrets
 from collections import defaultdict
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from tests.e2e.support.lab import CLUSTERS, Inventory, Lab
 from tests.e2e.support.project import Project
 from tests.e2e.support.stack import Deployed, change_config
 from tests.e2e.support.waiting import eventually
+from verification import state
 
 KINDS = (
     "namespaces,serviceaccounts,secrets,configmaps,services,deployments.apps,networkpolicies.networking.k8s.io,"
@@ -62,6 +64,12 @@ class Life(Deployed):
     def state(self) -> State:
         """Return the resources of the state, with their inputs."""
         return killing.state(self.stack)
+
+    def manifests(self, cluster: str) -> list[Mapping[str, Any]]:
+        """Return what the stack applied in a cluster; no Secrets, since the state has their values encrypted."""
+        exported = json.dumps({"deployment": {"resources": self.stack.resources()}})
+        manifests = state.State.read(self.stack.name, exported).manifests_in(self.uids[cluster])
+        return [each for each in manifests if each["kind"] != "Secret"]
 
     def remove_leftovers(self) -> None:
         """Delete what a killed update created and no state knows, since its change was taken back."""

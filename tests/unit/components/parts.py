@@ -55,10 +55,10 @@ class Parts(pulumi.ComponentResource):
         )
 
 
-def observe(lifecycle: Lifecycle, name: str, old: dict[str, Any], new: dict[str, Any]) -> None:
-    """Call the hook of the rule, as the engine does before it updates the custom resource of this name."""
-    urn = f"urn:pulumi:stack::project::test:index:Parts$kubernetes:networking.istio.io/v1:Gateway::{name}"
-    args = pulumi.ResourceHookArgs(urn, "", name, "Gateway", old_inputs=old, new_inputs=new)
+async def observe(lifecycle: Lifecycle, part: pulumi.Resource, old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Call the hook of the rule, as the engine does before it updates a part."""
+    urn = await part.urn.future() or ""
+    args = pulumi.ResourceHookArgs(urn, "", part.pulumi_resource_name, "", old_inputs=old, new_inputs=new)
     lifecycle._observed().callback(args)
 
 
@@ -78,14 +78,15 @@ def parts(
     changes: old and new inputs of parts that the engine is about to update, by their names
     """
 
-    def program() -> pulumi.Output[list[str]]:
+    async def program() -> list[str]:
         lifecycle = Lifecycle("target", owner, cluster)
         hook = pulumi.ResourceHook("waits", lambda _: None)
         own: dict[str, Any] = {key: [hook] for key in HOOKS}
         hooks = pulumi.ResourceHookBinding(**own, on_error=[pulumi.ErrorHook("reports", lambda _: False)])
-        Parts(hooks if hooked else None, lifecycle.options("namespace", to_be_released=to_be_released))
-        for name, (old, new) in (changes or {}).items():
-            observe(lifecycle, name, old, new)
-        return pulumi.Output.from_input(lifecycle.missing())
+        whole = Parts(hooks if hooked else None, lifecycle.options("namespace", to_be_released=to_be_released))
+        for part in lifecycle.made_by(whole):
+            if change := (changes or {}).get(part.pulumi_resource_name):
+                await observe(lifecycle, part, *change)
+        return await lifecycle.missing()
 
     return deploy(program, outputs=state)

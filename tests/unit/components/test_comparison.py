@@ -202,6 +202,20 @@ def test_defaults_that_belong_to_whoever_created_an_object_anew_are_no_differenc
     assert len(said(DEPLOYMENT, found)) == 1
 
 
+def test_target_port_that_is_the_port_is_the_default() -> None:
+    service: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "curl", "namespace": "mtls"},
+        "spec": {"selector": {"app": "curl"}, "ports": [{"port": 443}]},
+    }
+    found = disown(live(service, by("edit", "spec", "ports")), "spec", "ports")
+    found["spec"]["ports"][0]["targetPort"] = 443
+    assert said(service, found) == []
+    found["spec"]["ports"][0]["targetPort"] = 8443
+    assert said(service, found) == ["spec.ports[0].targetPort: 8443, added by edit"]
+
+
 def test_what_controllers_write_into_the_status_or_by_scaling_is_no_difference() -> None:
     scaled = by("kube-controller-manager", "spec", "replicas", subresource="scale")
     found = live(DEPLOYMENT, scaled, by("kube-controller-manager", "status", subresource="status"))

@@ -1,8 +1,10 @@
 """The whole program: the parts that a config has, and the cluster that each is deployed into."""
 
+from importlib.metadata import version
 from typing import Any
 
 import pytest
+from packaging.version import Version
 
 from clusters import claims
 from components.ownership import OWNER_LABEL, RESOURCE_ANNOTATION
@@ -134,6 +136,17 @@ def test_objects_are_deployed_into_their_cluster_under_its_lifecycle(stack: Stac
     for each in made.objects():
         kind, metadata = each["kind"], each["metadata"]
         assert made.one(kind, metadata["annotations"][RESOURCE_ANNOTATION])["metadata"]["name"] == metadata["name"]
+
+
+def test_objects_are_created_by_server_side_apply_with_each_provider(stack: Stack) -> None:
+    made = stack(target=TARGET, clients={"a": CALLER}, hosts={"orders": {**ORDERS, "clients": ["a"]}})
+    creates_by_post = Version(version("pulumi-kubernetes")) >= Version("4.29")
+    for name in ("target-uid-target", "clients.a-uid-a"):
+        provider = made.one("kubernetes", name)
+        assert provider.get("upsertExistingObjects") == ("true" if creates_by_post else None), (
+            "no update could go on with what a killed one left"
+        )
+        assert "enablePatchForce" not in provider, "patches would take fields of Kyma's modules from others"
 
 
 def names_host(made: dict[str, Any]) -> bool:
