@@ -44,7 +44,7 @@ def write_kubeconfig(_: argparse.Namespace) -> None:
 def preview(options: argparse.Namespace) -> None:
     """Preview a stack, save the plan, and write the comment for reviewers."""
     pack = PolicyPack(options.policy_pack, options.policy_pack_config) if options.policy_pack else None
-    done = deployment.preview(options.stack, options.base, options.plan, options.head or "", pack)
+    done = deployment.preview(options.stack, options.plan, options.head or "", pack)
     if options.comment:
         options.comment.write_text(comment.markdown(done))
     if not done.plan:
@@ -158,7 +158,6 @@ _COMMANDS: dict[str, tuple[Any, ...]] = {
         preview,
         "stack",
         "--plan",
-        "--base",
         "--head",
         "--comment",
         "--policy-pack",
@@ -175,7 +174,6 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "file": {"metavar": "FILE", "type": Path, "help": "a comment that preview --comment wrote"},
     "--since": {"metavar": "REVISION", "help": "only stacks whose file or program differs from this revision"},
     "--only": {"metavar": "STACK", "help": "only this stack; fail if the pipeline does not deploy it"},
-    "--base": {"metavar": "REVISION", "default": "", "help": "compare the stack's file with that of this revision"},
     "--head": {"metavar": "SHA", "type": _sha, "help": "the last commit of the pull request's branch"},
     "--plan": {"metavar": "FILE", "type": Path, "required": True, "help": "the file with the plan that preview saves"},
     "--comment": {"metavar": "FILE", "type": Path, "help": "write the comment to this file, as Markdown"},

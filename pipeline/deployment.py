@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from pipeline import engine, expiry, renewal, stacks
+from pipeline import comparison, engine, expiry, renewal, stacks
 from pipeline.comment import Preview
 from pipeline.engine import PolicyPack
 from pipeline.plan import Operation, Plan
-from pipeline.stack_file import StackFile, path_of
 from settings import ConfigError
 from verification.stack import DeployedStack
 
@@ -29,18 +28,17 @@ class Refused(Exception):  # noqa: N818 - it is no error of the program
         super().__init__("\n".join(reasons))
 
 
-def preview(stack: str, base: str, plan: Path, head: str = "", pack: PolicyPack | None = None) -> Preview:
+def preview(stack: str, plan: Path, head: str = "", pack: PolicyPack | None = None) -> Preview:
     """Preview the stack with its current file, and save the plan.
 
-    base: the revision whose file is compared; empty for none
     plan: the file to save the plan to
     head: the commit that is previewed
     pack: the policy pack that judges the preview
     """
     run = engine.preview(stack, plan, pack)
-    before, after = stacks.file_at(base, stack) if base else None, Path(path_of(stack)).read_text()
     planned = Plan.read(plan) if run.exit_code == 0 else None
-    return Preview(stack, None if before is None else _read(before), _read(after), run, planned, head)
+    compared = comparison.of(stack)
+    return Preview(stack, compared.before, compared.after, run, planned, head, compared.unfinished)
 
 
 def expect_previewed(stack: str, plan: Plan, previewed: frozenset[str]) -> None:
@@ -124,14 +122,6 @@ def _expect_no_ending(stack: str) -> None:
     deployed = DeployedStack.load(stack, read_only=True)
     if ending := expiry.ending(deployed.settings, deployed.outputs, datetime.now(UTC)):
         raise Refused("these certificates end soon, and no `pulumi up` renews them:", *ending)
-
-
-def _read(text: str) -> StackFile | str:
-    """Return a stack's file, or why it cannot be read."""
-    try:
-        return StackFile.parse(text)
-    except ConfigError as error:
-        return str(error)
 
 
 def _lines(operations: Sequence[Operation]) -> list[str]:

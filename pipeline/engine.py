@@ -70,6 +70,19 @@ def last_commit(stack: str) -> str | None:
     return updates[0].get("environment", {}).get("git.head") if updates else None
 
 
+def updates(stack: str) -> Iterator[dict[str, Any]]:
+    """Yield the updates of a stack, the last one first, with their configs, **secrets in clear**."""
+    page = 1
+    while found := _read("history", "--stack", stack, "--json", "--show-secrets", "--page", str(page)):
+        yield from found
+        page += 1
+
+
+def config(stack: str) -> dict[str, dict[str, Any]]:
+    """Return the config of a stack, **secrets in clear**: `value`, `objectValue` and `secret` of each key."""
+    return dict(_printed("config", "--stack", stack, "--json", "--show-secrets"))
+
+
 def deployed_inputs(stack: str) -> dict[str, dict[str, Any]]:
     """Return the inputs of each resource in the stack's state, secret values encrypted, by the resource's URN."""
     resources = (_read("export", "--stack", stack).get("deployment") or {}).get("resources") or []
@@ -78,13 +91,18 @@ def deployed_inputs(stack: str) -> dict[str, dict[str, Any]]:
 
 def _read(*arguments: str) -> Any:
     """Return the JSON that a command of `pulumi stack` prints; raise ConfigError if it fails."""
-    command = ["pulumi", "stack", *arguments, "--non-interactive"]
+    return _printed("stack", *arguments)
+
+
+def _printed(*arguments: str) -> Any:
+    """Return the JSON that a command of the engine prints; raise ConfigError if it fails."""
     try:
+        command = ["pulumi", *arguments, "--non-interactive"]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise ConfigError(_MISSING) from None
     if done.returncode:
-        raise ConfigError(redacted(done.stderr).strip() or f"`pulumi stack {arguments[0]}` failed")
+        raise ConfigError(redacted(done.stderr).strip() or f"`pulumi {arguments[0]}` failed")
     return json.loads(done.stdout)
 
 

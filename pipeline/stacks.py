@@ -28,7 +28,7 @@ def deployed() -> list[str]:
         if not (name := stack_file.NAME.fullmatch(path.name)):
             continue
         try:
-            local = stack_file.local_kubeconfigs(path)
+            local = stack_file.local_kubeconfigs(path.read_text())
         except ConfigError:
             local = []  # its preview reports the error
         if local:
@@ -52,12 +52,6 @@ def _names_one_of(stack: str, paths: Collection[str]) -> bool:
     """Return whether a stack's file names one of these files as file:PATH."""
     text = Path(stack_file.path_of(stack)).read_text()
     return any(f"file:{path}" in text for path in paths if path)
-
-
-def file_at(revision: str, stack: str) -> str | None:
-    """Return the text of a stack's file in a revision; None if the revision has no such file."""
-    done = _git("show", "--end-of-options", f"{revision}:./{stack_file.path_of(stack)}")
-    return done.stdout if done.returncode == 0 else None
 
 
 def is_behind(revision: str) -> bool:

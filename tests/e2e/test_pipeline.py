@@ -101,7 +101,7 @@ class Checkout:
         """Preview; return the digests of the operations that the comment remembers, None if it failed."""
         comment = self.folder / "comment.md"
         files = ("--plan", str(self.plan), "--comment", str(comment))
-        self.run("preview", "--base", "HEAD", "--head", HEAD, *files, code=code)
+        self.run("preview", "--head", HEAD, *files, code=code)
         self.output += comment.read_text()
         return previewed(comment.read_text(), HEAD)
 

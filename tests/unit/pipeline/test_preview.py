@@ -9,8 +9,6 @@ from pipeline.__main__ import main
 from pipeline.plan import Plan
 from tests.unit.pipeline.fake_engine import HEAD, Engine
 from tests.unit.pipeline.plans import SERVICE, resource
-from tests.unit.pipeline.repository import commit
-from tests.unit.pipeline.stack_files import BASE, ORDERS, text_of
 
 
 def test_preview_saves_the_plan_and_writes_the_comment(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,12 +46,3 @@ def test_preview_is_judged_by_the_policy_pack(engine: Engine, capsys: pytest.Cap
     assert main(["preview", "prod", "--plan", "plan.json", *options]) == 1
     assert capsys.readouterr().err == "preview failed\npolicy gateway-tls: target-orders: TLS 1.2 at least\n"
     assert " --policy-pack pack --policy-pack-config config.json " in (engine.folder / "calls").read_text()
-
-
-def test_file_of_the_base_is_compared(engine: Engine) -> None:
-    commit()
-    hosts = {"orders": {**ORDERS, "clients": ["warehouse", "billing"]}}
-    Path("Pulumi.prod.yaml").write_text(text_of(**{**BASE, "hosts": hosts}))
-    assert main(["preview", "prod", "--plan", "plan.json", "--base", "HEAD", "--comment", "comment.md"]) == 0
-    assert "- `orders` now admits `billing`.\n" in Path("comment.md").read_text()
-    assert engine.calls == ["preview"]
