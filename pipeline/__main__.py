@@ -27,13 +27,18 @@ exit codes:
 
 
 def list_stacks(options: argparse.Namespace) -> None:
-    """Print, as JSON, the stacks that the pipeline deploys: all, those that a change affects, or one."""
+    """Print, as JSON, the stacks that the pipeline deploys: all, those that a change affects, or one.
+
+    Then fail if a stack has dropped out, unless one is chosen.
+    """
+    dropped = stacks.dropped()
     found = stacks.affected(options.since) if options.since else stacks.deployed()
     if options.only and options.only not in found:
-        raise ConfigError(
-            f"{options.only}: the pipeline does not deploy this stack; it deploys {', '.join(found) or 'none'}"
-        )
+        otherwise = f"{options.only}: the pipeline does not deploy this stack; it deploys {', '.join(found) or 'none'}"
+        raise ConfigError(dropped.get(options.only, otherwise))
     print(json.dumps([options.only] if options.only else found))
+    if dropped and not options.only:
+        raise Refused(*dropped.values())
 
 
 def write_kubeconfig(_: argparse.Namespace) -> None:

@@ -110,6 +110,18 @@ def test_steps_are_commands_of_the_project_and_no_secret_is_an_argument(file: Pa
         assert "${{" not in run
 
 
+@pytest.mark.parametrize("workflow", ["pull-request", "deploy", "renew"])
+def test_stack_that_drops_out_fails_the_run_and_not_the_jobs_of_the_others(workflow: str) -> None:
+    first, *others = load(GITHUB / f"workflows/{workflow}.yml")["jobs"].values()
+    checkout, *_, listing = first["steps"]
+    assert checkout["with"]["fetch-depth"] == 0, "the history knows the files that are gone"
+    assert " -m pipeline stacks" in listing["run"]
+    assert listing["run"].splitlines()[-2:][0] == 'echo "stacks=$stacks" >> "$GITHUB_OUTPUT"'
+    assert listing["run"].splitlines()[-1].startswith('exit "$status"')
+    for job in others:
+        assert job["if"].startswith("${{ !cancelled() && needs.stacks.outputs.stacks != '' && ")
+
+
 @pytest.mark.parametrize(("workflow", "command"), [("deploy", "update"), ("renew", "renew")])
 def test_step_that_changes_a_stack_gets_the_signals_and_ends_before_its_job(workflow: str, command: str) -> None:
     job = load(GITHUB / f"workflows/{workflow}.yml")["jobs"][workflow]
