@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from base64 import b64encode
@@ -25,6 +26,7 @@ from tests.e2e.support.commands import ROOT, run
 from tests.e2e.support.lab import CLUSTERS, Lab
 from tests.e2e.support.project import Project
 from tests.e2e.support.stack import Deployed
+from tests.support.kubeconfigs import write_kubeconfig
 from tests.unit.pki import Holder, issue
 
 STACK = "pipeline"
@@ -244,6 +246,24 @@ def test_comment_reports_an_interruption(checkout: Checkout) -> None:
     checkout.expect_no_secret()
 
 
+def test_cluster_that_is_away_fails_its_stack_by_its_path(
+    checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        server = f"https://127.0.0.1:{closed.getsockname()[1]}"
+    away = write_kubeconfig(tmp_path / "away", server, contexts=("client2",))
+    others = [checkout.project.lab.kubeconfig(cluster) for cluster in ("target", "client")]
+    monkeypatch.setenv("KUBECONFIG", os.pathsep.join(map(str, (away, *others))))
+    line = (
+        f"kyma-mtls:clients.client2.context: cluster {server} does not answer: [Errno 111] Connection refused; "
+        "`pulumi config set --path clients.client2.away true` goes on without this cluster"
+    )
+    assert checkout.preview(code=1) is None
+    errors = checkout.comment.partition("### Errors\n")[2].partition("\n<details>")[0]
+    assert [each for each in errors.splitlines() if "kyma-mtls:" in each] == [line]
+
+
 def test_older_commit_is_not_deployed(checkout: Checkout) -> None:
     head = checkout.git("rev-parse", "HEAD")
     checkout.git("reset", "--soft", "HEAD~2")
@@ -291,6 +311,9 @@ def test_comment_reports_a_change_and_an_outdated_plan_is_refused(checkout: Chec
     refused = checkout.update(code=1).stderr
     assert "violates plan: properties changed: (values withheld)" in refused
     assert "Preview again, and deploy the new plan" in refused
+    checkout.preview()
+    assert "did not deploy the whole stack" in checkout.comment
+    assert "- `httpbin` now admits `acme`.\n" in checkout.comment, "it compares with the last update that succeeded"
     checkout.expect_no_secret()
 
 
