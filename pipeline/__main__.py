@@ -1,4 +1,4 @@
-"""Run the steps of the workflows in .github/: previews in pull requests, deployments, renewals."""
+"""Run the steps of the jobs in .github/ and .gitlab/: previews in pull requests, deployments, renewals."""
 
 import argparse
 import json
@@ -8,10 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline import comment, deployment, kubeconfig, stacks
+from pipeline import comment, deployment, kubeconfig, record, stacks, this_run
 from pipeline.deployment import Refused
 from pipeline.engine import PolicyPack
-from pipeline.github import BOT, Repository
 from pipeline.issue import close, report
 from pipeline.plan import Plan
 from pipeline.stack_file import NAME, path_of
@@ -27,13 +26,17 @@ exit codes:
 
 
 def list_stacks(options: argparse.Namespace) -> None:
-    """Print, as JSON, the stacks that the pipeline deploys: all, those that a change affects, or one."""
+    """Print, as JSON, the stacks that the pipeline deploys: all, those that a change affects, or one.
+
+    With --gitlab-job, print a GitLab pipeline with this job for each of them.
+    """
     found = stacks.affected(options.since) if options.since else stacks.deployed()
     if options.only and options.only not in found:
         raise ConfigError(
             f"{options.only}: the pipeline does not deploy this stack; it deploys {', '.join(found) or 'none'}"
         )
-    print(json.dumps([options.only] if options.only else found))
+    chosen = [options.only] if options.only else found
+    print(json.dumps(stacks.gitlab_pipeline(options.gitlab_job, chosen) if options.gitlab_job else chosen))
 
 
 def write_kubeconfig(_: argparse.Namespace) -> None:
@@ -57,39 +60,44 @@ def put_comment(options: argparse.Namespace) -> None:
     marker = body.partition("\n")[0]
     if not comment.is_marker(marker):
         raise ConfigError(f"{options.file}: not a comment that `preview` wrote")
-    print(Repository.of_this_run(options.login).put_comment(options.pull_request, marker, body))
+    print(this_run.forge(options.login).put_comment(options.pull_request, marker, body))
 
 
 def expect_previewed(options: argparse.Namespace) -> None:
     """Fail if a plan has operations that the comment on the merged pull request did not show for its last commit."""
-    repository, stack = Repository.of_this_run(options.login), options.stack
-    merged = repository.pull_request_of(options.commit)
+    forge, stack = this_run.forge(options.login), options.stack
+    merged = forge.pull_request_of(options.commit)
     if not merged:
         raise Refused(
-            f"no merged pull request has commit {options.commit}, so reviewers saw no preview of {stack}", _BY_HAND
+            f"no merged pull request has commit {options.commit}, so reviewers saw no preview of {stack}",
+            this_run.by_hand(),
         )
-    found = repository.comment(merged.number, comment.marker(stack))
-    seen = comment.previewed(found["body"], merged.head) if found else None
+    found = forge.comment(merged.number, comment.marker(stack))
+    seen = comment.previewed(found.body, merged.head) if found else None
     if seen is None:
         raise Refused(
             f"no preview of {stack} succeeded in pull request {merged.number} at its last commit, {merged.head}",
-            _BY_HAND,
+            this_run.by_hand(),
         )
+    if options.record:
+        record.review(options.record, merged, forge.approvers(merged.number))
     try:
         deployment.expect_previewed(stack, Plan.read(options.plan), seen)
     except Refused as error:
-        raise Refused(str(error), _BY_HAND) from None
+        raise Refused(str(error), this_run.by_hand()) from None
 
 
 def update(options: argparse.Namespace) -> None:
     """Deploy exactly the plan of a stack, and verify the stack, read-only."""
-    deployment.update(options.stack, options.plan, options.junit)
+    with record.written(options.record, options.stack, options.plan):
+        deployment.update(options.stack, options.plan, _reports(options))
 
 
 def renew(options: argparse.Namespace) -> None:
     """Renew the certificates that end soon, and verify the stack; deploy nothing if any other change is pending."""
     try:
-        deployment.renew(options.stack, options.junit)
+        with record.written(options.record, options.stack, None):
+            deployment.renew(options.stack, _reports(options))
     except (Refused, ConfigError) as error:
         if options.problems:
             options.problems.write_text(f"{error}\n")
@@ -98,12 +106,17 @@ def renew(options: argparse.Namespace) -> None:
 
 def put_issue(options: argparse.Namespace) -> None:
     """Open or edit the stack's issue about a failed renewal; with --solved, close it."""
-    repository = Repository.of_this_run(options.login)
-    print(close(repository, options.stack) if options.solved else report(repository, options.stack, options.problems))
+    forge = this_run.forge(options.login)
+    print(close(forge, options.stack) if options.solved else report(forge, options.stack, options.problems))
+
+
+def _reports(options: argparse.Namespace) -> list[str]:
+    """Return the verification's arguments for its reports."""
+    files = {"--junit": options.junit, "--html": options.html}
+    return [word for name, file in files.items() if file for word in (name, str(file))]
 
 
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_BY_HAND = "to deploy the current plan, run the workflow Deploy by hand with `apply`"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -152,7 +165,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 _COMMANDS: dict[str, tuple[Any, ...]] = {
-    "stacks": (list_stacks, "--since", "--only"),
+    "stacks": (list_stacks, "--since", "--only", "--gitlab-job"),
     "kubeconfig": (write_kubeconfig,),
     "preview": (
         preview,
@@ -165,9 +178,9 @@ _COMMANDS: dict[str, tuple[Any, ...]] = {
         "--policy-pack-config",
     ),
     "comment": (put_comment, "file", "--pull-request", "--login"),
-    "previewed": (expect_previewed, "stack", "--plan", "--commit", "--login"),
-    "update": (update, "stack", "--plan", "--junit"),
-    "renew": (renew, "stack", "--problems", "--junit"),
+    "previewed": (expect_previewed, "stack", "--plan", "--commit", "--record", "--login"),
+    "update": (update, "stack", "--plan", "--record", "--junit", "--html"),
+    "renew": (renew, "stack", "--problems", "--record", "--junit", "--html"),
     "issue": (put_issue, "stack", "--problems", "--solved", "--login"),
 }
 _ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -175,6 +188,10 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "file": {"metavar": "FILE", "type": Path, "help": "a comment that preview --comment wrote"},
     "--since": {"metavar": "REVISION", "help": "only stacks whose file or program differs from this revision"},
     "--only": {"metavar": "STACK", "help": "only this stack; fail if the pipeline does not deploy it"},
+    "--gitlab-job": {
+        "metavar": "NAME",
+        "help": "print a GitLab pipeline with the job NAME for each stack, which extends the job .NAME",
+    },
     "--base": {"metavar": "REVISION", "default": "", "help": "compare the stack's file with that of this revision"},
     "--head": {"metavar": "SHA", "type": _sha, "help": "the last commit of the pull request's branch"},
     "--plan": {"metavar": "FILE", "type": Path, "required": True, "help": "the file with the plan that preview saves"},
@@ -183,12 +200,13 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "--policy-pack-config": {"metavar": "FILE", "type": Path, "help": "the config of the policy pack, JSON"},
     "--pull-request": {"metavar": "NUMBER", "type": int, "required": True, "help": "the pull request to comment on"},
     "--commit": {"metavar": "SHA", "required": True, "help": "the commit that was pushed"},
+    "--record": {"metavar": "FILE", "type": Path, "help": "write what was deployed, who approved it, and how it ended"},
     "--junit": {"metavar": "FILE", "type": Path, "help": "also write the verdicts as JUnit XML to this file"},
+    "--html": {"metavar": "FILE", "type": Path, "help": "also write the evidence of the verification as a page"},
     "--problems": {"metavar": "FILE", "type": Path, "help": "the file to which renew writes its problems"},
     "--solved": {"action": "store_true", "help": "close the issue"},
     "--login": {
-        "default": BOT,
-        "help": "the account whose comments and issues are trusted and edited (default: %(default)s)",
+        "help": "the account whose comments and issues are trusted and edited (default: that of the job's token)",
     },
 }
 

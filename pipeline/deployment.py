@@ -63,36 +63,37 @@ def expect_no_later(stack: str) -> None:
         )
 
 
-def update(stack: str, plan: Path, junit: Path | None) -> None:
-    """Deploy a plan and verify the stack; raise Refused if either fails, or if a later commit is deployed."""
+def update(stack: str, plan: Path, reports: Sequence[str] = ()) -> None:
+    """Deploy a plan and verify the stack; raise Refused if either fails, or if a later commit is deployed.
+
+    reports: the verification's arguments for its reports
+    """
     expect_no_later(stack)
     run = engine.up(stack, plan)
     if run.exit_code:
         remedy = [_PLAN_IS_STALE] if run.left_its_plan else []
         raise Refused(f"`pulumi up` failed: {stack} is not deployed, or only in part", *run.errors, *remedy)
-    verify(stack, junit)
+    verify(stack, reports)
 
 
-def verify(stack: str, junit: Path | None) -> None:
+def verify(stack: str, reports: Sequence[str] = ()) -> None:
     """Verify a deployed stack without changes to its clusters; raise Refused if a promise is broken.
 
-    junit: the file to write the verdicts to
+    reports: the verification's arguments for its reports
     """
-    command = [sys.executable, "-m", "verification", "--read-only", "--stack", stack]
-    if junit:
-        command += ["--junit", str(junit)]
+    command = [sys.executable, "-m", "verification", "--read-only", "--stack", stack, *reports]
     if subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode:
         raise Refused(f"`python -m verification --read-only --stack {stack}` does not pass")
 
 
-def renew(stack: str, junit: Path | None) -> None:
+def renew(stack: str, reports: Sequence[str] = ()) -> None:
     """Renew the certificates that end soon, and verify the stack.
 
     Raise Refused, with all problems, if any other change is pending, or if the stack cannot renew a certificate that
     ends soon.
     """
     problems: list[str] = []
-    for step in (partial(_renew, stack, junit), partial(_expect_no_ending, stack)):
+    for step in (partial(_renew, stack, reports), partial(_expect_no_ending, stack)):
         try:
             step()
         except (Refused, ConfigError) as error:
@@ -101,7 +102,7 @@ def renew(stack: str, junit: Path | None) -> None:
         raise Refused(*dict.fromkeys(problems))
 
 
-def _renew(stack: str, junit: Path | None) -> None:
+def _renew(stack: str, reports: Sequence[str]) -> None:
     expect_no_later(stack)
     with tempfile.TemporaryDirectory() as folder:
         plan = Path(folder, "plan.json")
@@ -115,9 +116,9 @@ def _renew(stack: str, junit: Path | None) -> None:
                 *_lines(drift),
             )
         if planned.operations:
-            update(stack, plan, junit)
+            update(stack, plan, reports)
         else:
-            verify(stack, junit)
+            verify(stack, reports)
 
 
 def _expect_no_ending(stack: str) -> None:

@@ -2,8 +2,9 @@
 
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 from pipeline import stack_file
 from settings import ConfigError
@@ -46,6 +47,16 @@ def affected(since: str) -> list[str]:
     if changed is None or any(path.startswith(PROGRAM) for path in changed):
         return stacks
     return [stack for stack in stacks if stack_file.path_of(stack) in changed or _names_one_of(stack, changed)]
+
+
+def gitlab_pipeline(job: str, stacks: Sequence[str]) -> dict[str, Any]:
+    """Return a GitLab pipeline that runs a job for each stack, in its variable STACK.
+
+    job: its name; what it does, the included job of this name with a dot before it says
+    """
+    if not stacks:
+        return {"no stack": {"script": ["true"]}}  # GitLab refuses a pipeline without a job
+    return {job: {"extends": f".{job}", "parallel": {"matrix": [{"STACK": [*stacks]}]}}}
 
 
 def _names_one_of(stack: str, paths: Collection[str]) -> bool:

@@ -1,5 +1,6 @@
 """Which stacks a change concerns, in real git repositories."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -124,3 +125,14 @@ def test_one_stack_is_chosen_by_name(commit: Commit, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out == '["prod"]\n'
     assert main(["stacks", "--only", "dev"]) == 2
     assert "dev: the pipeline does not deploy this stack; it deploys prod, prod-eu" in capsys.readouterr().err
+
+
+def test_gitlab_runs_a_job_for_each_stack(commit: Commit, capsys: pytest.CaptureFixture[str]) -> None:
+    before = commit({"README.md": "more"})
+    assert main(["stacks", "--gitlab-job", "deploy"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "deploy": {"extends": ".deploy", "parallel": {"matrix": [{"STACK": ["prod", "prod-eu"]}]}}
+    }
+    assert main(["stacks", "--gitlab-job", "deploy", "--since", before]) == 0
+    printed = capsys.readouterr().out
+    assert json.loads(printed) == {"no stack": {"script": ["true"]}}, "GitLab refuses a pipeline without a job"
