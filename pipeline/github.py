@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Self
 
@@ -23,6 +24,15 @@ class PullRequest:
 
     number: int
     head: str
+
+
+@dataclass(frozen=True)
+class Post:
+    """An issue: the number by which the API knows it, its text and its URL."""
+
+    number: int
+    body: str
+    url: str
 
 
 @dataclass(frozen=True)
@@ -63,18 +73,31 @@ class Repository:
         merged = (each for each in self._all(f"commits/{commit}/pulls") if each["merged_at"])
         return next((PullRequest(int(each["number"]), str(each["head"]["sha"])) for each in merged), None)
 
-    def open_issue(self, marker: str, title: str, body: str) -> str:
-        """Edit the open issue that begins with this marker, or open it; return its URL."""
-        content = {"title": title, "body": body}
-        if found := self._own("issues?state=open", marker):
-            return str(self._ask("PATCH", f"issues/{found['number']}", content)["html_url"])
-        return str(self._ask("POST", "issues", content)["html_url"])
+    def issue(self, marker: str) -> Post | None:
+        """Return the account's open issue that begins with this marker, if there is one."""
+        found = self._own("issues?state=open", marker)
+        return _post(found) if found else None
 
-    def close_issue(self, marker: str) -> str | None:
-        """Close the open issue that begins with this marker; return its URL, None if there is none."""
-        if found := self._own("issues?state=open", marker):
-            return str(self._ask("PATCH", f"issues/{found['number']}", {"state": "closed"})["html_url"])
-        return None
+    def open_issue(self, title: str, body: str) -> Post:
+        """Open an issue."""
+        return _post(self._ask("POST", "issues", {"title": title, "body": body}))
+
+    def edit_issue(self, issue: Post, body: str) -> None:
+        """Replace the text of an issue, which notifies nobody."""
+        self._ask("PATCH", f"issues/{issue.number}", {"body": body})
+
+    def comment_on_issue(self, issue: Post, body: str) -> None:
+        """Add a comment to an issue, which notifies those who follow it."""
+        self._ask("POST", f"issues/{issue.number}/comments", {"body": body})
+
+    def close_issue(self, issue: Post) -> None:
+        """Close an issue."""
+        self._ask("PATCH", f"issues/{issue.number}", {"state": "closed"})
+
+    def last_success(self, workflow: str) -> datetime | None:
+        """Return when the last successful run of a workflow (the name of its file) began; None if there is none."""
+        found = self._ask("GET", f"actions/workflows/{workflow}/runs?status=success&per_page=1")["workflow_runs"]
+        return datetime.fromisoformat(found[0]["created_at"]) if found else None
 
     def _own(self, path: str, marker: str) -> dict[str, Any] | None:
         own = (each for each in self._all(path) if (each["user"] or {}).get("login") == self.login)
@@ -106,3 +129,7 @@ class Repository:
             said = answer.data.decode(errors="replace")[:200]
             raise ConfigError(f"GitHub refuses {method} {path}: {answer.status} {' '.join(said.split())}")
         return json.loads(answer.data)
+
+
+def _post(answer: dict[str, Any]) -> Post:
+    return Post(int(answer["number"]), answer["body"] or "", str(answer["html_url"]))
