@@ -5,13 +5,12 @@ import json
 import re
 import signal
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline import comment, deployment, kubeconfig, record, stacks, this_run
+from pipeline import comment, deployment, issue, kubeconfig, record, stacks, this_run
 from pipeline.deployment import Refused
-from pipeline.engine import PolicyPack
-from pipeline.issue import close, report
 from pipeline.plan import Plan
 from pipeline.stack_file import NAME, path_of
 from settings import ConfigError
@@ -46,8 +45,7 @@ def write_kubeconfig(_: argparse.Namespace) -> None:
 
 def preview(options: argparse.Namespace) -> None:
     """Preview a stack, save the plan, and write the comment for reviewers."""
-    pack = PolicyPack(options.policy_pack, options.policy_pack_config) if options.policy_pack else None
-    done = deployment.preview(options.stack, options.base, options.plan, options.head or "", pack)
+    done = deployment.preview(options.stack, options.base, options.plan, options.head or "")
     if options.comment:
         options.comment.write_text(comment.markdown(done))
     if not done.plan:
@@ -72,6 +70,8 @@ def expect_previewed(options: argparse.Namespace) -> None:
             f"no merged pull request has commit {options.commit}, so reviewers saw no preview of {stack}",
             this_run.by_hand(),
         )
+    if options.record:
+        record.review(options.record, forge, [merged])
     found = forge.comment(merged.number, comment.marker(stack))
     seen = comment.previewed(found.body, merged.head) if found else None
     if seen is None:
@@ -79,8 +79,6 @@ def expect_previewed(options: argparse.Namespace) -> None:
             f"no preview of {stack} succeeded in pull request {merged.number} at its last commit, {merged.head}",
             this_run.by_hand(),
         )
-    if options.record:
-        record.review(options.record, merged, forge.approvers(merged.number))
     try:
         deployment.expect_previewed(stack, Plan.read(options.plan), seen)
     except Refused as error:
@@ -94,20 +92,30 @@ def update(options: argparse.Namespace) -> None:
 
 
 def renew(options: argparse.Namespace) -> None:
-    """Renew the certificates that end soon, and verify the stack; deploy nothing if any other change is pending."""
+    """Renew the certificates that end soon, and look for drift; deploy nothing if any other change is pending."""
     try:
         with record.written(options.record, options.stack, None):
             deployment.renew(options.stack, _reports(options))
     except (Refused, ConfigError) as error:
-        if options.problems:
-            options.problems.write_text(f"{error}\n")
+        _write(options.problems, f"{error}\n")
         raise
+    _write(options.problems, "")
 
 
 def put_issue(options: argparse.Namespace) -> None:
-    """Open or edit the stack's issue about a failed renewal; with --solved, close it."""
-    forge = this_run.forge(options.login)
-    print(close(forge, options.stack) if options.solved else report(forge, options.stack, options.problems))
+    """Report the problems of the stack's nightly run in its issue; close it if the run wrote that there are none."""
+    problems = issue.problems_in(options.problems)
+    print(issue.put(this_run.forge(options.login), issue.of_stack(options.stack), problems))
+
+
+def watch(options: argparse.Namespace) -> None:
+    """Report in an issue that no nightly run has succeeded for longer than a day; close it if one has."""
+    print(issue.watch(this_run.forge(options.login), datetime.now(UTC)))
+
+
+def _write(file: Path | None, text: str) -> None:
+    if file:
+        file.write_text(text)
 
 
 def _reports(options: argparse.Namespace) -> list[str]:
@@ -174,14 +182,13 @@ _COMMANDS: dict[str, tuple[Any, ...]] = {
         "--base",
         "--head",
         "--comment",
-        "--policy-pack",
-        "--policy-pack-config",
     ),
     "comment": (put_comment, "file", "--pull-request", "--login"),
     "previewed": (expect_previewed, "stack", "--plan", "--commit", "--record", "--login"),
     "update": (update, "stack", "--plan", "--record", "--junit", "--html"),
     "renew": (renew, "stack", "--problems", "--record", "--junit", "--html"),
-    "issue": (put_issue, "stack", "--problems", "--solved", "--login"),
+    "issue": (put_issue, "stack", "--problems", "--login"),
+    "watch": (watch, "--login"),
 }
 _ARGUMENTS: dict[str, dict[str, Any]] = {
     "stack": {"metavar": "STACK", "type": _stack, "help": "the name of a stack; its file is Pulumi.STACK.yaml"},
@@ -196,15 +203,16 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "--head": {"metavar": "SHA", "type": _sha, "help": "the last commit of the pull request's branch"},
     "--plan": {"metavar": "FILE", "type": Path, "required": True, "help": "the file with the plan that preview saves"},
     "--comment": {"metavar": "FILE", "type": Path, "help": "write the comment to this file, as Markdown"},
-    "--policy-pack": {"metavar": "FILE", "type": Path, "help": "also judge the preview by this policy pack"},
-    "--policy-pack-config": {"metavar": "FILE", "type": Path, "help": "the config of the policy pack, JSON"},
     "--pull-request": {"metavar": "NUMBER", "type": int, "required": True, "help": "the pull request to comment on"},
     "--commit": {"metavar": "SHA", "required": True, "help": "the commit that was pushed"},
     "--record": {"metavar": "FILE", "type": Path, "help": "write what was deployed, who approved it, and how it ended"},
     "--junit": {"metavar": "FILE", "type": Path, "help": "also write the verdicts as JUnit XML to this file"},
     "--html": {"metavar": "FILE", "type": Path, "help": "also write the evidence of the verification as a page"},
-    "--problems": {"metavar": "FILE", "type": Path, "help": "the file to which renew writes its problems"},
-    "--solved": {"action": "store_true", "help": "close the issue"},
+    "--problems": {
+        "metavar": "FILE",
+        "type": Path,
+        "help": "the file to which renew writes its problems, empty if there are none",
+    },
     "--login": {
         "help": "the account whose comments and issues are trusted and edited (default: that of the job's token)",
     },

@@ -1,25 +1,30 @@
 """Previews, updates and renewals of one stack."""
 
+import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pipeline import engine, expiry, renewal, stacks
 from pipeline.comment import Preview
-from pipeline.engine import PolicyPack
 from pipeline.plan import Operation, Plan
 from pipeline.stack_file import StackFile, path_of
 from settings import ConfigError
+from verification.runner import Verdict
 from verification.stack import DeployedStack
 
 _PLAN_IS_STALE = (
     "The update would differ from its plan. Steps completed before this error remain; the update changed nothing else. "
     "Preview again, and deploy the new plan"
 )
+_STDOUT = 1  # the file descriptor: beside a JSON document, the verification prints its lines to stderr
+_NOT_KEPT = {Verdict.FAILED.value, Verdict.ERROR.value}
+_NOT_RENEWED = "`pulumi preview` failed, so nothing is renewed"
 
 
 class Refused(Exception):  # noqa: N818 - it is no error of the program
@@ -29,15 +34,14 @@ class Refused(Exception):  # noqa: N818 - it is no error of the program
         super().__init__("\n".join(reasons))
 
 
-def preview(stack: str, base: str, plan: Path, head: str = "", pack: PolicyPack | None = None) -> Preview:
+def preview(stack: str, base: str, plan: Path, head: str = "") -> Preview:
     """Preview the stack with its current file, and save the plan.
 
     base: the revision whose file is compared; empty for none
     plan: the file to save the plan to
     head: the commit that is previewed
-    pack: the policy pack that judges the preview
     """
-    run = engine.preview(stack, plan, pack)
+    run = engine.preview(stack, plan)
     before, after = stacks.file_at(base, stack) if base else None, Path(path_of(stack)).read_text()
     planned = Plan.read(plan) if run.exit_code == 0 else None
     return Preview(stack, None if before is None else _read(before), _read(after), run, planned, head)
@@ -69,31 +73,31 @@ def update(stack: str, plan: Path, reports: Sequence[str] = ()) -> None:
     reports: the verification's arguments for its reports
     """
     expect_no_later(stack)
-    run = engine.up(stack, plan)
-    if run.exit_code:
-        remedy = [_PLAN_IS_STALE] if run.left_its_plan else []
-        raise Refused(f"`pulumi up` failed: {stack} is not deployed, or only in part", *run.errors, *remedy)
+    _deploy(stack, plan)
     verify(stack, reports)
 
 
 def verify(stack: str, reports: Sequence[str] = ()) -> None:
-    """Verify a deployed stack without changes to its clusters; raise Refused if a promise is broken.
+    """Verify a deployed stack without changes to its clusters; raise Refused, with the promises that are not kept.
 
     reports: the verification's arguments for its reports
     """
-    command = [sys.executable, "-m", "verification", "--read-only", "--stack", stack, *reports]
-    if subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode:
-        raise Refused(f"`python -m verification --read-only --stack {stack}` does not pass")
+    command = [sys.executable, "-m", "verification", "--read-only", "--json", "--stack", stack, *reports]
+    streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": _STDOUT}
+    done = subprocess.run(command, **streams, text=True, check=False)
+    if done.returncode:
+        raise Refused(f"`python -m verification --read-only --stack {stack}` does not pass", *_broken(done.stdout))
 
 
 def renew(stack: str, reports: Sequence[str] = ()) -> None:
-    """Renew the certificates that end soon, and verify the stack.
+    """Renew the certificates that end soon, then look for drift: in a preview with refresh, and by the verification.
 
-    Raise Refused, with all problems, if any other change is pending, or if the stack cannot renew a certificate that
-    ends soon.
+    Raise Refused, with all problems, if any other change is pending, if a cluster is not as the stack was deployed, or
+    if the stack cannot renew a certificate that ends soon.
     """
+    expect_no_later(stack)
     problems: list[str] = []
-    for step in (partial(_renew, stack, reports), partial(_expect_no_ending, stack)):
+    for step in (partial(_renew, stack), partial(verify, stack, reports), partial(_expect_no_ending, stack)):
         try:
             step()
         except (Refused, ConfigError) as error:
@@ -102,23 +106,37 @@ def renew(stack: str, reports: Sequence[str] = ()) -> None:
         raise Refused(*dict.fromkeys(problems))
 
 
-def _renew(stack: str, reports: Sequence[str]) -> None:
-    expect_no_later(stack)
+def _deploy(stack: str, plan: Path) -> None:
+    run = engine.up(stack, plan)
+    if run.exit_code:
+        remedy = [_PLAN_IS_STALE] if run.left_its_plan else []
+        raise Refused(f"`pulumi up` failed: {stack} is not deployed, or only in part", *run.errors, *remedy)
+
+
+def _renew(stack: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         plan = Path(folder, "plan.json")
-        run = engine.preview(stack, plan)
-        if run.exit_code:
-            raise Refused("`pulumi preview` failed, so nothing is renewed", *run.errors)
-        planned = Plan.read(plan)
-        if drift := renewal.unexplained(planned, engine.deployed_inputs(stack)):
+        planned = _planned(stack, plan)
+        if pending := renewal.unexplained(planned, engine.deployed_inputs(stack)):
             raise Refused(
                 "more than a renewal is pending, so nothing is renewed; deploy or revert these operations:",
-                *_lines(drift),
+                *_lines(pending),
             )
         if planned.operations:
-            update(stack, plan, reports)
-        else:
-            verify(stack, reports)
+            _deploy(stack, plan)
+        refreshed = _planned(stack, Path(folder, "refreshed.json"), refresh=True)
+        if drift := renewal.unexplained(refreshed, engine.deployed_inputs(stack)):
+            raise Refused(
+                "the clusters are not as the stack was deployed; `pulumi up --refresh` would do these operations:",
+                *_lines(drift),
+            )
+
+
+def _planned(stack: str, file: Path, *, refresh: bool = False) -> Plan:
+    run = engine.preview(stack, file, refresh=refresh)
+    if run.exit_code:
+        raise Refused("`pulumi preview --refresh` failed" if refresh else _NOT_RENEWED, *run.errors)
+    return Plan.read(file)
 
 
 def _expect_no_ending(stack: str) -> None:
@@ -137,3 +155,18 @@ def _read(text: str) -> StackFile | str:
 
 def _lines(operations: Sequence[Operation]) -> list[str]:
     return [f"  {each}" for each in operations]
+
+
+def _broken(printed: str) -> Iterator[str]:
+    """Yield a line for each promise that is not kept, or why the verification could not begin.
+
+    printed: the JSON document that the verification printed
+    """
+    try:
+        document = json.loads(printed)
+    except ValueError:
+        return
+    yield from (f"  {problem}" for problem in document.get("problems", ()))
+    for check in document.get("checks", ()):
+        if check["verdict"] in _NOT_KEPT:
+            yield f"  {check['group']}: {check['promise']}: {' '.join(check['seen'].split())}"

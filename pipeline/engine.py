@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline import policies
 from pipeline.redaction import in_safe_parts, redacted
 from settings import ConfigError
 
@@ -19,14 +20,6 @@ _MISSING = "no `pulumi` on PATH"
 _COLOR = re.compile(r"<\{%.*?%\}>")
 _INTERRUPTION = re.compile(r"kyma-mtls:\S+: (?:changes from .* which interrupts .*|cannot change .*)")
 _LEFT_ITS_PLAN = re.compile(r"violates plan|not allowed by the plan|expected resource operations for")
-
-
-@dataclass(frozen=True)
-class PolicyPack:
-    """The program of a policy pack, and its config as a JSON file."""
-
-    program: Path
-    config: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -52,16 +45,18 @@ class Run:
         return any(_LEFT_ITS_PLAN.search(error) for error in self.errors)
 
 
-def preview(stack: str, plan: Path, pack: PolicyPack | None = None) -> Run:
-    """Preview an update, judge it by the policy pack if one is given, and save its plan."""
-    policies = ["--policy-pack", str(pack.program)] if pack else []
-    policies += ["--policy-pack-config", str(pack.config)] if pack and pack.config else []
-    return _run("preview", "--stack", stack, "--diff", "--save-plan", str(plan), *policies)
+def preview(stack: str, plan: Path, *, refresh: bool = False) -> Run:
+    """Preview an update, judge it by the policies, and save its plan.
+
+    refresh: compare with what the clusters have, in the place of what the state says of them
+    """
+    refreshed = ["--refresh"] if refresh else []
+    return _run("preview", "--stack", stack, "--diff", "--save-plan", str(plan), *refreshed, *policies.options(stack))
 
 
 def up(stack: str, plan: Path) -> Run:
-    """Update a stack by exactly this plan."""
-    return _run("up", "--stack", stack, "--yes", "--skip-preview", "--plan", str(plan))
+    """Update a stack by exactly this plan, and judge it by the policies: each resource before the engine touches it."""
+    return _run("up", "--stack", stack, "--yes", "--skip-preview", "--plan", str(plan), *policies.options(stack))
 
 
 def last_commit(stack: str) -> str | None:

@@ -6,6 +6,7 @@ A pull request of GitLab is its merge request, a comment its note.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,10 @@ class Forge(ABC):
     @abstractmethod
     def pull_request_of(self, commit: str) -> PullRequest | None:
         """Return the merged pull request that has a commit, if there is one."""
+
+    @abstractmethod
+    def last_night(self) -> datetime | None:
+        """Return when the last successful nightly run began; None if there is none."""
 
     @abstractmethod
     def approvers(self, pull_request: int) -> list[str]:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Self
 
 from pipeline.forge import Forge, Post, PullRequest
@@ -11,6 +12,7 @@ from settings import ConfigError
 
 BOT = "github-actions[bot]"
 """The account that a workflow's own token writes as."""
+_NIGHTLY = "renew.yml"
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,12 @@ class GitHub(Forge):
         """Return the merged pull request that has a commit, if there is one."""
         merged = (each for each in self.rest.all(f"commits/{commit}/pulls") if each["merged_at"])
         return next((PullRequest(int(each["number"]), str(each["head"]["sha"])) for each in merged), None)
+
+    def last_night(self) -> datetime | None:
+        """Return when the last successful nightly run began; None if there is none."""
+        path = f"actions/workflows/{_NIGHTLY}/runs?status=success&per_page=1"
+        found = self.rest.ask("GET", path)["workflow_runs"]
+        return datetime.fromisoformat(found[0]["created_at"]) if found else None
 
     def approvers(self, pull_request: int) -> list[str]:
         """Return the accounts whose last review that judges approves a pull request, sorted."""

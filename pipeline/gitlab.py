@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -62,6 +63,12 @@ class GitLab(Forge):
         found = self.rest.all(f"repository/commits/{commit}/merge_requests")
         merged = (each for each in found if each["state"] == "merged" and each["target_branch"] == self.branch)
         return next((PullRequest(int(each["iid"]), str(each["sha"])) for each in merged), None)
+
+    def last_night(self) -> datetime | None:
+        """Return when the last successful scheduled pipeline began; None if there is none."""
+        path = f"pipelines?source=schedule&status=success&ref={quote(self.branch, safe='')}&per_page=1"
+        found = self.rest.ask("GET", path)
+        return datetime.fromisoformat(found[0]["created_at"]) if found else None
 
     def approvers(self, pull_request: int) -> list[str]:
         """Return the accounts that approve a merge request, sorted."""

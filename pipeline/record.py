@@ -3,29 +3,33 @@
 import hashlib
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pipeline import this_run
-from pipeline.forge import PullRequest
+from pipeline.forge import Forge, PullRequest
 from pipeline.plan import Plan
 from settings import ConfigError
 
 FORMAT = 1
 _DEPLOYED = "deployed"
+_REVIEWS = "pullRequests"
 
 
-def review(file: Path, merged: PullRequest, approvers: list[str]) -> None:
-    """Write the pull request that is deployed, and who approved it."""
-    _write(file, {"pullRequest": {"number": merged.number, "head": merged.head, "approvedBy": approvers}})
+def review(file: Path, forge: Forge, merged: Iterable[PullRequest]) -> None:
+    """Write the pull requests that are deployed, and who approved each of them."""
+    reviews = [
+        {"number": each.number, "head": each.head, "approvedBy": forge.approvers(each.number)} for each in merged
+    ]
+    _write(file, {_REVIEWS: reviews})
 
 
 @contextmanager
 def written(file: Path | None, stack: str, plan: Path | None) -> Iterator[None]:
-    """Write what the block deploys and how it ends into the record, beside the review, if there is one.
+    """Write what the block deploys and how it ends into the record, beside the reviews that it has.
 
     file: the record; None to write none
     plan: the plan that is deployed; None if the block makes it
@@ -35,7 +39,7 @@ def written(file: Path | None, stack: str, plan: Path | None) -> Iterator[None]:
         return
     known = {"format": FORMAT, "stack": stack, "commit": _commit(), "run": this_run.url(), "by": this_run.starter()}
     known |= {"plan": _plan(Plan.read(plan))} if plan else {}
-    known |= {"started": _now()} | _review(file)
+    known |= {"started": _now()} | _reviews(file)
     result = "interrupted"
     try:
         yield
@@ -62,12 +66,12 @@ def _now() -> str:
     return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _review(file: Path) -> dict[str, Any]:
-    """Return the review that the record has so far, if it has one."""
+def _reviews(file: Path) -> dict[str, Any]:
+    """Return the reviews that the record has so far."""
     if not file.exists():
         return {}
     try:
-        return {"pullRequest": json.loads(file.read_text())["pullRequest"]}
+        return {_REVIEWS: json.loads(file.read_text())[_REVIEWS]}
     except (ValueError, TypeError, KeyError):
         raise ConfigError(f"{file}: not a record that `previewed` wrote; remove it") from None
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import stack_file
+from pipeline import policies, stack_file
 from settings import ConfigError
 
 PROGRAM = (
@@ -42,11 +42,16 @@ def deployed() -> list[str]:
 
 
 def affected(since: str) -> list[str]:
-    """Return the stacks whose file or program differs from a revision; all if there is no such revision."""
+    """Return the stacks whose file, program or policies differ from a revision; all if there is no such revision."""
     stacks, changed = deployed(), _changed(since)
     if changed is None or any(path.startswith(PROGRAM) for path in changed):
         return stacks
-    return [stack for stack in stacks if stack_file.path_of(stack) in changed or _names_one_of(stack, changed)]
+    return [stack for stack in stacks if _concern(stack, changed)]
+
+
+def _concern(stack: str, changed: Collection[str]) -> bool:
+    """Return whether one of these changed files is the stack's, one that it names, or one of its policies."""
+    return stack_file.path_of(stack) in changed or _names_one_of(stack, changed) or policies.concern(stack, changed)
 
 
 def gitlab_pipeline(job: str, stacks: Sequence[str]) -> dict[str, Any]:

@@ -20,6 +20,8 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """Answer previews without changes; the current directory has the files of the stack prod."""
     monkeypatch.chdir(tmp_path)
     Path("Pulumi.prod.yaml").write_text(text_of(**BASE))
+    Path("policies").mkdir()
+    Path("policies/pulumi-analyzer-kyma-mtls").touch()
     made = Engine(tmp_path)
     made.answer("preview", plan={})
     made.deployed_from(None)

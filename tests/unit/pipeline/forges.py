@@ -31,6 +31,7 @@ class Answer:
 class StandIn(ABC):
     """A forge with one repository and pull request 7.
 
+    nights: when its successful nightly runs began, the last one first
     refusals: the answers to the next requests, whatever they ask for
     """
 
@@ -41,6 +42,7 @@ class StandIn(ABC):
     comments_on_issues: list[tuple[int, str]] = field(default_factory=list)
     pulls: list[Content] = field(default_factory=list)
     reviews: list[Content] = field(default_factory=list)
+    nights: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     refusals: list[Answer] = field(default_factory=list)
 
@@ -88,6 +90,9 @@ class Hub(StandIn):
             return Answer({"message": "Bad credentials"}, 401)
         path, query = urlsplit(url).path.removeprefix("/repos/team/mesh/"), parse_qs(urlsplit(url).query)
         self.requests.append(f"{method} {path}")
+        if path == "actions/workflows/renew.yml/runs":
+            assert query["status"] == ["success"]
+            return Answer({"workflow_runs": [{"created_at": each} for each in self.nights]})
         is_comment = path.partition("/")[2].startswith("comments/") or path == "issues/7/comments"
         found = self.comments if is_comment else self.issues
         if method == "GET":
@@ -161,6 +166,10 @@ class Lab(StandIn):
     def _read(self, path: str, query: Mapping[str, list[str]]) -> Answer:
         if path == "merge_requests/7/approvals":
             return Answer({"approved_by": self.reviews})
+        if path == "pipelines":
+            wanted = {"source": ["schedule"], "status": ["success"], "ref": ["main"], "per_page": ["1"]}
+            assert query == wanted
+            return Answer([{"created_at": each} for each in self.nights])
         if path == "issues":
             by = query.get("author_username", [""])[0]
             entries = [each for each in self.issues if each["state"] == query["state"][0]]

@@ -3,6 +3,7 @@
 import re
 import socket
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -176,23 +177,22 @@ def test_merged_pull_request_of_a_commit_is_found(forge: StandIn) -> None:
     assert this_run.forge().pull_request_of(SHA) == PullRequest(7, SHA[::-1])
 
 
-def test_issue_is_opened_once_edited_and_closed_before_a_new_one(forge: StandIn, tmp_path: Path) -> None:
-    problems = tmp_path / "problems.txt"
-    problems.write_text("kyma-mtls:clients.acme.certificateAuthority: ends on …\n")
-    there = this_run.forge()
-    issue.report(there, "prod", problems)
-    problems.write_text("```\nother problems\n")
-    assert issue.report(there, "prod", problems) == "https://forge.test/issues/1"
-    assert len(forge.issues) == 1
-    assert forge.issues[0]["title"] == "Stack prod: the renewal fails"
+def test_issue_is_opened_once_edited_and_closed_before_a_new_one(forge: StandIn) -> None:
+    there, topic = this_run.forge(), issue.of_stack("prod")
+    assert issue.put(there, topic, ["one"]) == "https://forge.test/issues/1"
+    assert issue.put(there, topic, ["one"]) == "https://forge.test/issues/1"
     ((is_open, body),) = forge.bodies_of_issues()
-    assert "````\n```\nother problems\n````" in body
-    assert issue.close(there, "prod-eu") == "prod-eu has no open issue"
+    assert "\n- [ ] `one`\n" in body
+    assert not forge.comments_on_issues
+    assert issue.put(there, topic, ["/close", "two"]) == "https://forge.test/issues/1"
+    ((number, added),) = forge.comments_on_issues
+    assert number == 1
+    assert "- `/close`\n- `two`" in added
+    assert "is open" in issue.put(there, issue.of_stack("prod-eu"), [])
     assert forge.bodies_of_issues()[0][0] == is_open
-    assert issue.close(there, "prod") == "https://forge.test/issues/1"
-    issue.report(there, "prod", None)
+    issue.put(there, topic, [])
+    issue.put(there, topic, ["three"])
     assert [state for state, _ in forge.bodies_of_issues()] == ["closed", is_open]
-    assert "ended without a message" in forge.bodies_of_issues()[1][1]
 
 
 def test_comment_on_an_issue_is_added(forge: StandIn) -> None:
@@ -207,5 +207,18 @@ def test_issue_links_to_the_run(forge: StandIn, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("GITHUB_SERVER_URL", "https://forge.test")
     monkeypatch.setenv("GITHUB_RUN_ID", "42")
     monkeypatch.setenv("CI_JOB_URL", "https://forge.test/team/mesh/-/jobs/42")
-    issue.report(this_run.forge(), "prod", None)
+    issue.put(this_run.forge(), issue.of_stack("prod"), ["one"])
     assert re.search(r"\(https://forge\.test/team/mesh/(-/jobs|actions/runs)/42\)", forge.bodies_of_issues()[0][1])
+
+
+@pytest.mark.parametrize("began", [None, "2026-11-28T04:17:00Z"])
+def test_issue_about_the_nights_is_open_while_none_succeeds(forge: StandIn, began: str | None) -> None:
+    there = this_run.forge()
+    forge.nights = [began] if began else []
+    night = datetime.fromisoformat(began or "2026-11-28T04:17:00Z")
+    issue.watch(there, night + issue.PATIENCE)
+    ((_, body),) = forge.bodies_of_issues()
+    assert f"no nightly run has succeeded {'since 2026-11-28 04:17 UTC' if began else 'yet'}" in body
+    forge.nights = ["2026-11-28T04:17:00Z"]
+    issue.watch(there, night + issue.PATIENCE / 2)
+    assert there.issue(issue.NIGHTS.marker) is None

@@ -76,6 +76,6 @@ def test_plan_is_compared_with_the_comment_of_the_merged_pull_request(
     printed = capsys.readouterr().err
     if not said:
         review = {"number": 7, "head": HEAD, "approvedBy": ["ann"]}
-        assert json.loads(Path("record.json").read_text()) == {"pullRequest": review}
+        assert json.loads(Path("record.json").read_text()) == {"pullRequests": [review]}
     assert said in printed
     assert ("run the workflow Deploy by hand with `apply`" in printed) == bool(said)

@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from pipeline import record
 from pipeline.__main__ import main
 from pipeline.comment import markdown
-from pipeline.forge import PullRequest
+from pipeline.forge import Forge, PullRequest
 from pipeline.plan import Plan
 from tests.unit.pipeline.fake_engine import HEAD, Engine
 from tests.unit.pipeline.plans import LEAF, SERVICE, resource
@@ -20,6 +21,7 @@ from tests.unit.pipeline.repository import commit
 from tests.unit.pipeline.test_comment import preview
 
 RECORD = Path("record.json")
+REVIEWS = [{"number": 7, "head": HEAD, "approvedBy": ["bob", "eve"]}]
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +33,13 @@ def plan(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Plan:  # noqa: ARG0
     return Plan.read(Path("plan.json"))
 
 
+def review() -> None:
+    """Write the review of a pull request that two accounts approve."""
+    forge = Mock(spec=Forge)
+    forge.approvers.side_effect = {7: ["bob", "eve"]}.__getitem__
+    record.review(RECORD, forge, [PullRequest(7, HEAD)])
+
+
 def update(*options: str) -> tuple[int, dict[str, Any]]:
     code = main(["update", "prod", "--plan", "plan.json", "--record", str(RECORD), *options])
     return code, json.loads(RECORD.read_text())
@@ -38,7 +47,7 @@ def update(*options: str) -> tuple[int, dict[str, Any]]:
 
 def test_record_says_what_was_deployed_and_who_approved_it(verified: list[list[str]], plan: Plan) -> None:
     deployed = commit()
-    record.review(RECORD, PullRequest(7, HEAD), ["bob", "eve"])
+    review()
     code, written = update()
     assert code == 0
     assert verified
@@ -55,7 +64,7 @@ def test_record_says_what_was_deployed_and_who_approved_it(verified: list[list[s
             "operations": "1 to create, 1 to update",
             "sha256": hashlib.sha256(digests.encode()).hexdigest(),
         },
-        "pullRequest": {"number": 7, "head": HEAD, "approvedBy": ["bob", "eve"]},
+        "pullRequests": REVIEWS,
         "result": "deployed",
     }
 
@@ -68,12 +77,12 @@ def test_digest_of_the_plan_is_that_of_the_operations_in_the_comment(verified: l
 
 
 def test_record_of_a_deployment_by_hand_names_no_pull_request(verified: list[list[str]]) -> None:
-    assert "pullRequest" not in update()[1]
+    assert "pullRequests" not in update()[1]
     assert verified
 
 
 def test_second_update_replaces_all_but_the_review(engine: Engine, verified: list[list[str]]) -> None:
-    record.review(RECORD, PullRequest(7, HEAD), ["bob"])
+    review()
     engine.answer("up", exit=255, errors=["the cluster does not answer"])
     code, first = update()
     assert code == 1
@@ -81,7 +90,7 @@ def test_second_update_replaces_all_but_the_review(engine: Engine, verified: lis
     engine.answer("up")
     code, second = update()
     assert code == 0
-    assert (second["result"], second["pullRequest"]) == ("deployed", first["pullRequest"])
+    assert (second["result"], second["pullRequests"]) == ("deployed", first["pullRequests"])
     assert verified
 
 
