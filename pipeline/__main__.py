@@ -59,24 +59,27 @@ def put_comment(options: argparse.Namespace) -> None:
 
 
 def expect_previewed(options: argparse.Namespace) -> None:
-    """Fail if a plan has operations that the comment on the merged pull request did not show for its last commit."""
-    repository, stack = Repository.of_this_run(options.login), options.stack
-    merged = repository.pull_request_of(options.commit)
-    if not merged:
-        raise Refused(
-            f"no merged pull request has commit {options.commit}, so reviewers saw no preview of {stack}", _BY_HAND
-        )
-    found = repository.comment(merged.number, comment.marker(stack))
-    seen = comment.previewed(found["body"], merged.head) if found else None
-    if seen is None:
-        raise Refused(
-            f"no preview of {stack} succeeded in pull request {merged.number} at its last commit, {merged.head}",
-            _BY_HAND,
-        )
+    """Fail if a plan has operations that no comment on a merged pull request showed for its last commit."""
+    stack = options.stack
     try:
-        deployment.expect_previewed(stack, Plan.read(options.plan), seen)
+        deployment.expect_previewed(stack, Plan.read(options.plan), _previewed(options))
     except Refused as error:
         raise Refused(str(error), _BY_HAND) from None
+
+
+def _previewed(options: argparse.Namespace) -> frozenset[str]:
+    """Return the digests of the operations that the comments on the pull requests of a push have."""
+    repository, stack = Repository.of_this_run(options.login), options.stack
+    found = (repository.pull_request_of(each) for each in stacks.merges(options.since or "", options.commit))
+    merged = list(dict.fromkeys(each for each in found if each))
+    if not merged:
+        raise Refused(f"no merged pull request has commit {options.commit}, so reviewers saw no preview of {stack}")
+    comments = ((each, repository.comment(each.number, comment.marker(stack))) for each in merged)
+    seen = [comment.previewed(posted["body"], each.head) for each, posted in comments if posted]
+    if not (known := [each for each in seen if each is not None]):
+        numbers = ", ".join(f"{each.number} at its last commit, {each.head}" for each in merged)
+        raise Refused(f"no preview of {stack} succeeded in pull request {numbers}")
+    return frozenset().union(*known)
 
 
 def update(options: argparse.Namespace) -> None:
@@ -177,7 +180,7 @@ _COMMANDS: dict[str, tuple[Any, ...]] = {
         "--comment",
     ),
     "comment": (put_comment, "file", "--pull-request", "--login"),
-    "previewed": (expect_previewed, "stack", "--plan", "--commit", "--login"),
+    "previewed": (expect_previewed, "stack", "--plan", "--commit", "--since", "--login"),
     "update": (update, "stack", "--plan", "--junit", "--html"),
     "renew": (renew, "stack", "--problems", "--junit", "--html"),
     "issue": (put_issue, "stack", "--problems", "--login"),
@@ -186,7 +189,7 @@ _COMMANDS: dict[str, tuple[Any, ...]] = {
 _ARGUMENTS: dict[str, dict[str, Any]] = {
     "stack": {"metavar": "STACK", "type": _stack, "help": "the name of a stack; its file is Pulumi.STACK.yaml"},
     "file": {"metavar": "FILE", "type": Path, "help": "a comment that preview --comment wrote"},
-    "--since": {"metavar": "REVISION", "help": "only stacks whose file or program differs from this revision"},
+    "--since": {"metavar": "REVISION", "help": "only what differs from this revision"},
     "--only": {"metavar": "STACK", "help": "only this stack; fail if the pipeline does not deploy it"},
     "--base": {"metavar": "REVISION", "default": "", "help": "compare the stack's file with that of this revision"},
     "--head": {"metavar": "SHA", "type": _sha, "help": "the last commit of the pull request's branch"},
