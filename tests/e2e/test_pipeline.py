@@ -259,12 +259,12 @@ def test_update_is_judged_by_the_policies_although_its_preview_was_not(checkout:
     checkout.write_hosts(methods=["GET", "PUT"])
     checkout.preview()
     config = checkout.project.directory / "policies/config" / f"{STACK}.json"
-    config.parent.mkdir()
+    config.parent.mkdir(exist_ok=True)
     config.write_text('{"certificate-lifetime": {"maximumDays": 1}}')
     try:
         refused = checkout.update(code=1).stderr
     finally:
-        shutil.rmtree(config.parent)
+        config.unlink()
     assert f"`pulumi up` failed: {STACK} is not deployed, or only in part\n" in refused
     assert "policy certificate-lifetime: " in refused
 
