@@ -62,27 +62,29 @@ def put_comment(options: argparse.Namespace) -> None:
 
 
 def expect_previewed(options: argparse.Namespace) -> None:
-    """Fail if a plan has operations that the comment on the merged pull request did not show for its last commit."""
-    forge, stack = this_run.forge(options.login), options.stack
-    merged = forge.pull_request_of(options.commit)
-    if not merged:
-        raise Refused(
-            f"no merged pull request has commit {options.commit}, so reviewers saw no preview of {stack}",
-            this_run.by_hand(),
-        )
-    if options.record:
-        record.review(options.record, forge, [merged])
-    found = forge.comment(merged.number, comment.marker(stack))
-    seen = comment.previewed(found.body, merged.head) if found else None
-    if seen is None:
-        raise Refused(
-            f"no preview of {stack} succeeded in pull request {merged.number} at its last commit, {merged.head}",
-            this_run.by_hand(),
-        )
+    """Fail if a plan has operations that no comment on a merged pull request showed for its last commit."""
+    stack = options.stack
     try:
-        deployment.expect_previewed(stack, Plan.read(options.plan), seen)
+        deployment.expect_previewed(stack, Plan.read(options.plan), _previewed(options))
     except Refused as error:
         raise Refused(str(error), this_run.by_hand()) from None
+
+
+def _previewed(options: argparse.Namespace) -> frozenset[str]:
+    """Return the digests of the operations that the comments on the pull requests of a push have."""
+    forge, stack = this_run.forge(options.login), options.stack
+    found = (forge.pull_request_of(each) for each in stacks.merges(options.since or "", options.commit))
+    merged = list(dict.fromkeys(each for each in found if each))
+    if not merged:
+        raise Refused(f"no merged pull request has commit {options.commit}, so reviewers saw no preview of {stack}")
+    if options.record:
+        record.review(options.record, forge, merged)
+    comments = ((each, forge.comment(each.number, comment.marker(stack))) for each in merged)
+    seen = [comment.previewed(posted.body, each.head) for each, posted in comments if posted]
+    if not (known := [each for each in seen if each is not None]):
+        numbers = ", ".join(f"{each.number} at its last commit, {each.head}" for each in merged)
+        raise Refused(f"no preview of {stack} succeeded in pull request {numbers}")
+    return frozenset().union(*known)
 
 
 def update(options: argparse.Namespace) -> None:
@@ -184,7 +186,7 @@ _COMMANDS: dict[str, tuple[Any, ...]] = {
         "--comment",
     ),
     "comment": (put_comment, "file", "--pull-request", "--login"),
-    "previewed": (expect_previewed, "stack", "--plan", "--commit", "--record", "--login"),
+    "previewed": (expect_previewed, "stack", "--plan", "--commit", "--since", "--record", "--login"),
     "update": (update, "stack", "--plan", "--record", "--junit", "--html"),
     "renew": (renew, "stack", "--problems", "--record", "--junit", "--html"),
     "issue": (put_issue, "stack", "--problems", "--login"),
@@ -193,7 +195,7 @@ _COMMANDS: dict[str, tuple[Any, ...]] = {
 _ARGUMENTS: dict[str, dict[str, Any]] = {
     "stack": {"metavar": "STACK", "type": _stack, "help": "the name of a stack; its file is Pulumi.STACK.yaml"},
     "file": {"metavar": "FILE", "type": Path, "help": "a comment that preview --comment wrote"},
-    "--since": {"metavar": "REVISION", "help": "only stacks whose file or program differs from this revision"},
+    "--since": {"metavar": "REVISION", "help": "only what differs from this revision"},
     "--only": {"metavar": "STACK", "help": "only this stack; fail if the pipeline does not deploy it"},
     "--gitlab-job": {
         "metavar": "NAME",

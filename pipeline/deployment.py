@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from clusters.rights import RENEWAL
 from pipeline import engine, expiry, renewal, stacks
 from pipeline.comment import Preview
 from pipeline.plan import Operation, Plan
@@ -106,8 +107,8 @@ def renew(stack: str, reports: Sequence[str] = ()) -> None:
         raise Refused(*dict.fromkeys(problems))
 
 
-def _deploy(stack: str, plan: Path) -> None:
-    run = engine.up(stack, plan)
+def _deploy(stack: str, plan: Path, **environment: str) -> None:
+    run = engine.up(stack, plan, **environment)
     if run.exit_code:
         remedy = [_PLAN_IS_STALE] if run.left_its_plan else []
         raise Refused(f"`pulumi up` failed: {stack} is not deployed, or only in part", *run.errors, *remedy)
@@ -123,7 +124,7 @@ def _renew(stack: str) -> None:
                 *_lines(pending),
             )
         if planned.operations:
-            _deploy(stack, plan)
+            _deploy(stack, plan, **{RENEWAL: "true"})
         refreshed = _planned(stack, Path(folder, "refreshed.json"), refresh=True)
         if drift := renewal.unexplained(refreshed, engine.deployed_inputs(stack)):
             raise Refused(

@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,9 +54,13 @@ def preview(stack: str, plan: Path, *, refresh: bool = False) -> Run:
     return _run("preview", "--stack", stack, "--diff", "--save-plan", str(plan), *refreshed, *policies.options(stack))
 
 
-def up(stack: str, plan: Path) -> Run:
-    """Update a stack by exactly this plan, and judge it by the policies: each resource before the engine touches it."""
-    return _run("up", "--stack", stack, "--yes", "--skip-preview", "--plan", str(plan), *policies.options(stack))
+def up(stack: str, plan: Path, **environment: str) -> Run:
+    """Update a stack by exactly this plan, and judge it by the policies: each resource before the engine touches it.
+
+    environment: further variables of the program
+    """
+    arguments = ("--stack", stack, "--yes", "--skip-preview", "--plan", str(plan), *policies.options(stack))
+    return _run("up", *arguments, **environment)
 
 
 def last_commit(stack: str) -> str | None:
@@ -83,13 +87,13 @@ def _read(*arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def _run(*arguments: str) -> Run:
+def _run(*arguments: str, **environment: str) -> Run:
     shown = ("--non-interactive", "--color", "never", "--suppress-permalink=true")
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "events")
         command = ["pulumi", *arguments, *shown, "--event-log", str(log)]
         try:
-            exit_code, output = _run_and_print(command)
+            exit_code, output = _run_and_print(command, environment)
         except FileNotFoundError:
             raise ConfigError(_MISSING) from None
         errors = [*_errors(log)] if log.exists() else []
@@ -99,10 +103,10 @@ def _run(*arguments: str) -> Run:
     return Run(exit_code, output, tuple(dict.fromkeys(redacted(each).strip() for each in errors)))
 
 
-def _run_and_print(command: Sequence[str]) -> tuple[int, str]:
+def _run_and_print(command: Sequence[str], variables: Mapping[str, str]) -> tuple[int, str]:
     """Run a command, print its output with secrets masked, and return its exit code and this output."""
     printed: list[str] = []
-    environment = os.environ | {"PULUMI_DEBUG_COMMANDS": "true"}  # the engine has --event-log only with it
+    environment = os.environ | variables | {"PULUMI_DEBUG_COMMANDS": "true"}  # the engine has --event-log only with it
     options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT, "text": True}
     options["start_new_session"] = True  # a signal to the process group does not reach it a second time
     with (

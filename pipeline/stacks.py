@@ -82,6 +82,15 @@ def is_behind(revision: str) -> bool:
     return done.returncode == 0 and bool(done.stdout)
 
 
+def merges(since: str, commit: str) -> list[str]:
+    """Return a commit and those before it on its branch, down to a revision; only the commit if that is not known.
+
+    A push of GitHub's merge queue merges several pull requests, each by a commit of its own or more.
+    """
+    done = _git("rev-list", "--first-parent", "--end-of-options", f"{since}..{commit}", "--") if since else None
+    return done.stdout.split() if done and done.returncode == 0 and done.stdout else [commit]
+
+
 def _changed(since: str) -> Collection[str] | None:
     # A diff of the two trees, without their merge base: the merged tree runs.
     done = _git("diff", "--name-only", "--relative", "-z", "--end-of-options", since, "HEAD", "--")
