@@ -27,7 +27,7 @@ exit codes:
 def list_stacks(options: argparse.Namespace) -> None:
     """Print, as JSON, the stacks that the pipeline deploys: all, those that a change affects, or one.
 
-    With --gitlab-job, print a GitLab pipeline with this job for each of them.
+    With --gitlab-jobs, print a GitLab pipeline with these jobs for each of them.
     """
     found = stacks.affected(options.since) if options.since else stacks.deployed()
     if options.only and options.only not in found:
@@ -35,7 +35,7 @@ def list_stacks(options: argparse.Namespace) -> None:
             f"{options.only}: the pipeline does not deploy this stack; it deploys {', '.join(found) or 'none'}"
         )
     chosen = [options.only] if options.only else found
-    print(json.dumps(stacks.gitlab_pipeline(options.gitlab_job, chosen) if options.gitlab_job else chosen))
+    print(json.dumps(stacks.gitlab_pipeline(options.gitlab_jobs, chosen) if options.gitlab_jobs else chosen))
 
 
 def write_kubeconfig(_: argparse.Namespace) -> None:
@@ -175,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 _COMMANDS: dict[str, tuple[Any, ...]] = {
-    "stacks": (list_stacks, "--since", "--only", "--gitlab-job"),
+    "stacks": (list_stacks, "--since", "--only", "--gitlab-jobs"),
     "kubeconfig": (write_kubeconfig,),
     "preview": (
         preview,
@@ -197,8 +197,9 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "file": {"metavar": "FILE", "type": Path, "help": "a comment that preview --comment wrote"},
     "--since": {"metavar": "REVISION", "help": "only what differs from this revision"},
     "--only": {"metavar": "STACK", "help": "only this stack; fail if the pipeline does not deploy it"},
-    "--gitlab-job": {
+    "--gitlab-jobs": {
         "metavar": "NAME",
+        "nargs": "+",
         "help": "print a GitLab pipeline with the job NAME for each stack, which extends the job .NAME",
     },
     "--base": {"metavar": "REVISION", "default": "", "help": "compare the stack's file with that of this revision"},

@@ -54,14 +54,14 @@ def _concern(stack: str, changed: Collection[str]) -> bool:
     return stack_file.path_of(stack) in changed or _names_one_of(stack, changed) or policies.concern(stack, changed)
 
 
-def gitlab_pipeline(job: str, stacks: Sequence[str]) -> dict[str, Any]:
-    """Return a GitLab pipeline that runs a job for each stack, in its variable STACK.
+def gitlab_pipeline(jobs: Sequence[str], stacks: Sequence[str]) -> dict[str, Any]:
+    """Return a GitLab pipeline that runs these jobs for each stack, in their variable STACK.
 
-    job: its name; what it does, the included job of this name with a dot before it says
+    jobs: their names; the included job of each name with a dot before it says what it does
     """
     if not stacks:
         return {"no stack": {"script": ["true"]}}  # GitLab refuses a pipeline without a job
-    return {job: {"extends": f".{job}", "parallel": {"matrix": [{"STACK": [*stacks]}]}}}
+    return {job: {"extends": f".{job}", "parallel": {"matrix": [{"STACK": [*stacks]}]}} for job in jobs}
 
 
 def _names_one_of(stack: str, paths: Collection[str]) -> bool:

@@ -127,12 +127,13 @@ def test_one_stack_is_chosen_by_name(commit: Commit, capsys: pytest.CaptureFixtu
     assert "dev: the pipeline does not deploy this stack; it deploys prod, prod-eu" in capsys.readouterr().err
 
 
-def test_gitlab_runs_a_job_for_each_stack(commit: Commit, capsys: pytest.CaptureFixture[str]) -> None:
+def test_gitlab_runs_jobs_for_each_stack(commit: Commit, capsys: pytest.CaptureFixture[str]) -> None:
     before = commit({"README.md": "more"})
-    assert main(["stacks", "--gitlab-job", "deploy"]) == 0
+    assert main(["stacks", "--gitlab-jobs", "renew", "report"]) == 0
+    matrix = [{"STACK": ["prod", "prod-eu"]}]
     assert json.loads(capsys.readouterr().out) == {
-        "deploy": {"extends": ".deploy", "parallel": {"matrix": [{"STACK": ["prod", "prod-eu"]}]}}
+        job: {"extends": f".{job}", "parallel": {"matrix": matrix}} for job in ("renew", "report")
     }
-    assert main(["stacks", "--gitlab-job", "deploy", "--since", before]) == 0
+    assert main(["stacks", "--since", before, "--gitlab-jobs", "deploy"]) == 0
     printed = capsys.readouterr().out
     assert json.loads(printed) == {"no stack": {"script": ["true"]}}, "GitLab refuses a pipeline without a job"
