@@ -1,8 +1,10 @@
 """Rules for the pipeline of GitLab, and its schema, which GitLab publishes."""
 
 import json
+import os
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from importlib import resources
 from itertools import pairwise
@@ -22,6 +24,9 @@ KEYWORDS = {"spec", "workflow", "include", "stages", "default", "variables"}
 COMMAND = re.compile(r"\.venv/bin/python -m pipeline (?P<arguments>[^>|&]*)")
 OWN = "$CI_MERGE_REQUEST_SOURCE_PROJECT_ID && $CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_MERGE_REQUEST_PROJECT_ID"
 VALUES = {"$JOBS": "renew", "$CI_MERGE_REQUEST_IID": "7", "$STACK": "prod", "$HEAD": "a" * 40}
+PLAN = "$PRIVATE/plan.json"
+SAYS = "#!/bin/sh\n" + 'echo "$@" >> calls; test "$4" != prod || touch "$PRIVATE/comment.md"; eval "${ANSWERS:-}"\n'
+"""A Python that lists its calls, leaves a comment, and answers as a test says."""
 Job = dict[str, Any]
 
 
@@ -178,7 +183,7 @@ def test_plan_and_token_stay_out_of_artifacts() -> None:
     for job in jobs().values():
         assert all(path in {"evidence", "stacks.yml"} for path in job.get("artifacts", {}).get("paths", []))
         for arguments in commands(job):
-            assert _parser_options(arguments).get("--plan", "/tmp/plan.json") == "/tmp/plan.json"  # noqa: S108 - a container's
+            assert _parser_options(arguments).get("--plan", PLAN) == PLAN
 
 
 def test_inputs_and_variables_of_a_run_are_no_arguments_of_the_shell() -> None:
@@ -187,6 +192,71 @@ def test_inputs_and_variables_of_a_run_are_no_arguments_of_the_shell() -> None:
         for line in lines(job):
             assert "$[[" not in line
             assert not re.search(r'(?<!["\w{$])\$(?!JOBS\b|\{)\w+(?!")', re.sub(r'"[^"]*"', '""', line)), line
+
+
+def run(name: str, folder: Path, answers: str = "", **variables: str) -> tuple[int, list[str]]:
+    """Run the script of a job as a runner does; return its exit code and the commands of the pipeline that it runs."""
+    python = folder / ".venv/bin/python"
+    python.parent.mkdir(parents=True, exist_ok=True)
+    python.write_text(SAYS)
+    python.chmod(0o755)
+    (folder / "evidence").mkdir(exist_ok=True)
+    script = jobs()[name]["script"]
+    steps = [line for each in script for line in ([each] if isinstance(each, str) else each) if line != "make .venv"]
+    environment = {"PATH": os.environ["PATH"], "STACK": "prod", "PRIVATE": str(folder), "ANSWERS": answers, **variables}
+    command = ["bash", "-eo", "pipefail", "-c", "\n".join(steps)]
+    done = subprocess.run(command, cwd=folder, env=environment, check=False, capture_output=True, text=True)
+    calls = folder / "calls"
+    return done.returncode, [line.split()[2] for line in calls.read_text().splitlines()] if calls.exists() else []
+
+
+def test_failed_preview_is_commented_and_fails_its_job(tmp_path: Path) -> None:
+    assert run(".preview", tmp_path, 'test "$3" != preview || exit 1') == (1, ["preview", "comment"])
+
+
+def test_comment_that_is_refused_fails_its_job(tmp_path: Path) -> None:
+    assert run(".preview", tmp_path, 'test "$3" != comment || exit 2') == (2, ["preview", "comment"])
+
+
+def test_preview_in_a_merge_train_is_not_commented(tmp_path: Path) -> None:
+    assert run(".preview", tmp_path, CI_MERGE_REQUEST_EVENT_TYPE="merge_train") == (0, ["preview"])
+
+
+def test_preview_shows_the_commit_of_the_branch_and_compares_with_the_target(tmp_path: Path) -> None:
+    merged = {"CI_MERGE_REQUEST_TARGET_BRANCH_SHA": "target", "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": "source"}
+    detached = {"CI_MERGE_REQUEST_DIFF_BASE_SHA": "base", "CI_COMMIT_SHA": "commit"}
+    assert run(".preview", tmp_path, **merged, **detached)[0] == 0
+    assert "--base target --head source" in (tmp_path / "calls").read_text()
+    assert run(".preview", tmp_path, **detached)[0] == 0
+    assert "--base base --head commit" in (tmp_path / "calls").read_text()
+
+
+def test_stack_that_dropped_out_fails_the_run_after_the_others(tmp_path: Path) -> None:
+    assert run("stacks", tmp_path, "echo {}; exit 1", JOBS="deploy")[0] == 0
+    assert (tmp_path / "stacks.yml").read_text() == "{}\n"
+    (status,) = re.findall(r"STATUS=(.*)", (tmp_path / "status.env").read_text())
+    assert run("dropped out", tmp_path, STATUS=status)[0] == 1
+    assert run("dropped out", tmp_path, STATUS="0")[0] == 0
+
+
+def test_stacks_that_cannot_be_listed_fail_their_job(tmp_path: Path) -> None:
+    assert run("stacks", tmp_path, "exit 2", JOBS="deploy")[0] != 0
+
+
+def test_plan_that_no_comment_shows_is_not_deployed(tmp_path: Path) -> None:
+    assert run(".deploy", tmp_path, 'test "$3" != previewed || exit 1') == (1, ["preview", "previewed"])
+
+
+def test_later_push_cancels_previews_but_no_deployment() -> None:
+    workflow = next(each["workflow"] for _, each in documents() if "spec" not in each)
+    of_merge_requests, of_the_branch = workflow["rules"]
+    assert "auto_cancel" not in of_merge_requests
+    assert of_the_branch["auto_cancel"] == {"on_new_commit": "none"}
+    assert {name for name, job in jobs().items() if job.get("interruptible")} == {"test", "stacks", ".preview"}
+
+
+def test_deployment_by_hand_asks_for_no_comment(tmp_path: Path) -> None:
+    assert run(".apply", tmp_path) == (0, ["preview", "update"])
 
 
 def _parser_options(arguments: list[str]) -> dict[str, str]:

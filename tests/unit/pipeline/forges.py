@@ -31,6 +31,7 @@ class Answer:
 class StandIn(ABC):
     """A forge with one repository and pull request 7.
 
+    pulls: the pull requests that have a commit, by the commit
     nights: when its successful nightly runs began, the last one first
     refusals: the answers to the next requests, whatever they ask for
     """
@@ -40,7 +41,7 @@ class StandIn(ABC):
     comments: list[Content] = field(default_factory=list)
     issues: list[Content] = field(default_factory=list)
     comments_on_issues: list[tuple[int, str]] = field(default_factory=list)
-    pulls: list[Content] = field(default_factory=list)
+    pulls: dict[str, list[Content]] = field(default_factory=dict)
     reviews: list[Content] = field(default_factory=list)
     nights: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
@@ -53,6 +54,10 @@ class StandIn(ABC):
     @abstractmethod
     def answer(self, method: str, url: str, headers: Mapping[str, str], content: Content) -> Answer:
         """Answer a request for a path with its query."""
+
+    @abstractmethod
+    def merge(self, commit: str, head: str, *approvers: str) -> None:
+        """Merge pull request 7, whose branch ends with the commit `head`, by a commit."""
 
     @abstractmethod
     def add_comment(self, body: str, author: str) -> Content:
@@ -97,8 +102,10 @@ class Hub(StandIn):
         found = self.comments if is_comment else self.issues
         if method == "GET":
             open_ones = [each for each in found if each.get("state", "open") == "open"]
-            lists = {f"commits/{SHA}/pulls": self.pulls, "pulls/7/reviews": self.reviews}
-            return self.paged(lists.get(path, open_ones), path, query, 30)
+            lists = {f"commits/{commit}/pulls": pulls for commit, pulls in self.pulls.items()}
+            lists["pulls/7/reviews"] = self.reviews
+            known = [] if path.startswith("commits/") else open_ones
+            return self.paged(lists.get(path, known), path, query, 30)
         if method == "PATCH":
             number = int(path.rpartition("/")[2])
             edited = next(each for each in found if each["id"] == number)
@@ -109,6 +116,11 @@ class Hub(StandIn):
             return Answer(self._post("comments", 1, self.bot, content), 201)
         found.append(self._post("comments" if is_comment else "issues", len(found) + 1, self.bot, content))
         return Answer(found[-1], 201)
+
+    def merge(self, commit: str, head: str, *approvers: str) -> None:
+        merged = {"number": 7, "merged_at": "2026-01-01T00:00:00Z", "head": {"sha": head}}
+        self.pulls[commit] = [{"number": 3, "merged_at": None, "head": {"sha": head}}, merged]
+        self.reviews = [{"user": {"login": each}, "state": "APPROVED"} for each in approvers]
 
     def add_comment(self, body: str, author: str) -> Content:
         self.comments.append(self._post("comments", len(self.comments) + 1, author, {"body": body}))
@@ -175,10 +187,9 @@ class Lab(StandIn):
             entries = [each for each in self.issues if each["state"] == query["state"][0]]
             entries = [each for each in entries if by in {"", each["author"]["username"]}]
         else:
-            entries = {
-                f"repository/commits/{SHA}/merge_requests": self.pulls,
-                "merge_requests/7/notes": self.comments if query.get("sort") == ["asc"] else self.comments[::-1],
-            }[path]
+            lists = {f"repository/commits/{commit}/merge_requests": pulls for commit, pulls in self.pulls.items()}
+            lists["merge_requests/7/notes"] = self.comments if query.get("sort") == ["asc"] else self.comments[::-1]
+            entries = lists.get(path, []) if path.startswith("repository/commits/") else lists[path]
         return self.paged(entries, path, query, 20)
 
     def _write(self, method: str, path: str, content: Content) -> Answer:
@@ -208,6 +219,11 @@ class Lab(StandIn):
         text = text.replace("\r", "")
         self.executed += re.findall(r"^/\w+.*", text, re.MULTILINE)
         return re.sub(r"^/\w+.*\n?", "", text, flags=re.MULTILINE).rstrip()
+
+    def merge(self, commit: str, head: str, *approvers: str) -> None:
+        merged = {"iid": 7, "state": "merged", "sha": head, "target_branch": "main"}
+        self.pulls[commit] = [{**merged, "iid": 3, "state": "opened"}, merged]
+        self.reviews = [{"user": {"username": each}} for each in approvers]
 
     def add_comment(self, body: str, author: str) -> Content:
         self.comments.append(self._note(len(self.comments) + 1, body, author))

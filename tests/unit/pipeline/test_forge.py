@@ -1,5 +1,6 @@
 """The one comment and the one issue of a stack, on GitHub and on GitLab."""
 
+import json
 import re
 import socket
 from collections.abc import Iterator
@@ -13,7 +14,10 @@ from pipeline.__main__ import main
 from pipeline.comment import LONGEST, marker
 from pipeline.forge import PullRequest
 from settings import ConfigError
+from tests.unit.pipeline.fake_engine import Engine
 from tests.unit.pipeline.forges import SHA, TOKEN, Answer, Hub, Lab, StandIn, served
+from tests.unit.pipeline.plans import SERVICE, resource
+from tests.unit.pipeline.repository import commit
 
 
 @pytest.fixture(params=[Hub, Lab], ids=["github", "gitlab"])
@@ -168,12 +172,8 @@ def test_commit_without_a_pull_request_has_none(forge: StandIn) -> None:
 
 
 def test_merged_pull_request_of_a_commit_is_found(forge: StandIn) -> None:
-    def pull(number: int, state: str, branch: str = "main") -> dict[str, object]:
-        merged = "2026-01-01T00:00:00Z" if state == "merged" else None
-        github = {"number": number, "merged_at": merged, "head": {"sha": SHA[::-1]}}
-        return {**github, "iid": number, "state": state, "sha": SHA[::-1], "target_branch": branch}
-
-    forge.pulls = [pull(3, "opened"), pull(7, "merged")]
+    forge.merge(SHA, SHA[::-1], "ann")
+    forge.merge("f" * 40, "0" * 40)
     assert this_run.forge().pull_request_of(SHA) == PullRequest(7, SHA[::-1])
 
 
@@ -222,3 +222,25 @@ def test_issue_about_the_nights_is_open_while_none_succeeds(forge: StandIn, bega
     forge.nights = ["2026-11-28T04:17:00Z"]
     issue.watch(there, night + issue.PATIENCE / 2)
     assert there.issue(issue.NIGHTS.marker) is None
+
+
+def test_change_is_previewed_reviewed_and_deployed(
+    forge: StandIn, engine: Engine, verified: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine.answer("preview", plan={SERVICE: resource("create")}, output="+ Service: (create)\n/close\n")
+    files = ["--plan", "plan.json", "--comment", "comment.md"]
+    assert main(["preview", "prod", "--head", SHA[::-1], *files]) == 0
+    assert put(Path("comment.md")) == 0
+    deployed = commit()
+    assert main(["preview", "prod", *files]) == 0
+    previewed = ["previewed", "prod", "--plan", "plan.json", "--commit", deployed, "--record", "record.json"]
+    assert main(previewed) == 1
+    assert "so reviewers saw no preview" in capsys.readouterr().err
+    forge.merge(deployed, SHA[::-1], "ann")
+    assert main(previewed) == 0
+    assert main(["update", "prod", "--plan", "plan.json", "--record", "record.json"]) == 0
+    record = json.loads(Path("record.json").read_text())
+    assert record["pullRequests"] == [{"number": 7, "head": SHA[::-1], "approvedBy": ["ann"]}]
+    assert (record["commit"], record["result"]) == (deployed, "deployed")
+    assert engine.calls == ["preview", "preview", "up"]
+    assert verified

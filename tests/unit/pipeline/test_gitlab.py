@@ -62,7 +62,7 @@ def test_token_that_may_not_comment_is_told_what_it_needs(
 
 
 def test_merge_request_into_a_different_branch_is_not_the_one_of_a_commit(lab: Lab) -> None:
-    lab.pulls = [{"iid": 3, "state": "merged", "sha": SHA, "target_branch": "feature"}]
+    lab.pulls = {SHA: [{"iid": 3, "state": "merged", "sha": SHA, "target_branch": "feature"}]}
     assert this_run.forge().pull_request_of(SHA) is None
 
 
