@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from pipeline import issue
 from pipeline.__main__ import main
 from pipeline.comment import marker
 from pipeline.github import BOT, PullRequest, Repository
 from settings import ConfigError
 
 TOKEN = "a-token-for-tests"  # noqa: S105 - of no account
+ISSUE = "<!-- kyma-mtls renewal of prod -->"
 SHA = "3d3c42e5aac5ba805825da76410c181273ba90b1"
 
 
@@ -32,12 +33,16 @@ class Hub:
     issues: list[dict[str, Any]] = field(default_factory=list)
     pulls: list[dict[str, Any]] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+    runs: list[dict[str, Any]] = field(default_factory=list)
     refuses: int = 0
 
     def answer(self, method: str, path: str, query: dict[str, list[str]], content: dict[str, Any]) -> Any:
         self.requests.append(f"{method} {path}")
         if path == f"commits/{SHA}/pulls":
             return self.pulls
+        if path == "actions/workflows/renew.yml/runs":
+            assert query["status"] == ["success"]
+            return {"workflow_runs": self.runs}
         kind, found = ("comments", self.comments) if "comments" in path else ("issues", self.issues)
         if method == "GET":
             shown = [each for each in found if each.get("state", "open") == "open"]
@@ -183,30 +188,30 @@ def test_merged_pull_request_of_a_commit_is_found(hub: Hub) -> None:
     assert repository(hub).pull_request_of(SHA) == PullRequest(7, SHA[::-1])
 
 
-def test_issue_is_opened_once_edited_and_closed_before_a_new_one(hub: Hub, tmp_path: Path) -> None:
-    problems = tmp_path / "problems.txt"
-    problems.write_text("kyma-mtls:clients.acme.certificateAuthority: ends on …\n")
-    there = repository(hub)
-    issue.report(there, "prod", problems)
-    problems.write_text("```\nother problems\n")
-    assert issue.report(there, "prod", problems) == "https://hub.test/issues/1"
-    assert len(hub.issues) == 1
-    assert hub.issues[0]["title"] == "Stack prod: the renewal fails"
-    assert "````\n```\nother problems\n````" in hub.issues[0]["body"]
-    assert issue.close(there, "prod-eu") == "prod-eu has no open issue"
-    assert hub.issues[0]["state"] == "open"
-    assert issue.close(there, "prod") == "https://hub.test/issues/1"
-    assert hub.issues[0]["state"] == "closed"
-    issue.report(there, "prod", None)
-    assert [each["state"] for each in hub.issues] == ["closed", "open"]
-    assert "ended without a message" in hub.issues[1]["body"]
+def test_issue_is_opened_edited_commented_and_closed(hub: Hub) -> None:
+    there, other = repository(hub), f"{ISSUE}-eu"
+    assert there.issue(ISSUE) is None
+    there.open_issue("Stack prod-eu", f"{other}\n")
+    assert there.open_issue("Stack prod", f"{ISSUE}\nfirst").url == "https://hub.test/issues/2"
+    found = there.issue(ISSUE)
+    assert found
+    assert found.body == f"{ISSUE}\nfirst"
+    there.edit_issue(found, f"{ISSUE}\nsecond")
+    there.comment_on_issue(found, "New")
+    there.close_issue(found)
+    assert [(each["title"], each["body"], each["state"]) for each in hub.issues] == [
+        ("Stack prod-eu", f"{other}\n", "open"),
+        ("Stack prod", f"{ISSUE}\nsecond", "closed"),
+    ]
+    assert "POST issues/2/comments" in hub.requests
+    assert [each["body"] for each in hub.comments] == ["New"]
+    assert there.issue(ISSUE) is None
 
 
-def test_issue_links_to_the_run(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GITHUB_SERVER_URL", "https://hub.test")
-    monkeypatch.setenv("GITHUB_RUN_ID", "42")
-    issue.report(repository(hub), "prod", None)
-    assert "(https://hub.test/team/mesh/actions/runs/42)" in hub.issues[0]["body"]
+def test_last_success_of_a_workflow_is_found(hub: Hub) -> None:
+    assert repository(hub).last_success("renew.yml") is None
+    hub.runs = [{"created_at": "2026-01-01T04:17:00Z"}]
+    assert repository(hub).last_success("renew.yml") == datetime(2026, 1, 1, 4, 17, tzinfo=UTC)
 
 
 def repository(hub: Hub) -> Repository:

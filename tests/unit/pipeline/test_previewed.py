@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import comment
+from pipeline import comment, stacks
 from pipeline.__main__ import main
 from pipeline.github import PullRequest, Repository
 from tests.unit.pipeline.fake_engine import HEAD, Engine
@@ -72,3 +72,32 @@ def test_plan_is_compared_with_the_comment_of_the_merged_pull_request(
     printed = capsys.readouterr().err
     assert said in printed
     assert ("run the workflow Deploy by hand with `apply`" in printed) == bool(said)
+
+
+class Queue:
+    """A repository whose pull requests 7 and 8 were merged by one push; the first has no preview of the stack."""
+
+    def __init__(self, body: str) -> None:
+        self.body = body
+
+    def pull_request_of(self, commit: str) -> PullRequest:
+        return PullRequest(8 if commit == "second" else 7, HEAD)
+
+    def comment(self, pull_request: int, _: str) -> dict[str, Any] | None:
+        return {"body": self.body} if pull_request == 8 else None
+
+
+@pytest.mark.parametrize("kinds", [["create"], ["create", "delete"]])
+def test_plan_is_compared_with_the_comments_of_all_pull_requests_that_a_push_merges(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kinds: list[str]
+) -> None:
+    engine.answer("preview", plan={SECRET: resource("create")})
+    assert main(["preview", "prod", "--plan", "plan.json", "--comment", "comment.md", "--head", HEAD]) == 0
+    monkeypatch.setattr(Repository, "of_this_run", lambda _: Queue(Path("comment.md").read_text()))
+    monkeypatch.setattr(stacks, "merges", lambda since, commit: [commit, "second", "first"] if since else [commit])
+    now = {SECRET: resource("create")} | ({SERVICE: resource("delete")} if "delete" in kinds else {})
+    Path("plan.json").write_text(json.dumps({"resourcePlans": now}))
+    command = ["previewed", "prod", "--plan", "plan.json", "--commit", "last"]
+    assert main([*command, "--since", "before"]) == (1 if "delete" in kinds else 0)
+    assert main(command) == 1
+    assert "no preview of prod succeeded in pull request 7" in capsys.readouterr().err
