@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,10 @@ class Refused(Exception):  # noqa: N818 - it is no error of the program
 
     def __init__(self, *reasons: str) -> None:
         super().__init__("\n".join(reasons))
+
+
+class Pending(Refused):
+    """The stack's file is not what is deployed, so the verification cannot judge by it."""
 
 
 def preview(stack: str, base: str, plan: Path, head: str = "") -> Preview:
@@ -97,14 +101,20 @@ def renew(stack: str, reports: Sequence[str] = ()) -> None:
     if the stack cannot renew a certificate that ends soon.
     """
     expect_no_later(stack)
-    problems: list[str] = []
-    for step in (partial(_renew, stack), partial(verify, stack, reports), partial(_expect_no_ending, stack)):
-        try:
-            step()
-        except (Refused, ConfigError) as error:
-            problems.append(str(error))
+    problems = _problems(partial(_renew, stack))
+    if not any(isinstance(each, Pending) for each in problems):
+        problems += _problems(partial(verify, stack, reports))
+    problems += _problems(partial(_expect_no_ending, stack))
     if problems:
-        raise Refused(*dict.fromkeys(problems))
+        raise Refused(*dict.fromkeys(map(str, problems)))
+
+
+def _problems(step: Callable[[], None]) -> list[Exception]:
+    try:
+        step()
+    except (Refused, ConfigError) as error:
+        return [error]
+    return []
 
 
 def _deploy(stack: str, plan: Path, **environment: str) -> None:
@@ -119,7 +129,7 @@ def _renew(stack: str) -> None:
         plan = Path(folder, "plan.json")
         planned = _planned(stack, plan)
         if pending := renewal.unexplained(planned, engine.deployed_inputs(stack)):
-            raise Refused(
+            raise Pending(
                 "more than a renewal is pending, so nothing is renewed; deploy or revert these operations:",
                 *_lines(pending),
             )

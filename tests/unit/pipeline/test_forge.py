@@ -4,7 +4,7 @@ import json
 import re
 import socket
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -211,17 +211,10 @@ def test_issue_links_to_the_run(forge: StandIn, monkeypatch: pytest.MonkeyPatch)
     assert re.search(r"\(https://forge\.test/team/mesh/(-/jobs|actions/runs)/42\)", forge.bodies_of_issues()[0][1])
 
 
-@pytest.mark.parametrize("began", [None, "2026-11-28T04:17:00Z"])
-def test_issue_about_the_nights_is_open_while_none_succeeds(forge: StandIn, began: str | None) -> None:
-    there = this_run.forge()
-    forge.nights = [began] if began else []
-    night = datetime.fromisoformat(began or "2026-11-28T04:17:00Z")
-    issue.watch(there, night + issue.PATIENCE)
-    ((_, body),) = forge.bodies_of_issues()
-    assert f"no nightly run has succeeded {'since 2026-11-28 04:17 UTC' if began else 'yet'}" in body
+def test_last_successful_night_is_found(forge: StandIn) -> None:
+    assert this_run.forge().last_night() is None
     forge.nights = ["2026-11-28T04:17:00Z"]
-    issue.watch(there, night + issue.PATIENCE / 2)
-    assert there.issue(issue.NIGHTS.marker) is None
+    assert this_run.forge().last_night() == datetime(2026, 11, 28, 4, 17, tzinfo=UTC)
 
 
 def test_change_is_previewed_reviewed_and_deployed(
