@@ -1,4 +1,4 @@
-"""Run the steps of the workflows in .github/: previews in pull requests, deployments, renewals."""
+"""Run the steps of the jobs in .github/ and .gitlab/: previews in pull requests, deployments, renewals."""
 
 import argparse
 import json
@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline import comment, deployment, issue, kubeconfig, stacks
+from pipeline import comment, deployment, issue, kubeconfig, record, stacks, this_run
 from pipeline.deployment import Refused
-from pipeline.github import BOT, Repository
 from pipeline.plan import Plan
 from pipeline.stack_file import NAME, path_of
 from settings import ConfigError
@@ -26,13 +25,17 @@ exit codes:
 
 
 def list_stacks(options: argparse.Namespace) -> None:
-    """Print, as JSON, the stacks that the pipeline deploys: all, those that a change affects, or one."""
+    """Print, as JSON, the stacks that the pipeline deploys: all, those that a change affects, or one.
+
+    With --gitlab-jobs, print a GitLab pipeline with these jobs for each of them.
+    """
     found = stacks.affected(options.since) if options.since else stacks.deployed()
     if options.only and options.only not in found:
         raise ConfigError(
             f"{options.only}: the pipeline does not deploy this stack; it deploys {', '.join(found) or 'none'}"
         )
-    print(json.dumps([options.only] if options.only else found))
+    chosen = [options.only] if options.only else found
+    print(json.dumps(stacks.gitlab_pipeline(options.gitlab_jobs, chosen) if options.gitlab_jobs else chosen))
 
 
 def write_kubeconfig(_: argparse.Namespace) -> None:
@@ -55,7 +58,7 @@ def put_comment(options: argparse.Namespace) -> None:
     marker = body.partition("\n")[0]
     if not comment.is_marker(marker):
         raise ConfigError(f"{options.file}: not a comment that `preview` wrote")
-    print(Repository.of_this_run(options.login).put_comment(options.pull_request, marker, body))
+    print(this_run.forge(options.login).put_comment(options.pull_request, marker, body))
 
 
 def expect_previewed(options: argparse.Namespace) -> None:
@@ -64,18 +67,20 @@ def expect_previewed(options: argparse.Namespace) -> None:
     try:
         deployment.expect_previewed(stack, Plan.read(options.plan), _previewed(options))
     except Refused as error:
-        raise Refused(str(error), _BY_HAND) from None
+        raise Refused(str(error), this_run.by_hand()) from None
 
 
 def _previewed(options: argparse.Namespace) -> frozenset[str]:
     """Return the digests of the operations that the comments on the pull requests of a push have."""
-    repository, stack = Repository.of_this_run(options.login), options.stack
-    found = (repository.pull_request_of(each) for each in stacks.merges(options.since or "", options.commit))
+    forge, stack = this_run.forge(options.login), options.stack
+    found = (forge.pull_request_of(each) for each in stacks.merges(options.since or "", options.commit))
     merged = list(dict.fromkeys(each for each in found if each))
     if not merged:
         raise Refused(f"no merged pull request has commit {options.commit}, so reviewers saw no preview of {stack}")
-    comments = ((each, repository.comment(each.number, comment.marker(stack))) for each in merged)
-    seen = [comment.previewed(posted["body"], each.head) for each, posted in comments if posted]
+    if options.record:
+        record.review(options.record, forge, merged)
+    comments = ((each, forge.comment(each.number, comment.marker(stack))) for each in merged)
+    seen = [comment.previewed(posted.body, each.head) for each, posted in comments if posted]
     if not (known := [each for each in seen if each is not None]):
         numbers = ", ".join(f"{each.number} at its last commit, {each.head}" for each in merged)
         raise Refused(f"no preview of {stack} succeeded in pull request {numbers}")
@@ -84,13 +89,15 @@ def _previewed(options: argparse.Namespace) -> frozenset[str]:
 
 def update(options: argparse.Namespace) -> None:
     """Deploy exactly the plan of a stack, and verify the stack, read-only."""
-    deployment.update(options.stack, options.plan, _reports(options))
+    with record.written(options.record, options.stack, options.plan):
+        deployment.update(options.stack, options.plan, _reports(options))
 
 
 def renew(options: argparse.Namespace) -> None:
     """Renew the certificates that end soon, and look for drift; deploy nothing if any other change is pending."""
     try:
-        deployment.renew(options.stack, _reports(options))
+        with record.written(options.record, options.stack, None):
+            deployment.renew(options.stack, _reports(options))
     except (Refused, ConfigError) as error:
         _write(options.problems, f"{error}\n")
         raise
@@ -100,12 +107,12 @@ def renew(options: argparse.Namespace) -> None:
 def put_issue(options: argparse.Namespace) -> None:
     """Report the problems of the stack's nightly run in its issue; close it if the run wrote that there are none."""
     problems = issue.problems_in(options.problems)
-    print(issue.put(Repository.of_this_run(options.login), issue.of_stack(options.stack), problems))
+    print(issue.put(this_run.forge(options.login), issue.of_stack(options.stack), problems))
 
 
 def watch(options: argparse.Namespace) -> None:
     """Report in an issue that no nightly run has succeeded for longer than a day; close it if one has."""
-    print(issue.watch(Repository.of_this_run(options.login), datetime.now(UTC)))
+    print(issue.watch(this_run.forge(options.login), datetime.now(UTC)))
 
 
 def _write(file: Path | None, text: str) -> None:
@@ -120,7 +127,6 @@ def _reports(options: argparse.Namespace) -> list[str]:
 
 
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_BY_HAND = "to deploy the current plan, run the workflow Deploy by hand with `apply`"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -169,7 +175,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 _COMMANDS: dict[str, tuple[Any, ...]] = {
-    "stacks": (list_stacks, "--since", "--only"),
+    "stacks": (list_stacks, "--since", "--only", "--gitlab-jobs"),
     "kubeconfig": (write_kubeconfig,),
     "preview": (
         preview,
@@ -180,9 +186,9 @@ _COMMANDS: dict[str, tuple[Any, ...]] = {
         "--comment",
     ),
     "comment": (put_comment, "file", "--pull-request", "--login"),
-    "previewed": (expect_previewed, "stack", "--plan", "--commit", "--since", "--login"),
-    "update": (update, "stack", "--plan", "--junit", "--html"),
-    "renew": (renew, "stack", "--problems", "--junit", "--html"),
+    "previewed": (expect_previewed, "stack", "--plan", "--commit", "--since", "--record", "--login"),
+    "update": (update, "stack", "--plan", "--record", "--junit", "--html"),
+    "renew": (renew, "stack", "--problems", "--record", "--junit", "--html"),
     "issue": (put_issue, "stack", "--problems", "--login"),
     "watch": (watch, "--login"),
 }
@@ -191,12 +197,18 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "file": {"metavar": "FILE", "type": Path, "help": "a comment that preview --comment wrote"},
     "--since": {"metavar": "REVISION", "help": "only what differs from this revision"},
     "--only": {"metavar": "STACK", "help": "only this stack; fail if the pipeline does not deploy it"},
+    "--gitlab-jobs": {
+        "metavar": "NAME",
+        "nargs": "+",
+        "help": "print a GitLab pipeline with the job NAME for each stack, which extends the job .NAME",
+    },
     "--base": {"metavar": "REVISION", "default": "", "help": "compare the stack's file with that of this revision"},
     "--head": {"metavar": "SHA", "type": _sha, "help": "the last commit of the pull request's branch"},
     "--plan": {"metavar": "FILE", "type": Path, "required": True, "help": "the file with the plan that preview saves"},
     "--comment": {"metavar": "FILE", "type": Path, "help": "write the comment to this file, as Markdown"},
     "--pull-request": {"metavar": "NUMBER", "type": int, "required": True, "help": "the pull request to comment on"},
     "--commit": {"metavar": "SHA", "required": True, "help": "the commit that was pushed"},
+    "--record": {"metavar": "FILE", "type": Path, "help": "write what was deployed, who approved it, and how it ended"},
     "--junit": {"metavar": "FILE", "type": Path, "help": "also write the verdicts as JUnit XML to this file"},
     "--html": {"metavar": "FILE", "type": Path, "help": "also write the evidence of the verification as a page"},
     "--problems": {
@@ -205,8 +217,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
         "help": "the file to which renew writes its problems, empty if there are none",
     },
     "--login": {
-        "default": BOT,
-        "help": "the account whose comments and issues are trusted and edited (default: %(default)s)",
+        "help": "the account whose comments and issues are trusted and edited (default: that of the job's token)",
     },
 }
 

@@ -4,18 +4,16 @@ A problem is an item of the issue's task list. A forge notifies nobody of an edi
 have yet is a comment, too; one that is gone is ticked off.
 """
 
-import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from pipeline import this_run
 from pipeline.connections import code
-from pipeline.github import Repository
+from pipeline.forge import Forge
 
-NIGHTLY = "renew.yml"
-"""The workflow that runs each night."""
 PATIENCE = timedelta(hours=30)
 """The longest time between two successful nights: a day, and the hours by which a schedule may be delayed."""
 MOST_PROBLEMS = 100
@@ -48,33 +46,33 @@ def problems_in(file: Path | None) -> list[str]:
     return file.read_text().splitlines() if file and file.is_file() else [NO_MESSAGE]
 
 
-def put(repository: Repository, topic: Topic, problems: Sequence[str]) -> str:
+def put(forge: Forge, topic: Topic, problems: Sequence[str]) -> str:
     """Report the problems in the issue, or close it if there are none; return its URL, or a message.
 
     Open the issue if none is open. Comment on an open one if it does not list a problem, or lists it as solved.
     """
-    found, listed = repository.issue(topic.marker), _listed(problems)
+    found, listed = forge.issue(topic.marker), _listed(problems)
     if not found:
         if not listed:
             return f"no issue is open: {topic.title}"
-        return repository.open_issue(topic.title, _body(topic, listed, ())).url
+        return forge.open_issue(topic.title, _body(topic, listed, ())).url
     is_open = {item["text"]: item["done"] == " " for item in _ITEM.finditer(found.body)}
     if new := [text for text in listed if not is_open.get(text)]:
-        repository.comment_on_issue(found, "\n".join(["New:", "", *(f"- {text}" for text in new), "", _run()]))
-    repository.edit_issue(found, _body(topic, listed, [text for text in is_open if text not in listed]))
+        forge.comment_on_issue(found, "\n".join(["New:", "", *(f"- {text}" for text in new), "", _run()]))
+    forge.edit_issue(found, _body(topic, listed, [text for text in is_open if text not in listed]))
     if not listed:
-        repository.close_issue(found)
+        forge.close_issue(found)
     return found.url
 
 
-def watch(repository: Repository, now: datetime) -> str:
+def watch(forge: Forge, now: datetime) -> str:
     """Report in the issue about the nights if none has succeeded for longer than PATIENCE, else close it."""
-    last = repository.last_success(NIGHTLY)
+    last = forge.last_night()
     if last and now - last < PATIENCE:
-        return put(repository, NIGHTS, ())
+        return put(forge, NIGHTS, ())
     since = f"since {last:%Y-%m-%d %H:%M} UTC" if last else "yet"
     remedy = "see its runs, and enable it if its schedule is disabled; docs/pipeline.md says how"
-    return put(repository, NIGHTS, [f"no run of {NIGHTLY} has succeeded {since}: {remedy}"])
+    return put(forge, NIGHTS, [f"no nightly run has succeeded {since}: {remedy}"])
 
 
 def _listed(problems: Sequence[str]) -> list[str]:
@@ -89,6 +87,5 @@ def _body(topic: Topic, listed: Iterable[str], solved: Sequence[str]) -> str:
 
 
 def _run() -> str:
-    """Return a link to the running workflow; an empty text outside of one."""
-    server, repository, run = (os.environ.get(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID"))
-    return f"[The run]({server}/{repository}/actions/runs/{run}) has the log. " if server and run else ""
+    """Return a link to the running job; an empty text outside of one."""
+    return f"[The run]({url}) has the log. " if (url := this_run.url()) else ""

@@ -2,8 +2,9 @@
 
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 from pipeline import policies, stack_file
 from settings import ConfigError
@@ -51,6 +52,16 @@ def affected(since: str) -> list[str]:
 def _concern(stack: str, changed: Collection[str]) -> bool:
     """Return whether one of these changed files is the stack's, one that it names, or one of its policies."""
     return stack_file.path_of(stack) in changed or _names_one_of(stack, changed) or policies.concern(stack, changed)
+
+
+def gitlab_pipeline(jobs: Sequence[str], stacks: Sequence[str]) -> dict[str, Any]:
+    """Return a GitLab pipeline that runs these jobs for each stack, in their variable STACK.
+
+    jobs: their names; the included job of each name with a dot before it says what it does
+    """
+    if not stacks:
+        return {"no stack": {"script": ["true"]}}  # GitLab refuses a pipeline without a job
+    return {job: {"extends": f".{job}", "parallel": {"matrix": [{"STACK": [*stacks]}]}} for job in jobs}
 
 
 def _names_one_of(stack: str, paths: Collection[str]) -> bool:

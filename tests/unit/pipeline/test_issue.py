@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pipeline import issue
+from pipeline import issue, this_run
 from pipeline.__main__ import main
-from pipeline.github import Post, Repository
+from pipeline.forge import Post
 from pipeline.issue import LONGEST_PROBLEM, MOST_PROBLEMS, MOST_SOLVED, NIGHTS, PATIENCE
 
 LONGEST_ISSUE = 65_536
@@ -33,7 +33,7 @@ class Remembering:
         return self.open if self.open and self.open.body.startswith(f"{marker}\n") else None
 
     def open_issue(self, title: str, body: str) -> Post:
-        self.open = Post(1, body, "https://hub.test/issues/1")
+        self.open = Post(1, "bot", body, "https://hub.test/issues/1")
         self.told.append(title)
         return self.open
 
@@ -47,8 +47,7 @@ class Remembering:
         assert issue.number == 1
         self.open = None
 
-    def last_success(self, workflow: str) -> datetime | None:
-        assert workflow == "renew.yml"
+    def last_night(self) -> datetime | None:
         return self.succeeded
 
 
@@ -58,7 +57,7 @@ def forge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Remembering:
     for stack in ("prod", "prod-eu"):
         Path(f"Pulumi.{stack}.yaml").touch()
     made = Remembering()
-    monkeypatch.setattr(Repository, "of_this_run", lambda _: made)
+    monkeypatch.setattr(this_run, "forge", lambda _: made)
     return made
 
 
@@ -157,8 +156,8 @@ def test_issue_links_to_the_run(forge: Remembering, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("last", "said"),
     [
-        (NOW - PATIENCE, "no run of renew.yml has succeeded since 2026-11-27 22:17 UTC: "),
-        (None, "no run of renew.yml has succeeded yet: "),
+        (NOW - PATIENCE, "no nightly run has succeeded since 2026-11-27 22:17 UTC: "),
+        (None, "no nightly run has succeeded yet: "),
     ],
 )
 def test_nights_without_a_success_are_told_once(forge: Remembering, last: datetime | None, said: str) -> None:

@@ -1,5 +1,6 @@
 """Which stacks a change concerns, in real git repositories."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -126,6 +127,18 @@ def test_one_stack_is_chosen_by_name(commit: Commit, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out == '["prod"]\n'
     assert main(["stacks", "--only", "dev"]) == 2
     assert "dev: the pipeline does not deploy this stack; it deploys prod, prod-eu" in capsys.readouterr().err
+
+
+def test_gitlab_runs_jobs_for_each_stack(commit: Commit, capsys: pytest.CaptureFixture[str]) -> None:
+    before = commit({"README.md": "more"})
+    assert main(["stacks", "--gitlab-jobs", "renew", "report"]) == 0
+    matrix = [{"STACK": ["prod", "prod-eu"]}]
+    assert json.loads(capsys.readouterr().out) == {
+        job: {"extends": f".{job}", "parallel": {"matrix": matrix}} for job in ("renew", "report")
+    }
+    assert main(["stacks", "--since", before, "--gitlab-jobs", "deploy"]) == 0
+    printed = capsys.readouterr().out
+    assert json.loads(printed) == {"no stack": {"script": ["true"]}}, "GitLab refuses a pipeline without a job"
 
 
 def test_push_of_a_merge_queue_has_all_its_merges(commit: Commit) -> None:

@@ -54,9 +54,10 @@ def test_stack_without_a_file_is_refused(engine: Engine, name: str, capsys: pyte
 
 
 def test_update_applies_the_plan_and_verifies(engine: Engine, verified: list[list[str]]) -> None:
-    assert main(["update", "prod", "--plan", "plan.json", "--junit", "verified.xml"]) == 0
+    reports = ["--junit", "verified.xml", "--html", "evidence.html"]
+    assert main(["update", "prod", "--plan", "plan.json", *reports]) == 0
     assert "up --stack prod --yes --skip-preview --plan plan.json " in (engine.folder / "calls").read_text()
-    assert verified == [["verification", "--read-only", "--json", "--stack", "prod", "--junit", "verified.xml"]]
+    assert verified == [["verification", "--read-only", "--json", "--stack", "prod", *reports]]
 
 
 def test_failed_update_is_reported_and_not_verified(
