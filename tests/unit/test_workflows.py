@@ -184,8 +184,19 @@ def test_required_check_waits_for_every_preview() -> None:
 def test_deployment_asks_for_the_previews_of_all_that_was_pushed() -> None:
     steps = load(GITHUB / "workflows/deploy.yml")["jobs"]["deploy"]["steps"]
     (step,) = (each for each in steps if " -m pipeline previewed " in each.get("run", ""))
-    assert step["run"].endswith(' --commit "$GITHUB_SHA" --since "$BEFORE"')
+    assert ' --commit "$GITHUB_SHA" --since "$BEFORE" ' in step["run"]
     assert step["env"]["BEFORE"] == "${{ github.event.before }}"
+
+
+def test_deployment_keeps_its_record_and_the_reports_of_its_verification() -> None:
+    steps = load(GITHUB / "workflows/deploy.yml")["jobs"]["deploy"]["steps"]
+    previewed, update = (each["run"] for each in steps[-3:-1])
+    assert all('--record "$RUNNER_TEMP/record.json"' in run for run in (previewed, update))
+    saved = steps[-1]
+    assert saved["if"] == "always()"
+    for name in ("record.json", "verified.xml", "verification.html"):
+        assert f'"$RUNNER_TEMP/{name}"' in update
+        assert f"${{{{ runner.temp }}}}/{name}" in saved["with"]["path"].splitlines()
 
 
 def test_every_night_is_reported_whatever_failed() -> None:
@@ -207,7 +218,7 @@ def test_artifact_of_a_night_is_what_its_report_reads() -> None:
     (read,) = (each for each in nightly["report"]["steps"] if "download-artifact" in each.get("uses", ""))
     assert saved["if"] == "always()"
     assert saved["with"]["name"] == read["with"]["name"]
-    files = ("problems.txt", "verification.html")
+    files = ("problems.txt", "record.json", "verified.xml", "verification.html")
     assert saved["with"]["path"].splitlines() == [f"${{{{ runner.temp }}}}/{name}" for name in files]
     assert read["continue-on-error"], "a run whose setup failed has none"
 
