@@ -184,7 +184,7 @@ def test_required_check_waits_for_every_preview() -> None:
 def test_deployment_asks_for_the_previews_of_all_that_was_pushed() -> None:
     steps = load(GITHUB / "workflows/deploy.yml")["jobs"]["deploy"]["steps"]
     (step,) = (each for each in steps if " -m pipeline previewed " in each.get("run", ""))
-    assert step["run"].endswith(' --commit "$GITHUB_SHA" --since "$BEFORE"')
+    assert ' --commit "$GITHUB_SHA" --since "$BEFORE" ' in step["run"]
     assert step["env"]["BEFORE"] == "${{ github.event.before }}"
 
 
@@ -201,14 +201,27 @@ def test_every_night_is_reported_whatever_failed() -> None:
     assert step["run"].startswith(ALARM)
 
 
+@pytest.mark.parametrize(
+    ("workflow", "files"),
+    [
+        ("deploy", {"deployment.json", "verification.html", "verification.xml"}),
+        ("renew", {"problems.txt", "renewal.json", "verification.html"}),
+    ],
+)
+def test_what_a_run_wrote_is_its_artifact_however_it_ends(workflow: str, files: set[str]) -> None:
+    job = load(GITHUB / f"workflows/{workflow}.yml")["jobs"][workflow]
+    (saved,) = (each for each in job["steps"] if "upload-artifact" in each.get("uses", ""))
+    assert saved["if"] == "always()"
+    assert saved["with"]["path"].splitlines() == [f"${{{{ runner.temp }}}}/{name}" for name in sorted(files)]
+    commands = " ".join(each.get("run", "") for each in job["steps"])
+    assert files == set(re.findall(r'--(?:problems|record|html|junit) "\$RUNNER_TEMP/(\S+)"', commands))
+
+
 def test_artifact_of_a_night_is_what_its_report_reads() -> None:
     nightly = load(GITHUB / "workflows/renew.yml")["jobs"]
     (saved,) = (each for each in nightly["renew"]["steps"] if "upload-artifact" in each.get("uses", ""))
     (read,) = (each for each in nightly["report"]["steps"] if "download-artifact" in each.get("uses", ""))
-    assert saved["if"] == "always()"
     assert saved["with"]["name"] == read["with"]["name"]
-    files = ("problems.txt", "verification.html")
-    assert saved["with"]["path"].splitlines() == [f"${{{{ runner.temp }}}}/{name}" for name in files]
     assert read["continue-on-error"], "a run whose setup failed has none"
 
 
