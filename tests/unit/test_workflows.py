@@ -188,17 +188,6 @@ def test_deployment_asks_for_the_previews_of_all_that_was_pushed() -> None:
     assert step["env"]["BEFORE"] == "${{ github.event.before }}"
 
 
-def test_deployment_keeps_its_record_and_the_reports_of_its_verification() -> None:
-    steps = load(GITHUB / "workflows/deploy.yml")["jobs"]["deploy"]["steps"]
-    previewed, update = (each["run"] for each in steps[-3:-1])
-    assert all('--record "$RUNNER_TEMP/record.json"' in run for run in (previewed, update))
-    saved = steps[-1]
-    assert saved["if"] == "always()"
-    for name in ("record.json", "verified.xml", "verification.html"):
-        assert f'"$RUNNER_TEMP/{name}"' in update
-        assert f"${{{{ runner.temp }}}}/{name}" in saved["with"]["path"].splitlines()
-
-
 def test_every_night_is_reported_whatever_failed() -> None:
     nightly = load(GITHUB / "workflows/renew.yml")["jobs"]
     report, alarm = nightly["report"], nightly["alarm"]
@@ -212,14 +201,24 @@ def test_every_night_is_reported_whatever_failed() -> None:
     assert step["run"].startswith(ALARM)
 
 
+EVIDENCE = {"record.json", "verification.html", "verified.xml"}
+
+
+@pytest.mark.parametrize(("workflow", "files"), [("deploy", EVIDENCE), ("renew", EVIDENCE | {"problems.txt"})])
+def test_what_a_run_wrote_is_its_artifact_however_it_ends(workflow: str, files: set[str]) -> None:
+    job = load(GITHUB / f"workflows/{workflow}.yml")["jobs"][workflow]
+    (saved,) = (each for each in job["steps"] if "upload-artifact" in each.get("uses", ""))
+    assert saved["if"] == "always()"
+    assert saved["with"]["path"].splitlines() == [f"${{{{ runner.temp }}}}/{name}" for name in sorted(files)]
+    commands = " ".join(each.get("run", "") for each in job["steps"])
+    assert files == set(re.findall(r'--(?:problems|record|html|junit) "\$RUNNER_TEMP/(\S+)"', commands))
+
+
 def test_artifact_of_a_night_is_what_its_report_reads() -> None:
     nightly = load(GITHUB / "workflows/renew.yml")["jobs"]
     (saved,) = (each for each in nightly["renew"]["steps"] if "upload-artifact" in each.get("uses", ""))
     (read,) = (each for each in nightly["report"]["steps"] if "download-artifact" in each.get("uses", ""))
-    assert saved["if"] == "always()"
     assert saved["with"]["name"] == read["with"]["name"]
-    files = ("problems.txt", "record.json", "verified.xml", "verification.html")
-    assert saved["with"]["path"].splitlines() == [f"${{{{ runner.temp }}}}/{name}" for name in files]
     assert read["continue-on-error"], "a run whose setup failed has none"
 
 
