@@ -6,12 +6,13 @@ import re
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline import policies
 from pipeline.redaction import in_safe_parts, redacted
 from settings import ConfigError
 
@@ -19,14 +20,6 @@ _MISSING = "no `pulumi` on PATH"
 _COLOR = re.compile(r"<\{%.*?%\}>")
 _INTERRUPTION = re.compile(r"kyma-mtls:\S+: (?:changes from .* which interrupts .*|cannot change .*)")
 _LEFT_ITS_PLAN = re.compile(r"violates plan|not allowed by the plan|expected resource operations for")
-
-
-@dataclass(frozen=True)
-class PolicyPack:
-    """The program of a policy pack, and its config as a JSON file."""
-
-    program: Path
-    config: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -52,16 +45,22 @@ class Run:
         return any(_LEFT_ITS_PLAN.search(error) for error in self.errors)
 
 
-def preview(stack: str, plan: Path, pack: PolicyPack | None = None) -> Run:
-    """Preview an update, judge it by the policy pack if one is given, and save its plan."""
-    policies = ["--policy-pack", str(pack.program)] if pack else []
-    policies += ["--policy-pack-config", str(pack.config)] if pack and pack.config else []
-    return _run("preview", "--stack", stack, "--diff", "--save-plan", str(plan), *policies)
+def preview(stack: str, plan: Path, *, refresh: bool = False) -> Run:
+    """Preview an update, judge it by the policies, and save its plan.
+
+    refresh: compare with what the clusters have, in the place of what the state says of them
+    """
+    refreshed = ["--refresh"] if refresh else []
+    return _run("preview", "--stack", stack, "--diff", "--save-plan", str(plan), *refreshed, *policies.options(stack))
 
 
-def up(stack: str, plan: Path) -> Run:
-    """Update a stack by exactly this plan."""
-    return _run("up", "--stack", stack, "--yes", "--skip-preview", "--plan", str(plan))
+def up(stack: str, plan: Path, **environment: str) -> Run:
+    """Update a stack by exactly this plan, and judge it by the policies: each resource before the engine touches it.
+
+    environment: further variables of the program
+    """
+    arguments = ("--stack", stack, "--yes", "--skip-preview", "--plan", str(plan), *policies.options(stack))
+    return _run("up", *arguments, **environment)
 
 
 def last_commit(stack: str) -> str | None:
@@ -106,13 +105,13 @@ def _printed(*arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def _run(*arguments: str) -> Run:
+def _run(*arguments: str, **environment: str) -> Run:
     shown = ("--non-interactive", "--color", "never", "--suppress-permalink=true")
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "events")
         command = ["pulumi", *arguments, *shown, "--event-log", str(log)]
         try:
-            exit_code, output = _run_and_print(command)
+            exit_code, output = _run_and_print(command, environment)
         except FileNotFoundError:
             raise ConfigError(_MISSING) from None
         errors = [*_errors(log)] if log.exists() else []
@@ -122,10 +121,10 @@ def _run(*arguments: str) -> Run:
     return Run(exit_code, output, tuple(dict.fromkeys(redacted(each).strip() for each in errors)))
 
 
-def _run_and_print(command: Sequence[str]) -> tuple[int, str]:
+def _run_and_print(command: Sequence[str], variables: Mapping[str, str]) -> tuple[int, str]:
     """Run a command, print its output with secrets masked, and return its exit code and this output."""
     printed: list[str] = []
-    environment = os.environ | {"PULUMI_DEBUG_COMMANDS": "true"}  # the engine has --event-log only with it
+    environment = os.environ | variables | {"PULUMI_DEBUG_COMMANDS": "true"}  # the engine has --event-log only with it
     options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT, "text": True}
     options["start_new_session"] = True  # a signal to the process group does not reach it a second time
     with (

@@ -2,11 +2,11 @@
 
 import subprocess
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import left_out, stack_file
+from pipeline import left_out, policies, stack_file
 from pipeline.left_out import LIST
 from settings import ConfigError
 
@@ -44,7 +44,7 @@ def dropped() -> dict[str, str]:
 
 
 def affected(since: str) -> list[str]:
-    """Return the stacks whose file or program differs from a revision, or that stacks.toml listed there.
+    """Return the stacks whose file, program or policies differ from a revision, or that stacks.toml listed there.
 
     Return all if there is no such revision.
     """
@@ -52,13 +52,32 @@ def affected(since: str) -> list[str]:
     if changed is None or any(path.startswith(PROGRAM) for path in changed):
         return stacks
     listed = _listed_at(since)
-    return [stack for stack in stacks if stack in listed or _is_of(stack, changed)]
+    return [stack for stack in stacks if stack in listed or _is_of(stack, changed) or policies.concern(stack, changed)]
+
+
+def gitlab_pipeline(jobs: Sequence[str], stacks: Sequence[str]) -> dict[str, Any]:
+    """Return a GitLab pipeline that runs these jobs for each stack, in their variable STACK.
+
+    jobs: their names; the included job of each name with a dot before it says what it does
+    """
+    if not stacks:
+        return {"no stack": {"script": ["true"]}}  # GitLab refuses a pipeline without a job
+    return {job: {"extends": f".{job}", "parallel": {"matrix": [{"STACK": [*stacks]}]}} for job in jobs}
 
 
 def is_behind(revision: str) -> bool:
     """Return whether the checked-out commit is in the history of a revision."""
     done = _git("rev-list", "--max-count=1", "--ancestry-path", "--end-of-options", f"HEAD..{revision}", "--")
     return done.returncode == 0 and bool(done.stdout)
+
+
+def merges(since: str, commit: str) -> list[str]:
+    """Return a commit and those before it on its branch, down to a revision; only the commit if that is not known.
+
+    A push of GitHub's merge queue merges several pull requests, each by a commit of its own or more.
+    """
+    done = _git("rev-list", "--first-parent", "--end-of-options", f"{since}..{commit}", "--") if since else None
+    return done.stdout.split() if done and done.returncode == 0 and done.stdout else [commit]
 
 
 def _with_a_file() -> list[str]:

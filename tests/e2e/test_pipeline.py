@@ -168,9 +168,10 @@ class Checkout:
 
 
 @pytest.fixture(scope="module")
-def first(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+def first(project: Project, policy_pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     """A stack that is previewed for the first time, with its comment and plan, and then deployed by that plan."""
     shutil.copytree(ROOT / "pipeline", project.directory / "pipeline")
+    (project.directory / "policies").symlink_to(policy_pack.parent)
     run("git", "init", "-b", "main", cwd=project.directory)
     try:
         with project.deployment(STACK) as deployed:
@@ -186,6 +187,7 @@ def first(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     finally:
         shutil.rmtree(project.directory / ".git")
         shutil.rmtree(project.directory / "pipeline")
+        (project.directory / "policies").unlink()
 
 
 @pytest.fixture(scope="module")
@@ -273,6 +275,20 @@ def test_older_commit_is_not_deployed(checkout: Checkout) -> None:
         checkout.git("reset", "--soft", head)
 
 
+def test_update_is_judged_by_the_policies_although_its_preview_was_not(checkout: Checkout) -> None:
+    checkout.write_hosts(methods=["GET", "PUT"])
+    checkout.preview()
+    config = checkout.project.directory / "policies/config" / f"{STACK}.json"
+    config.parent.mkdir(exist_ok=True)
+    config.write_text('{"certificate-lifetime": {"maximumDays": 1}}')
+    try:
+        refused = checkout.update(code=1).stderr
+    finally:
+        config.unlink()
+    assert f"`pulumi up` failed: {STACK} is not deployed, or only in part\n" in refused
+    assert "policy certificate-lifetime: " in refused
+
+
 def test_renewal_renews_what_is_due_and_names_what_only_a_partner_can_renew(checkout: Checkout, lab: Lab) -> None:
     secret = checkout.deployed.stack.outputs()["clients"].value["client"]["secret"]
 
@@ -285,7 +301,9 @@ def test_renewal_renews_what_is_due_and_names_what_only_a_partner_can_renew(chec
     assert "more than a renewal is pending" in checkout.renew()
     assert shown() == before, "nothing is deployed beside a change that nobody deployed"
     checkout.git("checkout", FILE)
-    assert "more than a renewal is pending" not in checkout.renew()
+    problems = checkout.renew()
+    for said in ("more than a renewal is pending", "the clusters are not as the stack was deployed", "does not pass"):
+        assert said not in problems
     renewed = shown()
     assert renewed != before
     assert expiry(checkout) > datetime.now(UTC) + timedelta(days=300)

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from clusters.rights import RENEWAL
+
 PULUMI = """#!{python}
-import json, pathlib, sys
+import json, os, pathlib, sys
 folder = pathlib.Path({folder!r})
 value = lambda option: pathlib.Path(sys.argv[sys.argv.index(option) + 1])
 if sys.argv[1] in ("stack", "config"):
@@ -15,9 +17,13 @@ if sys.argv[1] in ("stack", "config"):
     is_further = "--page" in sys.argv and str(value("--page")) != "1"
     print("[]" if is_further else (folder / f"{{of}}.json").read_text())
     sys.exit()
-said = json.loads((folder / "answers.json").read_text())[sys.argv[1]]
+kind = "refresh" if "--refresh" in sys.argv else sys.argv[1]
+said = json.loads((folder / "answers.json").read_text())[kind]
 with (folder / "calls").open("a") as calls:
-    calls.write(" ".join(sys.argv[1:]) + "\\n")
+    calls.write(" ".join([kind, *sys.argv[1:]]) + "\\n")
+if {renewal!r} in os.environ:
+    with (folder / "renewals").open("a") as renewals:
+        renewals.write(kind + "\\n")
 if "plan" in said:
     value("--save-plan").write_text(json.dumps({{"resourcePlans": said["plan"]}}))
 events = [{{"diagnosticEvent": {{"severity": "error", "message": each}}}} for each in said.get("errors", [])]
@@ -78,14 +84,14 @@ class Engine:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.answers: dict[str, Any] = {"preview": {"plan": {}}, "up": {}}
+        self.answers: dict[str, Any] = {"preview": {"plan": {}}, "refresh": {"plan": {}}, "up": {}}
         program = folder / "bin/pulumi"
         program.parent.mkdir()
-        program.write_text(PULUMI.format(python=sys.executable, folder=str(folder)))
+        program.write_text(PULUMI.format(python=sys.executable, folder=str(folder), renewal=RENEWAL))
         program.chmod(0o755)
 
     def answer(self, command: str, **answer: Any) -> None:
-        """Set the answer to a command: plan, output, errors, judged, exit."""
+        """Set the answer to a command, of a preview with refresh to `refresh`: plan, output, errors, judged, exit."""
         self.answers[command] = answer
         (self.folder / "answers.json").write_text(json.dumps(self.answers))
 
@@ -108,5 +114,6 @@ class Engine:
 
     @property
     def calls(self) -> list[str]:
+        """The commands that were run, `refresh` for a preview with refresh."""
         calls = self.folder / "calls"
         return [line.split()[0] for line in calls.read_text().splitlines()] if calls.exists() else []

@@ -1,5 +1,6 @@
 """Which stacks a change concerns, in real git repositories."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,6 +67,8 @@ def commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Commit:
             for name in ("settings", "clusters", "components", "proxies", "deployment")
         ),
         ("outputs/models.py", ["prod", "prod-eu"]),
+        ("policies/mtls_policies/egress.py", ["prod", "prod-eu"]),
+        ("policies/config/prod.json", ["prod"]),
         *((path, []) for path in ("README.md", "tests/unit/test_x.py", "lab/node.py", "verification/tls.py")),
         *(
             (path, [])
@@ -216,3 +219,28 @@ def test_chosen_stack_is_deployed_beside_one_that_has_dropped_out(
     assert capsys.readouterr().out == '["prod-eu"]\n'
     assert main(["stacks", "--only", "prod"]) == 2
     assert "\nPulumi.prod.yaml: gone since commit " in capsys.readouterr().err
+
+
+def test_gitlab_runs_jobs_for_each_stack(commit: Commit, capsys: pytest.CaptureFixture[str]) -> None:
+    before = commit({"README.md": "more"})
+    assert main(["stacks", "--gitlab-jobs", "renew", "report"]) == 0
+    matrix = [{"STACK": ["prod", "prod-eu"]}]
+    assert json.loads(capsys.readouterr().out) == {
+        job: {"extends": f".{job}", "parallel": {"matrix": matrix}} for job in ("renew", "report")
+    }
+    assert main(["stacks", "--since", before, "--gitlab-jobs", "deploy"]) == 0
+    printed = capsys.readouterr().out
+    assert json.loads(printed) == {"no stack": {"script": ["true"]}}, "GitLab refuses a pipeline without a job"
+
+
+def test_push_of_a_merge_queue_has_all_its_merges(commit: Commit) -> None:
+    before = git("rev-parse", "HEAD")
+    commit({"README.md": "one"})
+    first = git("rev-parse", "HEAD")
+    git("switch", "-q", "-c", "branch", before)
+    commit({"__main__.py": "two"})
+    git("switch", "-q", "main")
+    git("merge", "-q", "--no-edit", "branch")
+    merge = git("rev-parse", "HEAD")
+    assert stacks.merges(before, merge) == [merge, first], "a commit of the merged branch is none of the push's"
+    assert [stacks.merges(since, merge) for since in ("", "0" * 40, "-x", merge)] == [[merge]] * 4
