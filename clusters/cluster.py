@@ -158,7 +158,8 @@ class Cluster:
         if response.status == HTTPStatus.NOT_FOUND:
             return None
         if response.status not in (HTTPStatus.OK, HTTPStatus.CREATED):
-            problem = self.problem(f"refuses {method} {path}: {response.status} {response.reason}")
+            remedy = "; renew the credentials of its kubeconfig" if response.status == HTTPStatus.UNAUTHORIZED else ""
+            problem = self.problem(f"refuses {method} {path}: {response.status} {response.reason}{remedy}")
             raise Refused(str(problem)) if response.status == HTTPStatus.FORBIDDEN else problem
         return self._parsed(content, path)
 

@@ -8,6 +8,7 @@ created. A unit test compares it with what the components register. Rights for t
 checks report those. Nor is the right to ask the gateways' proxies: `pulumi up` warns without it (proxies/).
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +33,11 @@ _MAKE = ("get", *_FOLLOW, "create", "patch", "delete")
 _SET = ("get", "patch")
 _SECURITY, _NETWORKING, _TELEMETRY = "security.istio.io", "networking.istio.io", "telemetry.istio.io"
 _KYMA = "operator.kyma-project.io"
+
+
+RENEWAL = "KYMA_MTLS_RENEWAL"
+"""The environment variable that says that an update renews certificates, and does nothing else."""
+_READ, _CARRIERS = {"get", *_FOLLOW}, {"secrets", "configmaps"}
 
 
 @dataclass(frozen=True, order=True)
@@ -79,9 +85,14 @@ def _lacking(settings: Settings, sites: Sequence[Site]) -> list[list[Right]]:
 
 
 def needed(settings: Settings, site: Site) -> list[Right]:
-    """Return the rights that a stack needs in one of its clusters, each once."""
+    """Return the rights that a stack needs in one of its clusters, or a renewal of its certificates, each once."""
     rights = _of_client(settings, site) if site.client else _of_target(settings, site.facts)
-    return list(dict.fromkeys(rights))
+    return [right for right in dict.fromkeys(rights) if not os.environ.get(RENEWAL) or _is_of_renewal(right)]
+
+
+def _is_of_renewal(right: Right) -> bool:
+    """Return whether a renewal needs the right: to read, and to change the objects that carry certificates."""
+    return right.verb in _READ or (right.verb == "patch" and right.resource in _CARRIERS)
 
 
 def _of_target(settings: Settings, facts: ClusterFacts) -> Rights:

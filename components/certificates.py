@@ -249,7 +249,7 @@ def mark(pems: pulumi.Input[str] | Sequence[pulumi.Input[str]] | None, *further:
 
 
 def _join(pems: Sequence[str | None]) -> str:
-    # In `pulumi destroy --run-program` of a stack whose first update failed, a certificate may be None.
+    # In `pulumi destroy --run-program`, what was never deployed has outputs that are None.
     text = "".join(dict.fromkeys(filter(None, pems)))
     return text.replace("----------", "-----\n-----")  # after a text without a final line break
 
@@ -273,5 +273,5 @@ def _certified(
     names = [f"CN={subject['common_name']}"] if "common_name" in subject else []
     rfc4514 = ",".join([*names, f"O={subject['organization']}"])
     # The provider gives nanoseconds; the certificate has whole seconds.
-    expiry = certificate.validity_end_time.apply(lambda time: re.sub(r"\.\d+(?=Z|[+-]\d\d:)", "", time))
+    expiry = certificate.validity_end_time.apply(lambda time: re.sub(r"\.\d+(?=Z|[+-]\d\d:)", "", time or ""))
     return CertifiedKey(certificate.cert_pem, key.private_key_pem, expiry, rfc4514)

@@ -36,7 +36,8 @@ class Shared:
         namespace: pulumi.Input[str] = settings.namespace
         if not namespace:
             suffix = random.RandomString("suffix", length=5, special=False, upper=False).result
-            namespace = pulumi.Output.concat("kyma-mtls-", suffix)
+            # In `pulumi destroy --run-program`, what was never deployed has outputs that are None.
+            namespace = suffix.apply(lambda made: f"kyma-mtls-{made or ''}")
         authority = AuthorityArgs(
             key_algorithm=settings.key_algorithm,
             validity_hours=settings.validity_days * 24,

@@ -68,9 +68,9 @@ def _of_module(name: str, words: Sequence[str]) -> Iterator[str]:
 
 
 def _is_ours(origin: str | None) -> bool:
-    """Return whether a module's file is of the repository, not of its virtual environment."""
+    """Return whether a module's file is of the repository, not of its virtual environments."""
     path = Path(origin or "")
-    return path.is_relative_to(PROJECT_DIRECTORY) and ".venv" not in path.parts
+    return path.is_relative_to(PROJECT_DIRECTORY) and not {".venv", ".venv-dev"} & set(path.parts)
 
 
 def _of_arguments(command: str, parser: argparse.ArgumentParser, words: Sequence[str]) -> Iterator[str]:

@@ -1,1 +1,1 @@
-"""The commands that workflows run in pull requests, after a merge and on a schedule: `python -m pipeline --help`."""
+"""The commands that jobs run for pull requests, after a merge and each night: `python -m pipeline --help`."""

@@ -1,18 +1,16 @@
-"""Run the steps of the workflows in .github/: previews in pull requests, deployments, renewals."""
+"""Run the steps of the jobs in .github/ and .gitlab/: previews in pull requests, deployments, renewals."""
 
 import argparse
 import json
 import re
 import signal
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline import comment, deployment, kubeconfig, stacks
+from pipeline import comment, deployment, issue, kubeconfig, record, stacks, this_run
 from pipeline.deployment import Refused
-from pipeline.engine import PolicyPack
-from pipeline.github import BOT, Repository
-from pipeline.issue import close, report
 from pipeline.plan import Plan
 from pipeline.stack_file import NAME, path_of
 from settings import ConfigError
@@ -27,13 +25,20 @@ exit codes:
 
 
 def list_stacks(options: argparse.Namespace) -> None:
-    """Print, as JSON, the stacks that the pipeline deploys: all, those that a change affects, or one."""
+    """Print, as JSON, the stacks that the pipeline deploys: all, those that a change affects, or one.
+
+    Then fail if a stack has dropped out, unless one is chosen. With --gitlab-jobs, print a GitLab pipeline with these
+    jobs for each of the stacks.
+    """
+    dropped = stacks.dropped()
     found = stacks.affected(options.since) if options.since else stacks.deployed()
     if options.only and options.only not in found:
-        raise ConfigError(
-            f"{options.only}: the pipeline does not deploy this stack; it deploys {', '.join(found) or 'none'}"
-        )
-    print(json.dumps([options.only] if options.only else found))
+        otherwise = f"{options.only}: the pipeline does not deploy this stack; it deploys {', '.join(found) or 'none'}"
+        raise ConfigError(dropped.get(options.only, otherwise))
+    chosen = [options.only] if options.only else found
+    print(json.dumps(stacks.gitlab_pipeline(options.gitlab_jobs, chosen) if options.gitlab_jobs else chosen))
+    if dropped and not options.only:
+        raise Refused(*dropped.values())
 
 
 def write_kubeconfig(_: argparse.Namespace) -> None:
@@ -43,8 +48,7 @@ def write_kubeconfig(_: argparse.Namespace) -> None:
 
 def preview(options: argparse.Namespace) -> None:
     """Preview a stack, save the plan, and write the comment for reviewers."""
-    pack = PolicyPack(options.policy_pack, options.policy_pack_config) if options.policy_pack else None
-    done = deployment.preview(options.stack, options.base, options.plan, options.head or "", pack)
+    done = deployment.preview(options.stack, options.plan, options.head or "")
     if options.comment:
         options.comment.write_text(comment.markdown(done))
     if not done.plan:
@@ -57,53 +61,75 @@ def put_comment(options: argparse.Namespace) -> None:
     marker = body.partition("\n")[0]
     if not comment.is_marker(marker):
         raise ConfigError(f"{options.file}: not a comment that `preview` wrote")
-    print(Repository.of_this_run(options.login).put_comment(options.pull_request, marker, body))
+    print(this_run.forge(options.login).put_comment(options.pull_request, marker, body))
 
 
 def expect_previewed(options: argparse.Namespace) -> None:
-    """Fail if a plan has operations that the comment on the merged pull request did not show for its last commit."""
-    repository, stack = Repository.of_this_run(options.login), options.stack
-    merged = repository.pull_request_of(options.commit)
-    if not merged:
-        raise Refused(
-            f"no merged pull request has commit {options.commit}, so reviewers saw no preview of {stack}", _BY_HAND
-        )
-    found = repository.comment(merged.number, comment.marker(stack))
-    seen = comment.previewed(found["body"], merged.head) if found else None
-    if seen is None:
-        raise Refused(
-            f"no preview of {stack} succeeded in pull request {merged.number} at its last commit, {merged.head}",
-            _BY_HAND,
-        )
+    """Fail if a plan has operations that no comment on a merged pull request showed for its last commit."""
+    stack = options.stack
     try:
-        deployment.expect_previewed(stack, Plan.read(options.plan), seen)
+        deployment.expect_previewed(stack, Plan.read(options.plan), _previewed(options))
     except Refused as error:
-        raise Refused(str(error), _BY_HAND) from None
+        raise Refused(str(error), this_run.by_hand()) from None
+
+
+def _previewed(options: argparse.Namespace) -> frozenset[str]:
+    """Return the digests of the operations that the comments on the pull requests of a push have."""
+    forge, stack = this_run.forge(options.login), options.stack
+    found = (forge.pull_request_of(each) for each in stacks.merges(options.since or "", options.commit))
+    merged = list(dict.fromkeys(each for each in found if each))
+    if not merged:
+        raise Refused(f"no merged pull request has commit {options.commit}, so reviewers saw no preview of {stack}")
+    if options.record:
+        record.review(options.record, forge, merged)
+    comments = ((each, forge.comment(each.number, comment.marker(stack))) for each in merged)
+    seen = [comment.previewed(posted.body, each.head) for each, posted in comments if posted]
+    if not (known := [each for each in seen if each is not None]):
+        numbers = ", ".join(f"{each.number} at its last commit, {each.head}" for each in merged)
+        raise Refused(f"no preview of {stack} succeeded in pull request {numbers}")
+    return frozenset().union(*known)
 
 
 def update(options: argparse.Namespace) -> None:
     """Deploy exactly the plan of a stack, and verify the stack, read-only."""
-    deployment.update(options.stack, options.plan, options.junit)
+    with record.written(options.record, options.stack, options.plan):
+        deployment.update(options.stack, options.plan, _reports(options))
 
 
 def renew(options: argparse.Namespace) -> None:
-    """Renew the certificates that end soon, and verify the stack; deploy nothing if any other change is pending."""
+    """Renew the certificates that end soon, and look for drift; deploy nothing if any other change is pending."""
     try:
-        deployment.renew(options.stack, options.junit)
+        with record.written(options.record, options.stack, None):
+            deployment.renew(options.stack, _reports(options))
     except (Refused, ConfigError) as error:
-        if options.problems:
-            options.problems.write_text(f"{error}\n")
+        _write(options.problems, f"{error}\n")
         raise
+    _write(options.problems, "")
 
 
 def put_issue(options: argparse.Namespace) -> None:
-    """Open or edit the stack's issue about a failed renewal; with --solved, close it."""
-    repository = Repository.of_this_run(options.login)
-    print(close(repository, options.stack) if options.solved else report(repository, options.stack, options.problems))
+    """Report the problems of the stack's nightly run in its issue; close it if the run wrote that there are none."""
+    problems = issue.problems_in(options.problems)
+    print(issue.put(this_run.forge(options.login), issue.of_stack(options.stack), problems))
+
+
+def watch(options: argparse.Namespace) -> None:
+    """Report in an issue that no nightly run has succeeded for longer than a day; close it if one has."""
+    print(issue.watch(this_run.forge(options.login), datetime.now(UTC)))
+
+
+def _write(file: Path | None, text: str) -> None:
+    if file:
+        file.write_text(text)
+
+
+def _reports(options: argparse.Namespace) -> list[str]:
+    """Return the verification's arguments for its reports."""
+    files = {"--junit": options.junit, "--html": options.html}
+    return [word for name, file in files.items() if file for word in (name, str(file))]
 
 
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_BY_HAND = "to deploy the current plan, run the workflow Deploy by hand with `apply`"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -152,43 +178,47 @@ def _parser() -> argparse.ArgumentParser:
 
 
 _COMMANDS: dict[str, tuple[Any, ...]] = {
-    "stacks": (list_stacks, "--since", "--only"),
+    "stacks": (list_stacks, "--since", "--only", "--gitlab-jobs"),
     "kubeconfig": (write_kubeconfig,),
     "preview": (
         preview,
         "stack",
         "--plan",
-        "--base",
         "--head",
         "--comment",
-        "--policy-pack",
-        "--policy-pack-config",
     ),
     "comment": (put_comment, "file", "--pull-request", "--login"),
-    "previewed": (expect_previewed, "stack", "--plan", "--commit", "--login"),
-    "update": (update, "stack", "--plan", "--junit"),
-    "renew": (renew, "stack", "--problems", "--junit"),
-    "issue": (put_issue, "stack", "--problems", "--solved", "--login"),
+    "previewed": (expect_previewed, "stack", "--plan", "--commit", "--since", "--record", "--login"),
+    "update": (update, "stack", "--plan", "--record", "--junit", "--html"),
+    "renew": (renew, "stack", "--problems", "--record", "--junit", "--html"),
+    "issue": (put_issue, "stack", "--problems", "--login"),
+    "watch": (watch, "--login"),
 }
 _ARGUMENTS: dict[str, dict[str, Any]] = {
     "stack": {"metavar": "STACK", "type": _stack, "help": "the name of a stack; its file is Pulumi.STACK.yaml"},
     "file": {"metavar": "FILE", "type": Path, "help": "a comment that preview --comment wrote"},
-    "--since": {"metavar": "REVISION", "help": "only stacks whose file or program differs from this revision"},
+    "--since": {"metavar": "REVISION", "help": "only what differs from this revision"},
     "--only": {"metavar": "STACK", "help": "only this stack; fail if the pipeline does not deploy it"},
-    "--base": {"metavar": "REVISION", "default": "", "help": "compare the stack's file with that of this revision"},
+    "--gitlab-jobs": {
+        "metavar": "NAME",
+        "nargs": "+",
+        "help": "print a GitLab pipeline with the job NAME for each stack, which extends the job .NAME",
+    },
     "--head": {"metavar": "SHA", "type": _sha, "help": "the last commit of the pull request's branch"},
     "--plan": {"metavar": "FILE", "type": Path, "required": True, "help": "the file with the plan that preview saves"},
     "--comment": {"metavar": "FILE", "type": Path, "help": "write the comment to this file, as Markdown"},
-    "--policy-pack": {"metavar": "FILE", "type": Path, "help": "also judge the preview by this policy pack"},
-    "--policy-pack-config": {"metavar": "FILE", "type": Path, "help": "the config of the policy pack, JSON"},
     "--pull-request": {"metavar": "NUMBER", "type": int, "required": True, "help": "the pull request to comment on"},
     "--commit": {"metavar": "SHA", "required": True, "help": "the commit that was pushed"},
+    "--record": {"metavar": "FILE", "type": Path, "help": "write what was deployed, who approved it, and how it ended"},
     "--junit": {"metavar": "FILE", "type": Path, "help": "also write the verdicts as JUnit XML to this file"},
-    "--problems": {"metavar": "FILE", "type": Path, "help": "the file to which renew writes its problems"},
-    "--solved": {"action": "store_true", "help": "close the issue"},
+    "--html": {"metavar": "FILE", "type": Path, "help": "also write the evidence of the verification as a page"},
+    "--problems": {
+        "metavar": "FILE",
+        "type": Path,
+        "help": "the file to which renew writes its problems, empty if there are none",
+    },
     "--login": {
-        "default": BOT,
-        "help": "the account whose comments and issues are trusted and edited (default: %(default)s)",
+        "help": "the account whose comments and issues are trusted and edited (default: that of the job's token)",
     },
 }
 

@@ -27,10 +27,11 @@ _SIGN = re.compile(r"^( +)([-+~])", re.MULTILINE)
 class Preview:
     """A preview of a stack.
 
-    before: the deployed file of the stack, None for a new stack, or why the file cannot be read
+    before: what is deployed of the stack, None for a new stack, or why it cannot be read
     after: the file of the stack with the change, or why it cannot be read
     plan: the plan that the preview saved; None if it failed
     head: the commit that is previewed; empty if it is not known
+    unfinished: an update after the one that `before` has, which did not deploy the whole stack; empty for none
     """
 
     stack: str
@@ -39,6 +40,7 @@ class Preview:
     run: Run
     plan: Plan | None
     head: str = ""
+    unfinished: str = ""
 
 
 def marker(stack: str) -> str:
@@ -91,9 +93,11 @@ def _who(preview: Preview) -> Iterable[str]:
         return
     before = preview.before if isinstance(preview.before, StackFile) else None
     if isinstance(preview.before, str):
-        yield f"The deployed file cannot be read, so everything below counts as new:\n\n{fenced(preview.before)}"
+        yield f"What is deployed cannot be read, so everything below counts as new:\n\n{fenced(preview.before)}"
     elif before is None:
         yield "The stack is new."
+    if preview.unfinished:
+        yield f"The {preview.unfinished} did not deploy the whole stack: parts of it may be deployed, too."
     old, new = before.settings if before else None, preview.after.settings
     if connections.pairs(old) == connections.pairs(new):
         yield "No client gains or loses access."

@@ -41,10 +41,10 @@ def picture(before: Settings | None, after: Settings) -> str:
     drawn = sorted(old | new if len(old | new) <= MOST_EDGES else gained | lost)
     clients = {client: f"c{number}" for number, client in enumerate(sorted({client for client, _ in drawn}))}
     hosts = {host: f"h{number}" for number, host in enumerate(sorted({host for _, host in drawn}))}
-    domains = {name: host.domain for each in (before, after) if each for name, host in each.hosts.items()}
+    labels = {name: f"{name}<br/>{host.domain}" for name, host in after.hosts.items()}
     lines = ["graph LR"]
     lines += [f'  {node}["{client}"]' for client, node in clients.items()]
-    lines += [f'  {node}["{host}<br/>{domains[host]}"]' for host, node in hosts.items()]
+    lines += [f'  {node}["{labels.get(host, host)}"]' for host, node in hosts.items()]
     for number, (client, host) in enumerate(drawn):
         arrow, color = "-->", ""
         if (client, host) in gained:
@@ -101,7 +101,7 @@ def _other_keys(before: StackFile, after: StackFile) -> Iterator[str]:
     )
     old, new = ({key: value for key, value in _keys(file) if not key.startswith(left_out)} for file in (before, after))
     for key in sorted({*old, *new}):
-        yield from _changed(key, old.get(key), new.get(key))
+        yield from _changed(key, old.get(key), new.get(key), is_hidden=key.partition(".")[0] in before.hidden)
     for key in sorted({*before.secrets, *after.secrets}):
         if before.secrets.get(key) != after.secrets.get(key) and not key.startswith(left_out):
             yield f"The secret {code(key)} {'changes' if key in after.secrets else 'is removed'}."
@@ -133,17 +133,22 @@ def _flat(path: str, value: Any) -> Iterator[tuple[str, Value]]:
         yield path, str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _changed(key: str, old: Value | None, new: Value | None) -> Iterator[str]:
+def _changed(key: str, old: Value | None, new: Value | None, *, is_hidden: bool) -> Iterator[str]:
+    """Yield a sentence on a change.
+
+    is_hidden: whether the old value may not be shown
+    """
     if old == new:
         return
     if isinstance(old or (), tuple) and isinstance(new or (), tuple):
         gains = [each for each in new or () if each not in (old or ())]
         loses = [each for each in old or () if each not in (new or ())]
-        changes = [f"gains {_listed(gains)}"] * bool(gains) + [f"loses {_listed(loses)}"] * bool(loses)
+        lost = f"{len(loses)} of its entries" if is_hidden else _listed(loses)
+        changes = [f"gains {_listed(gains)}"] * bool(gains) + [f"loses {lost}"] * bool(loses)
         yield f"{code(key)} {' and '.join(changes) or 'changes its order'}."
     elif new is None:
         yield f"{code(key)} is no longer set."
-    elif old is None:
+    elif old is None or is_hidden:
         yield f"{code(key)} is now {code(str(new))}." if may_be_shown(str(new)) else f"{code(key)} is now set."
     elif may_be_shown(str(old)) and may_be_shown(str(new)):
         yield f"{code(key)} changes from {code(str(old))} to {code(str(new))}."

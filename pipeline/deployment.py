@@ -1,25 +1,30 @@
 """Previews, updates and renewals of one stack."""
 
+import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from pipeline import engine, expiry, renewal, stacks
+from clusters.rights import RENEWAL
+from pipeline import comparison, engine, expiry, renewal, stacks
 from pipeline.comment import Preview
-from pipeline.engine import PolicyPack
 from pipeline.plan import Operation, Plan
-from pipeline.stack_file import StackFile, path_of
 from settings import ConfigError
+from verification.runner import Verdict
 from verification.stack import DeployedStack
 
 _PLAN_IS_STALE = (
     "The update would differ from its plan. Steps completed before this error remain; the update changed nothing else. "
     "Preview again, and deploy the new plan"
 )
+_STDOUT = 1  # the file descriptor: beside a JSON document, the verification prints its lines to stderr
+_NOT_KEPT = {Verdict.FAILED.value, Verdict.ERROR.value}
+_NOT_RENEWED = "`pulumi preview` failed, so nothing is renewed"
 
 
 class Refused(Exception):  # noqa: N818 - it is no error of the program
@@ -29,18 +34,20 @@ class Refused(Exception):  # noqa: N818 - it is no error of the program
         super().__init__("\n".join(reasons))
 
 
-def preview(stack: str, base: str, plan: Path, head: str = "", pack: PolicyPack | None = None) -> Preview:
+class Pending(Refused):
+    """The stack's file is not what is deployed, so the verification cannot judge by it."""
+
+
+def preview(stack: str, plan: Path, head: str = "") -> Preview:
     """Preview the stack with its current file, and save the plan.
 
-    base: the revision whose file is compared; empty for none
     plan: the file to save the plan to
     head: the commit that is previewed
-    pack: the policy pack that judges the preview
     """
-    run = engine.preview(stack, plan, pack)
-    before, after = stacks.file_at(base, stack) if base else None, Path(path_of(stack)).read_text()
+    run = engine.preview(stack, plan)
     planned = Plan.read(plan) if run.exit_code == 0 else None
-    return Preview(stack, None if before is None else _read(before), _read(after), run, planned, head)
+    compared = comparison.of(stack)
+    return Preview(stack, compared.before, compared.after, run, planned, head, compared.unfinished)
 
 
 def expect_previewed(stack: str, plan: Plan, previewed: frozenset[str]) -> None:
@@ -63,61 +70,82 @@ def expect_no_later(stack: str) -> None:
         )
 
 
-def update(stack: str, plan: Path, junit: Path | None) -> None:
-    """Deploy a plan and verify the stack; raise Refused if either fails, or if a later commit is deployed."""
+def update(stack: str, plan: Path, reports: Sequence[str] = ()) -> None:
+    """Deploy a plan and verify the stack; raise Refused if either fails, or if a later commit is deployed.
+
+    reports: the verification's arguments for its reports
+    """
     expect_no_later(stack)
-    run = engine.up(stack, plan)
+    _deploy(stack, plan)
+    verify(stack, reports)
+
+
+def verify(stack: str, reports: Sequence[str] = ()) -> None:
+    """Verify a deployed stack without changes to its clusters; raise Refused, with the promises that are not kept.
+
+    reports: the verification's arguments for its reports
+    """
+    command = [sys.executable, "-m", "verification", "--read-only", "--json", "--stack", stack, *reports]
+    streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": _STDOUT}
+    done = subprocess.run(command, **streams, text=True, check=False)
+    if done.returncode:
+        raise Refused(f"`python -m verification --read-only --stack {stack}` does not pass", *_broken(done.stdout))
+
+
+def renew(stack: str, reports: Sequence[str] = ()) -> None:
+    """Renew the certificates that end soon, then look for drift: in a preview with refresh, and by the verification.
+
+    Raise Refused, with all problems, if any other change is pending, if a cluster is not as the stack was deployed, or
+    if the stack cannot renew a certificate that ends soon.
+    """
+    expect_no_later(stack)
+    problems = _problems(partial(_renew, stack))
+    if not any(isinstance(each, Pending) for each in problems):
+        problems += _problems(partial(verify, stack, reports))
+    problems += _problems(partial(_expect_no_ending, stack))
+    if problems:
+        raise Refused(*dict.fromkeys(map(str, problems)))
+
+
+def _problems(step: Callable[[], None]) -> list[Exception]:
+    try:
+        step()
+    except (Refused, ConfigError) as error:
+        return [error]
+    return []
+
+
+def _deploy(stack: str, plan: Path, **environment: str) -> None:
+    run = engine.up(stack, plan, **environment)
     if run.exit_code:
         remedy = [_PLAN_IS_STALE] if run.left_its_plan else []
         raise Refused(f"`pulumi up` failed: {stack} is not deployed, or only in part", *run.errors, *remedy)
-    verify(stack, junit)
 
 
-def verify(stack: str, junit: Path | None) -> None:
-    """Verify a deployed stack without changes to its clusters; raise Refused if a promise is broken.
-
-    junit: the file to write the verdicts to
-    """
-    command = [sys.executable, "-m", "verification", "--read-only", "--stack", stack]
-    if junit:
-        command += ["--junit", str(junit)]
-    if subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode:
-        raise Refused(f"`python -m verification --read-only --stack {stack}` does not pass")
-
-
-def renew(stack: str, junit: Path | None) -> None:
-    """Renew the certificates that end soon, and verify the stack.
-
-    Raise Refused, with all problems, if any other change is pending, or if the stack cannot renew a certificate that
-    ends soon.
-    """
-    problems: list[str] = []
-    for step in (partial(_renew, stack, junit), partial(_expect_no_ending, stack)):
-        try:
-            step()
-        except (Refused, ConfigError) as error:
-            problems.append(str(error))
-    if problems:
-        raise Refused(*dict.fromkeys(problems))
-
-
-def _renew(stack: str, junit: Path | None) -> None:
-    expect_no_later(stack)
+def _renew(stack: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         plan = Path(folder, "plan.json")
-        run = engine.preview(stack, plan)
-        if run.exit_code:
-            raise Refused("`pulumi preview` failed, so nothing is renewed", *run.errors)
-        planned = Plan.read(plan)
-        if drift := renewal.unexplained(planned, engine.deployed_inputs(stack)):
-            raise Refused(
+        planned = _planned(stack, plan)
+        if pending := renewal.unexplained(planned, engine.deployed_inputs(stack)):
+            raise Pending(
                 "more than a renewal is pending, so nothing is renewed; deploy or revert these operations:",
-                *_lines(drift),
+                *_lines(pending),
             )
         if planned.operations:
-            update(stack, plan, junit)
-        else:
-            verify(stack, junit)
+            _deploy(stack, plan, **{RENEWAL: "true"})
+        refreshed = _planned(stack, Path(folder, "refreshed.json"), refresh=True)
+        if drift := renewal.unexplained(refreshed, engine.deployed_inputs(stack)):
+            raise Refused(
+                "the clusters are not as the stack was deployed; `pulumi up --refresh` would do these operations:",
+                *_lines(drift),
+            )
+
+
+def _planned(stack: str, file: Path, *, refresh: bool = False) -> Plan:
+    run = engine.preview(stack, file, refresh=refresh)
+    if run.exit_code:
+        raise Refused("`pulumi preview --refresh` failed" if refresh else _NOT_RENEWED, *run.errors)
+    return Plan.read(file)
 
 
 def _expect_no_ending(stack: str) -> None:
@@ -126,13 +154,20 @@ def _expect_no_ending(stack: str) -> None:
         raise Refused("these certificates end soon, and no `pulumi up` renews them:", *ending)
 
 
-def _read(text: str) -> StackFile | str:
-    """Return a stack's file, or why it cannot be read."""
-    try:
-        return StackFile.parse(text)
-    except ConfigError as error:
-        return str(error)
-
-
 def _lines(operations: Sequence[Operation]) -> list[str]:
     return [f"  {each}" for each in operations]
+
+
+def _broken(printed: str) -> Iterator[str]:
+    """Yield a line for each promise that is not kept, or why the verification could not begin.
+
+    printed: the JSON document that the verification printed
+    """
+    try:
+        document = json.loads(printed)
+    except ValueError:
+        return
+    yield from (f"  {problem}" for problem in document.get("problems", ()))
+    for check in document.get("checks", ()):
+        if check["verdict"] in _NOT_KEPT:
+            yield f"  {check['group']}: {check['promise']}: {' '.join(check['seen'].split())}"

@@ -6,12 +6,13 @@ import re
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline import policies
 from pipeline.redaction import in_safe_parts, redacted
 from settings import ConfigError
 
@@ -19,14 +20,6 @@ _MISSING = "no `pulumi` on PATH"
 _COLOR = re.compile(r"<\{%.*?%\}>")
 _INTERRUPTION = re.compile(r"kyma-mtls:\S+: (?:changes from .* which interrupts .*|cannot change .*)")
 _LEFT_ITS_PLAN = re.compile(r"violates plan|not allowed by the plan|expected resource operations for")
-
-
-@dataclass(frozen=True)
-class PolicyPack:
-    """The program of a policy pack, and its config as a JSON file."""
-
-    program: Path
-    config: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -52,22 +45,41 @@ class Run:
         return any(_LEFT_ITS_PLAN.search(error) for error in self.errors)
 
 
-def preview(stack: str, plan: Path, pack: PolicyPack | None = None) -> Run:
-    """Preview an update, judge it by the policy pack if one is given, and save its plan."""
-    policies = ["--policy-pack", str(pack.program)] if pack else []
-    policies += ["--policy-pack-config", str(pack.config)] if pack and pack.config else []
-    return _run("preview", "--stack", stack, "--diff", "--save-plan", str(plan), *policies)
+def preview(stack: str, plan: Path, *, refresh: bool = False) -> Run:
+    """Preview an update, judge it by the policies, and save its plan.
+
+    refresh: compare with what the clusters have, in the place of what the state says of them
+    """
+    refreshed = ["--refresh"] if refresh else []
+    return _run("preview", "--stack", stack, "--diff", "--save-plan", str(plan), *refreshed, *policies.options(stack))
 
 
-def up(stack: str, plan: Path) -> Run:
-    """Update a stack by exactly this plan."""
-    return _run("up", "--stack", stack, "--yes", "--skip-preview", "--plan", str(plan))
+def up(stack: str, plan: Path, **environment: str) -> Run:
+    """Update a stack by exactly this plan, and judge it by the policies: each resource before the engine touches it.
+
+    environment: further variables of the program
+    """
+    arguments = ("--stack", stack, "--yes", "--skip-preview", "--plan", str(plan), *policies.options(stack))
+    return _run("up", *arguments, **environment)
 
 
 def last_commit(stack: str) -> str | None:
     """Return the commit from which the stack was changed last; None if it never was, or outside a repository."""
     updates = _read("history", "--stack", stack, "--json", "--page-size", "1")
     return updates[0].get("environment", {}).get("git.head") if updates else None
+
+
+def updates(stack: str) -> Iterator[dict[str, Any]]:
+    """Yield the updates of a stack, the last one first, with their configs, **secrets in clear**."""
+    page = 1
+    while found := _read("history", "--stack", stack, "--json", "--show-secrets", "--page", str(page)):
+        yield from found
+        page += 1
+
+
+def config(stack: str) -> dict[str, dict[str, Any]]:
+    """Return the config of a stack, **secrets in clear**: `value`, `objectValue` and `secret` of each key."""
+    return dict(_printed("config", "--stack", stack, "--json", "--show-secrets"))
 
 
 def deployed_inputs(stack: str) -> dict[str, dict[str, Any]]:
@@ -78,23 +90,28 @@ def deployed_inputs(stack: str) -> dict[str, dict[str, Any]]:
 
 def _read(*arguments: str) -> Any:
     """Return the JSON that a command of `pulumi stack` prints; raise ConfigError if it fails."""
-    command = ["pulumi", "stack", *arguments, "--non-interactive"]
+    return _printed("stack", *arguments)
+
+
+def _printed(*arguments: str) -> Any:
+    """Return the JSON that a command of the engine prints; raise ConfigError if it fails."""
     try:
+        command = ["pulumi", *arguments, "--non-interactive"]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise ConfigError(_MISSING) from None
     if done.returncode:
-        raise ConfigError(redacted(done.stderr).strip() or f"`pulumi stack {arguments[0]}` failed")
+        raise ConfigError(redacted(done.stderr).strip() or f"`pulumi {arguments[0]}` failed")
     return json.loads(done.stdout)
 
 
-def _run(*arguments: str) -> Run:
+def _run(*arguments: str, **environment: str) -> Run:
     shown = ("--non-interactive", "--color", "never", "--suppress-permalink=true")
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "events")
         command = ["pulumi", *arguments, *shown, "--event-log", str(log)]
         try:
-            exit_code, output = _run_and_print(command)
+            exit_code, output = _run_and_print(command, environment)
         except FileNotFoundError:
             raise ConfigError(_MISSING) from None
         errors = [*_errors(log)] if log.exists() else []
@@ -104,10 +121,10 @@ def _run(*arguments: str) -> Run:
     return Run(exit_code, output, tuple(dict.fromkeys(redacted(each).strip() for each in errors)))
 
 
-def _run_and_print(command: Sequence[str]) -> tuple[int, str]:
+def _run_and_print(command: Sequence[str], variables: Mapping[str, str]) -> tuple[int, str]:
     """Run a command, print its output with secrets masked, and return its exit code and this output."""
     printed: list[str] = []
-    environment = os.environ | {"PULUMI_DEBUG_COMMANDS": "true"}  # the engine has --event-log only with it
+    environment = os.environ | variables | {"PULUMI_DEBUG_COMMANDS": "true"}  # the engine has --event-log only with it
     options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT, "text": True}
     options["start_new_session"] = True  # a signal to the process group does not reach it a second time
     with (

@@ -1,108 +1,99 @@
-"""A stack's comment on a pull request, and its issue, by GitHub's REST API (https://docs.github.com/rest)."""
+"""A repository on GitHub, by its REST API (https://docs.github.com/rest)."""
 
-import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http import HTTPStatus
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Self
 
-import urllib3
-
+from pipeline.forge import Forge, Post, PullRequest
+from pipeline.rest import Rest
 from settings import ConfigError
 
 BOT = "github-actions[bot]"
 """The account that a workflow's own token writes as."""
-_PAGE = 100
-_TIMEOUT_SECONDS = 30
+_NIGHTLY = "renew.yml"
 
 
 @dataclass(frozen=True)
-class PullRequest:
-    """A merged pull request, and the last commit of its branch."""
+class GitHub(Forge):
+    """A repository on GitHub."""
 
-    number: int
-    head: str
-
-
-@dataclass(frozen=True)
-class Repository:
-    """A repository.
-
-    url: of the API
-    name: OWNER/NAME
-    login: the account whose comments and issues may be edited
-    """
-
-    url: str
-    name: str
-    login: str
-    token: str = field(repr=False)
+    rest: Rest
+    login: str = BOT
 
     @classmethod
-    def of_this_run(cls, login: str) -> Self:
+    def of_this_run(cls, login: str | None = None) -> Self:
         """Return the repository of the running workflow; raise ConfigError if its environment is incomplete."""
         token = os.environ.get("GH_TOKEN") or os.environ.get("GITHUB_TOKEN")
         name = os.environ.get("GITHUB_REPOSITORY")
         if not token or not name:
             raise ConfigError("GH_TOKEN and GITHUB_REPOSITORY must be set, as in a step of a workflow")
-        return cls(os.environ.get("GITHUB_API_URL", "https://api.github.com"), name, login, token)
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Accept": "application/vnd.github+json",
+            "X-GitHub-Api-Version": "2022-11-28",
+        }
+        api = os.environ.get("GITHUB_API_URL", "https://api.github.com")
+        return cls(Rest("GitHub", f"{api}/repos/{name}", headers), login or BOT)
 
-    def put_comment(self, pull_request: int, marker: str, body: str) -> str:
-        """Edit the comment that begins with this marker, or create it; return its URL."""
-        if found := self.comment(pull_request, marker):
-            return str(self._ask("PATCH", f"issues/comments/{found['id']}", {"body": body})["html_url"])
-        return str(self._ask("POST", f"issues/{pull_request}/comments", {"body": body})["html_url"])
+    def open_issue(self, title: str, body: str) -> Post:
+        """Open an issue."""
+        return _issue(self.rest.ask("POST", "issues", {"title": title, "body": body}))
 
-    def comment(self, pull_request: int, marker: str) -> dict[str, Any] | None:
-        """Return the comment that begins with this marker, if there is one."""
-        return self._own(f"issues/{pull_request}/comments", marker)
+    def edit_issue(self, issue: Post, body: str) -> None:
+        """Replace the text of an issue."""
+        self.rest.ask("PATCH", f"issues/{issue.number}", {"body": body})
+
+    def comment_on_issue(self, issue: Post, body: str) -> None:
+        """Add a comment to an issue."""
+        self._add_comment(issue.number, body)
+
+    def close_issue(self, issue: Post) -> None:
+        """Close an issue."""
+        self.rest.ask("PATCH", f"issues/{issue.number}", {"state": "closed"})
 
     def pull_request_of(self, commit: str) -> PullRequest | None:
         """Return the merged pull request that has a commit, if there is one."""
-        merged = (each for each in self._all(f"commits/{commit}/pulls") if each["merged_at"])
+        merged = (each for each in self.rest.all(f"commits/{commit}/pulls") if each["merged_at"])
         return next((PullRequest(int(each["number"]), str(each["head"]["sha"])) for each in merged), None)
 
-    def open_issue(self, marker: str, title: str, body: str) -> str:
-        """Edit the open issue that begins with this marker, or open it; return its URL."""
-        content = {"title": title, "body": body}
-        if found := self._own("issues?state=open", marker):
-            return str(self._ask("PATCH", f"issues/{found['number']}", content)["html_url"])
-        return str(self._ask("POST", "issues", content)["html_url"])
+    def last_night(self) -> datetime | None:
+        """Return when the last successful nightly run began; None if there is none."""
+        path = f"actions/workflows/{_NIGHTLY}/runs?status=success&per_page=1"
+        found = self.rest.ask("GET", path)["workflow_runs"]
+        return datetime.fromisoformat(found[0]["created_at"]) if found else None
 
-    def close_issue(self, marker: str) -> str | None:
-        """Close the open issue that begins with this marker; return its URL, None if there is none."""
-        if found := self._own("issues?state=open", marker):
-            return str(self._ask("PATCH", f"issues/{found['number']}", {"state": "closed"})["html_url"])
-        return None
-
-    def _own(self, path: str, marker: str) -> dict[str, Any] | None:
-        own = (each for each in self._all(path) if (each["user"] or {}).get("login") == self.login)
-        return next((each for each in own if (each["body"] or "").startswith(f"{marker}\n")), None)
-
-    def _all(self, path: str) -> Iterator[dict[str, Any]]:
-        page = 1
-        while True:
-            found = self._ask("GET", f"{path}{'&' if '?' in path else '?'}per_page={_PAGE}&page={page}")
-            yield from found
-            if len(found) < _PAGE:
-                return
-            page += 1
-
-    def _ask(self, method: str, path: str, content: dict[str, Any] | None = None) -> Any:
-        headers = {
-            "Authorization": f"Bearer {self.token}",
-            "Accept": "application/vnd.github+json",
-            "X-GitHub-Api-Version": "2022-11-28",
-            "User-Agent": "kyma-mtls",
+    def approvers(self, pull_request: int) -> list[str]:
+        """Return the accounts whose last review that judges approves a pull request, sorted."""
+        judged = {
+            str((each["user"] or {}).get("login")): each["state"]
+            for each in self.rest.all(f"pulls/{pull_request}/reviews")  # in chronological order
+            if each["state"] in {"APPROVED", "CHANGES_REQUESTED", "DISMISSED"}
         }
-        url = f"{self.url}/repos/{self.name}/{path}"
-        with urllib3.PoolManager(headers=headers, timeout=_TIMEOUT_SECONDS) as pool:
-            try:
-                answer = pool.request(method, url, body=json.dumps(content) if content else None)
-            except urllib3.exceptions.HTTPError as error:
-                raise ConfigError(f"GitHub does not answer {method} {path}: {type(error).__name__}") from None
-        if answer.status >= HTTPStatus.BAD_REQUEST:
-            said = answer.data.decode(errors="replace")[:200]
-            raise ConfigError(f"GitHub refuses {method} {path}: {answer.status} {' '.join(said.split())}")
-        return json.loads(answer.data)
+        return sorted(login for login, state in judged.items() if state == "APPROVED")
+
+    def _comments(self, pull_request: int) -> Iterator[Post]:
+        return map(_comment, self.rest.all(f"issues/{pull_request}/comments"))
+
+    def _add_comment(self, pull_request: int, body: str) -> Post:
+        return _comment(self.rest.ask("POST", f"issues/{pull_request}/comments", {"body": body}))
+
+    def _edit_comment(self, _: int, comment: Post, body: str) -> Post:
+        return _comment(self.rest.ask("PATCH", f"issues/comments/{comment.number}", {"body": body}))
+
+    def _open_issues(self) -> Iterator[Post]:
+        return map(_issue, self.rest.all("issues?state=open"))
+
+
+def _comment(answer: dict[str, Any]) -> Post:
+    return _post(answer, "id")
+
+
+def _issue(answer: dict[str, Any]) -> Post:
+    return _post(answer, "number")
+
+
+def _post(answer: dict[str, Any], number: str) -> Post:
+    author = (answer["user"] or {}).get("login") or ""
+    return Post(int(answer[number]), author, answer["body"] or "", str(answer["html_url"]))

@@ -4,6 +4,7 @@ The engine reads `010` as 8, PyYAML reads `off` as false: such a value must be i
 structure only whether any key in it is encrypted.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -59,9 +60,11 @@ def load(text: str) -> dict[str, Any]:
     """
     try:
         config = (yaml.load(text, _Loader) or {}).get("config") or {}  # noqa: S506 - a loader of plain values
-        return {key.removeprefix(_PREFIX): value for key, value in config.items() if key.startswith(_PREFIX)}
-    except (yaml.YAMLError, AttributeError, TypeError):
+        found = {key.removeprefix(_PREFIX): value for key, value in config.items() if key.startswith(_PREFIX)}
+        json.dumps(found)  # the engine has no other values: no dates, and none within themselves
+    except (yaml.YAMLError, AttributeError, TypeError, ValueError, RecursionError):
         raise ValueError("not the YAML file of a stack") from None
+    return found
 
 
 def problems(text: str) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 It takes some six minutes, and is no part of `make test`. In the running lab:
 
-    .venv/bin/pytest -v -s --running-lab tests/e2e/rotation_under_load.py
+    .venv-dev/bin/pytest -v -s --running-lab tests/e2e/rotation_under_load.py
 
 Environment: LOAD_RATE, requests a second from the caller's Pod, 100 by default; LOAD_SECONDS, for how long the load
 goes on after each update, 60 by default: gateways end idle connections 30 to 45 s after a change.

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from base64 import b64encode
@@ -25,6 +26,7 @@ from tests.e2e.support.commands import ROOT, run
 from tests.e2e.support.lab import CLUSTERS, Lab
 from tests.e2e.support.project import Project
 from tests.e2e.support.stack import Deployed
+from tests.support.kubeconfigs import write_kubeconfig
 from tests.unit.pki import Holder, issue
 
 STACK = "pipeline"
@@ -101,7 +103,7 @@ class Checkout:
         """Preview; return the digests of the operations that the comment remembers, None if it failed."""
         comment = self.folder / "comment.md"
         files = ("--plan", str(self.plan), "--comment", str(comment))
-        self.run("preview", "--base", "HEAD", "--head", HEAD, *files, code=code)
+        self.run("preview", "--head", HEAD, *files, code=code)
         self.output += comment.read_text()
         return previewed(comment.read_text(), HEAD)
 
@@ -166,9 +168,10 @@ class Checkout:
 
 
 @pytest.fixture(scope="module")
-def first(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+def first(project: Project, policy_pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     """A stack that is previewed for the first time, with its comment and plan, and then deployed by that plan."""
     shutil.copytree(ROOT / "pipeline", project.directory / "pipeline")
+    (project.directory / "policies").symlink_to(policy_pack.parent)
     run("git", "init", "-b", "main", cwd=project.directory)
     try:
         with project.deployment(STACK) as deployed:
@@ -184,6 +187,7 @@ def first(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     finally:
         shutil.rmtree(project.directory / ".git")
         shutil.rmtree(project.directory / "pipeline")
+        (project.directory / "policies").unlink()
 
 
 @pytest.fixture(scope="module")
@@ -244,6 +248,24 @@ def test_comment_reports_an_interruption(checkout: Checkout) -> None:
     checkout.expect_no_secret()
 
 
+def test_cluster_that_is_away_fails_its_stack_by_its_path(
+    checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        server = f"https://127.0.0.1:{closed.getsockname()[1]}"
+    away = write_kubeconfig(tmp_path / "away", server, contexts=("client2",))
+    others = [checkout.project.lab.kubeconfig(cluster) for cluster in ("target", "client")]
+    monkeypatch.setenv("KUBECONFIG", os.pathsep.join(map(str, (away, *others))))
+    line = (
+        f"kyma-mtls:clients.client2.context: cluster {server} does not answer: [Errno 111] Connection refused; "
+        "`pulumi config set --path clients.client2.away true` goes on without this cluster"
+    )
+    assert checkout.preview(code=1) is None
+    errors = checkout.comment.partition("### Errors\n")[2].partition("\n<details>")[0]
+    assert [each for each in errors.splitlines() if "kyma-mtls:" in each] == [line]
+
+
 def test_older_commit_is_not_deployed(checkout: Checkout) -> None:
     head = checkout.git("rev-parse", "HEAD")
     checkout.git("reset", "--soft", "HEAD~2")
@@ -251,6 +273,20 @@ def test_older_commit_is_not_deployed(checkout: Checkout) -> None:
         assert f"{STACK} was last changed from a later commit, " in checkout.update(code=1).stderr
     finally:
         checkout.git("reset", "--soft", head)
+
+
+def test_update_is_judged_by_the_policies_although_its_preview_was_not(checkout: Checkout) -> None:
+    checkout.write_hosts(methods=["GET", "PUT"])
+    checkout.preview()
+    config = checkout.project.directory / "policies/config" / f"{STACK}.json"
+    config.parent.mkdir(exist_ok=True)
+    config.write_text('{"certificate-lifetime": {"maximumDays": 1}}')
+    try:
+        refused = checkout.update(code=1).stderr
+    finally:
+        config.unlink()
+    assert f"`pulumi up` failed: {STACK} is not deployed, or only in part\n" in refused
+    assert "policy certificate-lifetime: " in refused
 
 
 def test_renewal_renews_what_is_due_and_names_what_only_a_partner_can_renew(checkout: Checkout, lab: Lab) -> None:
@@ -265,7 +301,9 @@ def test_renewal_renews_what_is_due_and_names_what_only_a_partner_can_renew(chec
     assert "more than a renewal is pending" in checkout.renew()
     assert shown() == before, "nothing is deployed beside a change that nobody deployed"
     checkout.git("checkout", FILE)
-    assert "more than a renewal is pending" not in checkout.renew()
+    problems = checkout.renew()
+    for said in ("more than a renewal is pending", "the clusters are not as the stack was deployed", "does not pass"):
+        assert said not in problems
     renewed = shown()
     assert renewed != before
     assert expiry(checkout) > datetime.now(UTC) + timedelta(days=300)
@@ -291,6 +329,9 @@ def test_comment_reports_a_change_and_an_outdated_plan_is_refused(checkout: Chec
     refused = checkout.update(code=1).stderr
     assert "violates plan: properties changed: (values withheld)" in refused
     assert "Preview again, and deploy the new plan" in refused
+    checkout.preview()
+    assert "did not deploy the whole stack" in checkout.comment
+    assert "- `httpbin` now admits `acme`.\n" in checkout.comment, "it compares with the last update that succeeded"
     checkout.expect_no_secret()
 
 

@@ -70,7 +70,7 @@ def test_clients_cluster_without_an_answer_may_be_declared_away(tmp_path: Path) 
         (Answer(b"\xff\xfe"), f"answers {KUBE_SYSTEM} without a JSON object"),
         (Answer(b"{}", 404), "is no Kubernetes API server: it has no namespace kube-system"),
         (Answer(b'{"metadata": []}'), "is no Kubernetes API server: it has no namespace kube-system"),
-        (Answer(b"{}", 401), f"refuses GET {KUBE_SYSTEM}: 401 Unauthorized"),
+        (Answer(b"{}", 401), f"refuses GET {KUBE_SYSTEM}: 401 Unauthorized; renew the credentials of its kubeconfig"),
         (Answer(b"{}", 403), f"refuses GET {KUBE_SYSTEM}: 403 Forbidden"),
         (Answer(b"oops", 500), f"refuses GET {KUBE_SYSTEM}: 500 Internal Server Error"),
     ],

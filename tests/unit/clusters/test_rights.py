@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from clusters import Site, rights
-from clusters.rights import Right
+from clusters.rights import RENEWAL, Right
 from settings import ConfigError
 from tests.unit.config import read
 from tests.unit.facts import CLIENT_FACTS, TARGET_FACTS
@@ -96,6 +96,19 @@ def test_rights_that_are_lacking_are_a_warning_of_a_preview(
     (line,) = warnings
     assert line.startswith("kyma-mtls:target.kubeconfig: cluster https://target denies this user: create, patch")
     assert line.endswith("; `pulumi up` will be refused")
+
+
+def test_renewal_needs_to_read_and_to_change_what_carries_certificates(
+    monkeypatch: pytest.MonkeyPatch, sites: list[Site]
+) -> None:
+    deny(sites[0], {"verb": "create"}, {"verb": "delete"}, {"verb": "patch", "resource": "gateways"})
+    deny(sites[1], {"verb": "patch", "resource": "secrets"}, {"verb": "list", "resource": "networkpolicies"})
+    monkeypatch.setenv(RENEWAL, "true")
+    (line,) = refusal(monkeypatch, sites)
+    assert line.startswith(
+        "kyma-mtls:clients.caller.kubeconfig: cluster https://caller denies this user: "
+        "list networkpolicies.networking.k8s.io; patch secrets in istio-system; "
+    )
 
 
 def test_rights_for_the_stack_alone_are_enough(

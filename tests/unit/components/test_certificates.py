@@ -90,6 +90,18 @@ def test_expiry_has_the_whole_seconds_of_the_certificate(deploy: Deploy, zone: s
     assert authority.result == f"2031-11-25T13:57:56{zone}"
 
 
+def test_certificate_that_was_never_deployed_has_no_expiry_and_is_not_joined(deploy: Deploy) -> None:
+    """Register what `pulumi destroy --run-program` registers: its outputs are None."""
+    unmade = {"validityEndTime": None, "certPem": None}
+
+    def program() -> object:
+        trust = Certificates("trust", AuthorityArgs())
+        return {"expiry": trust.ca.expiry, "trusted": trust.trusted}
+
+    recorder = deploy(program, outputs={"SelfSignedCert": unmade, "LocallySignedCert": unmade})
+    assert recorder.result == {"expiry": "", "trusted": ""}
+
+
 def test_resources_have_their_generation_in_their_names(deploy: Deploy) -> None:
     trust = certificates(deploy, trusted=("1", "3"))
     made = {name for name in trust.names() if not name.startswith("Certificates")}

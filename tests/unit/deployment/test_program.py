@@ -14,11 +14,14 @@ from tests.unit.deployment.program import (
     A_PARTNER,
     ANOTHER,
     API,
+    BILLING,
     CALLER,
     EXTERNAL,
+    GATEWAY,
     HTTPBIN,
     ORDERS,
     SIGNED,
+    TAKE_OVER,
     TARGET,
     Stack,
 )
@@ -162,3 +165,25 @@ def test_objects_of_a_host_have_the_names_that_claims_know(stack: Stack, platfor
     assert len(called) == 6, called
     assert all(claims.is_named_for("orders", kind, name) for kind, name in called), called
     assert not any(claims.is_named_for("order", kind, name) for kind, name in called)
+
+
+@pytest.mark.parametrize("gateway", [GATEWAY, TAKE_OVER, {**TAKE_OVER, "gatewayMode": "gardener"}])
+def test_config_that_was_never_deployed_can_be_destroyed_with_its_program(
+    stack: Stack, gateway: dict[str, Any]
+) -> None:
+    """Run the program as `pulumi destroy --run-program` does: what was never deployed has outputs that are None."""
+    names = ("result", "privateKeyPem", "publicKeyPem", "certPem", "certRequestPem", "validityEndTime")
+    kinds = ("RandomString", "PrivateKey", "SelfSignedCert", "LocallySignedCert", "CertRequest")
+    hosts = {
+        "httpbin": HTTPBIN,
+        "api": {**API, "external": {**EXTERNAL, "credentials": {"caller": {"certificate": BILLING.pem}}}},
+    }
+    clients = {"caller": CALLER, "acme": A_PARTNER}
+    clusters = {
+        "target": TARGET,
+        "clients": clients,
+        "hosts": {name: {**each, "clients": ["caller"]} for name, each in hosts.items()},
+    }
+    made = stack(made={kind: dict.fromkeys(names) for kind in kinds}, namespace="", **clusters, **gateway)
+    assert made.result["target"]["namespace"] == "kyma-mtls-"
+    assert made.result["hosts"]["httpbin"]["expiry"] == ""

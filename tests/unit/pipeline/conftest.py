@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.policies import PACK
 from tests.unit.deployed import HTTPBIN, TARGET, WAREHOUSE, outputs_of, settings_of
 from tests.unit.pipeline.fake_engine import Engine
 from tests.unit.pipeline.plans import DEPLOYED
@@ -20,6 +21,8 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """Answer previews without changes; the current directory has the files of the stack prod."""
     monkeypatch.chdir(tmp_path)
     Path("Pulumi.prod.yaml").write_text(text_of(**BASE))
+    Path("policies").mkdir()
+    PACK.touch()
     made = Engine(tmp_path)
     made.answer("preview", plan={})
     made.deployed_from(None)

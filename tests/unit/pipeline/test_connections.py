@@ -145,6 +145,11 @@ def test_picture_shows_what_stays_comes_and_goes() -> None:
     ]
 
 
+def test_picture_names_a_removed_host_without_its_domain() -> None:
+    before = file_of(hosts={"orders": ORDERS, "api": API})
+    assert '  h0["api"]' in connections.picture(before.settings, file_of().settings).splitlines()
+
+
 def test_picture_is_left_out_if_no_connection_changes() -> None:
     assert connections.picture(file_of().settings, file_of(**hosts(methods=["PUT"])).settings) == ""
 

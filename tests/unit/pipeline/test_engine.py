@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import deployment
 from pipeline.__main__ import main
+from pipeline.engine import preview
 from tests.unit.pipeline.fake_engine import INTERRUPTED, Engine
 
 
 def test_error_before_the_engine_runs_is_read_from_its_output(engine: Engine) -> None:
     engine.answer("preview", exit=255, output="error: no stack named 'prod' found")
-    run = deployment.preview("prod", "", Path("plan.json")).run
+    run = preview("prod", Path("plan.json"))
     assert run.errors == ("error: no stack named 'prod' found",)
 
 
@@ -21,7 +21,7 @@ def test_error_before_the_engine_runs_is_read_from_its_output(engine: Engine) ->
 def test_engine_gets_one_sigint_when_only_the_command_is_signalled(engine: Engine, number: signal.Signals) -> None:
     (engine.folder / "bin/pulumi").write_text(INTERRUPTED.format(python=sys.executable, number=number.value))
     before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
-    run = deployment.preview("prod", "", Path("plan.json")).run
+    run = preview("prod", Path("plan.json"))
     assert run.errors == ("error: update cancelled",)
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
 

@@ -9,8 +9,6 @@ from pipeline.__main__ import main
 from pipeline.plan import Plan
 from tests.unit.pipeline.fake_engine import HEAD, Engine
 from tests.unit.pipeline.plans import SERVICE, resource
-from tests.unit.pipeline.repository import commit
-from tests.unit.pipeline.stack_files import BASE, ORDERS, text_of
 
 
 def test_preview_saves_the_plan_and_writes_the_comment(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
@@ -19,9 +17,7 @@ def test_preview_saves_the_plan_and_writes_the_comment(engine: Engine, capsys: p
     (operation,) = Plan.read(Path("plan.json")).operations
     assert comment.previewed(Path("comment.md").read_text(), HEAD) == frozenset({operation.digest})
     assert "+ Service: (create)" in capsys.readouterr().out
-    assert (
-        "preview --stack prod --diff --save-plan plan.json --non-interactive" in (engine.folder / "calls").read_text()
-    )
+    assert "preview --stack prod --diff --save-plan plan.json " in (engine.folder / "calls").read_text()
 
 
 @pytest.mark.parametrize("head", ["main", HEAD[:7], f"{HEAD} -->"])
@@ -44,16 +40,5 @@ def test_preview_is_judged_by_the_policy_pack(engine: Engine, capsys: pytest.Cap
     judged = {"policyName": "gateway-tls", "resourceUrn": SERVICE, "message": "TLS 1.2 at least\n"}
     levels = [{**judged, "enforcementLevel": level} for level in ("mandatory", "advisory")]
     engine.answer("preview", exit=1, errors=["preview failed"], judged=levels)
-    options = ["--policy-pack", "pack", "--policy-pack-config", "config.json"]
-    assert main(["preview", "prod", "--plan", "plan.json", *options]) == 1
+    assert main(["preview", "prod", "--plan", "plan.json"]) == 1
     assert capsys.readouterr().err == "preview failed\npolicy gateway-tls: target-orders: TLS 1.2 at least\n"
-    assert " --policy-pack pack --policy-pack-config config.json " in (engine.folder / "calls").read_text()
-
-
-def test_file_of_the_base_is_compared(engine: Engine) -> None:
-    commit()
-    hosts = {"orders": {**ORDERS, "clients": ["warehouse", "billing"]}}
-    Path("Pulumi.prod.yaml").write_text(text_of(**{**BASE, "hosts": hosts}))
-    assert main(["preview", "prod", "--plan", "plan.json", "--base", "HEAD", "--comment", "comment.md"]) == 0
-    assert "- `orders` now admits `billing`.\n" in Path("comment.md").read_text()
-    assert engine.calls == ["preview"]

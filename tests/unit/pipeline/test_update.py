@@ -1,5 +1,6 @@
 """Updates by a plan, with the verification after them."""
 
+import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -53,9 +54,10 @@ def test_stack_without_a_file_is_refused(engine: Engine, name: str, capsys: pyte
 
 
 def test_update_applies_the_plan_and_verifies(engine: Engine, verified: list[list[str]]) -> None:
-    assert main(["update", "prod", "--plan", "plan.json", "--junit", "verified.xml"]) == 0
+    reports = ["--junit", "verified.xml", "--html", "evidence.html"]
+    assert main(["update", "prod", "--plan", "plan.json", *reports]) == 0
     assert "up --stack prod --yes --skip-preview --plan plan.json " in (engine.folder / "calls").read_text()
-    assert verified == [["verification", "--read-only", "--stack", "prod", "--junit", "verified.xml"]]
+    assert verified == [["verification", "--read-only", "--json", "--stack", "prod", *reports]]
 
 
 def test_failed_update_is_reported_and_not_verified(
@@ -90,11 +92,33 @@ def test_update_that_differs_from_its_plan_is_reported_with_remedy_and_without_v
     assert not verified
 
 
-def test_broken_promise_fails_the_update(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    run, failed = subprocess.run, subprocess.CompletedProcess([], 1, "", "")
+PROMISES = [
+    {"group": "host orders", "promise": "strangers", "verdict": "failed", "seen": "200,\nserved"},
+    {"group": "host orders", "promise": "TLS 1.1", "verdict": "error", "seen": "no answer"},
+    {"group": "host orders", "promise": "clients", "verdict": "passed", "seen": "200"},
+    {"group": "host orders", "promise": "callers", "verdict": "skipped", "seen": "away"},
+]
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        (
+            json.dumps({"checks": PROMISES}),
+            "\n  host orders: strangers: 200, served\n  host orders: TLS 1.1: no answer",
+        ),
+        (json.dumps({"problems": ["no such stack"]}), "\n  no such stack"),
+        ("", ""),
+    ],
+)
+def test_promises_that_are_not_kept_fail_the_update(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, document: str, said: str
+) -> None:
+    run, failed = subprocess.run, subprocess.CompletedProcess([], 1, document, "")
     monkeypatch.setattr(
         "subprocess.run", lambda command, **options: failed if "verification" in command else run(command, **options)
     )
-    with pytest.raises(Refused, match="verification --read-only --stack prod` does not pass"):
-        deployment.update("prod", Path("plan.json"), None)
+    with pytest.raises(Refused) as caught:
+        deployment.update("prod", Path("plan.json"))
+    assert str(caught.value) == f"`python -m verification --read-only --stack prod` does not pass{said}"
     assert engine.calls == ["up"]
