@@ -108,7 +108,9 @@ class Checkout:
         return previewed(comment.read_text(), HEAD)
 
     def update(self, code: int = 0) -> subprocess.CompletedProcess[str]:
-        return self.run("update", "--plan", str(self.plan), "--junit", str(self.folder / "verified.xml"), code=code)
+        reports = {"--record": "record.json", "--junit": "verified.xml", "--html": "verification.html"}
+        files = [word for option, name in reports.items() for word in (option, str(self.folder / name))]
+        return self.run("update", "--plan", str(self.plan), *files, code=code)
 
     def renew(self) -> str:
         """Renew, where partners' certificates end soon; return the problems that are printed."""
@@ -237,6 +239,11 @@ def test_update_by_the_plan_is_verified(lab: Lab, checkout: Checkout, verified: 
     assert int(verified.attrib["tests"]) > 0
     assert (verified.attrib["failures"], verified.attrib["errors"]) == ("0", "0")
     assert lab.status(STACK, "http://pipeline.target.test/headers") == "200"
+    record = json.loads((checkout.folder / "record.json").read_text())
+    assert (record["stack"], record["result"]) == (STACK, "deployed")
+    checkout.output += (checkout.folder / "record.json").read_text() + (
+        checkout.folder / "verification.html"
+    ).read_text()
     checkout.expect_no_secret()
 
 
