@@ -85,7 +85,7 @@ def test_user_who_may_only_look_gets_a_preview_and_makes_nothing(
 def test_least_rights_are_enough_for_the_life_of_a_stack_and_for_its_verification(
     lab: Lab, project: Project, users: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with project.deployment("rights-least", **config(users["least"])) as deployed:
+    with project.deployment("rights-least", run_program=True, **config(users["least"])) as deployed:
         previewed = deployed.stack.preview()
         assert "denies this user" not in previewed.stdout + previewed.stderr
         deployed.up()
