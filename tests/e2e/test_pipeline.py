@@ -1,6 +1,5 @@
 """The commands of the workflows, on a stack with secrets: previewed, deployed by its plan, renewed."""
 
-import json
 import os
 import re
 import shutil
@@ -25,7 +24,7 @@ from pipeline.plan import Plan
 from tests.e2e.support.commands import ROOT, run
 from tests.e2e.support.lab import CLUSTERS, Lab
 from tests.e2e.support.project import Project
-from tests.e2e.support.stack import Deployed
+from tests.e2e.support.stack import Deployed, age_certificates
 from tests.support.kubeconfigs import write_kubeconfig
 from tests.unit.pki import Holder, issue
 
@@ -303,7 +302,7 @@ def test_renewal_renews_what_is_due_and_names_what_only_a_partner_can_renew(chec
         return str(lab.get("client", "secret", "istio-system", secret)["data"]["tls.crt"])
 
     before = shown()
-    age_certificates(checkout)
+    age_certificates(checkout.deployed.stack)
     checkout.write_hosts(methods=["GET", "PUT"])
     assert "more than a renewal is pending" in checkout.renew()
     assert shown() == before, "nothing is deployed beside a change that nobody deployed"
@@ -340,19 +339,6 @@ def test_comment_reports_a_change_and_an_outdated_plan_is_refused(checkout: Chec
     assert "did not deploy the whole stack" in checkout.comment
     assert "- `httpbin` now admits `acme`.\n" in checkout.comment, "it compares with the last update that succeeded"
     checkout.expect_no_secret()
-
-
-def age_certificates(checkout: Checkout) -> None:
-    """Let the state say that every certificate of a host or a client ends tomorrow."""
-    file = checkout.folder / "state.json"
-    checkout.pulumi("export", "--file", str(file))
-    state = json.loads(file.read_text())
-    for resource in state["deployment"]["resources"]:
-        if resource["type"] == "tls:index/locallySignedCert:LocallySignedCert":
-            tomorrow = datetime.now(UTC) + timedelta(days=1)
-            resource["outputs"]["validityEndTime"] = tomorrow.isoformat(timespec="seconds").replace("+00:00", "Z")
-    file.write_text(json.dumps(state))
-    checkout.pulumi("import", "--file", str(file))
 
 
 def expiry(checkout: Checkout) -> datetime:

@@ -1,15 +1,17 @@
 """Users with few rights: with too few, nothing is touched; with those that rbac/ grants, a stack lives and goes."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from clusters.rights import RENEWAL
 from tests.e2e.support.lab import Lab
 from tests.e2e.support.project import Project
-from tests.e2e.support.stack import configure, refusal
+from tests.e2e.support.stack import age_certificates, configure, refusal
 from tests.e2e.support.users import Manifest, Users, granted
 
 CLUSTERS = ("target", "client")  # as the files of rbac/ are called
@@ -20,9 +22,10 @@ NAMESPACE = "rights-users"
 def users(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[str, str]]]:
     """Kubeconfigs of each cluster: of a user who may only look (`view`), and of those with the rights of rbac/.
 
-    The first has what the checks look at, and nothing else; `least` deploys, and `verifier` verifies.
+    The first has what the checks look at, and nothing else; `least` deploys, `renewer` renews certificates, and
+    `verifier` verifies.
     """
-    accounts = {"view": looking, "least": granted, "verifier": verifying}
+    accounts = {"view": looking, "least": granted, "renewer": renewing, "verifier": verifying}
     with Users(lab, NAMESPACE, tmp_path_factory.mktemp("users")) as users:
         yield {
             account: {cluster: users.add(cluster, account, rights(cluster)) for cluster in CLUSTERS}
@@ -34,6 +37,14 @@ def looking(cluster: str) -> list[Manifest]:
     documents = granted(cluster)
     for rule in (rule for document in documents for rule in document.get("rules", ())):
         rule["verbs"] = [verb for verb in rule["verbs"] if verb in ("get", "list", "watch")]
+    return documents
+
+
+def renewing(cluster: str) -> list[Manifest]:
+    documents = looking(cluster)
+    for rule in (rule for document in documents for rule in document.get("rules", ())):
+        if "secrets" in rule["resources"]:
+            rule["verbs"].append("patch")
     return documents
 
 
@@ -72,9 +83,9 @@ def test_user_who_may_only_look_gets_a_preview_and_makes_nothing(
 
 
 def test_least_rights_are_enough_for_the_life_of_a_stack_and_for_its_verification(
-    lab: Lab, project: Project, users: dict[str, dict[str, str]]
+    lab: Lab, project: Project, users: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with project.deployment("rights-least", **config(users["least"])) as deployed:
+    with project.deployment("rights-least", run_program=True, **config(users["least"])) as deployed:
         previewed = deployed.stack.preview()
         assert "denies this user" not in previewed.stdout + previewed.stderr
         deployed.up()
@@ -83,6 +94,13 @@ def test_least_rights_are_enough_for_the_life_of_a_stack_and_for_its_verificatio
         assert set(deployed.stack.preview(expect_no_changes=True).change_summary) == {"same"}
         configure(deployed.stack, **config(users["verifier"]))
         project.expect_verified(deployed.stack, " 0 failed")
+        age_certificates(deployed.stack)
+        configure(deployed.stack, **config(users["renewer"]))
+        with monkeypatch.context() as context:
+            context.setenv(RENEWAL, "true")
+            deployed.up()
+        end = datetime.fromisoformat(deployed.outputs["hosts"]["httpbin"]["expiry"])
+        assert end > datetime.now(UTC) + timedelta(days=30), "renewed"
         configure(deployed.stack, **config(users["least"]))
     for cluster in CLUSTERS:
         gone = lab.kubectl(cluster, "get", "namespace", "rights", check=False)

@@ -7,7 +7,9 @@ import pytest
 
 from pipeline.__main__ import main
 from tests.unit.pipeline.fake_engine import Engine
-from tests.unit.pipeline.plans import SERVICE, renewal, resource
+from tests.unit.pipeline.plans import SERVICE, STACK, renewal, resource
+
+WAIT = f"{STACK}kyma-mtls:index:MtlsHost$pulumi:index:Stash::target-orders-ready"
 
 
 def renew() -> int:
@@ -44,6 +46,16 @@ def test_change_by_hand_is_reported_and_not_undone(
         "the clusters are not as the stack was deployed; `pulumi up --refresh` would do these operations:\n"
         "  update Service target-orders\n"
     )
+
+
+def test_wait_that_saw_a_change_by_hand_and_its_return_is_no_drift(
+    engine: Engine,
+    verified: list[list[str]],  # noqa: ARG001 - which lets it pass
+    deployed: Callable[..., None],
+) -> None:
+    deployed()
+    engine.answer("refresh", plan={WAIT: resource("update", updates={"input": {}})})
+    assert renew() == 0
 
 
 def test_update_of_a_renewal_says_that_it_is_one(
