@@ -11,7 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from itertools import product
 from typing import Any
 
-from mtls_policies.policy import UNKNOWN, Config, Resource, StackPolicy, entries, structure
+from .policy import UNKNOWN, Config, Resource, StackPolicy, entries, structure
 
 _DNS_PORT = 53
 _EVERYWHERE = ("0.0.0.0/0", "::/0")

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from mtls_policies import egress
-from mtls_policies.policy import Resource
+from policies.mtls_policies import egress
+from policies.mtls_policies.policy import Resource
 from tests.unit.policies.judging import ISTIO, resource, stack_problems
 
 ROUTE = {"hosts": ["api.example.com"], "gateways": ["egress", "mesh"]}

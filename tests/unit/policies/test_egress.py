@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from mtls_policies import egress
-from mtls_policies.policy import UNKNOWN, Resource
+from policies.mtls_policies import egress
+from policies.mtls_policies.policy import UNKNOWN, Resource
 from tests.unit.policies.egress_objects import (
     CLOSED,
     OF_SOME,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from mtls_policies import egress
-from mtls_policies.policy import UNKNOWN, Resource
+from policies.mtls_policies import egress
+from policies.mtls_policies.policy import UNKNOWN, Resource
 from tests.unit.policies.egress_objects import (
     CLOSED,
     ROUTE,
