@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from pipeline.comment import fenced
 from pipeline.github import Repository
+from pipeline.parts import Rank, block
 
 
 def report(repository: Repository, stack: str, problems: Path | None) -> str:
@@ -13,7 +13,7 @@ def report(repository: Repository, stack: str, problems: Path | None) -> str:
     problems: the file to which the renewal wrote its problems
     """
     text = problems.read_text() if problems and problems.is_file() else "The run ended without a message."
-    body = f"{_marker(stack)}\n{fenced(text)}\n\n{_run()}The next successful run closes this issue."
+    body = f"{_marker(stack)}\n{block(Rank.ERROR, text).whole}\n\n{_run()}The next successful run closes this issue."
     return repository.open_issue(_marker(stack), f"Stack {stack}: the renewal fails", body)
 
 
