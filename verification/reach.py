@@ -5,9 +5,8 @@ https://kubernetes.io/docs/concepts/services-networking/network-policies/#the-tw
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import ip_network
 from typing import Any
-
-from policies.mtls_policies.addresses import covered, without
 
 Rule = Mapping[str, Any]
 """An item of `egress` in a NetworkPolicy."""
@@ -18,6 +17,7 @@ _EVERYTHING: Sequence[Mapping[str, Any]] = (
     {"ipBlock": {"cidr": "::/0"}},
     {"namespaceSelector": {}},
 )
+_Span = tuple[int, int, int]  # the version of IP, the first and the last address
 
 
 def closes(policy: Mapping[str, Any]) -> bool:
@@ -73,13 +73,13 @@ def _is_part(port: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
 
 def _is_within(peer: Mapping[str, Any], allowed: Iterable[Rule], namespace: str) -> bool:
     if "ipBlock" in peer:
-        left = list(covered(peer["ipBlock"]))
+        left = list(_spans(peer["ipBlock"]))
         for rule in allowed:
             if not rule.get("to"):
                 return True
             for each in rule["to"]:
                 if "ipBlock" in each:
-                    left = list(without(left, covered(each["ipBlock"])))
+                    left = list(_without(left, _spans(each["ipBlock"])))
         return not left
     return any(
         not rule.get("to") or any("ipBlock" not in each and _is_part_of(peer, each, namespace) for each in rule["to"])
@@ -107,6 +107,35 @@ def _narrows(selector: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
     return all(labels.get(name) == value for name, value in (whole.get("matchLabels") or {}).items()) and all(
         each in expressions for each in whole.get("matchExpressions") or []
     )
+
+
+def _spans(block: Mapping[str, Any]) -> Iterator[_Span]:
+    excepted = [_span(each) for each in block.get("except") or ()]
+    return _without([_span(block["cidr"])], excepted)
+
+
+def _span(cidr: str) -> _Span:
+    network = ip_network(cidr, strict=False)
+    return network.version, int(network.network_address), int(network.broadcast_address)
+
+
+def _without(spans: Iterable[_Span], removed: Iterable[_Span]) -> Iterator[_Span]:
+    left = list(spans)
+    for version, first, last in removed:
+        left = [part for span in left for part in _parts(span, (version, first, last))]
+    yield from left
+
+
+def _parts(span: _Span, removed: _Span) -> Iterator[_Span]:
+    """Yield what is left of a span without another one."""
+    version, first, last = span
+    if removed[0] != version or removed[2] < first or removed[1] > last:
+        yield span
+        return
+    if first < removed[1]:
+        yield version, first, removed[1] - 1
+    if last > removed[2]:
+        yield version, removed[2] + 1, last
 
 
 def _said(peer: Mapping[str, Any], port: Mapping[str, Any], namespace: str) -> str:

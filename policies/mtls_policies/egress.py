@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from itertools import chain, product
 from typing import Any
 
-from .addresses import Span, covered, public_shares
+from .addresses import Network, covered, public_shares
 from .policy import UNKNOWN, Config, Resource, StackPolicy, entries, structure
 
 _DNS_PORT = 53
@@ -85,31 +85,31 @@ def _types(policy: Resource) -> Sequence[Any]:
 
 def _openings(policy: Resource) -> Iterator[tuple[str, str]]:
     """Yield the egress rules of a NetworkPolicy that lead to the internet for more than DNS, and where they lead."""
-    public: dict[str, list[Span]] = {}
+    public: dict[str, list[Network]] = {}
     is_open = False
     for number, rule in enumerate(entries(policy.spec.get("egress"))):
         if rule is UNKNOWN or _is_of_dns(rule):
             continue
         path, peers = f"spec.egress[{number}]", structure(rule).get("to")
-        spans = list(_spans(peers))
-        if where := _large(spans) if peers else "every address":
+        networks = list(_networks(peers))
+        if where := _large(networks) if peers else "every address":
             is_open = True
             yield f"{path}: lets", where
-        elif any(public_shares(spans).values()):
-            public[path] = spans
+        elif any(public_shares(networks).values()):
+            public[path] = networks
     if not is_open and (where := _large(chain.from_iterable(public.values()))):
         yield f"{', '.join(public)}: together let", where
 
 
-def _large(spans: Iterable[Span]) -> str:
-    """Return the shares of the public addresses that spans cover, if large; else an empty text."""
-    shares = public_shares(spans).items()
+def _large(networks: Iterable[Network]) -> str:
+    """Return the shares of the public addresses that networks cover, if large; else an empty text."""
+    shares = public_shares(networks).items()
     return " and ".join(
         f"{share:.0%} of the public IPv{each} addresses" for each, share in shares if share > _LARGEST_SHARE
     )
 
 
-def _spans(peers: object) -> Iterator[Span]:
+def _networks(peers: object) -> Iterator[Network]:
     """Yield the addresses of peers that are blocks, as far as they are known."""
     for peer in entries(peers):
         block = structure(structure(peer).get("ipBlock"))

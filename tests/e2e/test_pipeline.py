@@ -168,7 +168,8 @@ class Checkout:
 @pytest.fixture(scope="module")
 def first(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     """A stack that is previewed for the first time, with its comment and plan, and then deployed by that plan."""
-    shutil.copytree(ROOT / "pipeline", project.directory / "pipeline")
+    for name in ("pipeline", "policies"):
+        shutil.copytree(ROOT / name, project.directory / name, ignore=shutil.ignore_patterns(".venv"))
     run("git", "init", "-b", "main", cwd=project.directory)
     try:
         with project.deployment(STACK) as deployed:
@@ -182,8 +183,8 @@ def first(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             checkout.preview()
             yield checkout
     finally:
-        shutil.rmtree(project.directory / ".git")
-        shutil.rmtree(project.directory / "pipeline")
+        for name in (".git", "pipeline", "policies"):
+            shutil.rmtree(project.directory / name)
 
 
 @pytest.fixture(scope="module")

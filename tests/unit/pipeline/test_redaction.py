@@ -17,10 +17,14 @@ SHOWN = (
     "error: pulumi:providers:kubernetes resource 'uid': property kubeconfig value (withheld) has a "
     'problem: "kubeconfig" arg is not compatible\n'
 )
-BY_PEM: Mapping[str, Encode] = OF_PEM | {
-    name: lambda pem, encode=encode: encode(der(pem)) if is_der(pem) else ""  # type: ignore[misc]
-    for name, encode in OF_DER.items()
-}
+
+
+def of_der(encode: Encode) -> Encode:
+    """Return how a text holds the DER of a PEM key, if there is any."""
+    return lambda pem: encode(der(pem)) if is_der(pem) else ""
+
+
+ENCODINGS: Mapping[str, Encode] = {**OF_PEM, **{name: of_der(encode) for name, encode in OF_DER.items()}}
 
 
 def test_certificate_is_not_masked() -> None:
@@ -29,7 +33,7 @@ def test_certificate_is_not_masked() -> None:
     assert redacted(f"{pem}{encoded}") == f"{pem}{encoded}"
 
 
-@pytest.mark.parametrize("encode", BY_PEM.values(), ids=BY_PEM.keys())
+@pytest.mark.parametrize("encode", ENCODINGS.values(), ids=ENCODINGS.keys())
 def test_stream_is_masked_like_a_whole_text(encode: Encode) -> None:
     for name, pem in keys().items():
         text = f"before\n{encode(pem)}\nafter: the next line\nand one more\n"
