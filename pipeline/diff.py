@@ -9,7 +9,7 @@ _NOISE = re.compile(
     re.MULTILINE,
 )
 _UPDATED_PROVIDER = re.compile(r"^( *)~ pulumi:providers:\w+: \(update\)\n((?:\1 {2,}.*\n?)*)", re.MULTILINE)
-_SIGN = re.compile(r"^( +)([-+~])", re.MULTILINE)
+_SIGN = re.compile(r"^( +)([-+~])(?!-outputs:)", re.MULTILINE)
 
 
 def of(output: str) -> str:

@@ -68,4 +68,5 @@ def test_further_change_of_a_provider_is_shown(provider: str) -> None:
 
 
 def test_sign_begins_the_line_where_it_is_coloured() -> None:
-    assert diff.of("    + a\n  - b\n    ~ c\n      d") == "+     a\n-   b\n~     c\n      d"
+    output = "    + a\n  - b\n    ~ c\n      d\n    --outputs:--"
+    assert diff.of(output) == "+     a\n-   b\n~     c\n      d\n    --outputs:--"
