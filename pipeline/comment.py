@@ -1,26 +1,24 @@
 """The comment on a pull request about a stack: who may call whom, what would be interrupted, and the diff."""
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from pipeline import connections
+from pipeline import connections, diff
 from pipeline.engine import Run
-from pipeline.plan import Operation, Plan
+from pipeline.parts import Part, Rank, block, bullets, fitted
+from pipeline.plan import DIGEST, Plan
 from pipeline.redaction import redacted
 from pipeline.stack_file import StackFile
-from settings import Settings
 
 LONGEST = 65_536
 """The longest comment that GitHub accepts, in characters. The pipeline counts bytes, which are never fewer."""
-LONGEST_PART = 12_000
+MOST_OPERATIONS = 5_000
+"""The most operations of which a comment holds the digests."""
 MOST_OBJECTS = 50
 _SHORT = 7
 
-_OPERATIONS = re.compile(r"<!-- operations of ([0-9a-f]+): ([0-9a-f ]*) -->")
-# Lines that describe no change: about half of the output, for which changes would be cut off.
-_NOISE = re.compile(r"^( +\[(urn|provider)=.*\]|Update plan written to .*|Run `pulumi up --plan=.*)\n?", re.MULTILINE)
-_SIGN = re.compile(r"^( +)([-+~])", re.MULTILINE)
+_OPERATIONS = re.compile(rf"<!-- operations of ([0-9a-f]+): ((?:[A-Za-z0-9+/]{{{DIGEST}}})*) -->")
 
 
 @dataclass(frozen=True)
@@ -57,117 +55,97 @@ def previewed(body: str, head: str) -> frozenset[str] | None:
     """Return the digests of the operations in a comment; None if its commit differs, or if its preview failed."""
     second = "".join(body.splitlines()[1:2])  # any other line may quote the config or the engine
     found = _OPERATIONS.fullmatch(second)
-    return frozenset(found[2].split()) if found and found[1] == head else None
+    return frozenset(re.findall(f".{{{DIGEST}}}", found[2])) if found and found[1] == head else None
 
 
 def markdown(preview: Preview) -> str:
-    """Return the comment, cut to the length that GitHub accepts."""
-    at = f" at `{preview.head[:_SHORT]}`" if preview.head else ""
-    shown = [f"## `{preview.stack}`{at}: {_outcome(preview)}", *_who(preview), *_interruptions(preview)]
-    text = redacted("\n\n".join(["\n".join(_hidden(preview)), *shown, *_errors(preview)]))
-    return text + _diff(redacted(preview.run.output), LONGEST - len(text.encode()))
+    """Return the comment, cut to the length that GitHub accepts: less important parts are cut first."""
+    hidden = "\n".join(_hidden(preview)) + "\n\n"
+    parts = [replace(part, text=redacted(part.text)) for part in _parts(preview)]
+    return hidden + fitted(parts, LONGEST - len(hidden.encode()) - 1) + "\n"
 
 
-def fenced(content: str, language: str = "") -> str:
-    """Return a code block that nothing in its content can end."""
-    longest = max((len(run) for run in re.findall("`+", content)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{content.rstrip()}\n{fence}"
-
-
-def _hidden(preview: Preview) -> Iterable[str]:
+def _hidden(preview: Preview) -> Iterator[str]:
     """Yield the lines that GitHub hides: the stack of the comment, and the digests of its operations and its commit."""
     yield marker(preview.stack)
-    if preview.plan and preview.head:
-        yield f"<!-- operations of {preview.head}: {' '.join(each.digest for each in preview.plan.operations)} -->"
+    if preview.plan and preview.head and len(preview.plan.operations) <= MOST_OPERATIONS:
+        yield f"<!-- operations of {preview.head}: {preview.plan.digests} -->"
 
 
-def _outcome(preview: Preview) -> str:
-    return preview.plan.summary if preview.plan else "the preview fails"
+def _parts(preview: Preview) -> Iterator[Part]:
+    at = f" at `{preview.head[:_SHORT]}`" if preview.head else ""
+    yield Part(
+        Rank.OUTCOME, f"## `{preview.stack}`{at}: {preview.plan.summary if preview.plan else 'the preview fails'}"
+    )
+    if preview.plan and len(preview.plan.operations) > MOST_OPERATIONS:
+        yield Part(
+            Rank.OUTCOME,
+            f"A comment remembers {MOST_OPERATIONS:,} operations at most. Deploy these by hand once they are merged.",
+        )
+    yield from _who(preview)
+    yield from _interruptions(preview)
+    for heading, rank, messages in (
+        ("Errors", Rank.ERROR, preview.run.errors),
+        ("Warnings", Rank.WARNING, preview.run.warnings),
+    ):
+        if messages:
+            yield Part(Rank.OUTCOME, f"### {heading}")
+            yield block(rank, "\n".join(messages))
+    shown = block(Rank.DIFF, diff.of(preview.run.output), "diff")
+    opening, closing = "<details><summary>Diff</summary>\n\n", "\n\n</details>"
+    yield replace(shown, opening=opening + shown.opening, closing=shown.closing + closing)
 
 
-def _who(preview: Preview) -> Iterable[str]:
-    yield "### Who may call whom"
+def _who(preview: Preview) -> Iterator[Part]:
+    yield Part(Rank.OUTCOME, "### Who may call whom")
     if isinstance(preview.after, str):
-        yield f"The stack's file cannot be read:\n\n{fenced(preview.after)}"
+        yield Part(Rank.OUTCOME, "The stack's file cannot be read:")
+        yield block(Rank.ACCESS, preview.after)
         return
     before = preview.before if isinstance(preview.before, StackFile) else None
     if isinstance(preview.before, str):
-        yield f"What is deployed cannot be read, so everything below counts as new:\n\n{fenced(preview.before)}"
+        yield Part(Rank.OUTCOME, "What is deployed cannot be read, so everything below counts as new:")
+        yield block(Rank.ACCESS, preview.before)
     elif before is None:
-        yield "The stack is new."
+        yield Part(Rank.OUTCOME, "The stack is new.")
     if preview.unfinished:
-        yield f"The {preview.unfinished} did not deploy the whole stack: parts of it may be deployed, too."
+        unfinished = f"The {preview.unfinished} did not deploy the whole stack: parts of it may be deployed, too."
+        yield Part(Rank.OUTCOME, unfinished)
     old, new = before.settings if before else None, preview.after.settings
     if connections.pairs(old) == connections.pairs(new):
-        yield "No client gains or loses access."
+        yield Part(Rank.OUTCOME, "No client gains or loses access.")
     if drawn := connections.picture(old, new):
-        yield fenced(drawn, "mermaid")
+        yield replace(block(Rank.PICTURE, drawn, "mermaid"), is_whole=True)
     if changes := connections.sentences(before, preview.after):
-        yield _list(changes)
+        yield bullets(Rank.ACCESS, changes)
 
 
-def _interruptions(preview: Preview) -> Iterable[str]:
-    yield "### What would be interrupted"
-    parts = [fenced(_shortened("\n".join(preview.run.interruptions)))] if preview.run.interruptions else []
-    before = preview.before.settings if isinstance(preview.before, StackFile) else None
-    if before and isinstance(preview.after, StackFile) and _breaks_trust(before, preview.after.settings):
-        parts.append("Trust in the old CA ends at once: requests may fail until both sides have the new certificates.")
-    objects = _objects(preview.plan.of("delete", "replace")) if preview.plan else []
+def _interruptions(preview: Preview) -> Iterator[Part]:
+    yield Part(Rank.OUTCOME, "### What would be interrupted")
+    refused, breaks_trust = preview.run.interruptions, _breaks_trust(preview)
+    deleted = preview.plan.of("delete", "replace") if preview.plan else []
+    objects = [each for each in deleted if each.type.startswith("kubernetes:")]
+    if refused:
+        yield block(Rank.INTERRUPTION, "\n".join(refused))
+    if breaks_trust:
+        yield Part(
+            Rank.INTERRUPTION,
+            "Trust in the old CA ends at once: requests may fail until both sides have the new certificates.",
+        )
     if objects:
-        parts.append(
-            _list([f"{each.kind} {connections.code(f'{each.type} {each.name}')}" for each in objects[:MOST_OBJECTS]])
-        )
+        shown = [f"{each.kind} {connections.code(f'{each.type} {each.name}')}" for each in objects[:MOST_OBJECTS]]
+        yield bullets(Rank.OBJECTS, shown)
     if len(objects) > MOST_OBJECTS:
-        parts.append(f"… and {len(objects) - MOST_OBJECTS} more; the diff has all.")
-    if parts:
-        yield from parts
-    else:
-        yield (
-            "Nothing: no object of a cluster is deleted or replaced."
-            if preview.plan
-            else "Unknown, as the preview fails."
-        )
+        yield Part(Rank.OBJECTS, f"… and {len(objects) - MOST_OBJECTS} more; the log of the run has all.")
+    if not (refused or breaks_trust or objects):
+        nothing = "Nothing: no object of a cluster is deleted or replaced."
+        yield Part(Rank.INTERRUPTION, nothing if preview.plan else "Unknown, as the preview fails.")
 
 
-def _errors(preview: Preview) -> Iterable[str]:
-    if preview.run.errors:
-        yield "### Errors"
-        yield fenced(_shortened("\n".join(preview.run.errors)))
-
-
-def _diff(output: str, room: int) -> str:
-    """Return the diff, folded, in at most `room` bytes."""
-    text = _SIGN.sub(r"\2\1", _NOISE.sub("", output)).strip()  # GitHub colours a line by its first character
-    opening, closing = "\n\n<details><summary>Diff</summary>\n\n", "\n\n</details>\n"
-    if len((whole := f"{opening}{fenced(text, 'diff')}{closing}").encode()) <= room:
-        return whole
-    closing += "\nThe diff is too long for a comment and is cut here. The log of the run has all of it.\n"
-    around = len(f"{opening}{fenced(text, 'diff')}{closing}".encode()) - len(text.encode())
-    return f"{opening}{fenced(_beginning(text, room - around), 'diff')}{closing}"
-
-
-def _beginning(text: str, most: int) -> str:
-    """Return the first whole lines of a text, together at most this many bytes."""
-    if len(text.encode()) <= most:
-        return text
-    return text.encode()[: max(0, most)].decode(errors="ignore").rpartition("\n")[0]
-
-
-def _breaks_trust(before: Settings, after: Settings) -> bool:
+def _breaks_trust(preview: Preview) -> bool:
+    if not (isinstance(preview.before, StackFile) and isinstance(preview.after, StackFile)):
+        return False
+    before, after = preview.before.settings, preview.after.settings
     return before.generation != after.generation and not (
         after.generation in before.trusted_generations and before.generation in after.trusted_generations
     )
-
-
-def _objects(operations: Sequence[Operation]) -> list[Operation]:
-    return [each for each in operations if each.type.startswith("kubernetes:")]
-
-
-def _list(lines: Iterable[str]) -> str:
-    return _shortened("\n".join(f"- {line}" for line in lines))
-
-
-def _shortened(text: str) -> str:
-    kept = _beginning(text, LONGEST_PART)
-    return text if kept == text else f"{kept}\n… and more; the log of the run has all of it."

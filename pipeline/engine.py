@@ -1,5 +1,6 @@
 """Runs of the Pulumi engine, with secrets masked in their output."""
 
+import itertools
 import json
 import os
 import re
@@ -12,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import policies
+from pipeline import events, policies
 from pipeline.redaction import in_safe_parts, redacted
 from settings import ConfigError
 
 _MISSING = "no `pulumi` on PATH"
-_COLOR = re.compile(r"<\{%.*?%\}>")
 _INTERRUPTION = re.compile(r"kyma-mtls:\S+: (?:changes from .* which interrupts .*|cannot change .*)")
 _LEFT_ITS_PLAN = re.compile(r"violates plan|not allowed by the plan|expected resource operations for")
 
@@ -27,12 +27,14 @@ class Run:
     """A run of the engine.
 
     output: its printed text
-    errors: its error messages, and those of mandatory policies
+    errors: its error messages, and those of mandatory policies; none if it succeeded
+    warnings: its warnings, and the messages of advisory policies
     """
 
     exit_code: int
     output: str
     errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def interruptions(self) -> list[str]:
@@ -65,27 +67,43 @@ def up(stack: str, plan: Path, **environment: str) -> Run:
 
 def last_commit(stack: str) -> str | None:
     """Return the commit from which the stack was changed last; None if it never was, or outside a repository."""
-    updates = _read("history", "--stack", stack, "--json", "--page-size", "1")
-    return updates[0].get("environment", {}).get("git.head") if updates else None
+    with _expecting_its_form("stack history"):
+        updates: list[dict[str, Any]] = _read("history", "--stack", stack, "--json", "--page-size", "1")
+        return (updates[0].get("environment") or {}).get("git.head") if updates else None
 
 
 def updates(stack: str) -> Iterator[dict[str, Any]]:
     """Yield the updates of a stack, the last one first, with their configs, **secrets in clear**."""
-    page = 1
-    while found := _read("history", "--stack", stack, "--json", "--show-secrets", "--page", str(page)):
+    for page in itertools.count(1):
+        with _expecting_its_form("stack history"):
+            found = list(_read("history", "--stack", stack, "--json", "--show-secrets", "--page", str(page)))
+        if not found:
+            return
         yield from found
-        page += 1
 
 
 def config(stack: str) -> dict[str, dict[str, Any]]:
     """Return the config of a stack, **secrets in clear**: `value`, `objectValue` and `secret` of each key."""
-    return dict(_printed("config", "--stack", stack, "--json", "--show-secrets"))
+    with _expecting_its_form("config"):
+        return dict(_printed("config", "--stack", stack, "--json", "--show-secrets"))
 
 
 def deployed_inputs(stack: str) -> dict[str, dict[str, Any]]:
     """Return the inputs of each resource in the stack's state, secret values encrypted, by the resource's URN."""
-    resources = (_read("export", "--stack", stack).get("deployment") or {}).get("resources") or []
-    return {each["urn"]: each.get("inputs") or {} for each in resources if not each.get("delete")}
+    with _expecting_its_form("stack export"):
+        resources = (_read("export", "--stack", stack).get("deployment") or {}).get("resources") or []
+        return {each["urn"]: each.get("inputs") or {} for each in resources if not each.get("delete")}
+
+
+@contextmanager
+def _expecting_its_form(command: str) -> Iterator[None]:
+    """Raise ConfigError if the answer of a command of `pulumi` does not have the form that the caller reads."""
+    try:
+        yield
+    except (ValueError, AttributeError, KeyError, TypeError):
+        raise ConfigError(
+            f"`pulumi {command}` printed something else than the pipeline expects; run it by hand to see what"
+        ) from None
 
 
 def _read(*arguments: str) -> Any:
@@ -114,11 +132,20 @@ def _run(*arguments: str, **environment: str) -> Run:
             exit_code, output = _run_and_print(command, environment)
         except FileNotFoundError:
             raise ConfigError(_MISSING) from None
-        errors = [*_errors(log)] if log.exists() else []
+        said = events.read(log)
+    warnings = tuple(redacted(each) for each in said.warnings)
     if not exit_code:
-        return Run(0, output)
-    errors = errors or [line for line in output.splitlines() if line.startswith("error:")]
-    return Run(exit_code, output, tuple(dict.fromkeys(redacted(each).strip() for each in errors)))
+        return Run(0, output, warnings=warnings)
+    errors = [*said.errors] or [line for line in output.splitlines() if line.startswith("error:")]
+    errors += _end(arguments[0], exit_code, is_cut=said.is_cut)
+    return Run(exit_code, output, tuple(dict.fromkeys(redacted(each).strip() for each in errors)), warnings)
+
+
+def _end(command: str, exit_code: int, *, is_cut: bool) -> list[str]:
+    """Return how a run ended if not by itself."""
+    if exit_code < 0:
+        return [f"`pulumi {command}` was ended by signal {-exit_code}, and may have more to say than its last messages"]
+    return [f"the event log of `pulumi {command}` is cut off: messages may be missing"] if is_cut else []
 
 
 def _run_and_print(command: Sequence[str], variables: Mapping[str, str]) -> tuple[int, str]:
@@ -158,14 +185,3 @@ def _interrupts() -> Iterator[list[subprocess.Popen[str]]]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-
-
-def _errors(log: Path) -> Iterator[str]:
-    for line in log.read_text().splitlines():
-        event = json.loads(line)
-        diagnostic, judged = (event.get(kind) or {} for kind in ("diagnosticEvent", "policyEvent"))
-        if diagnostic.get("severity") == "error":
-            yield _COLOR.sub("", diagnostic["message"])
-        if judged.get("enforcementLevel") == "mandatory":
-            resource = judged.get("resourceUrn", "").rpartition("::")[2]
-            yield _COLOR.sub("", f"policy {judged['policyName']}: {resource}: {judged['message']}")

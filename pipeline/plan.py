@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from base64 import b64encode
 from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,8 @@ _REPLACES = {"replace", "create-replacement", "delete-replaced"}
 _CHANGES = ("create", "update", "delete")
 _STAYS = {"same", "read", "refresh", "remove-pending-replace"}
 _KNOWN = {*_REPLACES, *_CHANGES, *_STAYS}
-_DIGITS = 12
+DIGEST = 8
+"""The characters of a digest, six bits each: 5,000 of them fit into a comment, with room for all else."""
 
 
 @dataclass(frozen=True, order=True)
@@ -50,7 +52,7 @@ class Operation:
         left_out = {"kubeconfig"} if self.is_provider else set()
         values = {key: _public(value) for key, value in self.values.items() if key not in left_out}
         text = json.dumps([self.kind, self.urn, values], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+        return b64encode(hashlib.sha256(text.encode()).digest())[:DIGEST].decode()
 
     @property
     def is_provider(self) -> bool:
@@ -75,6 +77,7 @@ class Operation:
 class Plan:
     """A plan.
 
+    operations: those that change anything; other credentials are no change
     dependencies: of every resource, changed or not: the resources whose outputs it uses
     """
 
@@ -90,9 +93,14 @@ class Plan:
             raise ConfigError(f"{file}: not a plan that a preview saved") from None
         found = (_operation(urn, plan) for urn, plan in plans.items())
         return cls(
-            tuple(sorted(each for each in found if each.kind and not each.is_internal)),
+            tuple(sorted(each for each in found if each.kind and not (each.is_internal or each.is_credential))),
             {urn: frozenset((plan.get("goal") or {}).get("dependencies") or ()) for urn, plan in plans.items()},
         )
+
+    @property
+    def digests(self) -> str:
+        """The digests of all operations, one behind the other, as a comment has them."""
+        return "".join(each.digest for each in self.operations)
 
     def of(self, *kinds: str) -> list[Operation]:
         """Return the operations of these kinds."""

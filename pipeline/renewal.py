@@ -34,8 +34,6 @@ def _is_renewal(operation: Operation) -> bool:
 
 
 def _follows(operation: Operation, plan: Plan, sources: Collection[str], deployed: DeployedInputs) -> bool:
-    if operation.is_credential:
-        return True
     before = deployed.get(operation.urn, {}).get("metadata")
     annotated = {"metadata"} if _undescribed(operation.values.get("metadata")) == _undescribed(before) else set()
     is_carrier = operation.type.endswith(_CARRIERS) and operation.changed - annotated <= {"data", "stringData"}

@@ -3,8 +3,8 @@
 They judge the types and properties of resources only, so they apply to any program.
 """
 
-from mtls_policies import certificates, egress, gateways, key_material, origination
-from mtls_policies.policy import ResourcePolicy, StackPolicy
+from . import certificates, egress, gateways, key_material, origination
+from .policy import ResourcePolicy, StackPolicy
 
 POLICIES: list[ResourcePolicy | StackPolicy] = [
     gateways.POLICY,

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from mtls_policies.policy import Config, Resource, ResourcePolicy
+from .policy import Config, Resource, ResourcePolicy
 
 _ISSUED = ("tls:index/locallySignedCert:LocallySignedCert", "tls:index/selfSignedCert:SelfSignedCert")
 _REQUESTED = ("cert-manager.io/Certificate", "cert.gardener.cloud/Certificate")

@@ -7,14 +7,15 @@ A stack routes egress through a gateway by VirtualServices for an external host 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
-from itertools import product
+from itertools import chain, product
 from typing import Any
 
-from mtls_policies.policy import UNKNOWN, Config, Resource, StackPolicy, entries, structure
+from .addresses import Network, covered, public_shares
+from .policy import UNKNOWN, Config, Resource, StackPolicy, entries, structure
 
 _DNS_PORT = 53
-_EVERYWHERE = ("0.0.0.0/0", "::/0")
+_LARGEST_SHARE = 0.01
+"""Of the public addresses: the networks of partners are below it, lists that stand for the internet above it."""
 
 
 def _judge(resources: Sequence[Resource], _: Config) -> Iterator[tuple[str, str]]:
@@ -32,8 +33,9 @@ def _judge_cluster(resources: Sequence[Resource]) -> Iterator[tuple[str, str]]:
                 "with an empty podSelector",
             )
         for policy in policies:  # for any Pods: the rules of all policies add up
-            if _namespace(policy) == namespace and "Egress" in _types(policy) and _lead_anywhere(_rules(policy)):
-                yield policy.urn, f"spec.egress: lets Pods of {namespace} connect past the egress gateway"
+            if _namespace(policy) == namespace and "Egress" in _types(policy):
+                for rules, where in _openings(policy):
+                    yield policy.urn, f"{rules} Pods of {namespace} connect past the egress gateway, to {where}"
 
 
 def _claims(resources: Sequence[Resource]) -> dict[str, Resource]:
@@ -81,34 +83,49 @@ def _types(policy: Resource) -> Sequence[Any]:
     return [UNKNOWN] if types is UNKNOWN else entries(types)
 
 
-def _rules(policy: Resource) -> list[Mapping[str, Any]]:
-    return [structure(each) for each in entries(policy.spec.get("egress")) if each is not UNKNOWN]
+def _openings(policy: Resource) -> Iterator[tuple[str, str]]:
+    """Yield the egress rules of a NetworkPolicy that lead to the internet for more than DNS, and where they lead."""
+    public: dict[str, list[Network]] = {}
+    is_open = False
+    for number, rule in enumerate(entries(policy.spec.get("egress"))):
+        if rule is UNKNOWN or _is_of_dns(rule):
+            continue
+        path, peers = f"spec.egress[{number}]", structure(rule).get("to")
+        networks = list(_networks(peers))
+        if where := _large(networks) if peers else "every address":
+            is_open = True
+            yield f"{path}: lets", where
+        elif any(public_shares(networks).values()):
+            public[path] = networks
+    if not is_open and (where := _large(chain.from_iterable(public.values()))):
+        yield f"{', '.join(public)}: together let", where
 
 
-def _lead_anywhere(rules: Iterable[Mapping[str, Any]]) -> bool:
-    """Return whether egress rules together allow every address, for more than DNS."""
-    beyond_dns = [rule for rule in rules if not _are_of_dns(rule.get("ports"))]
-    if not all(rule.get("to") for rule in beyond_dns):
-        return True
-    blocks = [structure(structure(peer).get("ipBlock")) for rule in beyond_dns for peer in entries(rule["to"])]
-    networks = list(_networks(_texts([block.get("cidr") for block in blocks])))
-    of_4 = collapse_addresses(each for each in networks if isinstance(each, IPv4Network))
-    of_6 = collapse_addresses(each for each in networks if isinstance(each, IPv6Network))
-    return any(str(each) in _EVERYWHERE for each in (*of_4, *of_6))
+def _large(networks: Iterable[Network]) -> str:
+    """Return the shares of the public addresses that networks cover, if large; else an empty text."""
+    shares = public_shares(networks).items()
+    return " and ".join(
+        f"{share:.0%} of the public IPv{each} addresses" for each, share in shares if share > _LARGEST_SHARE
+    )
 
 
-def _networks(cidrs: Iterable[str]) -> Iterator[IPv4Network | IPv6Network]:
-    for cidr in cidrs:
-        with suppress(ValueError):  # the API server refuses an invalid CIDR
-            yield ip_network(cidr, strict=False)
+def _networks(peers: object) -> Iterator[Network]:
+    """Yield the addresses of peers that are blocks, as far as they are known."""
+    for peer in entries(peers):
+        block = structure(structure(peer).get("ipBlock"))
+        cidrs = [block.get("cidr"), *entries(block.get("except") or [])]
+        if block.get("except") is not UNKNOWN and all(isinstance(each, str) for each in cidrs):
+            with suppress(ValueError):  # the API server refuses an invalid CIDR
+                yield from covered(block)
 
 
-def _are_of_dns(ports: object) -> bool:
-    """Return whether ports, as far as they are known, are those of DNS; a rule without ports allows all."""
-    return bool(ports) and all(each is UNKNOWN or _is_of_dns(structure(each)) for each in entries(ports))
+def _is_of_dns(rule: Any) -> bool:
+    """Return whether the ports of a rule, as far as they are known, are those of DNS; without ports, a rule has all."""
+    ports = structure(rule).get("ports")
+    return bool(ports) and all(each is UNKNOWN or _is_dns(structure(each)) for each in entries(ports))
 
 
-def _is_of_dns(port: Mapping[str, Any]) -> bool:
+def _is_dns(port: Mapping[str, Any]) -> bool:
     return port.get("port") in (_DNS_PORT, UNKNOWN) and port.get("endPort") in (None, _DNS_PORT, UNKNOWN)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mtls_policies.policy import UNKNOWN, Config, Resource, ResourcePolicy, entries, structure
+from .policy import UNKNOWN, Config, Resource, ResourcePolicy, entries, structure
 
 _TERMINATING = ("SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL")
 _VERSIONS = ["TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3"]

@@ -3,29 +3,16 @@
 The engine passes secrets to policies in clear. No message shows any part of a value.
 """
 
-from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-from mtls_policies.policy import STACK, Config, Resource, ResourcePolicy, StackPolicy, structure
-
-
-def _encoded(mark: bytes) -> Iterator[str]:
-    """Yield the Base64 of a mark at each offset, without the characters that also encode its neighbours."""
-    for before in range(3):
-        text = b64encode(bytes(before) + mark).decode().rstrip("=")
-        yield text[(0, 2, 3)[before] : len(text) - (1 if (before + len(mark)) % 3 else 0)]
-
-
-# Of every PEM private key, encrypted ones included. Whitespace is removed: Base64 often has line breaks.
-_MARKS = ("PRIVATEKEY-----", *_encoded(b"PRIVATE KEY-----"))
+from .policy import STACK, Config, Resource, ResourcePolicy, StackPolicy
+from .private_keys import holds_key
 
 
 def _keys(value: object, path: str) -> Iterator[str]:
-    """Yield the path of every text that holds a PEM private key, plain or in Base64."""
+    """Yield the path of every text that holds a private key."""
     if isinstance(value, str):
-        whole = "".join(value.split())
-        if any(mark in whole for mark in _MARKS):
+        if holds_key(value):
             yield path
     elif isinstance(value, Mapping):
         for key, each in value.items():
@@ -35,21 +22,9 @@ def _keys(value: object, path: str) -> Iterator[str]:
             yield from _keys(each, f"{path}[{index}]")
 
 
-def _with_content(encoded: Any) -> Any:
-    """Return Base64 together with its content, which may hold Base64, too."""
-    try:
-        return f"{encoded}|{b64decode(encoded).decode('latin-1')}"
-    except (TypeError, ValueError):  # not known yet, or invalid: the API server refuses it
-        return encoded
-
-
 def _judge_config_map(resource: Resource, _: Config) -> Iterator[str]:
     if resource.kind == "core/ConfigMap":
-        binary = structure(resource.properties.get("binaryData"))
-        texts = {
-            "data": resource.properties.get("data"),
-            "binaryData": {key: _with_content(encoded) for key, encoded in binary.items()},
-        }
+        texts = {name: resource.properties.get(name) for name in ("data", "binaryData")}
         for path in _keys(texts, ""):
             yield f"{path}: holds a private key; move it to a Secret"
 
@@ -60,5 +35,5 @@ def _judge_outputs(resources: Sequence[Resource], _: Config) -> Iterator[tuple[s
             yield stack.urn, f"output {path}: holds a private key; give the name of its Secret instead"
 
 
-CONFIG_MAPS = ResourcePolicy("no-key-in-config-maps", "No ConfigMap holds a PEM private key.", _judge_config_map)
-OUTPUTS = StackPolicy("no-key-in-outputs", "No stack output holds a PEM private key, secret or not.", _judge_outputs)
+CONFIG_MAPS = ResourcePolicy("no-key-in-config-maps", "No ConfigMap holds a private key.", _judge_config_map)
+OUTPUTS = StackPolicy("no-key-in-outputs", "No stack output holds a private key, secret or not.", _judge_outputs)

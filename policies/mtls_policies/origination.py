@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mtls_policies.policy import UNKNOWN, Config, Resource, ResourcePolicy, entries, structure
+from .policy import UNKNOWN, Config, Resource, ResourcePolicy, entries, structure
 
 
 def _judge(resource: Resource, _: Config) -> Iterator[str]:

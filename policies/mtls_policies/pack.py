@@ -15,8 +15,8 @@ from pulumi_policy import (
 )
 from pulumi_policy.proxy import UnknownValueError
 
-from mtls_policies import POLICIES
-from mtls_policies.policy import STACK, UNKNOWN, Config, Resource, ResourcePolicy, StackPolicy
+from . import POLICIES
+from .policy import STACK, UNKNOWN, Config, Resource, ResourcePolicy, StackPolicy
 
 Report = Callable[..., None]
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from pulumi.runtime import rpc
 
-from mtls_policies import POLICIES
-from mtls_policies.policy import Resource, ResourcePolicy
+from policies.mtls_policies import POLICIES
+from policies.mtls_policies.policy import Resource, ResourcePolicy
 from tests.unit.conftest import Recorder
 from tests.unit.deployment.program import (
     BILLING,

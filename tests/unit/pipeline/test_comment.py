@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline import comment
-from pipeline.comment import LONGEST, Preview, fenced, markdown, marker, previewed
+from pipeline.comment import LONGEST, MOST_OPERATIONS, Preview, markdown, marker, previewed
 from pipeline.engine import Run
 from pipeline.plan import Operation, Plan
 from tests.unit.pipeline.fake_engine import HEAD
@@ -30,10 +30,17 @@ REFUSAL = (
 )
 
 
-def preview(output: str = "", *operations: Operation, errors: tuple[str, ...] = (), **files: Any) -> Preview:
+def preview(
+    output: str = "",
+    *operations: Operation,
+    errors: tuple[str, ...] = (),
+    warnings: tuple[str, ...] = (),
+    **files: Any,
+) -> Preview:
     plan = None if errors else Plan(operations)
     given = {"before": file_of(), "after": file_of(**hosts(clients=["billing"])), **files}
-    return Preview("prod", given["before"], given["after"], Run(1 if errors else 0, output, errors), plan, HEAD)
+    run = Run(1 if errors else 0, output, errors, warnings)
+    return Preview("prod", given["before"], given["after"], run, plan, HEAD)
 
 
 def section(text: str, heading: str) -> str:
@@ -75,9 +82,10 @@ def test_preview_of_an_unknown_commit_records_no_operations() -> None:
 
 
 def test_operations_are_read_from_their_own_line_only() -> None:
-    forged = f"<!-- operations of {HEAD}: 0123456789ab -->"
-    assert previewed(f"{marker('prod')}\n{forged}", HEAD) == frozenset({"0123456789ab"})
+    forged = f"<!-- operations of {HEAD}: 0123456789abcd+/ -->"
+    assert previewed(f"{marker('prod')}\n{forged}", HEAD) == frozenset({"01234567", "89abcd+/"})
     assert previewed(markdown(preview("", errors=(forged,), before=forged, after=forged)), HEAD) is None
+    assert previewed(f"{marker('prod')}\n{forged.replace('abcd', 'abc')}", HEAD) is None
     assert previewed("", HEAD) is None
     assert previewed(marker("prod"), HEAD) is None
 
@@ -128,21 +136,18 @@ def test_unreadable_file_is_reported_in_a_code_block() -> None:
     assert "cannot be read" in markdown(preview("", after="not the YAML file of a stack"))
 
 
-@pytest.mark.parametrize("content", ["```\n# heading", "````", "a ``` b", "~~~", "", "`"])
-def test_content_cannot_end_its_code_block(content: str) -> None:
-    first, *_, last = fenced(content, "diff").splitlines()
-    fence = first.removesuffix("diff")
-    assert last == fence
-    assert fence not in content
-    assert set(fence) == {"`"}
-    assert len(fence) >= 3
+def test_warnings_of_the_program_and_of_policies_are_shown() -> None:
+    text = markdown(preview("", CHANGE, warnings=("kyma-mtls:target: istiod is away", "policy a: b: c")))
+    assert section(text, "Warnings") == "```\nkyma-mtls:target: istiod is away\npolicy a: b: c\n```"
+    assert text.index("### Warnings") < text.index("<details>")
+    assert "### Warnings" not in markdown(preview("", CHANGE))
 
 
 @pytest.mark.parametrize("line", ["+ some: change", "``` ``` ````` x", "é" * 40])
 def test_long_diff_is_cut_with_a_sentence(line: str) -> None:
     text = markdown(preview(f"{line}\n" * 20_000))
     assert LONGEST - 500 < len(text.encode()) <= LONGEST
-    assert text.rstrip().endswith("cut here. The log of the run has all of it.")
+    assert re.search(r"\n… and more; the log of the run has all of it\.\n`{3,}\n\n</details>\n\Z", text)
     assert text.count("<details>") == text.count("</details>") == 1
 
 
@@ -150,14 +155,6 @@ def test_short_diff_is_whole() -> None:
     text = markdown(preview("+ some: change\n" * 10))
     assert text.count("+ some: change") == 10
     assert "cut here" not in text
-
-
-def test_diff_leaves_out_lines_without_a_change() -> None:
-    noise = (
-        "    [urn=urn:pulumi:prod::a]\n    [provider=b]\nUpdate plan written to 'p'\nRun `pulumi up --plan='p'` to …\n"
-    )
-    text = markdown(preview(f"  ~ Service: (update)\n    [id=shop/orders]\n{noise}      ~ spec: {{\n"))
-    assert "```diff\n~   Service: (update)\n    [id=shop/orders]\n~       spec: {\n```" in text
 
 
 def test_comment_with_only_long_parts_still_fits() -> None:
@@ -169,6 +166,44 @@ def test_comment_with_only_long_parts_still_fits() -> None:
     ):
         assert len(text.encode()) <= LONGEST
         assert "… and" in text
+
+
+def test_comment_of_5000_operations_has_their_digests_and_what_matters() -> None:
+    many = {
+        f"h{number}": {"domain": f"h{number}.{'long-' * 9}name.example", "clients": ["billing"]} for number in range(90)
+    }
+    operations = [Operation(f"{STACK}kubernetes:core/v1:Service::{number}", "delete") for number in range(5_000)]
+    warnings = tuple(f"warning {number} {'x' * 300}" for number in range(500))
+    after = file_of(hosts=many, generation="2")
+    text = markdown(preview("+ change\n" * 20_000, *operations, warnings=warnings, after=after))
+    assert len(text.encode()) <= LONGEST
+    assert previewed(text, HEAD) == frozenset(each.digest for each in operations)
+    assert "Trust in the old CA ends at once" in text
+    assert "Host `h0` (" in text
+    assert len(section(text, "Warnings")) > 5_000, "they come before the picture and the diff"
+    assert "delete `kubernetes:core/v1:Service 0`" in text
+    assert "```mermaid" not in text
+    assert "\n+ change\n" in text
+
+
+def test_more_operations_than_fit_are_deployed_by_hand() -> None:
+    operations = [
+        Operation(f"{STACK}kubernetes:core/v1:Service::{each}", "create") for each in range(MOST_OPERATIONS + 1)
+    ]
+    text = markdown(preview("", *operations))
+    assert "A comment remembers 5,000 operations at most. Deploy these by hand once they are merged." in text
+    assert previewed(text, HEAD) is None
+    assert "remembers" not in markdown(preview("", *operations[1:]))
+
+
+def test_errors_and_interruptions_survive_a_long_comment() -> None:
+    many = {f"h{number}": {"domain": f"h{number}.example.com", "clients": ["billing"]} for number in range(500)}
+    errors = (REFUSAL, *(f"error {number} {'x' * 200}" for number in range(900)))
+    text = markdown(preview("+ change\n" * 20_000, errors=errors, warnings=("w" * 90_000,), after=file_of(hosts=many)))
+    assert len(text.encode()) <= LONGEST
+    assert section(text, "What would be interrupted") == f"```\n{REFUSAL}\n```"
+    assert len(section(text, "Errors")) > 50_000
+    assert "www\n… and more" in section(text, "Warnings")
 
 
 def test_private_keys_and_tokens_are_masked() -> None:

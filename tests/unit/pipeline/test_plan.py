@@ -93,6 +93,15 @@ def test_default_providers_are_left_out(plan_file: Path) -> None:
     assert len(plan_of(plan_file, {PROVIDER: resource("create")}).operations) == 1
 
 
+def test_other_credentials_are_no_operation(plan_file: Path) -> None:
+    other = {PROVIDER: resource("update", updates={"kubeconfig": secret("a")})}
+    assert plan_of(plan_file, other).operations == ()
+    assert plan_of(plan_file, other).summary == "no changes"
+    with_version = {PROVIDER: resource("update", updates={"kubeconfig": secret("a"), "version": "4.26.0"})}
+    assert plan_of(plan_file, with_version).summary == "1 to update"
+    assert plan_of(plan_file, {PROVIDER: resource("delete")}).summary == "1 to delete"
+
+
 def test_empty_plan_has_no_operations(plan_file: Path) -> None:
     plan_file.write_text('{"manifest": {}}')
     assert Plan.read(plan_file).operations == ()

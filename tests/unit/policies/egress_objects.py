@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from mtls_policies import egress
-from mtls_policies.policy import Resource
+from policies.mtls_policies import egress
+from policies.mtls_policies.policy import Resource
 from tests.unit.policies.judging import ISTIO, resource, stack_problems
 
 ROUTE = {"hosts": ["api.example.com"], "gateways": ["egress", "mesh"]}
@@ -17,7 +17,7 @@ CLOSED = {
     ],
 }
 OF_SOME = {"podSelector": {"matchLabels": {"app": "curl"}}}
-PAST_THE_GATEWAY = ("urn::policy", "spec.egress: lets Pods of shop connect past the egress gateway")
+EVERYWHERE = ("urn::policy", "spec.egress[0]: lets Pods of shop connect past the egress gateway, to every address")
 
 
 def in_namespace(
@@ -48,5 +48,5 @@ def needs_a_policy(found: list[tuple[str, str]]) -> bool:
     return [problem.startswith("namespace shop lets its Pods connect past") for _, problem in found] == [True]
 
 
-def block(cidr: str) -> dict[str, Any]:
-    return {"ipBlock": {"cidr": cidr}}
+def block(cidr: str, *excepted: str) -> dict[str, Any]:
+    return {"ipBlock": {"cidr": cidr, **({"except": [*excepted]} if excepted else {})}}

@@ -3,7 +3,7 @@
 from base64 import b64encode
 from typing import Any
 
-from mtls_policies.policy import Resource, ResourcePolicy, StackPolicy
+from policies.mtls_policies.policy import Resource, ResourcePolicy, StackPolicy
 from tests.unit.pki import issue
 
 KEY = issue("a holder").key_pem

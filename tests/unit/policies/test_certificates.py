@@ -2,8 +2,8 @@
 
 import pytest
 
-from mtls_policies import certificates
-from mtls_policies.policy import UNKNOWN, Resource
+from policies.mtls_policies import certificates
+from policies.mtls_policies.policy import UNKNOWN, Resource
 from tests.unit.policies.judging import problems, resource
 
 ISSUED = "tls:index/locallySignedCert:LocallySignedCert"

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from mtls_policies import egress
-from mtls_policies.policy import UNKNOWN, Resource
+from policies.mtls_policies import egress
+from policies.mtls_policies.policy import UNKNOWN, Resource
 from tests.unit.policies.egress_objects import (
     CLOSED,
+    EVERYWHERE,
     OF_SOME,
-    PAST_THE_GATEWAY,
     ROUTE,
     block,
     egress_problems,
@@ -55,40 +55,71 @@ def test_claimed_egress_without_its_network_policy_is_a_violation(policies: list
     assert found[0][0] == "urn::route"
 
 
-HOLES = {
-    "everything": [{}],
-    "no peers": [{"to": [], "ports": [{"port": 443}]}],
-    "every port": [{"ports": [{"protocol": "UDP"}]}],
-    "DNS and more": [{"ports": [{"port": 53}, {"port": 443}]}],
-    "range from DNS": [{"ports": [{"port": 53, "endPort": 65535}]}],
-    "range from a port not known": [{"ports": [{"port": UNKNOWN, "endPort": 65535}]}],
-    "named port": [{"ports": [{"port": "https"}]}],
-    "IPv4": [{"to": [block("0.0.0.0/0")]}],
-    "IPv6": [{"to": [block("::/0")], "ports": [{"port": 443}]}],
-    "exceptions": [{"to": [{"ipBlock": {"cidr": "::/0", "except": ["fd00::/8"]}}]}],
-    "halves": [{"to": [block("0.0.0.0/1"), block("128.0.0.0/1")]}],
-    "halves of IPv6 in two rules": [{"to": [block("::/1")]}, {"to": [block("8000::/1")]}],
-    "beside a peer not known": [{"to": [UNKNOWN, block("0.0.0.0/0")]}],
+OF_4, OF_6 = "of the public IPv4 addresses", "of the public IPv6 addresses"
+HOLES: Mapping[str, tuple[list[Mapping[str, Any]], str]] = {
+    "everything": ([{}], "[3]: lets … to every address"),
+    "no peers": ([{"to": [], "ports": [{"port": 443}]}], "[3]: lets … to every address"),
+    "every port": ([{"ports": [{"protocol": "UDP"}]}], "[3]: lets … to every address"),
+    "DNS and more": ([{"ports": [{"port": 53}, {"port": 443}]}], "[3]: lets … to every address"),
+    "range from DNS": ([{"ports": [{"port": 53, "endPort": 65535}]}], "[3]: lets … to every address"),
+    "range from a port not known": ([{"ports": [{"port": UNKNOWN, "endPort": 65535}]}], "[3]: lets … to every address"),
+    "named port": ([{"ports": [{"port": "https"}]}], "[3]: lets … to every address"),
+    "IPv4": ([{"to": [block("0.0.0.0/0")]}], f"[3]: lets … to 100% {OF_4}"),
+    "IPv6": ([{"to": [block("::/0")], "ports": [{"port": 443}]}], f"[3]: lets … to 100% {OF_6}"),
+    "both": ([{"to": [block("0.0.0.0/0"), block("::/0")]}], f"[3]: lets … to 100% {OF_4} and 100% {OF_6}"),
+    "all but private addresses": ([{"to": [block("::/0", "fd00::/8")]}], f"[3]: lets … to 100% {OF_6}"),
+    "all but some": ([{"to": [block("0.0.0.0/0", "0.0.0.0/1", "192.0.0.0/2")]}], f"[3]: lets … to 29% {OF_4}"),
+    "halves": ([{"to": [block("0.0.0.0/1"), block("128.0.0.0/1")]}], f"[3]: lets … to 100% {OF_4}"),
+    "public blocks": ([{"to": [block("2000::/4"), block("3000::/4")]}], f"[3]: lets … to 100% {OF_6}"),
+    "one of four quarters": (
+        [{"to": [block("64.0.0.0/2")]}, {"to": [block("10.0.0.0/8")]}],
+        f"[3]: lets … to 28% {OF_4}",
+    ),
+    "a large network": ([{"to": [block("16.0.0.0/6")]}], f"[3]: lets … to 2% {OF_4}"),
+    "small parts in rules": (
+        [
+            {"to": [block("16.0.0.0/8")]},
+            {"to": [block("192.168.0.0/16")]},
+            {"to": [block("17.0.0.0/8"), block("17.1.0.0/16"), block("18.0.0.0/8")], "ports": [{"port": 443}]},
+        ],
+        f"[3], spec.egress[5]: together let … to 1% {OF_4}",
+    ),
+    "beside a peer not known": ([{"to": [UNKNOWN, block("0.0.0.0/0")]}], f"[3]: lets … to 100% {OF_4}"),
 }
 
 
-@pytest.mark.parametrize("hole", HOLES.values(), ids=HOLES.keys())
-def test_network_policy_with_a_way_past_the_gateway_is_a_violation(hole: list[Mapping[str, Any]]) -> None:
-    assert egress_problems(network_policy({**CLOSED, "egress": [*CLOSED["egress"], *hole]})) == [PAST_THE_GATEWAY]
+@pytest.mark.parametrize(("hole", "said"), HOLES.values(), ids=HOLES.keys())
+def test_network_policy_with_a_way_past_the_gateway_is_a_violation(hole: list[Mapping[str, Any]], said: str) -> None:
+    found = egress_problems(network_policy({**CLOSED, "egress": [*CLOSED["egress"], *hole]}))
+    expected = said.replace("…", "Pods of shop connect past the egress gateway,")
+    assert found == [("urn::policy", f"spec.egress{expected}")]
+
+
+def test_each_rule_that_opens_a_namespace_is_named() -> None:
+    rules = [{"to": [block("0.0.0.0/1")]}, {"to": [block("16.0.0.0/8")]}, {}]
+    found = [problem for _, problem in egress_problems(network_policy({**CLOSED, "egress": rules}))]
+    assert [problem.partition(":")[0] for problem in found] == ["spec.egress[0]", "spec.egress[2]"]
 
 
 @pytest.mark.parametrize(
-    "rules",
+    "peers",
     [
-        [{"to": [block("0.0.0.0/1"), block("10.0.0.0/8")]}],
-        [{"to": [block("0.0.0.0/1"), block("8000::/1")]}],
-        [{"to": [block("0.0.0.0/0")], "ports": [{"port": 53, "protocol": "UDP"}]}],
-        [{"to": [block("no CIDR")]}],
+        [block("10.0.0.0/8"), block("172.16.0.0/12"), block("192.168.0.0/16"), block("100.64.0.0/10")],
+        [block("fc00::/7"), block("fe80::/10")],
+        [block("16.0.0.0/8"), block("2a00::/12")],
+        [block("0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1")],
+        [block("8.0.0.0/5", "8.0.0.0/7", "11.0.0.0/8", "12.0.0.0/6"), block("10.1.0.0/16")],
+        [block("no CIDR"), block("0.0.0.0/0", "no CIDR")],
     ],
-    ids=["parts of IPv4", "halves of two versions", "DNS everywhere", "no CIDR"],
+    ids=["private IPv4", "private IPv6", "a partner's networks", "nothing", "what exceptions leave", "no CIDR"],
 )
-def test_network_policy_that_allows_some_addresses_passes(rules: list[Mapping[str, Any]]) -> None:
-    assert not egress_problems(network_policy({**CLOSED, "egress": rules}))
+def test_network_policy_that_allows_some_addresses_passes(peers: list[Mapping[str, Any]]) -> None:
+    assert not egress_problems(network_policy({**CLOSED, "egress": [{"to": peers}]}))
+
+
+def test_network_policy_that_allows_dns_everywhere_passes() -> None:
+    rule = {"to": [block("0.0.0.0/0")], "ports": [{"port": 53, "protocol": "UDP"}]}
+    assert not egress_problems(network_policy({**CLOSED, "egress": [rule]}))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +131,7 @@ def test_network_policy_that_allows_some_addresses_passes(rules: list[Mapping[st
     ],
 )
 def test_network_policy_that_adds_a_way_past_the_gateway_is_a_violation(other: Resource) -> None:
-    assert egress_problems(network_policy({**CLOSED, "egress": []}), other) == [PAST_THE_GATEWAY]
+    assert egress_problems(network_policy({**CLOSED, "egress": []}), other) == [EVERYWHERE]
 
 
 @pytest.mark.parametrize(
@@ -175,6 +206,6 @@ def test_patches_claim_egress_too() -> None:
 
 def test_violation_is_reported_once_for_all_routes_of_a_namespace() -> None:
     assert needs_a_policy(egress_problems(route(name="second")))
-    assert egress_problems(route(name="second"), network_policy({"egress": [{}]})) == [PAST_THE_GATEWAY]
+    assert egress_problems(route(name="second"), network_policy({"egress": [{}]})) == [EVERYWHERE]
     on_second = [route(on="second"), resource(f"{ISTIO}:ServiceEntry", "entry", "second", spec=ROUTE)]
     assert len(egress_problems(*on_second)) == 2, "a namespace of a second cluster is reported, too"

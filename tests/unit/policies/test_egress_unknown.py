@@ -2,8 +2,8 @@
 
 import pytest
 
-from mtls_policies import egress
-from mtls_policies.policy import UNKNOWN, Resource
+from policies.mtls_policies import egress
+from policies.mtls_policies.policy import UNKNOWN, Resource
 from tests.unit.policies.egress_objects import (
     CLOSED,
     ROUTE,
@@ -30,6 +30,8 @@ UNKNOWN_POLICIES = {
     "peers": network_policy({**CLOSED, "egress": [{"to": UNKNOWN}]}),
     "a peer": network_policy({**CLOSED, "egress": [{"to": [UNKNOWN]}]}),
     "block": network_policy({**CLOSED, "egress": [{"to": [{"ipBlock": UNKNOWN}, block(UNKNOWN)]}]}),
+    "exceptions": network_policy({**CLOSED, "egress": [{"to": [{"ipBlock": {"cidr": "::/0", "except": UNKNOWN}}]}]}),
+    "an exception": network_policy({**CLOSED, "egress": [{"to": [block("0.0.0.0/0", UNKNOWN)]}]}),
     "ports": network_policy({**CLOSED, "egress": [{"ports": UNKNOWN}]}),
     "a port": network_policy({**CLOSED, "egress": [{"ports": [UNKNOWN]}]}),
     "number of a port": network_policy({**CLOSED, "egress": [{"ports": [{"port": UNKNOWN}]}]}),

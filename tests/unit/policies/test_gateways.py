@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from mtls_policies import gateways
-from mtls_policies.policy import UNKNOWN, Resource
+from policies.mtls_policies import gateways
+from policies.mtls_policies.policy import UNKNOWN, Resource
 from settings.gateway import CIPHER_PROFILES
 from tests.unit.policies.judging import ISTIO, problems, resource
 

@@ -5,8 +5,8 @@ from textwrap import wrap
 
 import pytest
 
-from mtls_policies import key_material
-from mtls_policies.policy import UNKNOWN, Resource
+from policies.mtls_policies import key_material
+from policies.mtls_policies.policy import UNKNOWN, Resource
 from tests.unit.policies.judging import CERTIFICATE, KEY, in_base64, problems, resource, stack_problems
 
 HIDDEN = {

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from mtls_policies import origination
-from mtls_policies.policy import UNKNOWN, Resource
+from policies.mtls_policies import origination
+from policies.mtls_policies.policy import UNKNOWN, Resource
 from tests.unit.policies.judging import ISTIO, problems, resource
 
 MUTUAL = {"mode": "MUTUAL", "credentialName": "client", "subjectAltNames": ["api.example.com"]}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from mtls_policies import POLICIES
-from mtls_policies.policy import ResourcePolicy
+from policies.mtls_policies import POLICIES
+from policies.mtls_policies.policy import ResourcePolicy
 
 
 @pytest.mark.parametrize("name", ["gateway-tls", "mutual-origination", "no-key-in-config-maps"])
