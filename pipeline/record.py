@@ -53,8 +53,7 @@ def written(file: Path | None, stack: str, plan: Path | None) -> Iterator[None]:
 
 def _plan(plan: Plan) -> dict[str, str]:
     """Return what a plan does, and a digest of its operations, as the comment on the pull request has them."""
-    digests = " ".join(each.digest for each in plan.operations)
-    return {"operations": plan.summary, "sha256": hashlib.sha256(digests.encode()).hexdigest()}
+    return {"operations": plan.summary, "sha256": hashlib.sha256(plan.digests.encode()).hexdigest()}
 
 
 def _commit() -> str:

@@ -1,5 +1,6 @@
 """The commands of the workflows, on a stack with secrets: previewed, deployed by its plan, renewed."""
 
+import json
 import os
 import re
 import shutil

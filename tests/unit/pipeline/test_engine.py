@@ -50,7 +50,7 @@ printf '%s\\n%s' '{"diagnosticEvent": {"severity": "error", "message": "it fails
 def test_event_log_that_was_cut_off_is_reported_in_one_line(engine: Engine) -> None:
     program = engine.folder / "bin/pulumi"
     program.write_text(f"{CUT_OFF}exit 255\n")
-    run = deployment.preview("prod", "", Path("plan.json")).run
+    run = preview("prod", Path("plan.json"))
     assert run.errors == ("it fails", "the event log of `pulumi preview` is cut off: messages may be missing")
 
 
