@@ -154,6 +154,7 @@ class Lifecycle:
         async def until_ready(made: pulumi.ResourceHookArgs) -> None:
             await ready.wait.until_ready(self.cluster, (made.new_inputs or {})["input"], self._run_in_thread)
 
+        ready.is_changing = self._inventory.is_changing
         hook = pulumi.ResourceHook(f"{self.name}-{args.name}", until_ready)
         hooks = pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook])
         opts = pulumi.ResourceOptions.merge(args.opts, pulumi.ResourceOptions(hooks=hooks))
