@@ -100,8 +100,12 @@ class Plan:
 
     def depends(self, urn: str, sources: Collection[str]) -> bool:
         """Return whether a resource depends on one of the sources, directly or indirectly."""
-        needed = self.dependencies.get(urn, frozenset())
-        return any(each in sources or self.depends(each, sources) for each in needed)
+        needed, found = [urn], set[str]()
+        while needed:
+            further = self.dependencies.get(needed.pop(), frozenset()) - found
+            found |= further
+            needed += further
+        return not found.isdisjoint(sources)
 
     @property
     def summary(self) -> str:
