@@ -10,7 +10,7 @@ import yaml
 from tests.e2e.support.lab import Lab
 from tests.e2e.support.project import Project
 from tests.e2e.support.stack import configure, refusal
-from tests.e2e.support.users import Manifest, Users, granted
+from tests.e2e.support.users import Manifest, Users, granted, reading
 
 CLUSTERS = ("target", "client")  # as the files of rbac/ are called
 NAMESPACE = "rights-users"
@@ -22,19 +22,12 @@ def users(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[s
 
     The first has what the checks look at, and nothing else; `least` deploys, and `verifier` verifies.
     """
-    accounts = {"view": looking, "least": granted, "verifier": verifying}
+    accounts = {"view": reading, "least": granted, "verifier": verifying}
     with Users(lab, NAMESPACE, tmp_path_factory.mktemp("users")) as users:
         yield {
             account: {cluster: users.add(cluster, account, rights(cluster)) for cluster in CLUSTERS}
             for account, rights in accounts.items()
         }
-
-
-def looking(cluster: str) -> list[Manifest]:
-    documents = granted(cluster)
-    for rule in (rule for document in documents for rule in document.get("rules", ())):
-        rule["verbs"] = [verb for verb in rule["verbs"] if verb in ("get", "list", "watch")]
-    return documents
 
 
 def verifying(_: str) -> list[Manifest]:
