@@ -140,7 +140,7 @@ class Ready(pulumi.Stash):
 
         super().__init__(f"{name}-ready", input=pulumi.Output.all(*known).apply(version), opts=opts)
 
-    # Of texts, Pulumi makes no outputs within outputs, as it does of each part of the metadata: that would take seconds.
+    # Of texts, Pulumi makes no outputs within outputs, as it does of each part of the metadata, which takes seconds.
     def _identified(self, made: Any) -> pulumi.Output[str]:
         """Return what changes with an object: a change gives it a new generation; a replacement, a new uid.
 

@@ -275,9 +275,7 @@ def test_ready_is_unknown_in_a_preview_that_does_not_know_the_object(
     assert "input" not in kept("", uid="2"), "the object that is made will have another uid"
 
 
-def test_ready_is_unknown_in_a_preview_that_changes_the_object(
-    deploy: Deploy, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ready_is_unknown_in_a_preview_that_changes_the_object(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
     made = {"Secret": {"metadata": {"name": "certs", "namespace": "mtls", "uid": "1", "generation": 4}}}
 
