@@ -26,7 +26,7 @@ from tests.e2e.support.commands import ROOT, run
 from tests.e2e.support.lab import CLUSTERS, Lab
 from tests.e2e.support.project import Project
 from tests.e2e.support.stack import Deployed
-from tests.e2e.support.users import Users, reading
+from tests.e2e.support.users import Manifest, Users, reading
 from tests.e2e.support.waiting import together
 from tests.unit.pki import Holder, issue
 
@@ -203,9 +203,16 @@ class Checkout:
 
 @pytest.fixture(scope="module")
 def readers(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """KUBECONFIG of users who only read."""
+    """KUBECONFIG of users who only read, Secrets of the Kyma gateway in the stack's namespace included."""
+
+    def rights(cluster: str) -> list[Manifest]:
+        documents = reading(cluster)
+        everywhere = next(each for each in documents if each["kind"] == "ClusterRole")
+        everywhere["rules"].append({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]})
+        return documents
+
     with Users(lab, "pipeline-readers", tmp_path_factory.mktemp("readers")) as users:
-        yield ":".join(together(lambda cluster: users.add(cluster, "reader", reading(cluster)), CLUSTERS))
+        yield ":".join(together(lambda cluster: users.add(cluster, "reader", rights(cluster)), CLUSTERS))
 
 
 @pytest.fixture(scope="module")
