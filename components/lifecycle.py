@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
+from pulumi.output import Unknown
 
 from .drift import APPLIED, Inventory
 from .ownership import FIELD_MANAGER, OWNER_LABEL, RESOURCE_ANNOTATION, Owner, owner_mark
@@ -117,7 +118,7 @@ class Lifecycle:
     def _hook(self, key: str, to_be_released: Collection[str]) -> pulumi.ResourceHook:
         async def is_free(args: pulumi.ResourceHookArgs) -> None:
             wanted = args.new_inputs or {}
-            if not isinstance(wanted["metadata"], Mapping):
+            if isinstance(wanted["metadata"], Unknown):
                 return  # a namespace that is not known yet is a random one
             name, namespace = wanted["metadata"].get("name"), wanted["metadata"].get("namespace", "")
             if not (pulumi.runtime.is_dry_run() and called(wanted["kind"], namespace, name) in to_be_released):

@@ -69,7 +69,7 @@ def test_names_that_will_be_released_pass_the_preview(deploy: Deploy, monkeypatc
 def test_object_whose_namespace_is_not_known_yet_passes_the_preview(
     deploy: Deploy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ask_whether_free(deploy, monkeypatch, True, (), {**wanted(), "metadata": UNKNOWN})
+    ask_whether_free(deploy, monkeypatch, True, (), {**wanted(), "metadata": pulumi.UNKNOWN})
 
 
 class Placed(pulumi.ComponentResource):
@@ -78,7 +78,7 @@ class Placed(pulumi.ComponentResource):
     def __init__(self, is_known: bool, opts: pulumi.ResourceOptions) -> None:
         super().__init__("test:index:Placed", "placed", None, opts)
         below = pulumi.ResourceOptions(parent=self)
-        namespace = pulumi.Output.from_input("mtls" if is_known else pulumi.UNKNOWN)
+        namespace: pulumi.Output[Any] = pulumi.Output.from_input("mtls" if is_known else pulumi.UNKNOWN)
         k8s.core.v1.Secret("own", metadata={"name": "own", "namespace": namespace}, opts=below)
         name = pulumi.Output.concat("certs-", namespace)
         k8s.core.v1.Secret("certs", metadata={"name": name, "namespace": "istio-system"}, opts=below)
