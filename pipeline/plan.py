@@ -134,6 +134,8 @@ def _kind(urn: str, plan: dict[str, Any]) -> str:
     steps = set(plan.get("steps") or ())
     if unknown := steps - _KNOWN:
         raise ConfigError(f"{urn}: the pipeline does not know the step {min(unknown)}; deploy the stack by `pulumi up`")
+    if steps == {"delete-replaced"}:  # what it depends on is replaced, and nothing takes its own place
+        return "delete"
     if steps & _REPLACES or {"create", "delete"} <= steps:
         return "replace"
     return next((kind for kind in _CHANGES if kind in steps), "")

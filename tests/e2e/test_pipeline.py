@@ -26,7 +26,7 @@ from tests.e2e.support.commands import ROOT, run
 from tests.e2e.support.lab import CLUSTERS, Lab
 from tests.e2e.support.project import Project
 from tests.e2e.support.stack import Deployed
-from tests.e2e.support.users import Manifest, Users, reading
+from tests.e2e.support.users import Users, reading
 from tests.e2e.support.waiting import together
 from tests.unit.pki import Holder, issue
 
@@ -39,14 +39,15 @@ GATEWAY, OTHER_GATEWAY = (
 HEAD = "3d3c42e5aac5ba805825da76410c181273ba90b1"
 PEM_KEY = r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----"
 FILE = f"Pulumi.{STACK}.yaml"
-API_KEY = "kyma-mtls:hosts.api.external.credentials.client.key"
+API_KEY = "kyma-mtls:hosts.api.external.credentials.client2.key"
+CLIENT = {"context": "client", "domain": "pipeline.client.test"}
 CLIENTS: dict[str, Any] = {
-    "client": {"context": "client", "domain": "pipeline.client.test"},
+    "client2": {"context": "client2", "callers": ["default/caller"]},
     "acme": {"certificateAuthority": PARTNER.pem, "identity": "dns:acme.example"},
 }
 EXTERNAL = {
     "domain": "pipeline.internet.test",
-    "clients": ["client"],
+    "clients": ["client2"],
     "external": {"certificateAuthority": PARTNER.pem},
 }
 DEMO = {"domain": "pipeline.target.test", "clients": ["client"]}
@@ -62,16 +63,16 @@ CONFIG: dict[str, Any] = {
 ENDING = {
     "clients.acme.certificateAuthority",
     "hosts.api.external.certificateAuthority",
-    "hosts.api.external.credentials.client.certificate",
+    "hosts.api.external.credentials.client2.certificate",
     "gatewayCertificate",
 }
 """What ends within renewBeforeDays, always."""
 
 
 def credential() -> Holder:
-    """Issue what the client shows to the partner's host, with a key that the user gives."""
+    """Issue what client2 shows to the partner's host, with a key that the user gives."""
     usage = ExtendedKeyUsageOID.CLIENT_AUTH
-    return issue("client", PARTNER, uris=("spiffe://partner.example/us",), usage=usage, end=LATER)
+    return issue("client2", PARTNER, uris=("spiffe://partner.example/us",), usage=usage, end=LATER)
 
 
 @dataclass
@@ -102,8 +103,12 @@ class Checkout:
 
     def run(self, command: str, *arguments: str, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command as a step of a workflow does, and expect its exit code."""
+        return self.call("-m", "pipeline", command, STACK, *arguments, code=code, **environment)
+
+    def call(self, *arguments: str, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run Python in the project, and expect its exit code."""
         done = subprocess.run(
-            [sys.executable, "-m", "pipeline", command, STACK, *arguments],
+            [sys.executable, *arguments],
             cwd=self.project.directory,
             env=os.environ | self.project.environment | environment,
             check=False,
@@ -125,7 +130,8 @@ class Checkout:
     def deploy(self) -> set[str]:
         """Take a change from its pull request to its deployment; return the operations of its plan.
 
-        Expect that the comment, made by a user who only reads, has what the plan of the deployment has.
+        Expect that the comment, made by a user who only reads, has what the plan of the deployment has. The
+        verification, which takes its time, is left to other tests.
         """
         with ThreadPoolExecutor() as pool:
             planned = pool.submit(self.run, "preview", "--plan", str(self.plan))
@@ -134,7 +140,8 @@ class Checkout:
         assert seen
         operations = Plan.read(self.plan).operations
         assert not [str(each) for each in operations if each.digest not in seen], "the comment does not show these"
-        self.update()
+        up = f"import sys; from pipeline import engine; sys.exit(engine.up({STACK!r}, {str(self.plan)!r}).exit_code)"
+        self.call("-c", up)
         self.git("add", FILE)
         self.commit()
         return {str(each) for each in operations}
@@ -165,13 +172,17 @@ class Checkout:
         file["config"].update({f"kyma-mtls:{key}": value for key, value in config.items()})
         path.write_text(yaml.safe_dump(file))
 
-    def write_hosts(self, shown: str = "", **httpbin: Any) -> None:
-        """Set the hosts: the demo's, with these keys, and the partner's, with another certificate if one is given."""
+    def write_hosts(self, shown: str = "", later: str = "", **httpbin: Any) -> None:
+        """Set the hosts: the demo's, with these keys, and the partner's, with another certificate if one is given.
+
+        later: domain of a further host; none by default
+        """
         hosts = yaml.safe_load((self.project.directory / FILE).read_text())["config"]["kyma-mtls:hosts"]
         if shown:
-            external = {"certificateAuthority": PARTNER.pem, "credentials": {"client": {"certificate": shown}}}
+            external = {"certificateAuthority": PARTNER.pem, "credentials": {"client2": {"certificate": shown}}}
             hosts["api"] = {**EXTERNAL, "external": external}
-        self.write(hosts={"api": hosts["api"], "httpbin": {**DEMO, **httpbin}})
+        further = {"later": {**DEMO, "domain": later}} if later else {}
+        self.write(hosts={"api": hosts["api"], "httpbin": {**DEMO, **httpbin}, **further})
 
     def set_secret(self, path: str, key: str) -> None:
         self.keys.append(key)
@@ -203,16 +214,9 @@ class Checkout:
 
 @pytest.fixture(scope="module")
 def readers(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """KUBECONFIG of users who only read, Secrets of the Kyma gateway in the stack's namespace included."""
-
-    def rights(cluster: str) -> list[Manifest]:
-        documents = reading(cluster)
-        everywhere = next(each for each in documents if each["kind"] == "ClusterRole")
-        everywhere["rules"].append({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]})
-        return documents
-
+    """KUBECONFIG of users who only read."""
     with Users(lab, "pipeline-readers", tmp_path_factory.mktemp("readers")) as users:
-        yield ":".join(together(lambda cluster: users.add(cluster, "reader", rights(cluster)), CLUSTERS))
+        yield ":".join(together(lambda cluster: users.add(cluster, "reader", reading(cluster)), CLUSTERS))
 
 
 @pytest.fixture(scope="module")
@@ -257,15 +261,14 @@ def verified(first: Checkout, opening: str) -> ET.Element:  # noqa: ARG001 - whi
 @pytest.fixture(scope="module")
 def plans(first: Checkout, verified: ET.Element) -> list[set[str]]:  # noqa: ARG001 - which deploys it
     """What was planned, and deployed on the first try, for changes of each kind."""
-    request = first.deployed.stack.outputs()["signingRequests"].value["api"]["client"]
+    request = first.deployed.stack.outputs()["signingRequests"].value["api"]["client2"]
+    first.write(clients={**CLIENTS, "client": CLIENT}, trustedGenerations=["2"])
     first.write_hosts(PARTNER.sign(request))
-    first.write(clients={**CLIENTS, "client2": {"context": "client2", "domain": "pipeline.client2.test"}})
-    first.write(trustedGenerations=["2"])
     done = [first.deploy()]
     first.write(generation="2", trustedGenerations=["1"])
-    first.write_hosts(clients=["client", "client2"], methods=["GET", "PUT"])
+    first.write_hosts(later="pipeline-later.target.test", clients=["client", "acme"])
     done.append(first.deploy())
-    first.write(trustedGenerations=[], clients=CLIENTS, namespace=STACK, confirm=[f"namespace={STACK}"])
+    first.write(trustedGenerations=[], namespace=STACK, confirm=[f"namespace={STACK}"])
     first.write_hosts()
     done.append(first.deploy())
     first.learn_keys()
@@ -286,7 +289,7 @@ def test_comment_of_a_new_stack_tells_who_may_call_whom_and_shows_the_diff(first
     for line in (
         "The stack is new.",
         "```mermaid\ngraph LR\n",
-        "- Host `api` (`pipeline.internet.test`), a partner's, is new and admits `client`.",
+        "- Host `api` (`pipeline.internet.test`), a partner's, is new and admits `client2`.",
         "- Client `acme`, a partner's (`dns:acme.example`), is new and may call no host.",
         "Nothing: no object of a cluster is deleted or replaced.",
         "<details><summary>Diff</summary>",
@@ -306,15 +309,15 @@ def test_update_by_the_plan_is_verified(first: Checkout, verified: ET.Element) -
 def test_each_kind_of_change_is_deployed_by_its_first_plan(lab: Lab, checkout: Checkout, plans: list[set[str]]) -> None:
     added, rotated, moved = plans
     assert added >= {"create Deployment target-httpbin", "create Stash target-httpbin-ready"}, "the first demo host"
-    assert added >= {"create Namespace client-client2-namespace"}, "a client"
-    assert any(each.startswith("create Secret client-client.api-credential.") for each in added), "a partner's answer"
-    assert added >= {"create Secret client-client-credential.1.2"}, "trusts the next generation"
+    assert added >= {"create Namespace client-client-namespace"}, "a client"
+    assert any(each.startswith("create Secret client-client2.api-credential.") for each in added), "a partner's answer"
+    assert added >= {"create Secret client-client2-credential.1.2"}, "trusts the next generation"
     assert rotated >= {
-        "create Secret client-client-credential.2.1",
+        "create Secret client-client2-credential.2.1",
         "update AuthorizationPolicy target-httpbin-admission",
     }
-    assert moved >= {"create Secret client-client-credential.2", "delete Namespace client-client2-namespace"}
-    assert moved >= {"replace Namespace target-namespace"}, "a confirmed change"
+    assert moved >= {"create Secret client-client2-credential.2", "delete PrivateKey certificates-ca.1"}
+    assert moved >= {"replace Namespace target-namespace", "delete Gateway target-later-gateway"}
     assert lab.status(STACK, "http://pipeline.target.test/headers") == "200"
     checkout.expect_no_secret()
 
