@@ -69,6 +69,10 @@ class Inventory:
         """Add an update that the engine is about to make, by the inputs of the object in the state and its new ones."""
         self._changes[urn] = _Change(_known(old), _known(new))
 
+    def is_changing(self, urn: str) -> bool:
+        """Return whether the engine is about to update the object with this URN."""
+        return urn in self._changes
+
     async def drift(self, owner: Owner) -> list[str]:
         """Return a line for each object, and each field, that the cluster does not have as the state has it.
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
+from pulumi.output import Unknown
 
 from .drift import APPLIED, Inventory
 from .ownership import FIELD_MANAGER, OWNER_LABEL, RESOURCE_ANNOTATION, Owner, owner_mark
@@ -117,6 +118,8 @@ class Lifecycle:
     def _hook(self, key: str, to_be_released: Collection[str]) -> pulumi.ResourceHook:
         async def is_free(args: pulumi.ResourceHookArgs) -> None:
             wanted = args.new_inputs or {}
+            if isinstance(wanted["metadata"], Unknown):
+                return  # a namespace that is not known yet is a random one
             name, namespace = wanted["metadata"].get("name"), wanted["metadata"].get("namespace", "")
             if not (pulumi.runtime.is_dry_run() and called(wanted["kind"], namespace, name) in to_be_released):
                 await self._run_in_thread(self.check, wanted, key)
@@ -137,7 +140,8 @@ class Lifecycle:
         rule = pulumi.ResourceOptions(delete_before_replace=True, hooks=hooks)
         opts = pulumi.ResourceOptions.merge(args.opts, rule)
         # Of the outputs, Pulumi keeps those that are among the inputs; an input that is None is not sent.
-        return pulumi.ResourceTransformationResult({**props, "metadata": metadata, APPLIED: None}, opts)
+        props = {**props, "metadata": _placed(metadata), APPLIED: None}
+        return pulumi.ResourceTransformationResult(props, opts)
 
     def _observed(self) -> pulumi.ResourceHook:
         """Return the hook that tells the inventory of each update: a preview compares an object as it was before."""
@@ -154,7 +158,26 @@ class Lifecycle:
         async def until_ready(made: pulumi.ResourceHookArgs) -> None:
             await ready.wait.until_ready(self.cluster, (made.new_inputs or {})["input"], self._run_in_thread)
 
+        ready.is_changing = self._inventory.is_changing
         hook = pulumi.ResourceHook(f"{self.name}-{args.name}", until_ready)
         hooks = pulumi.ResourceHookBinding(before_create=[hook], before_update=[hook])
         opts = pulumi.ResourceOptions.merge(args.opts, pulumi.ResourceOptions(hooks=hooks))
         return pulumi.ResourceTransformationResult(args.props, opts)
+
+
+def _placed(metadata: dict[str, Any]) -> Any:
+    """Return the metadata of an object, unknown in a preview that does not know the object's namespace.
+
+    Of an unknown namespace, the provider would make that of the kubeconfig's context, and the update would violate its
+    plan (https://github.com/pulumi/pulumi-kubernetes/blob/master/provider/pkg/provider/provider.go, Check).
+    """
+    namespace = metadata.get("namespace")
+    if not pulumi.runtime.is_dry_run() or not isinstance(namespace, pulumi.Output):
+        return metadata
+    # It depends on what the update's metadata depends on: a plan refuses other dependencies, too.
+    whole = pulumi.Output.from_input(metadata)
+
+    async def value() -> Any:
+        return metadata
+
+    return pulumi.Output(whole.resources(), value(), namespace.is_known(), whole.is_secret())

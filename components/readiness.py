@@ -111,8 +111,12 @@ class Ready(pulumi.Stash):
     finish: a last step once the object is ready, before this resource is made; it may run again
     called: what messages call several objects
 
-    Lifecycle, the rule for the life of objects, knows the object's cluster.
+    Lifecycle, the rule for the life of objects, knows the object's cluster, and sets `is_changing`.
+
+    is_changing: tells of the URN of an object whether the preview updates it; never by default
     """
+
+    is_changing: Callable[[str], bool]
 
     def __init__(
         self,
@@ -127,7 +131,8 @@ class Ready(pulumi.Stash):
     ) -> None:
         objects = waited if isinstance(waited, list) else [waited]
         self.wait = Wait(judge, limit, objects[0], finish)
-        known = [part for each in objects for part in (each.urn, _identified(each), _content(each))]
+        self.is_changing = lambda _: False
+        known = [part for each in objects for part in (each.urn, self._identified(each), _content(each))]
 
         def version(parts: list[Any]) -> dict[str, Any]:
             items = [_version(*parts[start : start + 3]) for start in range(0, len(parts), 3)]
@@ -135,23 +140,23 @@ class Ready(pulumi.Stash):
 
         super().__init__(f"{name}-ready", input=pulumi.Output.all(*known).apply(version), opts=opts)
 
+    # Of texts, Pulumi makes no outputs within outputs, as it does of each part of the metadata, which takes seconds.
+    def _identified(self, made: Any) -> pulumi.Output[str]:
+        """Return what changes with an object: a change gives it a new generation; a replacement, a new uid.
 
-# Of texts, Pulumi makes no outputs within outputs, as it does of each part of the metadata: that would take seconds.
-def _identified(made: Any) -> pulumi.Output[str]:
-    """Return what changes with an object: a change gives it a new generation; a replacement, a new uid.
+        In a preview, it is unknown of an object that is to be made or changed. A plan refuses an update that differs
+        from its preview: uid and generation would be those of a dry run, which only users who may write can make
+        (https://github.com/pulumi/pulumi-kubernetes/blob/master/provider/pkg/provider/provider.go, Create and Update).
+        """
 
-    A plan refuses an update that differs from its preview. There, an object that is to be made has no id, so that the
-    result is unknown: its uid would be that of a dry run. And an update with unknown values has its inputs alone:
-    https://github.com/pulumi/pulumi-kubernetes/blob/master/provider/pkg/provider/provider.go (Create, Update)
-    """
+        def identity(known: list[Any]) -> Any:
+            urn, metadata, _ = known  # an object that is to be made has no id
+            keys = ("namespace", "name", "uid", "generation")
+            named = {key: metadata[key] for key in keys if (metadata or {}).get(key)}
+            is_unknown = pulumi.runtime.is_dry_run() and ("uid" not in named or self.is_changing(urn))
+            return pulumi.UNKNOWN if is_unknown else json.dumps(named)
 
-    def identity(known: list[Any]) -> Any:
-        metadata, _ = known
-        named = {key: metadata[key] for key in ("namespace", "name", "uid", "generation") if (metadata or {}).get(key)}
-        is_unknown = pulumi.runtime.is_dry_run() and "uid" not in named
-        return pulumi.UNKNOWN if is_unknown else json.dumps(named)
-
-    return pulumi.Output.all(made.metadata, made.id).apply(identity)
+        return pulumi.Output.all(made.urn, made.metadata, made.id).apply(identity)
 
 
 def _content(made: Any) -> pulumi.Input[str]:

@@ -108,8 +108,12 @@ class Plan:
 
     def depends(self, urn: str, sources: Collection[str]) -> bool:
         """Return whether a resource depends on one of the sources, directly or indirectly."""
-        needed = self.dependencies.get(urn, frozenset())
-        return any(each in sources or self.depends(each, sources) for each in needed)
+        needed, found = [urn], set[str]()
+        while needed:
+            further = self.dependencies.get(needed.pop(), frozenset()) - found
+            found |= further
+            needed += further
+        return not found.isdisjoint(sources)
 
     @property
     def summary(self) -> str:
@@ -138,6 +142,8 @@ def _kind(urn: str, plan: dict[str, Any]) -> str:
     steps = set(plan.get("steps") or ())
     if unknown := steps - _KNOWN:
         raise ConfigError(f"{urn}: the pipeline does not know the step {min(unknown)}; deploy the stack by `pulumi up`")
+    if steps == {"delete-replaced"}:  # what it depends on is replaced, and nothing takes its own place
+        return "delete"
     if steps & _REPLACES or {"create", "delete"} <= steps:
         return "replace"
     return next((kind for kind in _CHANGES if kind in steps), "")

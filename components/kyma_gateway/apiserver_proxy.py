@@ -65,9 +65,10 @@ class ApiserverProxy(pulumi.ComponentResource):
         certificate = args.places.in_system("apiserver-proxy-tls-cert")
         args.source.issue(f"{name}-certificate", Wanted(self.host, certificate, certificate), children)
         if args.gardener:
-            families = service.spec.apply(lambda spec: ip_stack(spec.ip_families or ()))
+            families = service.spec.apply(lambda spec: spec.ip_families or [])
+            stack = pulumi.Output.all(families, service.id).apply(_ip_stack)
             metadata = args.places.in_system("apiserver-proxy")
-            args.gardener.dns_entry(f"{name}-dns", metadata, self.host, DnsTargets(addresses, families), children)
+            args.gardener.dns_entry(f"{name}-dns", metadata, self.host, DnsTargets(addresses, stack), children)
         self.register_outputs({"host": self.host, "address": self.address})
 
     def _service(
@@ -84,3 +85,9 @@ class ApiserverProxy(pulumi.ComponentResource):
             },
             opts=opts,
         )
+
+
+def _ip_stack(known: list[Any]) -> Any:
+    """Return the IP families of a Service that is made already, as Gardener writes them: the cluster chooses them."""
+    families, _ = known
+    return ip_stack(families) if families or not pulumi.runtime.is_dry_run() else pulumi.UNKNOWN

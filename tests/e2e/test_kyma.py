@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ MODULE = "apigateway.operator.kyma-project.io"
 RULE = "apirule.v2.gateway.kyma-project.io"
 ROUTE = "virtualservice.networking.istio.io"
 HOST = "kyma.target.test"
+SECOND = "kyma-second.target.test"
 TAKEN = "taking.target.test"
 FINALIZER = "gateways.operator.kyma-project.io/kyma-gateway"
 HASH_LABEL = "cert.gardener.cloud/hash"
@@ -150,7 +152,9 @@ def admits_pods(lab: Lab) -> bool:
 
 
 @pytest.mark.usefixtures("failing")
-def test_kyma_serves_by_api_rules_that_are_waited_for_and_gives_the_istio_cr_back(kyma: Kyma, project: Project) -> None:
+def test_kyma_serves_by_api_rules_that_are_waited_for_and_gives_the_istio_cr_back(
+    kyma: Kyma, project: Project, tmp_path: Path
+) -> None:
     before, route = kyma.istio_spec(), ("delete", "-n", "default", ROUTE, "somebody")
     url = f"http://{HOST}/headers"
     with (
@@ -171,9 +175,13 @@ def test_kyma_serves_by_api_rules_that_are_waited_for_and_gives_the_istio_cr_bac
         assert kyma.istio_spec() == before | {"components": {"egressGateway": {"enabled": True}}}
         eventually(lambda: kyma.lab.status("kyma-a", url) == "200", "the host is served")
 
-        configure(deployed.stack, hosts={"httpbin": {"domain": HOST, "methods": ["GET", "DELETE"], "paths": PATHS}})
+        # By its plan, which has the change of an APIRule and the creation of another one.
+        httpbin = {"domain": HOST, "methods": ["GET", "DELETE"], "paths": PATHS}
+        configure(deployed.stack, hosts={"httpbin": httpbin, "second": {"domain": SECOND}})
+        plan = str(tmp_path / "plan.json")
+        deployed.stack.preview(plan=plan)
         with kyma.target.lagging(600):
-            up = pool.submit(deployed.stack.up, on_output=printed.append)
+            up = pool.submit(deployed.stack.up, plan=plan, on_output=printed.append)
             eventually(lambda: kyma.rule_generation("kyma-a") == 2, "the APIRule is updated")
             assert not up.done(), "it is Ready as it was before"
             kyma.report_rule("kyma-a", "Warning", "CRD is not present")
@@ -183,7 +191,7 @@ def test_kyma_serves_by_api_rules_that_are_waited_for_and_gives_the_istio_cr_bac
         up.result(timeout=UP_SECONDS)
         assert methods(kyma.lab, "kyma-a") == "^(GET|DELETE)$", "a Ready of before the update does not count"
 
-        deployed.up(namespace="kyma-b", confirm=["namespace=kyma-b"])
+        deployed.up(namespace="kyma-b", confirm=["namespace=kyma-b"], hosts={"httpbin": httpbin})
         assert kyma.lab.get("target", RULE, "kyma-b", "httpbin")["status"]["state"] == "Ready"
         project.expect_verified(deployed.stack, "0 failed")
         together(lambda cluster: kyma.lab.expect_no_complaint(cluster, "kyma-b"), CLUSTERS)

@@ -9,7 +9,8 @@ import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from tests.e2e.support.commands import ROOT, run
 from tests.e2e.support.lab import CLUSTERS, Lab
 from tests.e2e.support.project import Project
 from tests.e2e.support.stack import Deployed, age_certificates
+from tests.e2e.support.users import Users, reading
+from tests.e2e.support.waiting import together
 from tests.support.kubeconfigs import write_kubeconfig
 from tests.unit.pki import Holder, issue
 
@@ -38,15 +41,25 @@ GATEWAY, OTHER_GATEWAY = (
 HEAD = "3d3c42e5aac5ba805825da76410c181273ba90b1"
 PEM_KEY = r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----"
 FILE = f"Pulumi.{STACK}.yaml"
+IMPORTS = (
+    "import sys; from pathlib import Path; from pipeline import deployment, engine; from pipeline.plan import Plan"
+)
 API_KEY = "kyma-mtls:hosts.api.external.credentials.client2.key"
+CLIENT = {"context": "client", "domain": "pipeline.client.test"}
+CLIENTS: dict[str, Any] = {
+    "client2": {"context": "client2", "callers": ["default/caller"]},
+    "acme": {"certificateAuthority": PARTNER.pem, "identity": "dns:acme.example"},
+}
+EXTERNAL = {
+    "domain": "pipeline.internet.test",
+    "clients": ["client2"],
+    "external": {"certificateAuthority": PARTNER.pem},
+}
+DEMO = {"domain": "pipeline.target.test", "clients": ["client"]}
 CONFIG: dict[str, Any] = {
-    "namespace": STACK,
     "target": {"context": "target"},
-    "clients": {
-        "client": {"context": "client", "domain": "pipeline.client.test"},
-        "client2": {"context": "client2", "callers": ["default/caller"]},
-        "acme": {"certificateAuthority": PARTNER.pem, "identity": "dns:acme.example"},
-    },
+    "clients": CLIENTS,
+    "hosts": {"api": EXTERNAL},
     "gatewayMode": "own",
     "gatewayDomain": "pipeline-gateway.target.test",
     "gatewayCertificate": GATEWAY.pem + PARTNER.pem,
@@ -62,20 +75,28 @@ ENDING = {
 
 
 def credential() -> Holder:
-    """Issue what client2 shows to the partner's host."""
+    """Issue what client2 shows to the partner's host, with a key that the user gives."""
     usage = ExtendedKeyUsageOID.CLIENT_AUTH
     return issue("client2", PARTNER, uris=("spiffe://partner.example/us",), usage=usage, end=LATER)
 
 
 @dataclass
 class Checkout:
-    """A project in a git repository, and all that the commands have printed and written of it so far."""
+    """A project in a git repository, and all that the commands have printed and written of it so far.
+
+    readers: KUBECONFIG of users who only read, by whom reviewers get their comments
+    """
 
     project: Project
     deployed: Deployed
     folder: Path
-    keys: list[str]
-    output: str = ""
+    readers: str
+    keys: list[str] = field(default_factory=list)
+    printed: list[str] = field(default_factory=list)
+
+    @property
+    def output(self) -> str:
+        return "".join(self.printed)
 
     @property
     def plan(self) -> Path:
@@ -85,27 +106,47 @@ class Checkout:
     def comment(self) -> str:
         return (self.folder / "comment.md").read_text()
 
-    def run(self, command: str, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    def run(self, command: str, *arguments: str, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command as a step of a workflow does, and expect its exit code."""
+        return self.call("-m", "pipeline", command, STACK, *arguments, code=code, **environment)
+
+    def call(self, *arguments: str, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run Python in the project, and expect its exit code."""
         done = subprocess.run(
-            [sys.executable, "-m", "pipeline", command, STACK, *arguments],
+            [sys.executable, *arguments],
             cwd=self.project.directory,
-            env=os.environ | self.project.environment,
+            env=os.environ | self.project.environment | environment,
             check=False,
             capture_output=True,
             text=True,
         )
-        self.output += done.stdout + done.stderr
+        self.printed.append(done.stdout + done.stderr)
         assert done.returncode == code, done.stdout + done.stderr
         return done
 
-    def preview(self, code: int = 0) -> frozenset[str] | None:
+    def preview(self, code: int = 0, plan: str = "plan.json", **environment: str) -> frozenset[str] | None:
         """Preview; return the digests of the operations that the comment remembers, None if it failed."""
         comment = self.folder / "comment.md"
-        files = ("--plan", str(self.plan), "--comment", str(comment))
-        self.run("preview", "--head", HEAD, *files, code=code)
-        self.output += comment.read_text()
+        files = ("--plan", str(self.folder / plan), "--comment", str(comment))
+        self.run("preview", "--head", HEAD, *files, code=code, **environment)
+        self.printed.append(comment.read_text())
         return previewed(comment.read_text(), HEAD)
+
+    def deploy(self) -> set[str]:
+        """Take a change from its pull request to its deployment; return the operations of its plan.
+
+        The comment is made by a user who only reads. The verification, which takes its time, is left to other tests.
+        """
+        with ThreadPoolExecutor() as pool:
+            planned = pool.submit(self.run, "preview", "--plan", str(self.plan))
+            seen = self.preview(plan="readers.json", KUBECONFIG=self.readers)
+            planned.result()
+        compare = f"deployment.expect_previewed({STACK!r}, Plan.read(Path({str(self.plan)!r})), {seen!r})"
+        self.call("-c", f"{IMPORTS}; {compare}", PULUMI_CONFIG_PASSPHRASE="")  # the step of the workflow has none
+        self.call("-c", f"{IMPORTS}; sys.exit(engine.up({STACK!r}, {str(self.plan)!r}).exit_code)")
+        self.git("add", FILE)
+        self.commit()
+        return {str(each) for each in Plan.read(self.plan).operations}
 
     def update(self, code: int = 0) -> subprocess.CompletedProcess[str]:
         reports = {"--record": "record.json", "--junit": "verified.xml", "--html": "verification.html"}
@@ -135,20 +176,26 @@ class Checkout:
         file["config"].update({f"kyma-mtls:{key}": value for key, value in config.items()})
         path.write_text(yaml.safe_dump(file))
 
-    def write_hosts(self, shown: Holder | None = None, **httpbin: Any) -> None:
-        """Set the hosts: the demo's, with these keys, and the partner's, by another credential if one is given."""
-        hosts = yaml.safe_load((self.project.directory / FILE).read_text())["config"].get("kyma-mtls:hosts", {})
-        hosts["httpbin"] = {"domain": "pipeline.target.test", "clients": ["client"], **httpbin}
+    def write_hosts(self, shown: str = "", later: str = "", **httpbin: Any) -> None:
+        """Set the hosts: the demo's, with these keys, and the partner's, with another certificate if one is given.
+
+        later: domain of a further host; none by default
+        """
+        hosts = yaml.safe_load((self.project.directory / FILE).read_text())["config"]["kyma-mtls:hosts"]
         if shown:
-            external = {"certificateAuthority": PARTNER.pem, "credentials": {"client2": {"certificate": shown.pem}}}
-            hosts["api"] = {"domain": "pipeline.internet.test", "clients": ["client2"], "external": external}
-        self.write(hosts=hosts)
-        if shown:
-            self.set_secret(API_KEY, shown.key_pem)
+            external = {"certificateAuthority": PARTNER.pem, "credentials": {"client2": {"certificate": shown}}}
+            hosts["api"] = {**EXTERNAL, "external": external}
+        further = {"later": {**DEMO, "domain": later}} if later else {}
+        self.write(hosts={"api": hosts["api"], "httpbin": {**DEMO, **httpbin}, **further})
 
     def set_secret(self, path: str, key: str) -> None:
         self.keys.append(key)
         self.deployed.stack.set_config(path, automation.ConfigValue(key, secret=True), path=True)
+
+    def learn_keys(self) -> None:
+        """Keep the private keys in the state, which no command may show."""
+        exported = self.pulumi("export", "--show-secrets")
+        self.keys += [re.sub(r"\\+n", "\n", key) for key in re.findall(PEM_KEY, exported)]
 
     def commit(self) -> None:
         identity = ("-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
@@ -170,20 +217,31 @@ class Checkout:
 
 
 @pytest.fixture(scope="module")
-def first(project: Project, policy_pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
-    """A stack that is previewed for the first time, with its comment and plan, and then deployed by that plan."""
+def readers(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """KUBECONFIG of users who only read."""
+    with Users(lab, "pipeline-readers", tmp_path_factory.mktemp("readers")) as users:
+        yield ":".join(together(lambda cluster: users.add(cluster, "reader", reading(cluster)), CLUSTERS))
+
+
+@pytest.fixture(scope="module")
+def first(
+    project: Project, policy_pack: Path, readers: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Checkout]:
+    """A stack that is previewed for the first time, with its comment and plan, and then deployed by that plan.
+
+    Its namespace has a random name, and its client waits for a partner's answer.
+    """
     shutil.copytree(ROOT / "pipeline", project.directory / "pipeline")
     (project.directory / "policies").symlink_to(policy_pack.parent)
     run("git", "init", "-b", "main", cwd=project.directory)
     try:
         with project.deployment(STACK) as deployed:
             deployed.stack.remove_all_config([f"kyma-mtls:{key}" for key in ("target", "clients", "hosts")])
-            checkout = Checkout(project, deployed, tmp_path_factory.mktemp("run"), [])
+            checkout = Checkout(project, deployed, tmp_path_factory.mktemp("run"), readers)
             for _ in ("an older commit", "the one that is deployed"):
                 checkout.commit()
             checkout.write(**CONFIG)
             checkout.set_secret("kyma-mtls:gatewayKey", GATEWAY.key_pem)
-            checkout.write_hosts(credential())
             checkout.preview()
             yield checkout
     finally:
@@ -204,13 +262,29 @@ def verified(first: Checkout, opening: str) -> ET.Element:  # noqa: ARG001 - whi
     first.update()
     first.git("add", FILE)
     first.commit()
-    exported = first.pulumi("export", "--show-secrets")
-    first.keys += [re.sub(r"\\+n", "\n", key) for key in re.findall(PEM_KEY, exported)]
+    first.learn_keys()
     return ET.parse(first.folder / "verified.xml").getroot()  # noqa: S314 - the verification wrote it
 
 
+@pytest.fixture(scope="module")
+def plans(first: Checkout, verified: ET.Element) -> list[set[str]]:  # noqa: ARG001 - which deploys it
+    """What was planned, and deployed on the first try, for changes of each kind."""
+    request = first.deployed.stack.outputs()["signingRequests"].value["api"]["client2"]
+    first.write(clients={**CLIENTS, "client": CLIENT}, trustedGenerations=["2"])
+    first.write_hosts(PARTNER.sign(request))
+    done = [first.deploy()]
+    first.write(generation="2", trustedGenerations=["1"])
+    first.write_hosts(later="pipeline-later.target.test", clients=["client", "acme"])
+    done.append(first.deploy())
+    first.write(trustedGenerations=[], namespace=STACK, confirm=[f"namespace={STACK}"])
+    first.write_hosts()
+    done.append(first.deploy())
+    first.learn_keys()
+    return done
+
+
 @pytest.fixture
-def checkout(first: Checkout, verified: ET.Element) -> Iterator[Checkout]:  # noqa: ARG001 - which deploys it
+def checkout(first: Checkout, plans: list[set[str]]) -> Iterator[Checkout]:  # noqa: ARG001 - which deploys it
     """The stack as it is deployed and committed; what a test changes in its file is taken back."""
     file = first.project.directory / FILE
     text = file.read_text()
@@ -223,7 +297,6 @@ def test_comment_of_a_new_stack_tells_who_may_call_whom_and_shows_the_diff(first
     for line in (
         "The stack is new.",
         "```mermaid\ngraph LR\n",
-        "- Host `httpbin` (`pipeline.target.test`) is new and admits `client`.",
         "- Host `api` (`pipeline.internet.test`), a partner's, is new and admits `client2`.",
         "- Client `acme`, a partner's (`dns:acme.example`), is new and may call no host.",
         "Nothing: no object of a cluster is deleted or replaced.",
@@ -235,15 +308,29 @@ def test_comment_of_a_new_stack_tells_who_may_call_whom_and_shows_the_diff(first
     first.expect_no_secret()
 
 
-def test_update_by_the_plan_is_verified(lab: Lab, checkout: Checkout, verified: ET.Element) -> None:
+def test_update_by_the_plan_is_verified(first: Checkout, verified: ET.Element) -> None:
     assert int(verified.attrib["tests"]) > 0
     assert (verified.attrib["failures"], verified.attrib["errors"]) == ("0", "0")
-    assert lab.status(STACK, "http://pipeline.target.test/headers") == "200"
-    record = json.loads((checkout.folder / "record.json").read_text())
+    reports = [(first.folder / name).read_text() for name in ("record.json", "verification.html")]
+    record = json.loads(reports[0])
     assert (record["stack"], record["result"]) == (STACK, "deployed")
-    checkout.output += (checkout.folder / "record.json").read_text() + (
-        checkout.folder / "verification.html"
-    ).read_text()
+    first.printed += reports
+    first.expect_no_secret()
+
+
+def test_each_kind_of_change_is_deployed_by_its_first_plan(lab: Lab, checkout: Checkout, plans: list[set[str]]) -> None:
+    added, rotated, moved = plans
+    assert added >= {"create Deployment target-httpbin", "create Stash target-httpbin-ready"}, "the first demo host"
+    assert added >= {"create Namespace client-client-namespace"}, "a client"
+    assert any(each.startswith("create Secret client-client2.api-credential.") for each in added), "a partner's answer"
+    assert added >= {"create Secret client-client2-credential.1.2"}, "trusts the next generation"
+    assert rotated >= {
+        "create Secret client-client2-credential.2.1",
+        "update AuthorizationPolicy target-httpbin-admission",
+    }
+    assert moved >= {"create Secret client-client2-credential.2", "delete PrivateKey certificates-ca.1"}
+    assert moved >= {"replace Namespace target-namespace", "delete Gateway target-later-gateway"}
+    assert lab.status(STACK, "http://pipeline.target.test/headers") == "200"
     checkout.expect_no_secret()
 
 
@@ -322,7 +409,9 @@ def test_comment_reports_a_change_and_an_outdated_plan_is_refused(checkout: Chec
 
     It is the last test: what the outdated plan still allowed is done.
     """
-    checkout.write_hosts(credential(), clients=["client", "acme"], methods=["GET", "PUT"])
+    given = credential()
+    checkout.write_hosts(given.pem, clients=["client", "acme"], methods=["GET", "PUT"])
+    checkout.set_secret(API_KEY, given.key_pem)
     digests = checkout.preview()
     for said in ("- `httpbin` now admits `acme`.\n", "- `hosts.httpbin.methods` gains `PUT`.\n", "== gains ==>"):
         assert said in checkout.comment
@@ -330,7 +419,6 @@ def test_comment_reports_a_change_and_an_outdated_plan_is_refused(checkout: Chec
     assert {each.type.partition(":")[0] for each in Plan.read(checkout.plan).operations} == {"kubernetes", "pulumi"}, (
         "none is due"
     )
-    assert checkout.preview() == digests, "the same change has the same digests, whenever it is previewed"
     checkout.write(gatewayCertificate=OTHER_GATEWAY.pem + PARTNER.pem)
     checkout.set_secret("kyma-mtls:gatewayKey", OTHER_GATEWAY.key_pem)
     refused = checkout.update(code=1).stderr

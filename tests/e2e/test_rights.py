@@ -12,7 +12,7 @@ from clusters.rights import RENEWAL
 from tests.e2e.support.lab import Lab
 from tests.e2e.support.project import Project
 from tests.e2e.support.stack import age_certificates, configure, refusal
-from tests.e2e.support.users import Manifest, Users, granted
+from tests.e2e.support.users import Manifest, Users, granted, reading
 
 CLUSTERS = ("target", "client")  # as the files of rbac/ are called
 NAMESPACE = "rights-users"
@@ -25,7 +25,7 @@ def users(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[s
     The first has what the checks look at, and nothing else; `least` deploys, `renewer` renews certificates, and
     `verifier` verifies.
     """
-    accounts = {"view": looking, "least": granted, "renewer": renewing, "verifier": verifying}
+    accounts = {"view": reading, "least": granted, "renewer": renewing, "verifier": verifying}
     with Users(lab, NAMESPACE, tmp_path_factory.mktemp("users")) as users:
         yield {
             account: {cluster: users.add(cluster, account, rights(cluster)) for cluster in CLUSTERS}
@@ -33,15 +33,8 @@ def users(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[s
         }
 
 
-def looking(cluster: str) -> list[Manifest]:
-    documents = granted(cluster)
-    for rule in (rule for document in documents for rule in document.get("rules", ())):
-        rule["verbs"] = [verb for verb in rule["verbs"] if verb in ("get", "list", "watch")]
-    return documents
-
-
 def renewing(cluster: str) -> list[Manifest]:
-    documents = looking(cluster)
+    documents = reading(cluster)
     for rule in (rule for document in documents for rule in document.get("rules", ())):
         if "secrets" in rule["resources"]:
             rule["verbs"].append("patch")

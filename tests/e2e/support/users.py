@@ -70,3 +70,16 @@ class Users:
 def granted(role: str) -> list[Manifest]:
     """Return the manifests of rbac/ for a role: `target`, `client` or `verification`."""
     return list(yaml.safe_load_all((ROOT / f"rbac/{role}.yaml").read_text()))
+
+
+def reading(cluster: str) -> list[Manifest]:
+    """Return the manifests for users who only read in a cluster, the target or a client.
+
+    They may read Secrets in all namespaces: a Kyma gateway has some in the stack's own.
+    """
+    documents = granted("target" if cluster == "target" else "client")
+    everywhere = next(each for each in documents if each["kind"] == "ClusterRole")
+    everywhere["rules"].append({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]})
+    for rule in (rule for document in documents for rule in document.get("rules", ())):
+        rule["verbs"] = [verb for verb in rule["verbs"] if verb in ("get", "list", "watch")]
+    return documents

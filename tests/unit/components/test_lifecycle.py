@@ -1,6 +1,7 @@
 """The rule for the life of objects: their marks, their checks before creation, and their options."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pulumi
@@ -65,8 +66,45 @@ def test_names_that_will_be_released_pass_the_preview(deploy: Deploy, monkeypatc
     ask_whether_free(deploy, monkeypatch, True, ("Secret istio-system/certs",))
 
 
+def test_object_whose_namespace_is_not_known_yet_passes_the_preview(
+    deploy: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask_whether_free(deploy, monkeypatch, True, (), {**wanted(), "metadata": pulumi.UNKNOWN})
+
+
+class Placed(pulumi.ComponentResource):
+    """Makes a Secret in a namespace whose name is known or not, and one beside the gateway."""
+
+    def __init__(self, is_known: bool, opts: pulumi.ResourceOptions) -> None:
+        super().__init__("test:index:Placed", "placed", None, opts)
+        below = pulumi.ResourceOptions(parent=self)
+        namespace: pulumi.Output[Any] = pulumi.Output.from_input("mtls" if is_known else pulumi.UNKNOWN)
+        k8s.core.v1.Secret("own", metadata={"name": "own", "namespace": namespace}, opts=below)
+        name = pulumi.Output.concat("certs-", namespace)
+        k8s.core.v1.Secret("certs", metadata={"name": name, "namespace": "istio-system"}, opts=below)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_metadata_of_an_unknown_namespace_is_unknown_in_a_preview(
+    deploy: Deploy, monkeypatch: pytest.MonkeyPatch, is_known: bool
+) -> None:
+    monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
+    rule = partial(Lifecycle, "target", "0a1b", fake_cluster())
+    stack = deploy(lambda: Placed(is_known, rule().options("namespace")))
+    found = stack.one("Secret", "own").get("metadata", {})
+    assert (found.get("namespace"), OWNER_LABEL in found.get("labels", {})) == (
+        ("mtls", True) if is_known else (None, False)
+    )
+    beside = stack.one("Secret", "certs")["metadata"]
+    assert (beside.get("name"), beside["namespace"]) == ("certs-mtls" if is_known else None, "istio-system")
+
+
 def ask_whether_free(
-    deploy: Deploy, monkeypatch: pytest.MonkeyPatch, preview: bool, to_be_released: tuple[str, ...]
+    deploy: Deploy,
+    monkeypatch: pytest.MonkeyPatch,
+    preview: bool,
+    to_be_released: tuple[str, ...],
+    inputs: dict[str, Any] | None = None,
 ) -> None:
     stack = parts(deploy, fake_cluster({CERTS: ANOTHERS}), to_be_released=to_be_released)
     (name,) = stack.request("Secret", "secret").hooks.before_create
@@ -74,7 +112,7 @@ def ask_whether_free(
     assert hook.opts
     assert hook.opts.on_dry_run
     monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: preview)
-    asyncio.run(hook(pulumi.ResourceHookArgs("urn", "", "secret", "Secret", new_inputs=wanted())))  # type: ignore[arg-type]
+    asyncio.run(hook(pulumi.ResourceHookArgs("urn", "", "secret", "Secret", new_inputs=inputs or wanted())))  # type: ignore[arg-type]
 
 
 def wanted(

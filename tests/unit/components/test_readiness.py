@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, TypeVar
 
 import pulumi
@@ -272,6 +273,21 @@ def test_ready_is_unknown_in_a_preview_that_does_not_know_the_object(
     assert kept(uid="1")["input"]["uid"] == "1"
     assert "input" not in kept(), "an update by the plan of this preview would be refused"
     assert "input" not in kept("", uid="2"), "the object that is made will have another uid"
+
+
+def test_ready_is_unknown_in_a_preview_that_changes_the_object(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
+    made = {"Secret": {"metadata": {"name": "certs", "namespace": "mtls", "uid": "1", "generation": 4}}}
+
+    def program(changed: str) -> None:
+        rule = Lifecycle("clients.a", "0a1b", fake_cluster(THERE))
+        Waiting(rule.options("namespace"))
+        urn = f"urn:pulumi:stack::project::test:index:Waiting$kubernetes:core/v1:Secret::{changed}"
+        rule._observed().callback(pulumi.ResourceHookArgs(urn, "", changed, "Secret"))
+
+    changing, other = (deploy(partial(program, changed), outputs=made) for changed in ("first", "other"))
+    assert "input" not in changing.one("Stash", "first-ready"), "the generation is that of a dry run"
+    assert other.one("Stash", "first-ready")["input"]["generation"] == 4
 
 
 class Credential(pulumi.ComponentResource):

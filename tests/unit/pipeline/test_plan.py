@@ -28,6 +28,7 @@ from tests.unit.pipeline.plans import (
         (["create"], "create"),
         (["update"], "update"),
         (["delete"], "delete"),
+        (["delete-replaced"], "delete"),
         (REPLACED, "replace"),
         (["delete-replaced", "replace", "create-replacement"], "replace"),
         (["delete", "create"], "replace"),
