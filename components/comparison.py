@@ -124,6 +124,19 @@ def differences(applied: Mapping[str, Any], live: Mapping[str, Any]) -> list[Dif
     ]
 
 
+def lacking(wanted: Mapping[str, Any], found: Any, path: str = "spec") -> Iterator[str]:
+    """Yield each field that a patch set, as PATH: VALUE, that is missing in `found` or differs there.
+
+    Further fields are the object's own. A wanted value that is None is not compared.
+    """
+    for name, value in wanted.items():
+        there = found.get(name) if isinstance(found, Mapping) else None
+        if isinstance(value, Mapping):
+            yield from lacking(value, there, f"{path}.{name}")
+        elif value is not None and there != value:
+            yield f"{path}.{name}: {json.dumps(value)}"
+
+
 class _Comparison:
     def __init__(self, applied: Mapping[str, Any], live: Mapping[str, Any]) -> None:
         self._applied, self._live = applied, live

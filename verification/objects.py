@@ -3,12 +3,12 @@
 Requests do not tell: if a Secret is deleted, Envoy keeps the certificate until its Pod restarts.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from clusters import Cluster, Refused, parallel
-from components.comparison import differences
+from components.comparison import differences, lacking
 from components.ownership import OWNER_LABEL, Owner
 from components.readiness import called
 from verification.checks import Check, Failed, Skipped
@@ -16,12 +16,12 @@ from verification.stack import DeployedStack, cluster_name
 from verification.state import State
 
 _REMEDY = "`pulumi preview` shows the remedy"
-_Manifests = list[Mapping[str, Any]]
+_Manifests = Sequence[Mapping[str, Any]]
 _Listed = dict[tuple[str, str], Any] | None
 
 
-def objects_are_as_made(state: State, cluster: Cluster, manifests: _Manifests) -> str:
-    """Compare objects with what the stack applied: the manifests.
+def objects_are_as_made(state: State, cluster: Cluster, manifests: _Manifests, patches: _Manifests = ()) -> str:
+    """Compare objects with what the stack applied: the manifests, and the fields that it set in objects of others.
 
     Of each kind, the cluster lists the objects with the stack's label. Objects that are not among them, and those of
     kinds that may not be listed, are read by name. One that may not be read skips the check, unless another one is
@@ -31,14 +31,16 @@ def objects_are_as_made(state: State, cluster: Cluster, manifests: _Manifests) -
     kinds = sorted({(each["apiVersion"], each["kind"]) for each in manifests})
     listed = parallel(partial(_listed, cluster, *each, owner) for each in kinds)
     found = dict(zip(kinds, listed, strict=True))
-    answers = parallel(partial(_compared, cluster, each, found, owner) for each in manifests)
+    compared = [partial(_compared, cluster, each, found, owner) for each in manifests]
+    answers = parallel([*compared, *(partial(_patched, cluster, each) for each in patches)])
     if problems := sorted(line for lines, _ in answers for line in lines):
         raise Failed("\n".join(problems))
     if refused := [refusal for _, refusal in answers if refusal]:
         raise Skipped(
             f"{refused[0]}; {len(answers) - len(refused)} of {len(answers)} objects are as the stack made them"
         )
-    return f"{len(manifests)} objects, as the stack made them"
+    and_fields = f", and its fields of {len(patches)} of Kyma's" if patches else ""
+    return f"{len(manifests)} objects, as the stack made them{and_fields}"
 
 
 def _listed(cluster: Cluster, api_version: str, kind: str, owner: Owner) -> _Listed:
@@ -72,6 +74,19 @@ def _compared(
     return [f"{named}: {each}{'' if each.remedy else f'; {_REMEDY}'}" for each in differences(applied, live)], ""
 
 
+def _patched(cluster: Cluster, patch: Mapping[str, Any]) -> tuple[list[str], str]:
+    """Return the fields that an object of others no longer has, and the refusal if the user may not read it."""
+    api_version, kind, metadata = patch["apiVersion"], patch["kind"], patch["metadata"]
+    namespace, name = metadata.get("namespace", ""), metadata["name"]
+    try:
+        live = cluster.find(api_version, kind, namespace, name)
+    except Refused as error:
+        return [], str(error)
+    unset = lacking(patch["spec"], (live or {}).get("spec"))
+    named = called(kind, namespace, name)
+    return [f"{named} no longer has {each}, which the stack set; {_REMEDY}" for each in unset], ""
+
+
 def checks(stack: DeployedStack) -> Iterator[Check]:
     """Yield the checks of each connected cluster: of its objects, and of its Secrets, which fewer users may read."""
     expected = "each field that the stack applied, and none beside it that others set"
@@ -97,4 +112,4 @@ def checks(stack: DeployedStack) -> Iterator[Check]:
 
 def _check(state: State, cluster: Cluster, secrets: bool = False) -> str:
     manifests = [each for each in state.manifests_in(cluster.uid) if (each["kind"] == "Secret") == secrets]
-    return objects_are_as_made(state, cluster, manifests)
+    return objects_are_as_made(state, cluster, manifests, () if secrets else state.patches_in(cluster.uid))

@@ -56,9 +56,10 @@ class Parts(pulumi.ComponentResource):
 
 
 def observe(lifecycle: Lifecycle, name: str, old: dict[str, Any], new: dict[str, Any]) -> None:
-    """Call the hook of the rule, as the engine does before it updates the custom resource of this name."""
-    urn = f"urn:pulumi:stack::project::test:index:Parts$kubernetes:networking.istio.io/v1:Gateway::{name}"
-    args = pulumi.ResourceHookArgs(urn, "", name, "Gateway", old_inputs=old, new_inputs=new)
+    """Call the hook of the rule, as the engine does before it updates the custom resource, or patch, of this name."""
+    kind = f"{OPERATOR}:IstioPatch" if name == "patch" else "networking.istio.io/v1:Gateway"
+    urn = f"urn:pulumi:stack::project::test:index:Parts$kubernetes:{kind}::{name}"
+    args = pulumi.ResourceHookArgs(urn, "", name, kind, old_inputs=old, new_inputs=new)
     lifecycle._observed().callback(args)
 
 

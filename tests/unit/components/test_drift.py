@@ -69,11 +69,13 @@ def test_fields_of_a_missing_object_are_reported(deploy: Deploy) -> None:
     assert parts(deploy, fake_cluster({**WHOLE, ISTIO: None})).result == FIELDS
 
 
-def test_preview_leaves_fields_to_the_update(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_preview_reports_fields_that_no_update_is_about_to_set(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
-    assert parts(deploy, fake_cluster({**WHOLE, ISTIO: None, CERTS: None})).result == [
-        "cluster https://target has no Secret istio-system/certs, which this stack made"
-    ]
+    found = WHOLE | {ISTIO: {"metadata": {}, "spec": OFF}}
+    assert parts(deploy, fake_cluster(WHOLE)).result == []
+    assert parts(deploy, fake_cluster(found)).result == FIELDS[:1]
+    refreshed = {"patch": ({"spec": OFF}, {"spec": SET})}
+    assert parts(deploy, fake_cluster(found), changes=refreshed).result == []
 
 
 def test_fields_that_a_refresh_saw_change_are_not_reported(deploy: Deploy) -> None:

@@ -65,6 +65,18 @@ def test_state_has_the_manifests_of_the_objects_that_stay_in_a_cluster() -> None
     ]
 
 
+def test_state_has_the_fields_that_the_stack_set_in_objects_of_others() -> None:
+    spec = {"components": {"egressGateway": {"enabled": True}}}
+    api_version, known = "operator.kyma-project.io/v1alpha2", "kyma-system/default"
+    patch = resource(CLIENT, "IstioPatch", known, api_version)
+    patch["inputs"] = {"apiVersion": api_version, "kind": "Istio", "metadata": {"name": "default"}, "spec": spec}
+    old = {**patch, "id": "kyma-system/old", "delete": True}
+    state = state_of(*KNOWN, patch, old, resource(CLIENT, "IstioPatch", known, api_version))
+    assert state.patches_in(CLIENT_UID) == [patch["inputs"]]
+    assert state.patches_in(TARGET_UID) == []
+    assert state.manifests == STATE.manifests
+
+
 def test_object_pending_deletion_is_known() -> None:
     state = state_of(resource(TARGET, "Secret", "mtls/old", delete=True))
     assert state.known_in(TARGET_UID) == {Object("", "Secret", "mtls", "old")}
