@@ -35,8 +35,8 @@ exit codes:
   0  every promise that was tried is kept
   1  a promise is broken
   2  a promise cannot be judged: no such stack, host or client, an invalid config, a cluster that does not answer
-     until the timeout, with --strict a promise that is not tried; or an object of this verification or a killed one
-     is left in a cluster
+     until the timeout, with --strict a promise that is not tried, or what a killed verification left; or an object
+     of this verification or a killed one is left in a cluster
   129, 130, 143  ended by SIGHUP, Ctrl-C, or SIGTERM
 """
 

@@ -77,14 +77,20 @@ class Report:
     def does_not_know(self, where: str, reason: str) -> None:
         """Print and keep why it is not known whether a killed run left objects in a cluster."""
         self.not_sought.append(f"{where}: {reason}")
-        self.console.print(f"[yellow]not sought[/] in the {escape(where)}, what a killed run left: {escape(reason)}")
+        color = "red" if self._is_unknown else "yellow"
+        self.console.print(f"[{color}]not sought[/] in the {escape(where)}, what a killed run left: {escape(reason)}")
 
     @property
     def exit_code(self) -> int:
-        """1 if a promise is broken; 2 if one could not be judged, or if an object is left in a cluster; else 0."""
+        """1 if a promise is broken; 2 if one could not be judged, or if an object is, or may be, left in a cluster."""
         if self.totals[Verdict.FAILED]:
             return 1
-        return 2 if self.totals[Verdict.ERROR] or self.left else 0
+        return 2 if self.totals[Verdict.ERROR] or self.left or self._is_unknown else 0
+
+    @property
+    def _is_unknown(self) -> bool:
+        """Whether it must be known, and is not, what a killed run left."""
+        return any(self.strict.forbids(f"what a killed run left in the {each}") for each in self.not_sought)
 
     @property
     def totals(self) -> Counter[Verdict]:

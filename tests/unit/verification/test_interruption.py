@@ -210,6 +210,14 @@ def test_cluster_that_hides_what_killed_runs_left_is_named_and_verified(
     assert json.loads(capsys.readouterr().out)["notSought"] == [f"target cluster: {reason}"]
 
 
+@pytest.mark.parametrize(("allowed", "code"), [([], 2), (["--allow-skip", "Killed Run"], 0), (["--allow-skip=no"], 2)])
+def test_strict_run_must_know_what_killed_runs_left(
+    monkeypatch: pytest.MonkeyPatch, allowed: list[str], code: int
+) -> None:
+    attackers = {"target": FakeAttacker(refuses=True)}
+    assert run_with(monkeypatch, attackers, lambda: "200", "--strict", *allowed) == code
+
+
 def test_lost_terminal_changes_no_exit_code(
     monkeypatch: pytest.MonkeyPatch, ended: list[int], left: dict[str, FakeAttacker]
 ) -> None:
