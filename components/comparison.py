@@ -6,7 +6,7 @@
   that is not known here is a difference.
 - Of labels and annotations beyond those, Istio's count: they change what sidecars and gateways do.
 - What a controller writes into `status`, or by the subresource `scale` as a HorizontalPodAutoscaler does, is no
-  difference.
+  difference, unless it leaves no replica.
 
 Values of Secrets and ConfigMaps are never shown.
 """
@@ -208,7 +208,7 @@ class _Comparison:
 
     def _difference(self, path: Path, wanted: Any, there: Any) -> Iterator[Difference]:
         by = owners(self._managed, self._live, path) if there is not None else []
-        if any(each.subresource == "scale" for each in by):
+        if any(each.subresource == "scale" for each in by) and there > 0:
             return
         if self._is_hidden(path):
             says = ": gone" if there is None else ": another value"

@@ -208,6 +208,8 @@ def test_what_controllers_write_into_the_status_or_by_scaling_is_no_difference()
     disown(found, "spec", "replicas")["spec"]["replicas"] = 3
     found["status"] = {"replicas": 3}
     assert said(DEPLOYMENT, found) == []
+    found["spec"]["replicas"] = 0
+    assert said(DEPLOYMENT, found) == ["spec.replicas: 0 instead of 1, set by kube-controller-manager"]
     by_hand = disown(live(DEPLOYMENT, by("edit", "spec", "replicas")), "spec", "replicas")
     by_hand["spec"]["replicas"] = 3
     assert said(DEPLOYMENT, by_hand) == ["spec.replicas: 3 instead of 1, set by edit"]
