@@ -113,7 +113,7 @@ class Difference:
 def differences(applied: Mapping[str, Any], live: Mapping[str, Any]) -> list[Difference]:
     """Return the differences between an object and the manifest that the stack applied.
 
-    applied: may lack values that are secret
+    applied: has None for values that are secret, or lacks them
     live: the object as the cluster has it, with metadata.managedFields
     """
     named = (str((live.get("metadata") or {}).get(key, "")) for key in ("namespace", "name"))
@@ -210,7 +210,7 @@ class _Comparison:
         by = owners(self._managed, self._live, path) if there is not None else []
         if any(each.subresource == "scale" for each in by) and there > 0:
             return
-        if self._is_hidden(path):
+        if self._is_hidden(path) or _has_unknown(wanted):
             says = ": gone" if there is None else ": another value"
         elif there is None:
             says = f": gone, was {_short(wanted)}"
@@ -277,7 +277,13 @@ def _names(entries: Sequence[Managed]) -> tuple[str, ...]:
 
 def _are_alike(wanted: Sequence[Any], there: Sequence[Any]) -> bool:
     """Return whether lists are compared item by item."""
-    return len(wanted) == len(there) and any(isinstance(each, (Mapping, list)) for each in wanted)
+    return len(wanted) == len(there) and any(each is None or isinstance(each, (Mapping, list)) for each in wanted)
+
+
+def _has_unknown(wanted: Any) -> bool:
+    """Return whether a part of a value is secret, and with it what an object has there."""
+    parts = wanted.values() if isinstance(wanted, Mapping) else wanted if isinstance(wanted, list) else ()
+    return wanted is None or any(_has_unknown(each) for each in parts)
 
 
 def _is_longer(there: Any, wanted: Any) -> bool:

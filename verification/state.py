@@ -132,12 +132,12 @@ def _gateway_certificates(resources: list[dict[str, Any]]) -> Iterator[tuple[str
 
 
 def _without_secrets(value: Any) -> Any:
-    """Return a value of the state without the fields that are secret."""
+    """Return a value of the state with None for each value that is secret: it is not compared."""
+    if is_secret(value):
+        return None
     if isinstance(value, list):
         return [_without_secrets(each) for each in value]
-    if not isinstance(value, Mapping):
-        return value
-    return {name: _without_secrets(each) for name, each in value.items() if not is_secret(each)}
+    return {name: _without_secrets(each) for name, each in value.items()} if isinstance(value, Mapping) else value
 
 
 def is_secret(value: Any) -> bool:

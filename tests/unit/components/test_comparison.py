@@ -315,6 +315,19 @@ def test_values_that_the_state_has_as_secrets_are_no_additions() -> None:
     assert said(CONFIG, found) == []
 
 
+def test_secret_values_of_lists_are_neither_compared_nor_shown() -> None:
+    applied = {**POLICY, "spec": {"action": "DENY", "hosts": ["a", None], "servers": [{"name": "b", "token": None}]}}
+    spec = {"action": "DENY", "hosts": ["a", "SECRET"], "servers": [{"name": "b", "token": "SECRET"}]}
+    assert said(applied, live({**POLICY, "spec": spec})) == []
+    spec["hosts"] = ["a", "SECRET", "further"]
+    assert said(applied, live({**POLICY, "spec": spec})) == [f"spec.hosts: another value{INTERRUPTED}"]
+    spec |= {"hosts": ["b", "SECRET"], "servers": []}
+    assert said(applied, live({**POLICY, "spec": spec})) == [
+        f'spec.hosts[0]: "b" instead of "a"{INTERRUPTED}',
+        f"spec.servers: another value{INTERRUPTED}",
+    ]
+
+
 def test_what_an_interrupted_update_set_is_said_to_be_its() -> None:
     found = live({**POLICY, "spec": {**POLICY["spec"], "action": "ALLOW", "targetRefs": []}})
     lines = said(POLICY, found)
