@@ -8,7 +8,7 @@
 - What a controller writes into `status`, or by the subresource `scale` as a HorizontalPodAutoscaler does, is no
   difference, unless it leaves no replica.
 
-Values of Secrets and ConfigMaps are never shown.
+Values of Secrets, ConfigMaps and environment variables are never shown.
 """
 
 import json
@@ -24,6 +24,7 @@ from .ownership import FIELD_MANAGER
 
 _LONGEST = 120
 _CONTENTS = ("data", "stringData", "binaryData")
+_ENV = "env"
 _HIDDEN_KINDS = ("Secret", "ConfigMap")
 # Kinds of Kubernetes' own groups: the API server adds its defaults to their lists. Custom resources have none there.
 _OWN_GROUPS = ("", "apps", "networking.k8s.io")
@@ -262,7 +263,7 @@ class _Comparison:
         return Difference(shown(path), says, by, is_addition=True)
 
     def _is_hidden(self, path: Path) -> bool:
-        return self._kind in _HIDDEN_KINDS and path[0] in _CONTENTS
+        return (self._kind in _HIDDEN_KINDS and path[0] in _CONTENTS) or (self._kind == "Deployment" and _ENV in path)
 
 
 def is_istios(key: str) -> bool:
@@ -365,9 +366,10 @@ def _json(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value with whole numbers as such: the engine has floats only."""
+    """Return a value with whole numbers as such: the engine has floats only; without a container's variables."""
     if isinstance(value, Mapping):
-        return {name: _plain(each) for name, each in value.items()}
+        hidden = [name for name, each in value.items() if name == _ENV and isinstance(each, list)]
+        return {name: "…" if name in hidden else _plain(each) for name, each in value.items()}
     if isinstance(value, list):
         return [_plain(each) for each in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value

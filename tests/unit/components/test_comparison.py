@@ -328,6 +328,20 @@ def test_secret_values_of_lists_are_neither_compared_nor_shown() -> None:
     ]
 
 
+def test_values_of_environment_variables_are_not_shown() -> None:
+    at, env = "spec.template.spec.containers", [{"name": "TOKEN", "value": "SECRET"}]
+    found = live(DEPLOYMENT)
+    found["metadata"]["managedFields"] = [by("edit", *at.split("."))]
+    containers = found["spec"]["template"]["spec"]["containers"]
+    containers[0]["env"] = env
+    assert said(DEPLOYMENT, found) == [f"{at}[0].env, added by edit"]
+    applied = copy.deepcopy(DEPLOYMENT)
+    applied["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "TOKEN", "value": "1"}]
+    assert said(applied, found) == [f"{at}[0].env[0].value: another value, set by edit"]
+    containers[:] = [*DEPLOYMENT["spec"]["template"]["spec"]["containers"], {"name": "other", "env": env}]
+    assert said(DEPLOYMENT, found) == [f'{at}: […, {{"env": "…", "name": "other"}}] instead of […], added by edit']
+
+
 def test_what_an_interrupted_update_set_is_said_to_be_its() -> None:
     found = live({**POLICY, "spec": {**POLICY["spec"], "action": "ALLOW", "targetRefs": []}})
     lines = said(POLICY, found)
