@@ -11,6 +11,7 @@ from clusters import Cluster, Refused, parallel
 from components.comparison import differences, lacking
 from components.ownership import OWNER_LABEL, Owner
 from components.readiness import called
+from components.secret_contents import CONTENTS_ANNOTATION
 from verification.checks import Check, Failed, Skipped
 from verification.stack import DeployedStack, cluster_name
 from verification.state import State
@@ -24,8 +25,8 @@ def objects_are_as_made(state: State, cluster: Cluster, manifests: _Manifests, p
     """Compare objects with what the stack applied: the manifests, and the fields that it set in objects of others.
 
     Of each kind, the cluster lists the objects with the stack's label. Objects that are not among them, and those of
-    kinds that may not be listed, are read by name. One that may not be read skips the check, unless another one is
-    wrong.
+    kinds that may not be listed, are read by name. One that may not be read, and a Secret of which nothing says what it
+    must hold, skips the check, unless another one is wrong.
     """
     owner = Owner(state.owner)
     kinds = sorted({(each["apiVersion"], each["kind"]) for each in manifests})
@@ -35,9 +36,9 @@ def objects_are_as_made(state: State, cluster: Cluster, manifests: _Manifests, p
     answers = parallel([*compared, *(partial(_patched, cluster, each) for each in patches)])
     if problems := sorted(line for lines, _ in answers for line in lines):
         raise Failed("\n".join(problems))
-    if refused := [refusal for _, refusal in answers if refusal]:
+    if unknown := [reason for _, reason in answers if reason]:
         raise Skipped(
-            f"{refused[0]}; {len(answers) - len(refused)} of {len(answers)} objects are as the stack made them"
+            f"{unknown[0]}; {len(answers) - len(unknown)} of {len(answers)} objects are as the stack made them"
         )
     and_fields = f", and its fields of {len(patches)} of Kyma's" if patches else ""
     return f"{len(manifests)} objects, as the stack made them{and_fields}"
@@ -55,7 +56,7 @@ def _listed(cluster: Cluster, api_version: str, kind: str, owner: Owner) -> _Lis
 def _compared(
     cluster: Cluster, applied: Mapping[str, Any], found: Mapping[tuple[str, str], _Listed], owner: Owner
 ) -> tuple[list[str], str]:
-    """Return what is wrong with an object, and the refusal if the user may not read it."""
+    """Return what is wrong with an object, and why that is not known whole: such as that the user may not read it."""
     api_version, kind, metadata = applied["apiVersion"], applied["kind"], applied["metadata"]
     namespace, name = metadata.get("namespace", ""), metadata["name"]
     named, listed = called(kind, namespace, name), found[api_version, kind]
@@ -71,7 +72,16 @@ def _compared(
         return [f"{named} has lost its label {OWNER_LABEL}={owner.mark}; {_REMEDY}"], ""
     if "deletionTimestamp" in live["metadata"]:
         return [f"{named} is being deleted; once it is gone, `pulumi up --refresh` makes it anew"], ""
-    return [f"{named}: {each}{'' if each.remedy else f'; {_REMEDY}'}" for each in differences(applied, live)], ""
+    lines = [f"{named}: {each}{'' if each.remedy else f'; {_REMEDY}'}" for each in differences(applied, live)]
+    return lines, _undescribed(applied, named)
+
+
+def _undescribed(applied: Mapping[str, Any], named: str) -> str:
+    """Say so if the stack filled a Secret, and no annotation describes its contents; Gardener fills its own."""
+    is_filled = applied["kind"] == "Secret" and "data" in applied
+    if not is_filled or CONTENTS_ANNOTATION in (applied["metadata"].get("annotations") or {}):
+        return ""
+    return f"{named} has no annotation {CONTENTS_ANNOTATION} in the state: the next `pulumi up` writes it"
 
 
 def _patched(cluster: Cluster, patch: Mapping[str, Any]) -> tuple[list[str], str]:

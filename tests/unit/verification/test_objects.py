@@ -149,6 +149,21 @@ def test_objects_that_may_not_be_read_are_skipped_unless_others_are_wrong() -> N
         verdict(cluster_of({}, SECRETS, A_SECRET), GATEWAY, SECRET)
 
 
+def test_secret_of_which_nothing_says_what_it_must_hold_is_skipped_unless_it_is_gardeners() -> None:
+    metadata = {name: each for name, each in SECRET["metadata"].items() if name != "annotations"}
+    gardeners = {**SECRET, "metadata": metadata}
+    cluster = cluster_of({A_SECRET: {**gardeners, **DATA}, **listed(GATEWAYS, GATEWAY)})
+    assert verdict(cluster, gardeners) == "1 objects, as the stack made them"
+    with pytest.raises(
+        Skipped,
+        match=r"^Secret istio-system/certs has no annotation kyma-mtls/contents in the state: the next `pulumi up` "
+        "writes it; 1 of 2 objects are as",
+    ):
+        verdict(cluster, {**gardeners, "data": None}, GATEWAY)
+    with pytest.raises(Failed, match="Secret istio-system/certs is gone"):
+        verdict(cluster_of({}), {**gardeners, "data": None})
+
+
 def test_object_that_is_not_among_those_with_the_label_is_wrong_even_if_it_may_not_be_read() -> None:
     with pytest.raises(Failed, match="Gateway mtls/gateway is gone, or has lost its label; `pulumi preview` shows"):
         verdict(cluster_of(listed(GATEWAYS), A_GATEWAY), GATEWAY)
