@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.status import Status
 
 from verification.checks import Check
-from verification.runner import Outcome, Verdict
+from verification.runner import Outcome, Verdict, printable
 from verification.strictness import Strict
 
 _SHOWN = 160
@@ -129,10 +129,15 @@ class Report:
         rest = {"checks": checks, "totals": totals, "left": self.left, "notSought": self.not_sought}
         return {**about, "ended": ended, "exitCode": self.exit_code, **rest}
 
-    def write_junit(self, stack: str, path: Path) -> None:
-        """Write all verdicts as JUnit XML: a suite for each group."""
-        root = ET.Element("testsuites", {"name": f"kyma-mtls {stack}", **_counts(self.verdicts)})
-        for group, verdicts in groupby(self.verdicts, key=lambda each: each[0].group):
+    def write_junit(self, stack: str, path: Path, *, problem: str = "") -> None:
+        """Write all verdicts as JUnit XML: a suite for each group.
+
+        problem: why not every promise was judged, which is an error of its own; empty for a run that came to its end
+        """
+        run = [(Check("run", "the run comes to its end", "", str, ""), Outcome(Verdict.ERROR, printable(problem)))]
+        every = [*self.verdicts, *run] if problem else self.verdicts
+        root = ET.Element("testsuites", {"name": f"kyma-mtls {stack}", **_counts(every)})
+        for group, verdicts in groupby(every, key=lambda each: each[0].group):
             suite = list(verdicts)
             element = ET.SubElement(root, "testsuite", {"name": group, **_counts(suite)})
             for check, outcome in suite:

@@ -165,7 +165,8 @@ def test_attackers_are_removed_after_a_signal(
 ) -> None:
     path = tmp_path / "evidence.html"
     with pytest.raises(SystemExit):
-        run_with(monkeypatch, left, signalling(number), "--html", str(path))
+        run_with(monkeypatch, left, signalling(number), "--html", str(path), "--junit", str(tmp_path / "junit.xml"))
+    assert f'message="ended by {number.name}: 0 of 1 promises were judged"' in (tmp_path / "junit.xml").read_text()
     assert f"The run was ended by {number.name}: 0 of 1 promises were judged." in path.read_text()
     assert "kubectl delete namespace x" in path.read_text()
     assert [attacker.done for attacker in left.values()] == [["sweep", "remove"]] * 2
