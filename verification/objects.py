@@ -18,7 +18,7 @@ from verification.state import State
 
 _REMEDY = "`pulumi preview` shows the remedy"
 _Manifests = Sequence[Mapping[str, Any]]
-_Listed = dict[tuple[str, str], Any] | None
+_Listed = Mapping[tuple[str, str], Any] | None
 
 
 def objects_are_as_made(state: State, cluster: Cluster, manifests: _Manifests, patches: _Manifests = ()) -> str:
@@ -30,7 +30,8 @@ def objects_are_as_made(state: State, cluster: Cluster, manifests: _Manifests, p
     """
     owner = Owner(state.owner)
     kinds = sorted({(each["apiVersion"], each["kind"]) for each in manifests})
-    listed = parallel(partial(_listed, cluster, *each, owner) for each in kinds)
+    labels = {OWNER_LABEL: state.owner}
+    listed = parallel(partial(cluster.listed, *each, labels) for each in kinds)
     found = dict(zip(kinds, listed, strict=True))
     compared = [partial(_compared, cluster, each, found, owner) for each in manifests]
     answers = parallel([*compared, *(partial(_patched, cluster, each) for each in patches)])
@@ -42,15 +43,6 @@ def objects_are_as_made(state: State, cluster: Cluster, manifests: _Manifests, p
         )
     and_fields = f", and its fields of {len(patches)} of Kyma's" if patches else ""
     return f"{len(manifests)} objects, as the stack made them{and_fields}"
-
-
-def _listed(cluster: Cluster, api_version: str, kind: str, owner: Owner) -> _Listed:
-    """Return the objects of a kind with the stack's label, by namespace and name; None if they may not be listed."""
-    try:
-        items = cluster.labelled_objects(api_version, kind, {OWNER_LABEL: owner.mark or ""})
-    except Refused:
-        return None
-    return {(each["metadata"].get("namespace", ""), each["metadata"]["name"]): each for each in items}
 
 
 def _compared(
