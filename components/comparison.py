@@ -209,7 +209,7 @@ class _Comparison:
 
     def _difference(self, path: Path, wanted: Any, there: Any) -> Iterator[Difference]:
         by = owners(self._managed, self._live, path) if there is not None else []
-        if any(each.subresource == "scale" for each in by) and there > 0:
+        if any(each.subresource == "scale" for each in by) and isinstance(there, int) and there > 0:
             return
         if self._is_hidden(path) or _has_unknown(wanted):
             says = ": gone" if there is None else ": another value"
