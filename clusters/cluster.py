@@ -87,15 +87,22 @@ class Cluster:
 
     def labelled(self, api_version: str, kind: str, labels: Mapping[str, str]) -> list[dict[str, Any]]:
         """Return the metadata of the objects of a kind with these labels; none if the cluster has no such kind."""
-        return [dict(item["metadata"]) for item in self._labelled(api_version, kind, labels, _METADATA_LIST)]
+        path = self._list_path(api_version, kind)
+        return [dict(item["metadata"]) for item in self.items(path, labels, _METADATA_LIST)] if path else []
 
-    def labelled_objects(self, api_version: str, kind: str, labels: Mapping[str, str]) -> list[dict[str, Any]]:
-        """Return the objects of a kind with these labels; none if the cluster has no such kind."""
-        return self._labelled(api_version, kind, labels, "application/json")
+    def listed(
+        self, api_version: str, kind: str, labels: Mapping[str, str], namespace: str = ""
+    ) -> dict[tuple[str, str], dict[str, Any]] | None:
+        """Return the objects of a kind with these labels, by namespace and name; None if the user may not list them.
 
-    def _labelled(self, api_version: str, kind: str, labels: Mapping[str, str], accept: str) -> list[dict[str, Any]]:
-        resource = self._kinds(api_version).get(kind)
-        return self.items(f"{_root(api_version)}/{resource['name']}", labels, accept) if resource else []
+        namespace: where; everywhere by default
+        """
+        path = self._list_path(api_version, kind, namespace)
+        try:
+            items = self.items(path, labels) if path else []
+        except Refused:
+            return None
+        return {(each["metadata"].get("namespace", ""), each["metadata"]["name"]): each for each in items}
 
     def items(
         self, path: str, labels: Mapping[str, str] | None = None, accept: str = "application/json"
@@ -121,6 +128,12 @@ class Cluster:
             return None
         scope = f"/namespaces/{namespace}" if resource["namespaced"] else ""
         return f"{_root(api_version)}{scope}/{resource['name']}/{name}"
+
+    def _list_path(self, api_version: str, kind: str, namespace: str = "") -> str | None:
+        """Return the path of a kind's objects, by default in all namespaces; None if the cluster has no such kind."""
+        resource = self._kinds(api_version).get(kind)
+        scope = f"/namespaces/{namespace}" if namespace else ""
+        return f"{_root(api_version)}{scope}/{resource['name']}" if resource else None
 
     def check_apis(self, *needed: tuple[str, str]) -> None:
         """Raise ConfigError unless it serves each API, GROUP or GROUP/VERSION.

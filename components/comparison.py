@@ -6,9 +6,9 @@
   that is not known here is a difference.
 - Of labels and annotations beyond those, Istio's count: they change what sidecars and gateways do.
 - What a controller writes into `status`, or by the subresource `scale` as a HorizontalPodAutoscaler does, is no
-  difference.
+  difference, unless it leaves no replica.
 
-Values of Secrets and ConfigMaps are never shown.
+Values of Secrets, ConfigMaps and environment variables are never shown.
 """
 
 import json
@@ -24,6 +24,7 @@ from .ownership import FIELD_MANAGER
 
 _LONGEST = 120
 _CONTENTS = ("data", "stringData", "binaryData")
+_ENV = "env"
 _HIDDEN_KINDS = ("Secret", "ConfigMap")
 # Kinds of Kubernetes' own groups: the API server adds its defaults to their lists. Custom resources have none there.
 _OWN_GROUPS = ("", "apps", "networking.k8s.io")
@@ -113,7 +114,7 @@ class Difference:
 def differences(applied: Mapping[str, Any], live: Mapping[str, Any]) -> list[Difference]:
     """Return the differences between an object and the manifest that the stack applied.
 
-    applied: may lack values that are secret
+    applied: has None for values that are secret, or lacks them
     live: the object as the cluster has it, with metadata.managedFields
     """
     named = (str((live.get("metadata") or {}).get(key, "")) for key in ("namespace", "name"))
@@ -122,6 +123,19 @@ def differences(applied: Mapping[str, Any], live: Mapping[str, Any]) -> list[Dif
     return [
         replace(each, remedy=f"; remove it with {command}") if each.is_addition else each for each in found.values()
     ]
+
+
+def lacking(wanted: Mapping[str, Any], found: Any, path: str = "spec") -> Iterator[str]:
+    """Yield each field that a patch set, as PATH: VALUE, that is missing in `found` or differs there.
+
+    Further fields are the object's own. A wanted value that is None is not compared.
+    """
+    for name, value in wanted.items():
+        there = found.get(name) if isinstance(found, Mapping) else None
+        if isinstance(value, Mapping):
+            yield from lacking(value, there, f"{path}.{name}")
+        elif value is not None and there != value:
+            yield f"{path}.{name}: {json.dumps(value)}"
 
 
 class _Comparison:
@@ -195,9 +209,9 @@ class _Comparison:
 
     def _difference(self, path: Path, wanted: Any, there: Any) -> Iterator[Difference]:
         by = owners(self._managed, self._live, path) if there is not None else []
-        if any(each.subresource == "scale" for each in by):
+        if any(each.subresource == "scale" for each in by) and isinstance(there, int) and there > 0:
             return
-        if self._is_hidden(path):
+        if self._is_hidden(path) or _has_unknown(wanted):
             says = ": gone" if there is None else ": another value"
         elif there is None:
             says = f": gone, was {_short(wanted)}"
@@ -251,7 +265,7 @@ class _Comparison:
         return Difference(shown(path), says, by, is_addition=True)
 
     def _is_hidden(self, path: Path) -> bool:
-        return self._kind in _HIDDEN_KINDS and path[0] in _CONTENTS
+        return (self._kind in _HIDDEN_KINDS and path[0] in _CONTENTS) or (self._kind == "Deployment" and _ENV in path)
 
 
 def is_istios(key: str) -> bool:
@@ -266,7 +280,13 @@ def _names(entries: Sequence[Managed]) -> tuple[str, ...]:
 
 def _are_alike(wanted: Sequence[Any], there: Sequence[Any]) -> bool:
     """Return whether lists are compared item by item."""
-    return len(wanted) == len(there) and any(isinstance(each, (Mapping, list)) for each in wanted)
+    return len(wanted) == len(there) and any(each is None or isinstance(each, (Mapping, list)) for each in wanted)
+
+
+def _has_unknown(wanted: Any) -> bool:
+    """Return whether a part of a value is secret, and with it what an object has there."""
+    parts = wanted.values() if isinstance(wanted, Mapping) else wanted if isinstance(wanted, list) else ()
+    return wanted is None or any(_has_unknown(each) for each in parts)
 
 
 def _is_longer(there: Any, wanted: Any) -> bool:
@@ -348,9 +368,10 @@ def _json(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value with whole numbers as such: the engine has floats only."""
+    """Return a value with whole numbers as such: the engine has floats only; without a container's variables."""
     if isinstance(value, Mapping):
-        return {name: _plain(each) for name, each in value.items()}
+        hidden = [name for name, each in value.items() if name == _ENV and isinstance(each, list)]
+        return {name: "…" if name in hidden else _plain(each) for name, each in value.items()}
     if isinstance(value, list):
         return [_plain(each) for each in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -4,15 +4,15 @@ Without them, `pulumi up` would report success where a cluster lacks a part of t
 """
 
 import asyncio
-import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import pulumi
 from pulumi.output import Unknown
 
-from .comparison import Difference, differences
+from .comparison import Difference, differences, lacking
 from .ownership import OWNER_LABEL, Owner, is_owned
 from .readiness import ClusterReader, called
 from .threads import RunInThread
@@ -22,10 +22,26 @@ from .threads import RunInThread
 APPLIED = "__inputs"
 
 
-class _Object(NamedTuple):
+class _Place(NamedTuple):
+    """Where objects of a kind are; the namespace is empty for kinds without one."""
+
+    api_version: str
+    kind: str
+    namespace: str
+
+
+_Listed = Mapping[tuple[str, str], Any] | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Object:
     api_version: str
     kind: str
     resource: Any
+
+    def place(self, known: str) -> _Place:
+        """Return where the object is, by its ID in the state."""
+        return _Place(self.api_version, self.kind, known.rpartition("/")[0])
 
 
 class _Change(NamedTuple):
@@ -78,18 +94,30 @@ class Inventory:
 
         An object without the mark of `owner` is no longer this stack's.
         """
-        objects = [self._drifted(each, owner) for each in self._objects]
-        # In a preview, each field would be reported that `pulumi up --refresh` is about to set again.
-        patches = [] if pulumi.runtime.is_dry_run() else [self._unset(each) for each in self._patches]
+        known = {each: await each.resource.id.future() for each in self._objects}
+        listed = await self._listed([each.place(name) for each, name in known.items() if name], owner)
+        objects = [self._drifted(each, name, listed, owner) for each, name in known.items() if name]
+        patches = [self._unset(each) for each in self._patches]
         return [line for lines in await asyncio.gather(*objects, *patches) for line in lines]
 
-    async def _drifted(self, made: _Object, owner: Owner) -> list[str]:
-        known: str | None = await made.resource.id.future()
-        if not known:
-            return []
+    async def _listed(self, places: Collection[_Place], owner: Owner) -> dict[_Place, _Listed]:
+        """List the stack's objects wherever it has several: all of them are a few requests instead of thousands."""
+        if not owner.mark:
+            return {}
+        labels = {OWNER_LABEL: owner.mark}
+        several = [place for place, number in Counter(places).items() if number > 1]
+        calls = [
+            self.run_in_thread(self.cluster.listed, api_version, kind, labels, namespace)
+            for api_version, kind, namespace in several
+        ]
+        return dict(zip(several, await asyncio.gather(*calls), strict=True))
+
+    async def _drifted(self, made: _Object, known: str, listed: Mapping[_Place, _Listed], owner: Owner) -> list[str]:
         namespace, _, name = known.rpartition("/")
         named, host = called(made.kind, namespace, name), self.cluster.host
-        found = await self.run_in_thread(self.cluster.find, made.api_version, made.kind, namespace, name)
+        found = (listed.get(made.place(known)) or {}).get((namespace, name))
+        if not found:  # it may not be listed, or is there without the label
+            found = await self.run_in_thread(self.cluster.find, made.api_version, made.kind, namespace, name)
         if not found:
             return [f"cluster {host} has no {named}, which this stack made"]
         metadata = found.get("metadata") or {}
@@ -105,7 +133,7 @@ class Inventory:
         What a preview is about to change is as before: fields that the stack itself set by an update that was
         interrupted, or that already are as they will be, are no drift.
         """
-        change = self._changes.get(await made.resource.urn.future()) if pulumi.runtime.is_dry_run() else None
+        change = await self._planned(made.resource)
         if not change:
             applied = await getattr(made.resource, APPLIED).future()
             return differences(applied, found) if applied else []
@@ -116,17 +144,27 @@ class Inventory:
             if not each.is_stacks and any(each.path.startswith(path) or path.startswith(each.path) for path in still)
         ]
 
+    async def _planned(self, resource: Any) -> _Change | None:
+        """Return the update that a preview is about to make."""
+        return self._changes.get(await resource.urn.future()) if pulumi.runtime.is_dry_run() else None
+
     async def _unset(self, patch: _Patch) -> list[str]:
+        """Return the fields that a patch set, and that the cluster does not have.
+
+        A preview names none of a patch that the update sets again, as `pulumi up --refresh` does.
+        """
         known: str | None = await patch.resource.id.future()
         wanted = await pulumi.Output.from_input(patch.spec).future() or {}
         had = await patch.resource.spec.future()
-        if not known or any(_lacking(wanted, had)):  # `pulumi refresh` came before a destroy: the state has the change
+        if not known or await self._planned(patch.resource):
+            return []
+        if any(lacking(wanted, had)):  # `pulumi refresh` came before a destroy: the state has the change
             return []
         namespace, _, name = known.rpartition("/")
         found = await self.run_in_thread(self.cluster.find, patch.api_version, patch.kind, namespace, name)
         named = f"cluster {self.cluster.host}: {called(patch.kind, namespace, name)}"
-        lacking = _lacking(wanted, (found or {}).get("spec"))
-        return [f"{named} no longer has {each}, which this stack set" for each in lacking]
+        unset = lacking(wanted, (found or {}).get("spec"))
+        return [f"{named} no longer has {each}, which this stack set" for each in unset]
 
 
 def _known(value: Any) -> Any:
@@ -140,13 +178,3 @@ def _known(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _known(each) for name, each in value.items()}
     return [_known(each) for each in value] if isinstance(value, list) else value
-
-
-def _lacking(wanted: Mapping[str, Any], found: Any, path: str = "spec") -> Iterator[str]:
-    """Yield each wanted field, as PATH: VALUE, that is missing in `found` or differs there."""
-    for name, value in wanted.items():
-        there = found.get(name) if isinstance(found, Mapping) else None
-        if isinstance(value, Mapping):
-            yield from _lacking(value, there, f"{path}.{name}")
-        elif there != value:
-            yield f"{path}.{name}: {json.dumps(value)}"

@@ -74,8 +74,7 @@ class Lifecycle:
                 return None
             props: Any = args.props
             if args.type_.endswith("Patch"):
-                self._inventory.add_patch(args.resource, props)
-                return None
+                return self._patching(args, props)
             self._inventory.add(args.resource, props)
             self._made.append((args.opts.parent, args.resource))
             return self._marked(args, props, check)
@@ -142,6 +141,14 @@ class Lifecycle:
         # Of the outputs, Pulumi keeps those that are among the inputs; an input that is None is not sent.
         props = {**props, "metadata": _placed(metadata), APPLIED: None}
         return pulumi.ResourceTransformationResult(props, opts)
+
+    def _patching(
+        self, args: pulumi.ResourceTransformationArgs, props: Mapping[str, Any]
+    ) -> pulumi.ResourceTransformationResult:
+        self._inventory.add_patch(args.resource, props)
+        hooks = pulumi.ResourceHookBinding(before_update=[self._observed()])
+        opts = pulumi.ResourceOptions.merge(args.opts, pulumi.ResourceOptions(hooks=hooks))
+        return pulumi.ResourceTransformationResult(args.props, opts)
 
     def _observed(self) -> pulumi.ResourceHook:
         """Return the hook that tells the inventory of each update: a preview compares an object as it was before."""

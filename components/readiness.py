@@ -50,6 +50,11 @@ class ClusterReader(Reader, Protocol):
     def metadata(self, api_version: str, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
         """Return the metadata of an object; None if there is none."""
 
+    def listed(
+        self, api_version: str, kind: str, labels: Mapping[str, str], namespace: str = ""
+    ) -> dict[tuple[str, str], dict[str, Any]] | None:
+        """Return the objects of a kind with these labels, by namespace and name; None if the user may not list them."""
+
 
 @dataclass(frozen=True)
 class Verdict:

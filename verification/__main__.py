@@ -4,9 +4,10 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,9 @@ from verification.context import ClientContext, HostContext
 from verification.evidence import file
 from verification.evidence.facts import facts
 from verification.evidence.origin import Start
-from verification.evidence.page import page
 from verification.interruption import Interrupted, interruptible
-from verification.report import Report, as_json
+from verification.report import Report
+from verification.reports import Reports
 from verification.runner import described, run
 from verification.stack import DeployedStack
 from verification.strictness import Strict
@@ -35,8 +36,8 @@ exit codes:
   0  every promise that was tried is kept
   1  a promise is broken
   2  a promise cannot be judged: no such stack, host or client, an invalid config, a cluster that does not answer
-     until the timeout, with --strict a promise that is not tried; or an object of this verification or a killed one
-     is left in a cluster
+     until the timeout, with --strict a promise that is not tried, or what a killed verification left; or an object
+     of this verification or a killed one is left in a cluster; or a report cannot be written
   129, 130, 143  ended by SIGHUP, Ctrl-C, or SIGTERM
 """
 
@@ -61,16 +62,24 @@ def _verify(options: argparse.Namespace, console: Console, start: Start) -> int:
         strict = Strict.of(options.allow_skip, is_on=options.strict)
         stack = DeployedStack.load(options.stack, read_only=options.read_only)
         stack, checks = chosen_checks(stack, options.host, options.client, options.only)
-        if options.junit:
-            _check_writable(options.junit)
+        _reports(options).check_junit()
     except ConfigError as error:
         return _cannot_verify(options, console, start, str(error))
     report = Report(console, strict=strict)
 
-    def publish(ended: str | None = None) -> None:
-        if options.json or options.html:
+    def publish(ended: str | None = None) -> int:
+        """Write the reports, and return the exit code."""
+
+        @cache
+        def document() -> dict[str, Any]:
             run = {**start.described(), "options": _described(options), "promises": len(checks)}
-            _publish(options, report.document(facts(stack) | run, ended))
+            return report.document(facts(stack) | run, ended)
+
+        problem = f"ended by {ended}: {len(report.verdicts)} of {len(checks)} promises were judged" if ended else ""
+        junit = partial(report.write_junit, stack.name, problem=problem)
+        lost = _reports(options).write(document, junit)
+        _print_lost(lost)
+        return max(report.exit_code, 2) if lost else report.exit_code
 
     try:
         attack(stack, checks, options.timeout, report)
@@ -81,31 +90,29 @@ def _verify(options: argparse.Namespace, console: Console, start: Start) -> int:
             publish(str(interrupted))
         finally:
             _end(interrupted.code)
-    console.print(report.summary)
-    publish()
-    if options.junit:
-        report.write_junit(stack.name, options.junit)
-    return report.exit_code
+    with suppress(OSError):
+        console.print(report.summary)
+    return publish()
 
 
 def _cannot_verify(options: argparse.Namespace, console: Console, start: Start, problems: str) -> int:
     console.print(f"[red]cannot verify:[/] {escape(problems)}")
     run = {**start.described(), "options": _described(options)}
     document = {"stack": options.stack, **run, "exitCode": 2, "problems": problems.splitlines()}
-    try:
-        _publish(options, document)
-    except ConfigError:  # its file cannot be written, which may be among the problems already
-        options.html = None
-        _publish(options, document)
+    junit = partial(Report(console).write_junit, options.stack or "", problem=problems)
+    lost = _reports(options).write(lambda: document, junit)
+    _print_lost(line for line in lost if line not in document["problems"])
     return 2
 
 
-def _publish(options: argparse.Namespace, document: Mapping[str, Any]) -> None:
-    """Write the page and print the JSON document, as far as the options ask for them."""
-    if options.html:
-        file.write(options.html, page(document))
-    if options.json:
-        print(as_json(document))
+def _reports(options: argparse.Namespace) -> Reports:
+    return Reports(options.json, options.junit, options.html)
+
+
+def _print_lost(lost: Iterable[str]) -> None:
+    for line in lost:
+        with suppress(OSError):
+            print(f"report not written: {line}", file=sys.stderr, flush=True)
 
 
 def _described(options: argparse.Namespace) -> dict[str, Any]:
@@ -268,13 +275,6 @@ def _check_names(kind: str, chosen: Collection[str], known: Collection[str]) -> 
         raise ConfigError(
             f"--{kind}: no {kind} {' or '.join(unknown)} in the config, which has {', '.join(known) or 'none'}"
         )
-
-
-def _check_writable(path: Path) -> None:
-    try:
-        path.open("a").close()
-    except OSError as error:
-        raise ConfigError(f"--junit: {path}: {error.strerror}") from None
 
 
 def _end(code: int) -> None:

@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.status import Status
 
 from verification.checks import Check
-from verification.runner import Outcome, Verdict
+from verification.runner import Outcome, Verdict, printable
 from verification.strictness import Strict
 
 _SHOWN = 160
@@ -77,14 +77,20 @@ class Report:
     def does_not_know(self, where: str, reason: str) -> None:
         """Print and keep why it is not known whether a killed run left objects in a cluster."""
         self.not_sought.append(f"{where}: {reason}")
-        self.console.print(f"[yellow]not sought[/] in the {escape(where)}, what a killed run left: {escape(reason)}")
+        color = "red" if self._is_unknown else "yellow"
+        self.console.print(f"[{color}]not sought[/] in the {escape(where)}, what a killed run left: {escape(reason)}")
 
     @property
     def exit_code(self) -> int:
-        """1 if a promise is broken; 2 if one could not be judged, or if an object is left in a cluster; else 0."""
+        """1 if a promise is broken; 2 if one could not be judged, or if an object is, or may be, left in a cluster."""
         if self.totals[Verdict.FAILED]:
             return 1
-        return 2 if self.totals[Verdict.ERROR] or self.left else 0
+        return 2 if self.totals[Verdict.ERROR] or self.left or self._is_unknown else 0
+
+    @property
+    def _is_unknown(self) -> bool:
+        """Whether it must be known, and is not, what a killed run left."""
+        return any(self.strict.forbids(f"what a killed run left in the {each}") for each in self.not_sought)
 
     @property
     def totals(self) -> Counter[Verdict]:
@@ -123,10 +129,15 @@ class Report:
         rest = {"checks": checks, "totals": totals, "left": self.left, "notSought": self.not_sought}
         return {**about, "ended": ended, "exitCode": self.exit_code, **rest}
 
-    def write_junit(self, stack: str, path: Path) -> None:
-        """Write all verdicts as JUnit XML: a suite for each group."""
-        root = ET.Element("testsuites", {"name": f"kyma-mtls {stack}", **_counts(self.verdicts)})
-        for group, verdicts in groupby(self.verdicts, key=lambda each: each[0].group):
+    def write_junit(self, stack: str, path: Path, *, problem: str = "") -> None:
+        """Write all verdicts as JUnit XML: a suite for each group.
+
+        problem: why not every promise was judged, which is an error of its own; empty for a run that came to its end
+        """
+        run = [(Check("run", "the run comes to its end", "", str, ""), Outcome(Verdict.ERROR, printable(problem)))]
+        every = [*self.verdicts, *run] if problem else self.verdicts
+        root = ET.Element("testsuites", {"name": f"kyma-mtls {stack}", **_counts(every)})
+        for group, verdicts in groupby(every, key=lambda each: each[0].group):
             suite = list(verdicts)
             element = ET.SubElement(root, "testsuite", {"name": group, **_counts(suite)})
             for check, outcome in suite:

@@ -41,6 +41,7 @@ class State:
     manifests: what the stack applied of each object that stays, with the name of its provider; without secret values
     gateway_certificates: those that the stack signed for the Kyma gateway: the resource's name, and the end in RFC 3339
     certificates: PEM of those that the stack's CAs signed, by the name of the resource
+    patches: what the stack set in objects of others, with the name of its provider; without secret values
     """
 
     owner: str = ""
@@ -49,6 +50,7 @@ class State:
     manifests: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     gateway_certificates: tuple[tuple[str, str], ...] = ()
     certificates: Mapping[str, str] = field(default_factory=dict)
+    patches: tuple[tuple[str, Mapping[str, Any]], ...] = ()
 
     @classmethod
     def read(cls, stack: str, exported: str) -> Self:
@@ -63,7 +65,7 @@ class State:
         for resource in _made(resources):
             described = {**resource.get("inputs", {}), **resource.get("outputs", {})}
             api_version, kind, metadata = described["apiVersion"], described["kind"], described["metadata"]
-            provider = resource["provider"].split("::")[-2]
+            provider = _provider(resource)
             kinds.add((api_version, kind))
             if not resource.get("delete"):
                 manifests.append((provider, _without_secrets(resource.get("inputs", {}))))
@@ -75,6 +77,7 @@ class State:
             tuple(manifests),
             tuple(_gateway_certificates(resources)),
             _certificates(resources),
+            tuple((_provider(each), _without_secrets(each["inputs"])) for each in _patches(resources)),
         )
 
     def known_in(self, uid: str) -> set[Object]:
@@ -84,6 +87,14 @@ class State:
     def manifests_in(self, uid: str) -> list[Mapping[str, Any]]:
         """Return what the stack applied in the cluster with this uid, without secret values."""
         return [each for provider, each in self.manifests if provider.endswith(f"-{uid}")]
+
+    def patches_in(self, uid: str) -> list[Mapping[str, Any]]:
+        """Return what the stack set in objects of others in the cluster with this uid, without secret values."""
+        return [each for provider, each in self.patches if provider.endswith(f"-{uid}")]
+
+
+def _provider(resource: Mapping[str, Any]) -> str:
+    return str(resource["provider"].split("::")[-2])
 
 
 def _certificates(resources: list[dict[str, Any]]) -> dict[str, str]:
@@ -105,6 +116,14 @@ def _made(resources: list[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:
             yield resource
 
 
+def _patches(resources: list[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield the patches that stay and set a field of `spec`."""
+    for resource in resources:
+        is_patch = resource["type"].startswith("kubernetes:") and resource["type"].endswith("Patch")
+        if is_patch and resource.get("id") and not resource.get("delete") and resource.get("inputs", {}).get("spec"):
+            yield resource
+
+
 def _gateway_certificates(resources: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     for resource in resources:
         is_certificate = resource["type"].endswith(":LocallySignedCert") and not resource.get("delete")
@@ -113,12 +132,12 @@ def _gateway_certificates(resources: list[dict[str, Any]]) -> Iterator[tuple[str
 
 
 def _without_secrets(value: Any) -> Any:
-    """Return a value of the state without the fields that are secret."""
+    """Return a value of the state with None for each value that is secret: it is not compared."""
+    if is_secret(value):
+        return None
     if isinstance(value, list):
         return [_without_secrets(each) for each in value]
-    if not isinstance(value, Mapping):
-        return value
-    return {name: _without_secrets(each) for name, each in value.items() if not is_secret(each)}
+    return {name: _without_secrets(each) for name, each in value.items()} if isinstance(value, Mapping) else value
 
 
 def is_secret(value: Any) -> bool:

@@ -14,7 +14,8 @@ class Strict:
     """Judges skipped promises.
 
     is_on: whether a skipped promise is one that cannot be judged; not by default
-    allowed: texts, in any case; a promise is skipped all the same if it, or the reason, contains one of them
+    allowed: texts, in any case; a promise is skipped all the same if it, or the reason, contains one of them; so is
+        the search for what a killed run left
     """
 
     is_on: bool = False
@@ -36,9 +37,10 @@ class Strict:
 
     def judged(self, check: Check, outcome: Outcome) -> Outcome:
         """Return the outcome of a check; of a skipped one that is not allowed, that it cannot be judged."""
-        if not self.is_on or outcome.verdict != Verdict.SKIPPED:
-            return outcome
-        said = f"{check.promise}\n{outcome.saw}".lower()
-        if any(text in said for text in self.allowed):
+        if outcome.verdict != Verdict.SKIPPED or not self.forbids(f"{check.promise}\n{outcome.saw}"):
             return outcome
         return replace(outcome, verdict=Verdict.ERROR, saw=f"not tried (--strict): {outcome.saw}")
+
+    def forbids(self, said: str) -> bool:
+        """Return whether something that is not tried, and of which this is said, is an error."""
+        return self.is_on and not any(text in said.lower() for text in self.allowed)

@@ -60,7 +60,9 @@ def headline(document: Document) -> tuple[str, list[str]]:
         tried = f"{len(document['checks'])} of {document['promises']} promises were judged."
         sentences.append(f"The run was ended by {document['ended']}: {tried}")
     if not sentences and document["exitCode"]:
-        sentences.append(f"The verification ended with exit code {document['exitCode']}.")
+        unknown = "It is not known what a killed run left in a cluster."
+        code = f"The verification ended with exit code {document['exitCode']}."
+        sentences.append(unknown if document.get("notSought") else code)
     if sentences:
         return "failed" if totals["failed"] else "error", sentences
     kept = "Every promise that was tried is kept." if totals["passed"] else "No promise was tried."

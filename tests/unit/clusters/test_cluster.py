@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clusters import Refused, connect
+from clusters import Cluster, Refused, connect
 from settings import ClusterAccess, ConfigError
 from tests.support.kubeconfigs import write_kubeconfig
 from tests.unit.clusters.conftest import Serve
@@ -184,3 +184,21 @@ def test_object_without_metadata_is_refused(tmp_path: Path, serve: Serve) -> Non
     cluster = connect(ClusterAccess(path="target", kubeconfig=path, context=""))
     with pytest.raises(ConfigError, match=r"without metadata$"):
         cluster.metadata("v1", "Secret", "a", "b")
+
+
+def test_listed_objects_are_known_by_namespace_and_name() -> None:
+    query = "?labelSelector=a%3Db"
+    item = {"metadata": {"name": "certs", "namespace": "mtls"}}
+    everywhere, there = f"/api/v1/secrets{query}", f"/api/v1/namespaces/mtls/secrets{query}"
+    cluster = fake_cluster({everywhere: {"items": [item]}, there: {"items": []}})
+    assert cluster.listed("v1", "Secret", {"a": "b"}) == {("mtls", "certs"): item}
+    assert cluster.listed("v1", "Secret", {"a": "b"}, "mtls") == {}
+    assert cluster.listed("v1", "Unknown", {"a": "b"}) == {}
+
+
+def test_objects_that_may_not_be_listed_are_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise Refused("403")
+
+    monkeypatch.setattr(Cluster, "items", refuse)
+    assert fake_cluster().listed("v1", "Secret", {"a": "b"}) is None

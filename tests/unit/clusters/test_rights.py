@@ -200,6 +200,7 @@ def test_verification_may_do_what_it_does_and_changes_nothing() -> None:
         *(Right(verb, "batch", "jobs", "") for verb in ("create", "delete")),
         Right("get", "", "pods/log", ""),
         Right("get", "", "services", ""),
+        *(Right("get", "operator.kyma-project.io", resource, "") for resource in ("istios", "apigateways")),
         *(
             Right(verb, "networking.istio.io", resource, "")
             for resource in ("destinationrules", "gateways", "serviceentries", "virtualservices")

@@ -42,7 +42,7 @@ class Parts(pulumi.ComponentResource):
             metadata={"name": "gateway", "namespace": "mtls"},
             opts=below,
         )
-        k8s.apiextensions.CustomResourcePatch(
+        self.patch = k8s.apiextensions.CustomResourcePatch(
             "patch",
             api_version=OPERATOR,
             kind="Istio",
@@ -84,7 +84,7 @@ def parts(
         own: dict[str, Any] = {key: [hook] for key in HOOKS}
         hooks = pulumi.ResourceHookBinding(**own, on_error=[pulumi.ErrorHook("reports", lambda _: False)])
         whole = Parts(hooks if hooked else None, lifecycle.options("namespace", to_be_released=to_be_released))
-        for part in lifecycle.made_by(whole):
+        for part in (*lifecycle.made_by(whole), whole.patch):
             if change := (changes or {}).get(part.pulumi_resource_name):
                 await observe(lifecycle, part, *change)
         return await lifecycle.missing()

@@ -222,6 +222,8 @@ def test_what_controllers_write_into_the_status_or_by_scaling_is_no_difference()
     disown(found, "spec", "replicas")["spec"]["replicas"] = 3
     found["status"] = {"replicas": 3}
     assert said(DEPLOYMENT, found) == []
+    found["spec"]["replicas"] = 0
+    assert said(DEPLOYMENT, found) == ["spec.replicas: 0 instead of 1, set by kube-controller-manager"]
     by_hand = disown(live(DEPLOYMENT, by("edit", "spec", "replicas")), "spec", "replicas")
     by_hand["spec"]["replicas"] = 3
     assert said(DEPLOYMENT, by_hand) == ["spec.replicas: 3 instead of 1, set by edit"]
@@ -325,6 +327,33 @@ def test_what_gardener_writes_into_a_certificate_is_no_difference() -> None:
 def test_values_that_the_state_has_as_secrets_are_no_additions() -> None:
     found = live({**CONFIG, "data": {"a": "1", "key": "SECRET"}})
     assert said(CONFIG, found) == []
+
+
+def test_secret_values_of_lists_are_neither_compared_nor_shown() -> None:
+    applied = {**POLICY, "spec": {"action": "DENY", "hosts": ["a", None], "servers": [{"name": "b", "token": None}]}}
+    spec = {"action": "DENY", "hosts": ["a", "SECRET"], "servers": [{"name": "b", "token": "SECRET"}]}
+    assert said(applied, live({**POLICY, "spec": spec})) == []
+    spec["hosts"] = ["a", "SECRET", "further"]
+    assert said(applied, live({**POLICY, "spec": spec})) == [f"spec.hosts: another value{INTERRUPTED}"]
+    spec |= {"hosts": ["b", "SECRET"], "servers": []}
+    assert said(applied, live({**POLICY, "spec": spec})) == [
+        f'spec.hosts[0]: "b" instead of "a"{INTERRUPTED}',
+        f"spec.servers: another value{INTERRUPTED}",
+    ]
+
+
+def test_values_of_environment_variables_are_not_shown() -> None:
+    at, env = "spec.template.spec.containers", [{"name": "TOKEN", "value": "SECRET"}]
+    found = live(DEPLOYMENT)
+    found["metadata"]["managedFields"] = [by("edit", *at.split("."))]
+    containers = found["spec"]["template"]["spec"]["containers"]
+    containers[0]["env"] = env
+    assert said(DEPLOYMENT, found) == [f"{at}[0].env, added by edit"]
+    applied = copy.deepcopy(DEPLOYMENT)
+    applied["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "TOKEN", "value": "1"}]
+    assert said(applied, found) == [f"{at}[0].env[0].value: another value, set by edit"]
+    containers[:] = [*DEPLOYMENT["spec"]["template"]["spec"]["containers"], {"name": "other", "env": env}]
+    assert said(DEPLOYMENT, found) == [f'{at}: […, {{"env": "…", "name": "other"}}] instead of […], added by edit']
 
 
 def test_what_an_interrupted_update_set_is_said_to_be_its() -> None:

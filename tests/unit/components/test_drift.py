@@ -1,11 +1,16 @@
 """Drift: objects that a cluster lacks, or that changed hands, and changed fields of patches."""
 
+import asyncio
+from contextlib import closing
+from types import SimpleNamespace
 from typing import Any
 
 import pulumi
 import pytest
 
-from components.drift import APPLIED
+from components.drift import APPLIED, Inventory
+from components.ownership import Owner
+from components.threads import Threads
 from tests.unit.components.parts import (
     ANOTHERS,
     CERTS,
@@ -20,7 +25,7 @@ from tests.unit.components.parts import (
     parts,
 )
 from tests.unit.conftest import Deploy
-from tests.unit.fakes import fake_cluster
+from tests.unit.fakes import FakeCluster, fake_cluster
 
 UNSET = (
     "cluster https://target: Istio kyma/default no longer has spec.components.egressGateway.enabled: true, which this"
@@ -69,11 +74,13 @@ def test_fields_of_a_missing_object_are_reported(deploy: Deploy) -> None:
     assert parts(deploy, fake_cluster({**WHOLE, ISTIO: None})).result == FIELDS
 
 
-def test_preview_leaves_fields_to_the_update(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_preview_reports_fields_that_no_update_is_about_to_set(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
-    assert parts(deploy, fake_cluster({**WHOLE, ISTIO: None, CERTS: None})).result == [
-        "cluster https://target has no Secret istio-system/certs, which this stack made"
-    ]
+    found = WHOLE | {ISTIO: {"metadata": {}, "spec": OFF}}
+    assert parts(deploy, fake_cluster(WHOLE)).result == []
+    assert parts(deploy, fake_cluster(found)).result == FIELDS[:1]
+    refreshed = {"patch": ({"spec": OFF}, {"spec": SET})}
+    assert parts(deploy, fake_cluster(found), changes=refreshed).result == []
 
 
 def test_fields_that_a_refresh_saw_change_are_not_reported(deploy: Deploy) -> None:
@@ -86,6 +93,60 @@ def test_cluster_is_asked_for_the_objects_of_the_program_only(deploy: Deploy) ->
     parts(deploy, cluster)
     kinds = {"/api/v1", "/apis/networking.istio.io/v1", f"/apis/{OPERATOR}"}
     assert set(cluster.asked) - kinds == set(WHOLE), "only the verification lists further objects"
+
+
+class Value:
+    """An output with this value."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    async def future(self) -> Any:
+        return self.value
+
+
+def known(identifier: str) -> Any:
+    """Return a resource that the state has, of which nothing is known that was applied."""
+    return SimpleNamespace(**{"id": Value(identifier), APPLIED: Value(None)})
+
+
+GATEWAYS = "/apis/networking.istio.io/v1/namespaces/mtls/gateways"
+LISTED = f"{GATEWAYS}?labelSelector=kyma-mtls%2Fowner%3D0a1b"
+
+
+def drift_of(cluster: FakeCluster, *names: str, mark: str | None = "0a1b") -> list[str]:
+    """Return the drift of Gateways with these names."""
+    inventory = Inventory(cluster, Threads().run)
+    for name in names:
+        inventory.add(known(f"mtls/{name}"), {"api_version": "networking.istio.io/v1", "kind": "Gateway"})
+    with closing(asyncio.new_event_loop()) as loop:
+        return loop.run_until_complete(inventory.drift(Owner(mark)))
+
+
+def own(name: str) -> dict[str, Any]:
+    return {"metadata": {**OURS["metadata"], "namespace": "mtls", "name": name}}
+
+
+def test_objects_of_a_kind_in_a_namespace_are_read_by_one_request() -> None:
+    cluster = fake_cluster({LISTED: {"items": [own("a"), own("b"), own("c")]}})
+    assert drift_of(cluster, "a", "b", "c") == []
+    assert cluster.asked == ["/apis/networking.istio.io/v1", LISTED]
+
+
+def test_objects_that_are_not_listed_are_read_by_name() -> None:
+    cluster = fake_cluster({LISTED: {"items": [own("a")]}, f"{GATEWAYS}/b": ANOTHERS})
+    assert drift_of(cluster, "a", "b", "c") == [
+        "cluster https://target: Gateway mtls/b is no longer this stack's: another stack made it; remove it",
+        "cluster https://target has no Gateway mtls/c, which this stack made",
+    ]
+    cluster = fake_cluster({f"{GATEWAYS}/{name}": own(name) for name in "ab"})
+    assert drift_of(cluster, "a", "b", mark=None) == []
+    assert LISTED not in cluster.asked, "nothing tells the stack's objects"
+
+
+def test_objects_that_may_not_be_listed_are_read_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeCluster, "listed", lambda *_: None)
+    assert drift_of(fake_cluster({f"{GATEWAYS}/{name}": own(name) for name in "ab"}), "a", "b") == []
 
 
 NAMED = {"name": "gateway", "namespace": "mtls"}

@@ -44,6 +44,7 @@ def test_patches_are_left_alone(deploy: Deploy) -> None:
     request = stack.request("IstioPatch", "patch")
     assert not request.deleteBeforeReplace
     assert not request.hooks.before_create
+    assert list(request.hooks.before_update) == ["target-observed"], "previews tell whether the update sets it again"
     assert "parts" not in {name for resource in stack.objects() for name in resource}
 
 

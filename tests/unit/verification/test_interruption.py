@@ -165,7 +165,8 @@ def test_attackers_are_removed_after_a_signal(
 ) -> None:
     path = tmp_path / "evidence.html"
     with pytest.raises(SystemExit):
-        run_with(monkeypatch, left, signalling(number), "--html", str(path))
+        run_with(monkeypatch, left, signalling(number), "--html", str(path), "--junit", str(tmp_path / "junit.xml"))
+    assert f'message="ended by {number.name}: 0 of 1 promises were judged"' in (tmp_path / "junit.xml").read_text()
     assert f"The run was ended by {number.name}: 0 of 1 promises were judged." in path.read_text()
     assert "kubectl delete namespace x" in path.read_text()
     assert [attacker.done for attacker in left.values()] == [["sweep", "remove"]] * 2
@@ -208,6 +209,14 @@ def test_cluster_that_hides_what_killed_runs_left_is_named_and_verified(
     assert "PASS it serves" in printed
     assert run_with(monkeypatch, attackers, lambda: "200", option, "--json") == 0
     assert json.loads(capsys.readouterr().out)["notSought"] == [f"target cluster: {reason}"]
+
+
+@pytest.mark.parametrize(("allowed", "code"), [([], 2), (["--allow-skip", "Killed Run"], 0), (["--allow-skip=no"], 2)])
+def test_strict_run_must_know_what_killed_runs_left(
+    monkeypatch: pytest.MonkeyPatch, allowed: list[str], code: int
+) -> None:
+    attackers = {"target": FakeAttacker(refuses=True)}
+    assert run_with(monkeypatch, attackers, lambda: "200", "--strict", *allowed) == code
 
 
 def test_lost_terminal_changes_no_exit_code(

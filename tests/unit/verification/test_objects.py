@@ -95,6 +95,32 @@ def test_remedy_of_what_was_added_stands_in_the_line() -> None:
         verdict(cluster_of(listed(SECRETS, {**SECRET, **data})), SECRET)
 
 
+PATCH: dict[str, Any] = {
+    "apiVersion": "operator.kyma-project.io/v1alpha2",
+    "kind": "Istio",
+    "metadata": {"name": "default", "namespace": "kyma-system"},
+    "spec": {"components": {"egressGateway": {"enabled": True}}},
+}
+AN_ISTIO = "/apis/operator.kyma-project.io/v1alpha2/namespaces/kyma-system/istios/default"
+
+
+def test_field_of_kymas_object_that_no_longer_has_the_stacks_value_is_named() -> None:
+    def patched(enabled: bool, *closed: str) -> str:
+        spec = {"components": {"egressGateway": {"enabled": enabled, "k8s": {}}, "cni": {}}}
+        cluster = cluster_of({AN_ISTIO: {"spec": spec}, **listed(GATEWAYS, GATEWAY)}, *closed)
+        return objects.objects_are_as_made(STATE, cluster, [GATEWAY], [PATCH])
+
+    assert patched(True) == "1 objects, as the stack made them, and its fields of 1 of Kyma's"
+    with pytest.raises(
+        Failed, match=r"^Istio kyma-system/default no longer has spec\.components\.egressGateway\.enabled: true, which"
+    ):
+        patched(False)
+    with pytest.raises(Skipped, match=f"refuses GET {AN_ISTIO}: 403 Forbidden; 1 of 2 objects are as"):
+        patched(False, AN_ISTIO)
+    with pytest.raises(Failed, match="Istio kyma-system/default no longer has"):
+        objects.objects_are_as_made(STATE, cluster_of({}), [], [PATCH])
+
+
 def test_object_that_waits_for_its_deletion_is_named() -> None:
     leaving = {**GATEWAY, "metadata": {**GATEWAY["metadata"], "deletionTimestamp": "2026-11-29T10:00:00Z"}}
     with pytest.raises(Failed, match="Gateway mtls/gateway is being deleted; once it is gone, `pulumi up --refresh`"):
@@ -121,6 +147,21 @@ def test_objects_that_may_not_be_read_are_skipped_unless_others_are_wrong() -> N
         verdict(cluster_of(listed(GATEWAYS, GATEWAY), SECRETS, A_SECRET), GATEWAY, SECRET)
     with pytest.raises(Failed, match="Gateway mtls/gateway is gone"):
         verdict(cluster_of({}, SECRETS, A_SECRET), GATEWAY, SECRET)
+
+
+def test_secret_of_which_nothing_says_what_it_must_hold_is_skipped_unless_it_is_gardeners() -> None:
+    metadata = {name: each for name, each in SECRET["metadata"].items() if name != "annotations"}
+    gardeners = {**SECRET, "metadata": metadata}
+    cluster = cluster_of({A_SECRET: {**gardeners, **DATA}, **listed(GATEWAYS, GATEWAY)})
+    assert verdict(cluster, gardeners) == "1 objects, as the stack made them"
+    with pytest.raises(
+        Skipped,
+        match=r"^Secret istio-system/certs has no annotation kyma-mtls/contents in the state: the next `pulumi up` "
+        "writes it; 1 of 2 objects are as",
+    ):
+        verdict(cluster, {**gardeners, "data": None}, GATEWAY)
+    with pytest.raises(Failed, match="Secret istio-system/certs is gone"):
+        verdict(cluster_of({}), {**gardeners, "data": None})
 
 
 def test_object_that_is_not_among_those_with_the_label_is_wrong_even_if_it_may_not_be_read() -> None:

@@ -1,6 +1,9 @@
 """Verdicts as JSON and as JUnit XML."""
 
+import errno
 import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -87,7 +90,20 @@ def test_json_has_the_problems_that_prevent_a_verification(
     assert report["options"]["hosts"] == ["shop"]
     monkeypatch.setattr(command, "chosen_checks", lambda *_: (demo_stack(), CHECKS))
     assert command.main(["--junit", str(tmp_path)]) == 2
-    assert "--junit: " in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "--junit: " in printed.out
+    assert "--junit: " not in printed.err, "it is said once"
+
+
+def test_junit_has_the_problems_that_prevent_a_verification(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(DeployedStack, "load", lambda *_, **__: demo_stack())
+    path = tmp_path / "junit.xml"
+    path.write_text("of an earlier run")
+    assert command.main(["--junit", str(path), "--host", "shop"]) == 2
+    root = ET.parse(path).getroot()  # noqa: S314 - its own
+    assert (root.get("tests"), root.get("errors")) == ("1", "1")
+    (error,) = root.iter("error")
+    assert str(error.get("message")).startswith("--host: no host shop in the config")
 
 
 @pytest.mark.usefixtures("stack")
@@ -119,18 +135,57 @@ def test_html_that_cannot_be_written_is_found_before_the_stack_is_read(
     assert problem.endswith("No such file or directory; name a file in a directory that you may write to")
 
 
+def failing_with(error: Exception) -> Callable[..., None]:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
+
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
 @pytest.mark.usefixtures("stack")
-def test_html_that_cannot_be_written_any_more_is_an_error(
+@pytest.mark.parametrize(
+    ("broken", "error", "said"),
+    [
+        ("verification.evidence.file.write", ConfigError("--html: F: No space left"), "--html: F: No space left"),
+        ("verification.reports.page", KeyError("SECRET"), "--html: {html}: KeyError in "),
+        ("verification.report.ET.ElementTree.write", FULL, "--junit: {junit}: No space left on device"),
+        ("verification.reports.as_json", FULL, "--json: No space left on device"),
+    ],
+)
+def test_report_that_cannot_be_written_costs_no_other(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    broken: str,
+    error: Exception,
+    said: str,
+) -> None:
+    monkeypatch.setattr(broken, failing_with(error))
+    html, junit = tmp_path / "evidence.html", tmp_path / "junit.xml"
+    assert command.main(["--html", str(html), "--junit", str(junit), "--json", "--timeout", "0"]) == 2
+    printed = capsys.readouterr()
+    (line,) = [each for each in printed.err.splitlines() if each.startswith("report not written: ")]
+    assert line.startswith(f"report not written: {said.format(html=html, junit=junit)}")
+    assert "SECRET" not in line
+    if not said.startswith("--json"):
+        assert len(json.loads(printed.out)["checks"]) == len(CHECKS)
+    if not said.startswith("--junit"):
+        assert "it is admitted" in junit.read_text()
+    assert html.exists() == (not said.startswith("--html"))
+
+
+@pytest.mark.usefixtures("stack")
+def test_full_stdout_costs_no_file(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def fail(path: Path, _: str) -> None:
-        raise ConfigError(f"--html: {path}: No space left on device")
-
-    monkeypatch.setattr("verification.evidence.file.write", fail)
-    assert command.main(["--html", str(tmp_path / "evidence.html"), "--json", "--timeout", "0"]) == 2
-    printed = capsys.readouterr()
-    assert "cannot verify: --html: " in printed.err
-    assert "No space left on device" in json.loads(printed.out)["problems"][0]
+    with Path("/dev/full").open("w") as full, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", full)
+        assert command.main(["--junit", str(tmp_path / "junit.xml"), "--json", "--timeout", "0"]) == 2
+    assert "report not written: --json: No space left on device\n" in capsys.readouterr().err
+    assert "it is admitted" in (tmp_path / "junit.xml").read_text()
 
 
 def test_promises_are_chosen_by_a_text() -> None:

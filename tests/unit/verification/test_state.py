@@ -56,13 +56,39 @@ def test_resources_that_the_stack_did_not_create_do_not_count(other: dict[str, A
 def test_state_has_the_manifests_of_the_objects_that_stay_in_a_cluster() -> None:
     state = state_of(*KNOWN, resource(CLIENT, "Secret", "mtls/old", delete=True))
     assert state.manifests_in(CLIENT_UID) == [
-        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "credential", "namespace": "istio-system"}},
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "credential", "namespace": "istio-system"},
+            "data": None,
+        },
         {
             "apiVersion": "networking.istio.io/v1",
             "kind": "Gateway",
             "metadata": {"name": "egress", "namespace": "mtls"},
+            "data": None,
         },
     ]
+
+
+def test_secret_item_of_a_list_is_none_in_a_manifest() -> None:
+    secret = {SIGNATURE: "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "SECRET"}
+    found = resource(CLIENT, "Gateway", "mtls/egress", "networking.istio.io/v1")
+    found["inputs"] = {**found["inputs"], "spec": {"hosts": ["a", secret], "servers": [{"token": secret, "port": 1}]}}
+    (manifest,) = state_of(found).manifests_in(CLIENT_UID)
+    assert manifest["spec"] == {"hosts": ["a", None], "servers": [{"token": None, "port": 1}]}
+
+
+def test_state_has_the_fields_that_the_stack_set_in_objects_of_others() -> None:
+    spec = {"components": {"egressGateway": {"enabled": True}}}
+    api_version, known = "operator.kyma-project.io/v1alpha2", "kyma-system/default"
+    patch = resource(CLIENT, "IstioPatch", known, api_version)
+    patch["inputs"] = {"apiVersion": api_version, "kind": "Istio", "metadata": {"name": "default"}, "spec": spec}
+    old = {**patch, "id": "kyma-system/old", "delete": True}
+    state = state_of(*KNOWN, patch, old, resource(CLIENT, "IstioPatch", known, api_version))
+    assert state.patches_in(CLIENT_UID) == [patch["inputs"]]
+    assert state.patches_in(TARGET_UID) == []
+    assert state.manifests == STATE.manifests
 
 
 def test_object_pending_deletion_is_known() -> None:

@@ -237,6 +237,8 @@ def test_page_names_places_in_which_nothing_was_sought() -> None:
     text = page(one(PASSED, notSought=["cluster of client a: no answer"]))
     assert "<li>cluster of client a: no answer</li>" in text
     assert "left objects in these places" not in page(one(PASSED))
+    strict = one(PASSED, notSought=["cluster of client a: no answer"], exitCode=2)
+    assert headline(strict) == ("error", ["It is not known what a killed run left in a cluster."])
 
 
 def test_page_of_a_verification_that_could_not_begin_has_its_problems_alone() -> None:
