@@ -12,7 +12,7 @@ from typing import Any
 Known = bool | None
 _Json = Mapping[str, Any]
 
-_CERTIFICATE_HEADER = "x-forwarded-client-cert"
+CERTIFICATE_HEADER = "x-forwarded-client-cert"
 _DNS = "dns:"
 
 
@@ -66,7 +66,7 @@ class Request:
             "host": self.authority,
             ":method": self.method,
             ":path": self.path,
-            _CERTIFICATE_HEADER: self.peer.header,
+            CERTIFICATE_HEADER: self.peer.header,
         }
         return known.get(name.lower())
 

@@ -9,12 +9,23 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from proxies.matchers import Known, Peer, Request, every, header, negated, sample, some, template, text
+from proxies.matchers import (
+    CERTIFICATE_HEADER,
+    Known,
+    Peer,
+    Request,
+    every,
+    header,
+    negated,
+    sample,
+    some,
+    template,
+    text,
+)
 
 _Json = Mapping[str, Any]
 _ALLOW, _DENY = "ALLOW", "DENY"
 _PEER_IN_FILTER_STATE = "io.istio.peer_principal"
-_CERTIFICATE_HEADER = "x-forwarded-client-cert"
 
 
 @dataclass(frozen=True)
@@ -149,7 +160,7 @@ def _peers(principals: Any) -> Iterator[Peer]:
             yield Peer.of(sample(value.get("principal_name") or {}))
         elif key == "filter_state":
             yield Peer.of(sample(value.get("string_match") or {}))
-        elif key == "header" and value.get("name") == _CERTIFICATE_HEADER:
+        elif key == "header" and value.get("name") == CERTIFICATE_HEADER:
             written = sample(value.get("string_match") or {})
             _, is_dns, name = written.rpartition(";DNS=")
             yield Peer.of(f"dns:{name}") if is_dns else Peer(frozenset({"CN=x"}), written)
