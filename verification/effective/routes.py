@@ -117,7 +117,7 @@ def problems(dump: Dump, declared: Declared) -> Iterator[str]:
             if chain.is_left_out(each):
                 yield f"replaces the policies of a route, by {_object(each)}"
         yield from _requests(served.request(declared.domain, declared.domain), chain, targets, declared)
-    check_judged(served.chain for served in named)
+    check_judged((served.chain for served in named), Request(Peer(), declared.domain, server_name=declared.domain))
 
 
 def _target(target: Target, declared: Declared) -> Iterator[str]:

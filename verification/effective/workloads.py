@@ -55,7 +55,7 @@ def problems(dump: Dump, wanted: Wanted) -> Iterator[str]:
     judged = [each for each in found if _NOWHERE not in each.forwards]
     for chain in judged:
         yield from _chain(chain, wanted)
-    check_judged(judged)
+    check_judged(judged, Request(Peer(), wanted.domain))
 
 
 def _chain(chain: Chain, wanted: Wanted) -> Iterator[str]:

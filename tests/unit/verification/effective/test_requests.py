@@ -7,7 +7,7 @@ import pytest
 from proxies.dump import Dump
 from tests.unit.verification.effective import test_egress, test_routes, test_workloads
 from tests.unit.verification.effective.recorded import FIRST, SECOND, changed, with_http_filter, without_policies
-from verification.checks import Failed, Skipped
+from verification.checks import Failed, Skipped, Unjudged
 from verification.dumps import Answers
 from verification.effective import admission, egress, routes, workloads
 
@@ -72,3 +72,37 @@ def test_a_certificates_header_that_a_route_writes_is_noticed(place: str) -> Non
         judged("routes", dump)
     other = WRITTEN.replace("X-Forwarded-Client-Cert", "x-forwarded-host")
     assert judged("routes", changed("ingress", place, other + place, everywhere=True))
+
+
+IDENTITY = f'{{"exact": "{CLIENT}"}}'
+
+
+def beside_the_client(principal: str) -> str:
+    return f'{{"authenticated": {{"principal_name": {IDENTITY}}}}}, {principal}'
+
+
+STATE = '"filter_state": {"key": "io.istio.peer_principal", "string_match": '
+
+
+@pytest.mark.parametrize(
+    ("principal", "is_known"),
+    [
+        ('{"authenticated": {"principal_name": {"safe_regex": {"regex": "spiffe://(a|b)/c[0-9]"}}}}', False),
+        ('{"header": {"name": "x-forwarded-client-cert", "string_match": {"safe_regex": {"regex": "(a|b)"}}}}', False),
+        (
+            '{"filter_state": {"key": "io.istio.peer_principal", "string_match": {"safe_regex": {"regex": "[ab]"}}}}',
+            False,
+        ),
+        (f"{{{STATE}{IDENTITY}}}}}", True),
+        (f'{{"authenticated": {{"principal_name": {{"safe_regex": {{"regex": "{CLIENT}"}}}}}}}}', True),
+    ],
+)
+def test_a_pattern_of_names_without_an_example_is_unjudged(principal: str, is_known: bool) -> None:
+    dump = changed("ingress", beside_the_client("")[:-2], beside_the_client(principal))
+    if is_known:
+        assert judged("admission", dump)
+        return
+    with pytest.raises(Unjudged, match=r"^policy .* has a pattern of names .* \(Pod shop/pod-0\)$"):
+        judged("admission", dump)
+    with pytest.raises(Failed, match="pod-1"):
+        judged("admission", dump, Dump.parse({}))
