@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from proxies.filters import is_rbac, rewriting, writes_certificate
+from proxies.matchers import CERTIFICATE_HEADER
 from proxies.parts import CREDENTIAL
 from proxies.policies import Rules, rules_of
 from proxies.rbac import Rbac
@@ -37,6 +39,7 @@ class Chain:
     addresses: to which they go; none for any
     client_header: what becomes of X-Forwarded-Client-Cert, such as SANITIZE_SET; empty for Envoy's default
     keeps_dots: whether policies compare paths with their dot segments
+    rewriting: names of the filters that may rewrite what the policies compare
     """
 
     server_names: frozenset[str]
@@ -50,6 +53,7 @@ class Chain:
     addresses: tuple[str, ...] = ()
     client_header: str = ""
     keeps_dots: bool = False
+    rewriting: tuple[str, ...] = ()
     _filters: tuple[_Json, ...] = field(repr=False, default=())
 
     @classmethod
@@ -63,13 +67,14 @@ class Chain:
             tls=Tls.parse(chain),
             route=str(within(manager, "rds").get("route_config_name", "")),
             own_routes=_by_domain(within(manager, "route_config")),
-            rbac=tuple(map(Rbac.parse, filter(_is_rbac, (*filters, *map(_config, enabled))))),
-            guards=frozenset(str(each.get("name", "")) for each in enabled if _is_rbac(_config(each))),
+            rbac=tuple(map(Rbac.parse, filter(is_rbac, (*filters, *map(_config, enabled))))),
+            guards=frozenset(str(each.get("name", "")) for each in enabled if is_rbac(_config(each))),
             forwards=frozenset(name for each in filters if not _is_http(each) for name in _clusters(each)),
             port=match.get("destination_port"),
             addresses=tuple(str(each.get("address_prefix", "")) for each in match.get("prefix_ranges") or ()),
             client_header=str(manager.get("forward_client_cert_details", "")),
             keeps_dots=manager.get("normalize_path") is False,
+            rewriting=tuple(rewriting(manager)),
             _filters=tuple(map(_config, manager.get("http_filters") or [])),
         )
 
@@ -85,7 +90,7 @@ class Chain:
     def rules(self, policy: str) -> Rules | None:
         """Return the rules of an AuthorizationPolicy, NAMESPACE/NAME, that requests must pass; None without it."""
         for each in self._filters:
-            if _is_rbac(each):
+            if is_rbac(each):
                 found = rules_of(within(each, "rules").get("policies") or {}, policy)
                 if found is not None:
                     return found
@@ -146,7 +151,7 @@ class Target:
     mirrors: clusters that get a copy of each request
     overrides: the filters whose configuration it replaces
     redirects: whether it sends the client elsewhere
-    rewrites: the fields by which it changes the path or the host of a request
+    rewrites: the fields by which it changes the path or the host of a request; X-Forwarded-Client-Cert, if it sets that
     """
 
     made_by: str
@@ -159,9 +164,11 @@ class Target:
     rewrites: frozenset[str] = frozenset()
 
     @classmethod
-    def parse(cls, route: _Json) -> "Target":
-        """Return the target of a route."""
+    def parse(cls, route: _Json, *owners: _Json) -> "Target":
+        """Return the target of a route, for which holds, too, what its clusters, its virtual host and its table set."""
         action = route.get("route") or {}
+        parts = (*owners, route, *_weighted(action))
+        written = {CERTIFICATE_HEADER} if any(map(writes_certificate, parts)) else set()
         copies = [each.get("cluster") for each in action.get("request_mirror_policies") or []]
         made_by = within(route, "metadata", "filter_metadata", "istio").get("config", "")
         return cls(
@@ -170,9 +177,9 @@ class Target:
             route.get("match") or {},
             within(route, "direct_response").get("status"),
             frozenset(filter(None, copies)),
-            frozenset(route.get("typed_per_filter_config") or {}),
+            frozenset(name for each in parts for name in each.get("typed_per_filter_config") or {}),
             "redirect" in route,
-            _REWRITES & action.keys(),
+            _REWRITES & action.keys() | written,
         )
 
 
@@ -274,17 +281,10 @@ def _weighted(action: _Json) -> list[_Json]:
 
 def _by_domain(table: _Json) -> dict[str, tuple[Target, ...]]:
     return {
-        str(domain): tuple(Target.parse(_overriding(each, host, table)) for each in host.get("routes") or [])
+        str(domain): tuple(Target.parse(each, host, table) for each in host.get("routes") or [])
         for host in table.get("virtual_hosts") or []
         for domain in host.get("domains") or []
     }
-
-
-def _overriding(route: _Json, *owners: _Json) -> _Json:
-    """Return a route with the filters that its clusters, its virtual host and its table configure, too."""
-    parts = (*owners, route, *_weighted(route.get("route") or {}))
-    config = {name: value for part in parts for name, value in (part.get("typed_per_filter_config") or {}).items()}
-    return {**route, "typed_per_filter_config": config}
 
 
 def _certificates(secret: _Json) -> tuple[str, str]:
@@ -296,10 +296,6 @@ def _certificates(secret: _Json) -> tuple[str, str]:
 
 def _config(item: _Json) -> _Json:
     return item.get("typed_config") or {}
-
-
-def _is_rbac(config: _Json) -> bool:
-    return str(config.get("@type", "")).endswith(".rbac.v3.RBAC")
 
 
 def _is_http(config: _Json) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 Known = bool | None
 _Json = Mapping[str, Any]
 
-_CERTIFICATE_HEADER = "x-forwarded-client-cert"
+CERTIFICATE_HEADER = "x-forwarded-client-cert"
 _DNS = "dns:"
 
 
@@ -66,7 +66,7 @@ class Request:
             "host": self.authority,
             ":method": self.method,
             ":path": self.path,
-            _CERTIFICATE_HEADER: self.peer.header,
+            CERTIFICATE_HEADER: self.peer.header,
         }
         return known.get(name.lower())
 
@@ -135,7 +135,7 @@ def header(matcher: _Json, request: Request) -> Known:
     if "present_match" in matcher:
         found: Known = bool(matcher["present_match"])
     else:
-        found = text(_string_matcher(matcher), value)
+        found = text(string_matcher(matcher), value)
     return negated(found) if matcher.get("invert_match") else found
 
 
@@ -147,7 +147,7 @@ def _without_it(matcher: _Json) -> Known:
     return "present_match" in matcher and bool(matcher["present_match"]) == is_inverted
 
 
-def _string_matcher(matcher: _Json) -> _Json:
+def string_matcher(matcher: _Json) -> _Json:
     """Return the StringMatcher of a HeaderMatcher, also of one with the older fields."""
     older = {key.removesuffix("_match"): value for key, value in matcher.items() if key.endswith("_match")}
     return matcher.get("string_match") or older

@@ -9,12 +9,24 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from proxies.matchers import Known, Peer, Request, every, header, negated, sample, some, template, text
+from proxies.matchers import (
+    CERTIFICATE_HEADER,
+    Known,
+    Peer,
+    Request,
+    every,
+    header,
+    negated,
+    sample,
+    some,
+    string_matcher,
+    template,
+    text,
+)
 
 _Json = Mapping[str, Any]
 _ALLOW, _DENY = "ALLOW", "DENY"
 _PEER_IN_FILTER_STATE = "io.istio.peer_principal"
-_CERTIFICATE_HEADER = "x-forwarded-client-cert"
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,16 @@ def peers(filters: Iterable[Rbac], request: Request) -> set[Peer]:
     policies = (policy for each in filters for _, policy in each.judging(request))
     found = {peer for policy in policies for peer in _peers(policy.get("principals"))}
     return {peer for peer in found if peer.identity}
+
+
+def without_example(filters: Iterable[Rbac], request: Request) -> set[str]:
+    """Return the policies that may judge a request and have a pattern of peers' names with no known example."""
+    return {
+        name
+        for each in filters
+        for name, policy in each.judging(request)
+        if not all(sample(matcher) for _, matcher in _names(policy.get("principals")))
+    }
 
 
 def methods_and_paths(filters: Iterable[Rbac], request: Request) -> tuple[set[str], set[str]]:
@@ -144,15 +166,24 @@ _RULES: Mapping[str, Callable[[Any, Request], Known]] = {
 
 
 def _peers(principals: Any) -> Iterator[Peer]:
-    for key, value in _objects(principals):
-        if key == "authenticated":
-            yield Peer.of(sample(value.get("principal_name") or {}))
-        elif key == "filter_state":
-            yield Peer.of(sample(value.get("string_match") or {}))
-        elif key == "header" and value.get("name") == _CERTIFICATE_HEADER:
-            written = sample(value.get("string_match") or {})
-            _, is_dns, name = written.rpartition(";DNS=")
+    for is_header, matcher in _names(principals):
+        written = sample(matcher)
+        _, is_dns, name = written.rpartition(";DNS=")
+        if not is_header:
+            yield Peer.of(written)
+        else:
             yield Peer.of(f"dns:{name}") if is_dns else Peer(frozenset({"CN=x"}), written)
+
+
+def _names(principals: Any) -> Iterator[tuple[bool, _Json]]:
+    """Yield each matcher of peers' names, and whether it is for X-Forwarded-Client-Cert."""
+    for key, value in _objects(principals):
+        if key == "authenticated" and value.get("principal_name"):
+            yield False, value["principal_name"]
+        elif key == "filter_state" and value.get("key") == _PEER_IN_FILTER_STATE:
+            yield False, value.get("string_match") or {}
+        elif key == "header" and value.get("name") == CERTIFICATE_HEADER and "present_match" not in value:
+            yield True, string_matcher(value)
 
 
 def _objects(found: Any) -> Iterator[tuple[str, _Json]]:

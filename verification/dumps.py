@@ -14,7 +14,7 @@ from proxies.forward import Forbidden, Unreadable
 from proxies.parts import Parts, whole_parts
 from proxies.replicas import Replicas
 from settings import ConfigError
-from verification.checks import Failed, Skipped
+from verification.checks import Failed, Skipped, Unjudged
 
 MANIFEST = "rbac/verification.yaml"
 
@@ -37,16 +37,26 @@ class Answers:
     namespace: str
 
     def judge(self, problems: Callable[[Dump], Iterator[str]], says: str) -> str:
-        """Return what was seen, and how many Pods were asked; raise Failed with the problems of the dumps."""
+        """Return what was seen, and how many Pods were asked; raise Failed with the problems of the dumps.
+
+        Without any, raise Unjudged or Skipped if `problems` does for a dump.
+        """
         found: dict[str, list[str]] = {}
+        doubts: list[Skipped | Unjudged] = []
         for pod, dump in self.dumps.items():
-            for problem in dict.fromkeys(problems(dump)):
-                found.setdefault(problem, []).append(pod)
+            try:
+                for problem in problems(dump):
+                    found.setdefault(problem, []).append(pod)
+            except (Skipped, Unjudged) as doubt:
+                doubts.append(type(doubt)(f"{doubt} (Pod {self.namespace}/{pod})"))
         if not found:
+            if doubts:
+                raise next((each for each in doubts if isinstance(each, Unjudged)), doubts[0])
             return f"{says}: asked {len(self.dumps)} of {self.ready} Pods"
         said = [
-            f"{problem} (Pod {self.namespace}/{pods[0]}{f' and {len(pods) - 1} more' if pods[1:] else ''})"
+            f"{problem} (Pod {self.namespace}/{pods[0]}{f' and {more} more' if more else ''})"
             for problem, pods in found.items()
+            for more in [len(set(pods)) - 1]
         ]
         more = [f"and {len(said) - _SHOWN} more"] if len(said) > _SHOWN else []
         raise Failed("; ".join([*said[:_SHOWN], *more]))

@@ -5,10 +5,10 @@ from functools import partial
 
 from clusters.forwarding import FORWARDS_CALLERS_HEADER
 from proxies.dump import Dump
-from proxies.matchers import Peer
+from proxies.matchers import Peer, Request
 from verification.checks import Check
 from verification.context import HostContext
-from verification.effective.requests import WITHOUT_A_NAME, naming, serving
+from verification.effective.requests import WITHOUT_A_NAME, check_judged, naming, serving
 
 _PROMISE = "the ingress gateway's proxies admit exactly the listed identities"
 _STRANGERS = (
@@ -44,6 +44,7 @@ def problems(dump: Dump, domain: str, listed: list[str]) -> Iterator[str]:
     for served in named:
         if served.chain.client_header in FORWARDS_CALLERS_HEADER:
             yield f"forwards the X-Forwarded-Client-Cert that a client wrote itself ({served.chain.client_header})"
+    check_judged((served.chain for served in serving(dump, domain)), Request(Peer(), domain, server_name=domain))
 
 
 def _named(listed: list[str]) -> str:

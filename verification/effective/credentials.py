@@ -4,6 +4,7 @@ Whoever may make a ServiceEntry and a DestinationRule could name the Secret for 
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -30,14 +31,12 @@ def checks(client: ClientContext) -> Iterator[Check]:
 
 def nobody_else_uses_it(client: ClientContext) -> str:
     """Ask further proxies of the gateway's namespace, which alone may read the Secret."""
-    selector = client.egress_gateway.selector
-    expression = ",".join(f"{name}!={value}" for name, value in list(selector.items())[:1])
     question = Question(
         client.path,
         client.gateway.namespace,
-        {"labelSelector": expression, "fieldSelector": "status.phase=Running"},
+        {"fieldSelector": "status.phase=Running"},
         credential_parts(),
-        some_proxies,
+        Beside(tuple(client.egress_gateway.selector.items())),
     )
     answers = client.stack.dumps.ask(client.reached, question)
     return answers.judge(partial(problems, secrets=_secrets(client)), "none")
@@ -65,6 +64,23 @@ def _secrets(client: ClientContext) -> tuple[str, ...]:
     """Return the beginnings of the names of a client's credentials: its own, and each that a partner signed."""
     own = f"client-credential-{client.output.namespace}"
     return (f"{own}.", *(f"{own}-{host.name}." for host in client.hosts if host.settings.external))
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Chooses proxies beside a gateway.
+
+    selector: the labels of the gateway's Pods, as pairs
+    """
+
+    selector: tuple[tuple[str, str], ...]
+
+    def __call__(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return some of the further Pods with a proxy."""
+        return some_proxies([each for each in found if not self._is_gateways(each["metadata"].get("labels") or {})])
+
+    def _is_gateways(self, labels: Mapping[str, str]) -> bool:
+        return set(self.selector) <= labels.items()
 
 
 def some_proxies(found: list[dict[str, Any]]) -> list[dict[str, Any]]:

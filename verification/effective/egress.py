@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from proxies.dump import Dump, virtual_host
-from proxies.matchers import Peer
+from proxies.matchers import Peer, Request
 from verification.checks import Check
 from verification.context import ClientContext, HostContext
-from verification.effective.requests import Served, account, naming
+from verification.effective.requests import Served, account, check_judged, naming
 from verification.effective.routes import further_ways
 
 _OF_THE_MESH = ("default", "ROOTCA")
@@ -66,6 +66,7 @@ def problems(dump: Dump, way: Way) -> Iterator[str]:
     for served in found:
         yield from _chain(served, dump, way)
     yield from further_ways(dump, way.domain, {(way.table, way.domain)})
+    check_judged((served.chain for served in found), Request(Peer(), way.domain, server_name=way.domain))
 
 
 def _chain(served: Served, dump: Dump, way: Way) -> Iterator[str]:

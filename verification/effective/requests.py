@@ -7,6 +7,7 @@ from components.istio_gateway import IstioGateway
 from proxies import rbac
 from proxies.dump import Chain, Dump, Listener
 from proxies.matchers import Peer, Request
+from verification.checks import Skipped, Unjudged
 
 UNKNOWN_PATH = "/kyma-mtls-verification"
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "VERIFY")
@@ -63,3 +64,17 @@ def account(namespace: str, name: str) -> Peer:
 def accounts(gateway: IstioGateway) -> list[Peer]:
     """Return the Pods of a gateway."""
     return [account(gateway.namespace, each) for each in gateway.accounts]
+
+
+def check_judged(chains: Iterable[Chain], request: Request) -> None:
+    """Raise Unjudged or Skipped if what the policies of one of these chains say of requests is not all known.
+
+    request: what they ask for
+    """
+    found = list(chains)
+    if policies := sorted({name for each in found for name in rbac.without_example(each.rbac, request)}):
+        raise Unjudged(f"policy {', '.join(policies)} has a pattern of names that the verification cannot judge")
+    if names := sorted({name for each in found for name in each.rewriting}):
+        raise Skipped(
+            f"filter {', '.join(names)} runs before the policies and may rewrite what they compare: move it behind them"
+        )

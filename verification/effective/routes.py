@@ -11,7 +11,7 @@ from proxies.dump import Chain, Dump, Target, virtual_host
 from proxies.matchers import Peer, Request
 from verification.checks import Check, Skipped
 from verification.context import HostContext
-from verification.effective.requests import METHODS, UNKNOWN_PATH, naming
+from verification.effective.requests import METHODS, UNKNOWN_PATH, check_judged, naming
 
 _PROMISE = "the ingress gateway's proxies serve exactly the declared methods and paths, by the host's Service"
 _WAYS = "nothing else at the ingress gateway leads to the host's Service"
@@ -117,6 +117,7 @@ def problems(dump: Dump, declared: Declared) -> Iterator[str]:
             if chain.is_left_out(each):
                 yield f"replaces the policies of a route, by {_object(each)}"
         yield from _requests(served.request(declared.domain, declared.domain), chain, targets, declared)
+    check_judged((served.chain for served in named), Request(Peer(), declared.domain, server_name=declared.domain))
 
 
 def _target(target: Target, declared: Declared) -> Iterator[str]:

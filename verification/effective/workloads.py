@@ -15,7 +15,7 @@ from settings import Platform
 from verification.checks import Check, Failed
 from verification.context import HostContext
 from verification.dumps import Answers, Question
-from verification.effective.requests import account, accounts
+from verification.effective.requests import account, accounts, check_judged
 
 _PROMISE = "the workload's sidecars admit the ingress gateway alone"
 _LOOK = "target cluster: kubectl get authorizationpolicies -A; istioctl x authz check POD"
@@ -51,9 +51,11 @@ def gateway_alone_is_admitted(host: HostContext) -> str:
 
 def problems(dump: Dump, wanted: Wanted) -> Iterator[str]:
     """Yield whom a sidecar admits, or refuses, unlike that."""
-    for chain in (chain for each in dump.listeners for chain in (*each.chains, *filter(None, [each.default]))):
-        if _NOWHERE not in chain.forwards:
-            yield from _chain(chain, wanted)
+    found = [chain for each in dump.listeners for chain in (*each.chains, *filter(None, [each.default]))]
+    judged = [each for each in found if _NOWHERE not in each.forwards]
+    for chain in judged:
+        yield from _chain(chain, wanted)
+    check_judged(judged, Request(Peer(), wanted.domain))
 
 
 def _chain(chain: Chain, wanted: Wanted) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.unit.verification.effective.recorded import changed
-from verification.effective.credentials import problems, some_proxies
+from verification.effective.credentials import Beside, problems, some_proxies
 
 
 def pod(name: str, owner: str, container: str = "istio-proxy") -> dict[str, Any]:
@@ -46,3 +46,13 @@ def test_one_pod_of_each_workload_is_asked() -> None:
     pods = [pod("b", "one"), pod("a", "one"), pod("c", "two"), pod("d", "three", "istiod")]
     assert [each["metadata"]["name"] for each in some_proxies(pods)] == ["a", "c"]
     assert len(some_proxies([pod(f"{number}", f"{number}") for number in range(20)])) == 8
+
+
+def test_pods_with_some_of_the_gateways_labels_are_beside_it() -> None:
+    labelled = [{"app": "gateway", "istio": "egress"}, {"app": "gateway", "istio": "b"}, {"istio": "egress"}, None]
+    pods = [pod(f"{number}", f"{number}") for number in range(4)]
+    for each, labels in zip(pods, labelled, strict=True):
+        each["metadata"]["labels"] = labels
+    beside = Beside((("app", "gateway"), ("istio", "egress")))
+    assert [each["metadata"]["name"] for each in beside(pods)] == ["1", "2", "3"]
+    assert beside == Beside((("app", "gateway"), ("istio", "egress")))

@@ -29,6 +29,27 @@ def changed(name: str, old: str = "", new: str = "", *, everywhere: bool = False
     return Dump.parse(json.loads(text.replace(old, new, -1 if everywhere else 1)))
 
 
+def with_http_filter(name: str, config: dict[str, Any], place: int = 0) -> Dump:
+    """Return a recorded dump with a further filter in each chain that decodes HTTP.
+
+    place: among the HTTP filters; the recorded one for policies is first
+    """
+    parts = recorded(name)
+    chains = parts["listeners"]["configs"][0]["active_state"]["listener"]["filter_chains"]
+    for manager in (each["typed_config"] for chain in chains for each in chain["filters"]):
+        if "http_filters" in manager:
+            manager["http_filters"].insert(place, config)
+    return Dump.parse(parts)
+
+
+def without_policies(name: str) -> Dump:
+    """Return a recorded dump in which no chain has a filter for policies."""
+    text = json.dumps(recorded(name))
+    for kind in ("http", "network"):
+        text = text.replace(f"envoy.extensions.filters.{kind}.rbac.v3.RBAC", "envoy.extensions.filters.others")
+    return Dump.parse(json.loads(text))
+
+
 def beside(name: str, old: str = "", new: str = "") -> Dump:
     """Return a recorded, changed dump with a server of others beside: at port 9443, for any domain, to any client."""
     parts = json.loads(json.dumps(recorded(name)).replace(old, new))
