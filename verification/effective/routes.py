@@ -88,7 +88,8 @@ def nothing_else_leads_there(host: HostContext) -> str:
     declared = Declared.of(host)
     served = (HostContext(host.stack, name) for name in host.stack.settings.served)
     own = {(each.table, each.domain) for each in map(Declared.of, served)}
-    ways = partial(further_ways, service=declared.service, own=own)
+    attacker = host.stack.attackers.get("target")
+    ways = partial(further_ways, service=declared.service, own=own, attack=attacker.name if attacker else "")
     if host.settings.service is None:
         return host.ingress_dumps.judge(ways, "none")
     answers = host.ingress_dumps
@@ -174,8 +175,11 @@ def _near(declared: Declared) -> Iterator[str]:
             yield f"{path.removesuffix('*')}{_ENCODED}"
 
 
-def further_ways(dump: Dump, service: str, own: set[tuple[str, str]]) -> Iterator[str]:
-    """Yield the ways to a Service but those by the stack's own route configurations and domains."""
+def further_ways(dump: Dump, service: str, own: set[tuple[str, str]], attack: str = "") -> Iterator[str]:
+    """Yield the ways to a Service but those by the stack's own route configurations and domains.
+
+    attack: the namespace in which this run deploys routes of its own for a while
+    """
     for listener in dump.listeners:
         for chain in (*listener.chains, *filter(None, [listener.default])):
             names = f" of {', '.join(sorted(chain.server_names))}" if chain.server_names else ""
@@ -184,7 +188,8 @@ def further_ways(dump: Dump, service: str, own: set[tuple[str, str]]) -> Iterato
                 yield f"{where} forwards connections to it"
             for domain, targets in (dump.routes.get(chain.route) or chain.own_routes).items():
                 for each in targets:
-                    if (chain.route, domain.partition(":")[0]) not in own and _leads_to(each, service):
+                    is_known = (chain.route, domain.partition(":")[0]) in own or _namespace(each) == (attack or None)
+                    if not is_known and _leads_to(each, service):
                         yield f"{where} leads requests for {domain} to it, by {_object(each)}"
 
 
@@ -194,6 +199,11 @@ def _leads_to(target: Target, service: str) -> bool:
 
 def _is_of(upstream: str, service: str) -> bool:
     return upstream.rpartition("|")[2] == service
+
+
+def _namespace(target: Target) -> str:
+    """Return the namespace of the object that makes a route; empty if none of Istio does."""
+    return target.made_by.partition("/namespaces/")[2].partition("/")[0]
 
 
 def _object(target: Target) -> str:

@@ -117,3 +117,11 @@ def test_a_prefix_does_not_let_encoded_separators_through() -> None:
 def test_further_ways_are_noticed(old: str, new: str, expected: str) -> None:
     found = list(further_ways(changed("ingress", old, new), SERVICE, OWN))
     assert any(expected in each for each in found) if expected else found == []
+
+
+def test_routes_of_this_runs_own_attack_are_no_further_ways() -> None:
+    dump = changed("ingress", f'"domains": ["{FIRST}"]', f'"domains": ["{FIRST}", "a.test"]')
+    (made_by,) = {each.made_by for each in dump.routes[TABLE]["a.test"] if each.upstreams}
+    namespace = made_by.partition("/namespaces/")[2].partition("/")[0]
+    assert list(further_ways(dump, SERVICE, OWN, namespace)) == []
+    assert list(further_ways(dump, SERVICE, OWN, "another"))
