@@ -8,6 +8,7 @@ from components.istio_gateway import entry_host
 from proxies.dump import Dump, Listener, virtual_host
 from proxies.parts import Parts, ways_out_parts
 from proxies.sidecars import sample
+from settings import ConfigError
 from verification.checks import Check, Failed, Skipped
 from verification.context import ClientContext, HostContext
 from verification.dumps import Question
@@ -63,7 +64,7 @@ def requests_are_led(client: ClientContext, host: HostContext, *, is_led: bool) 
         (gateway.namespace, gateway.accounts),
     )
     parts = _parts(client)
-    seen, broken, untried = [], [], []
+    seen, broken, untried, troubles = [], [], [], []
     for caller in client.output.callers:
         try:
             answers = client.stack.dumps.ask(client.reached, _question(client, caller, parts))
@@ -72,8 +73,12 @@ def requests_are_led(client: ClientContext, host: HostContext, *, is_led: bool) 
             broken.append(str(failure))
         except Skipped as reason:
             untried.append(str(reason))
+        except ConfigError as trouble:
+            troubles.append(trouble)
     if broken:
         raise Failed("; ".join(broken))
+    if troubles:
+        raise troubles[0]
     if untried:
         raise Skipped("; ".join([*dict.fromkeys(untried), *seen]))
     return ", ".join(seen)
