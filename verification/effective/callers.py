@@ -105,16 +105,17 @@ def problems(dump: Dump, way: Way) -> Iterator[str]:
 
 def _connection(dump: Dump, way: Way) -> Iterator[str]:
     """Yield what is wrong with the connections to the egress gateway."""
-    tls = dump.upstreams.get(way.upstream)
-    namespace, accounts = way.gateway
-    if tls is None or not tls.is_used:
+    sockets = dump.sockets(way.upstream)
+    if not sockets or not all(each.is_used for each in sockets):
         yield f"has no mutual TLS to the egress gateway, by {way.upstream}"
         return
+    namespace, accounts = way.gateway
     endings = tuple(f"/ns/{namespace}/sa/{each}" for each in accounts)
-    if not tls.names or not all(name.endswith(endings) for name in tls.names):
-        yield f"takes {', '.join(sorted(tls.names)) or 'any workload'} for the egress gateway"
-    if (tls.sni, tls.secret, tls.trusts) != (way.domain, "default", "ROOTCA"):
-        yield f"asks the egress gateway for {tls.sni or 'no server name'}, by {tls.secret or 'no certificate'}"
+    for tls in sockets:
+        if not tls.names or not all(name.endswith(endings) for name in tls.names):
+            yield f"takes {', '.join(sorted(tls.names)) or 'any workload'} for the egress gateway"
+        if (tls.sni, tls.secret, tls.trusts) != (way.domain, "default", "ROOTCA"):
+            yield f"asks the egress gateway for {tls.sni or 'no server name'}, by {tls.secret or 'no certificate'}"
 
 
 def _past(dump: Dump, domain: str, port: int) -> Iterator[str]:

@@ -12,7 +12,7 @@ from proxies.dump import Dump
 from settings import ConfigError
 from tests.unit.deployed import BILLING, HTTPBIN, TARGET, stack_of
 from tests.unit.fakes import fake_cluster
-from tests.unit.verification.effective.recorded import FIRST, SECOND, changed
+from tests.unit.verification.effective.recorded import FIRST, SECOND, changed, with_socket
 from verification.checks import Failed, Skipped
 from verification.context import ClientContext, HostContext
 from verification.dumps import Answers, Dumps, Question
@@ -115,3 +115,10 @@ def test_trouble_of_one_caller_hides_no_break_of_another() -> None:
         led(ConfigError("does not answer"), shop=changed("caller"))
     with pytest.raises(ConfigError, match="does not answer"):
         led(ConfigError("does not answer"))
+
+
+def test_a_socket_for_some_endpoints_is_judged_too() -> None:
+    assert list(problems(with_socket("caller", LED.upstream), LED)) == []
+    assert any("no mutual TLS" in each for each in problems(with_socket("caller", LED.upstream, plain=True), LED))
+    other = with_socket("caller", LED.upstream, "sa/istio-egressgateway-service-account", "sa/other")
+    assert any("sa/other for the egress gateway" in each for each in problems(other, LED))
