@@ -80,10 +80,11 @@ def test_namespace_that_a_policy_opens_is_reported(
 
 
 def test_policy_of_another_stack_is_for_its_config_to_decide_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    other = policy("network-policy-allow-egress-traffic-b", {"to": [ALL]}, labels={"kyma-mtls/owner": "ffff"})
+    name = "network-policy-allow-egress-traffic-b"
+    other = policy(name, {"to": [ALL]}, labels={"kyma-mtls/owner": "ffff"})
     assert seen(monkeypatch, policy(NAME, OWN_RULE), other) == (
-        "1 NetworkPolicy admits no more than the stack's; "
-        "but NetworkPolicy shop/network-policy-allow-egress-traffic-b admits 0.0.0.0/1 for the stack with owner ffff, if that still exists"
+        f"1 NetworkPolicy admits no more than the stack's; but NetworkPolicy shop/{name} admits 0.0.0.0/1 for the "
+        "stack with owner ffff, if that still exists"
     )
 
 
