@@ -193,6 +193,7 @@ class Dump:
 
     routes: by route configuration and domain
     upstreams: the TLS to each cluster, by its name
+    further: the TLS that some endpoints of a cluster get instead, by its name
     types: how each cluster finds its endpoints, such as EDS or ORIGINAL_DST, if that was asked for
     endpoints: the clusters that have some, if that was asked for
     secrets: the certificates, in base64, of the Secrets that it has received, by name; the CAs, by NAME-cacert
@@ -204,6 +205,7 @@ class Dump:
     secrets: Mapping[str, str]
     types: Mapping[str, str] = field(default_factory=dict)
     endpoints: frozenset[str] = frozenset()
+    further: Mapping[str, tuple[Tls, ...]] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, parts: Mapping[str, _Json]) -> "Dump":
@@ -218,7 +220,13 @@ class Dump:
             secrets=dict(map(_certificates, configs.get("secrets", []))),
             types={str(each.get("name", "")): str(each.get("type", "STATIC")) for each in clusters},
             endpoints=frozenset(_with_endpoints(clusters, configs.get("endpoints", []))),
+            further={str(each["name"]): found for each in clusters if (found := _matched_sockets(each))},
         )
+
+    def sockets(self, upstream: str) -> tuple[Tls, ...]:
+        """Return the TLS that connections to a cluster may have; none without such a cluster."""
+        own = self.upstreams.get(upstream)
+        return (own, *self.further.get(upstream, ())) if own else ()
 
     def chains(self, domain: str) -> Iterator[Chain]:
         """Yield the filter chains for a server name."""
@@ -249,6 +257,11 @@ def _from_the_most_specific(domain: str) -> Iterator[str]:
     while "." in domain:
         domain = domain.partition(".")[2]
         yield f"*.{domain}"
+
+
+def _matched_sockets(cluster: _Json) -> tuple[Tls, ...]:
+    """Return the TLS of sockets for endpoints whose metadata match."""
+    return tuple(map(Tls.parse, cluster.get("transport_socket_matches") or []))
 
 
 def _with_endpoints(clusters: list[_Json], assignments: list[_Json]) -> Iterator[str]:

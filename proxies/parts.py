@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 # Masks: Envoy cannot leave out parts of list items, nor of a listener. Copies that start or drain are left out.
 _LISTENERS = "name,active_state.listener,error_state"
 _STATES = "name,active_state.last_updated,error_state.last_update_attempt,error_state.details"
-_CLUSTERS = "cluster.name,cluster.transport_socket"
+_CLUSTERS = "cluster.name,cluster.transport_socket,cluster.transport_socket_matches"
 _CLUSTERS_AND_PLACES = f"{_CLUSTERS},cluster.type,cluster.load_assignment"
 _SECRETS = "name,secret.tls_certificate.certificate_chain,secret.validation_context.trusted_ca"
 

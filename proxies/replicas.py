@@ -19,6 +19,17 @@ from proxies.parts import Parts, gateway_parts
 _Json = dict[str, Any]
 
 
+class Silent(Unreadable):
+    """A Pod that stays ready does not answer.
+
+    answered: what the further ones have, by the names of their Pods
+    """
+
+    def __init__(self, message: str, answered: Mapping[str, Dump] | None = None) -> None:
+        super().__init__(message)
+        self.answered = answered or {}
+
+
 class Replicas:
     """Ready Pods of a namespace.
 
@@ -55,7 +66,7 @@ class Replicas:
     def dumps(self) -> Mapping[str, Dump]:
         """Return what each ready replica has now, by the name of its Pod.
 
-        Raise Forbidden if the user may not ask, Unreadable if a replica that stays ready does not answer.
+        Raise Forbidden if the user may not ask, Silent if a replica that stays ready does not answer.
         """
         asked = time.monotonic()
         with self._lock:
@@ -74,7 +85,8 @@ class Replicas:
         still_ready = self._ready() if failed else []
         for name in still_ready:
             if error := failed.get(name):
-                raise type(error)(f"Pod {name}: {error}")
+                said = f"Pod {name}: {error}"
+                raise Forbidden(said) if isinstance(error, Forbidden) else Silent(said, dumps)
         return dumps
 
     def _ready(self) -> list[str]:

@@ -50,16 +50,19 @@ def namespace_is_closed(client: ClientContext, namespace: str) -> str:
         named = f"{_KIND} {namespace}/{next(iter(names))}"
         raise Failed(f"{named} does not close all Pods of the namespace; `pulumi up --refresh` repairs it")
     allowed = [rule for each in own for rule in egress_of(each)]
-    opened = [
-        f"{_KIND} {namespace}/{policy['metadata']['name']} admits {_listed(more)}, which the stack does not allow"
-        for policy in found
-        if not _is_of_another_stack(client, policy)
-        and (more := list(dict.fromkeys(_beyond(policy, allowed, namespace))))
-    ]
+    opened, unjudged = [], []
+    for policy in found:
+        named = f"{_KIND} {namespace}/{policy['metadata']['name']}"
+        if more := list(dict.fromkeys(_beyond(policy, allowed, namespace))):
+            if mark := _other_owner(client, policy):
+                unjudged.append(f"{named} admits {_listed(more)} for the stack with owner {mark}, if that still exists")
+            else:
+                opened.append(f"{named} admits {_listed(more)}, which the stack does not allow")
     if opened:
         raise Failed("\n".join(opened))
-    counted = f"1 {_KIND} admits" if len(found) == 1 else f"{len(found)} NetworkPolicies admit"
-    return f"{counted} no more than the stack's"
+    kept = len(found) - len(unjudged)
+    counted = f"1 {_KIND} admits" if kept == 1 else f"{kept} NetworkPolicies admit"
+    return "; but ".join([f"{counted} no more than the stack's", *unjudged])
 
 
 def _beyond(policy: Mapping[str, Any], allowed: Sequence[Rule], namespace: str) -> Iterator[str]:
@@ -82,11 +85,14 @@ def _promise(namespace: str) -> str:
     return f"no NetworkPolicy opens namespace {namespace}"
 
 
-def _is_of_another_stack(client: ClientContext, policy: Mapping[str, Any]) -> bool:
-    """Return whether another stack closes the namespace, too: its config decides what that policy admits."""
+def _other_owner(client: ClientContext, policy: Mapping[str, Any]) -> str:
+    """Return the mark of another stack that closes the namespace, too; empty if there is none.
+
+    Its config decides what that policy admits. Whether it still exists cannot be seen from here.
+    """
     metadata = policy["metadata"]
-    mark = (metadata.get("labels") or {}).get(OWNER_LABEL, client.stack.state.owner)
-    return bool(mark != client.stack.state.owner and metadata["name"].startswith(_NAME))
+    mark = str((metadata.get("labels") or {}).get(OWNER_LABEL, ""))
+    return mark if mark != client.stack.state.owner and metadata["name"].startswith(_NAME) else ""
 
 
 def _applied(client: ClientContext) -> list[Mapping[str, Any]]:

@@ -12,7 +12,7 @@ from components.namespaced_name import NamespacedName
 from proxies.dump import Dump
 from proxies.forward import Forbidden, Unreadable
 from proxies.parts import Parts, whole_parts
-from proxies.replicas import Replicas
+from proxies.replicas import Replicas, Silent
 from settings import ConfigError
 from verification.checks import Failed, Skipped, Unjudged
 
@@ -30,16 +30,18 @@ class Answers:
     dumps: by the name of the Pod
     ready: how many such Pods are ready
     namespace: of the Pods
+    trouble: why a further Pod that is ready did not answer
     """
 
     dumps: Mapping[str, Dump]
     ready: int
     namespace: str
+    trouble: ConfigError | None = None
 
     def judge(self, problems: Callable[[Dump], Iterator[str]], says: str) -> str:
         """Return what was seen, and how many Pods were asked; raise Failed with the problems of the dumps.
 
-        Without any, raise Unjudged or Skipped if `problems` does for a dump.
+        Without any, raise the trouble of a further Pod, or Unjudged or Skipped if `problems` does for a dump.
         """
         found: dict[str, list[str]] = {}
         doubts: list[Skipped | Unjudged] = []
@@ -50,6 +52,8 @@ class Answers:
             except (Skipped, Unjudged) as doubt:
                 doubts.append(type(doubt)(f"{doubt} (Pod {self.namespace}/{pod})"))
         if not found:
+            if self.trouble:
+                raise self.trouble
             if doubts:
                 raise next((each for each in doubts if isinstance(each, Unjudged)), doubts[0])
             return f"{says}: asked {len(self.dumps)} of {self.ready} Pods"
@@ -94,7 +98,7 @@ class Dumps:
         self._gateways: dict[tuple[str, NamespacedName], IstioGateway] = {}
 
     def ask(self, cluster: Cluster, question: Question) -> Answers:
-        """Return what the proxies have; raise Skipped without the right, or Pods to ask, ConfigError for trouble."""
+        """Return what the proxies have; raise Skipped without the right or Pods, ConfigError for the cluster."""
         with self._lock:
             asked = self._known.setdefault(question.key, _Asked(cluster, question))
         return asked.answers()
@@ -111,7 +115,7 @@ class Dumps:
         gateway = self.gateway(cluster, path, named)
         selector = ",".join(f"{name}={value}" for name, value in gateway.selector.items())
         answers = self.ask(cluster, Question(path, gateway.namespace, {"labelSelector": selector}, whole_parts()))
-        if not answers.dumps:
+        if not answers.dumps and not answers.trouble:
             raise cluster.problem(f"has no ready Pod of gateway {gateway.name}")
         return answers
 
@@ -156,10 +160,13 @@ class _Asked:
         except Forbidden as refusal:
             right = f"list of pods, and get and create of pods/portforward, {where}"
             return Skipped(f"the user may not ask the proxies {where}: {refusal}; grant {right}, as {MANIFEST} does")
-        except Unreadable as trouble:
-            return self.cluster.problem(f"has a proxy {where} that does not answer: {' '.join(str(trouble).split())}")
-        except ConfigError as trouble:
-            return trouble
+        except Unreadable as error:
+            said = " ".join(str(error).split())
+            trouble = self.cluster.problem(f"has a proxy {where} that does not answer: {said}")
+            dumps = error.answered if isinstance(error, Silent) else {}
+            return Answers(dumps, self._ready, question.namespace, trouble)
+        except ConfigError as error:
+            return error
         if not dumps and question.none:
             return Skipped(question.none)
         return Answers(dumps, self._ready, question.namespace)

@@ -8,6 +8,7 @@ from components.istio_gateway import entry_host
 from proxies.dump import Dump, Listener, virtual_host
 from proxies.parts import Parts, ways_out_parts
 from proxies.sidecars import sample
+from settings import ConfigError
 from verification.checks import Check, Failed, Skipped
 from verification.context import ClientContext, HostContext
 from verification.dumps import Question
@@ -63,7 +64,7 @@ def requests_are_led(client: ClientContext, host: HostContext, *, is_led: bool) 
         (gateway.namespace, gateway.accounts),
     )
     parts = _parts(client)
-    seen, broken, untried = [], [], []
+    seen, broken, untried, troubles = [], [], [], []
     for caller in client.output.callers:
         try:
             answers = client.stack.dumps.ask(client.reached, _question(client, caller, parts))
@@ -72,8 +73,12 @@ def requests_are_led(client: ClientContext, host: HostContext, *, is_led: bool) 
             broken.append(str(failure))
         except Skipped as reason:
             untried.append(str(reason))
+        except ConfigError as trouble:
+            troubles.append(trouble)
     if broken:
         raise Failed("; ".join(broken))
+    if troubles:
+        raise troubles[0]
     if untried:
         raise Skipped("; ".join([*dict.fromkeys(untried), *seen]))
     return ", ".join(seen)
@@ -100,16 +105,17 @@ def problems(dump: Dump, way: Way) -> Iterator[str]:
 
 def _connection(dump: Dump, way: Way) -> Iterator[str]:
     """Yield what is wrong with the connections to the egress gateway."""
-    tls = dump.upstreams.get(way.upstream)
-    namespace, accounts = way.gateway
-    if tls is None or not tls.is_used:
+    sockets = dump.sockets(way.upstream)
+    if not sockets or not all(each.is_used for each in sockets):
         yield f"has no mutual TLS to the egress gateway, by {way.upstream}"
         return
+    namespace, accounts = way.gateway
     endings = tuple(f"/ns/{namespace}/sa/{each}" for each in accounts)
-    if not tls.names or not all(name.endswith(endings) for name in tls.names):
-        yield f"takes {', '.join(sorted(tls.names)) or 'any workload'} for the egress gateway"
-    if (tls.sni, tls.secret, tls.trusts) != (way.domain, "default", "ROOTCA"):
-        yield f"asks the egress gateway for {tls.sni or 'no server name'}, by {tls.secret or 'no certificate'}"
+    for tls in sockets:
+        if not tls.names or not all(name.endswith(endings) for name in tls.names):
+            yield f"takes {', '.join(sorted(tls.names)) or 'any workload'} for the egress gateway"
+        if (tls.sni, tls.secret, tls.trusts) != (way.domain, "default", "ROOTCA"):
+            yield f"asks the egress gateway for {tls.sni or 'no server name'}, by {tls.secret or 'no certificate'}"
 
 
 def _past(dump: Dump, domain: str, port: int) -> Iterator[str]:

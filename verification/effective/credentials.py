@@ -55,9 +55,10 @@ def problems(dump: Dump, secrets: tuple[str, ...], servers: frozenset[str] = fro
     secrets: the beginnings of their names, up to the version
     servers: clusters that may see it
     """
-    for name, tls in dump.upstreams.items():
-        if name not in servers and any(each.startswith(secrets) for each in tls.secret.split(", ")):
-            yield f"shows the certificate of Secret {tls.secret} to {name}"
+    for name in sorted(dump.upstreams.keys() - servers):
+        for tls in dump.sockets(name):
+            if any(each.startswith(secrets) for each in tls.secret.split(", ")):
+                yield f"shows the certificate of Secret {tls.secret} to {name}"
 
 
 def _secrets(client: ClientContext) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from proxies.dump import Dump
+from proxies.tls import Tls
 from verification.checks import Check
 from verification.context import ClientContext, HostContext
 from verification.effective.tls_settings import CA, fingerprints, shown, signed, strength, trusted
@@ -53,10 +54,14 @@ def server_is_verified(client: ClientContext, host: HostContext) -> str:
 def problems(dump: Dump, wanted: Wanted) -> Iterator[str]:
     """Yield what is wrong with the connections of a replica."""
     name = f"outbound|{wanted.port}||{wanted.domain}"
-    tls = dump.upstreams.get(name)
-    if tls is None:
+    sockets = dump.sockets(name)
+    if not sockets:
         yield f"has no cluster {name}"
-        return
+    for tls in sockets:
+        yield from _socket(dump, tls, wanted)
+
+
+def _socket(dump: Dump, tls: Tls, wanted: Wanted) -> Iterator[str]:
     if not tls.is_used:
         yield f"connects to {wanted.domain} in clear"
         return

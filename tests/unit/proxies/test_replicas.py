@@ -12,7 +12,7 @@ import pytest
 from clusters import Refused
 from components.istio_gateway import DOCUMENTED_INGRESS
 from proxies.forward import Forbidden, Unreadable
-from proxies.replicas import Replicas
+from proxies.replicas import Replicas, Silent
 from settings import ConfigError
 from tests.unit.fakes import FakeCluster, fake_cluster
 
@@ -81,8 +81,9 @@ def test_replica_that_went_while_it_was_asked_is_left_out(asked: list[str]) -> N
 
 
 def test_replica_that_stays_and_does_not_answer_is_unreadable_by_name(asked: list[str]) -> None:
-    with pytest.raises(Unreadable, match=r"^Pod silent: connection refused$"):
+    with pytest.raises(Silent, match=r"^Pod silent: connection refused$") as caught:
         replicas(pods(pod("a"), pod("silent"))).dumps()
+    assert list(caught.value.answered) == ["a"]
     assert set(asked) == {"a", "silent"}
 
 

@@ -79,9 +79,18 @@ def test_namespace_that_a_policy_opens_is_reported(
     assert seen(monkeypatch, *found).startswith(f"FAILED: {expected}")
 
 
-def test_policy_of_another_stack_is_for_its_config_to_decide(monkeypatch: pytest.MonkeyPatch) -> None:
-    other = policy("network-policy-allow-egress-traffic-b", {"to": [ALL]}, labels={"kyma-mtls/owner": "ffff"})
-    assert seen(monkeypatch, policy(NAME, OWN_RULE), other).startswith("2 NetworkPolicies admit no more")
+def test_policy_of_another_stack_is_for_its_config_to_decide_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "network-policy-allow-egress-traffic-b"
+    other = policy(name, {"to": [ALL]}, labels={"kyma-mtls/owner": "ffff"})
+    assert seen(monkeypatch, policy(NAME, OWN_RULE), other) == (
+        f"1 NetworkPolicy admits no more than the stack's; but NetworkPolicy shop/{name} admits 0.0.0.0/1 for the "
+        "stack with owner ffff, if that still exists"
+    )
+
+
+def test_policy_of_another_stack_that_opens_nothing_is_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = policy("network-policy-allow-egress-traffic-b", OWN_RULE, labels={"kyma-mtls/owner": "ffff"})
+    assert seen(monkeypatch, policy(NAME, OWN_RULE), other) == "2 NetworkPolicies admit no more than the stack's"
 
 
 def test_namespace_without_a_policy_in_the_state_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:

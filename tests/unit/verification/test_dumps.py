@@ -11,7 +11,7 @@ from kubernetes.client import ApiClient, Configuration
 from clusters.cluster import Cluster
 from proxies.dump import Dump
 from proxies.forward import Forbidden, Unreadable
-from proxies.replicas import Replicas
+from proxies.replicas import Replicas, Silent
 from settings import ClusterAccess, ConfigError
 from verification.checks import Failed, Skipped
 from verification.dumps import Answers, Dumps, Question
@@ -57,7 +57,15 @@ def test_a_missing_right_skips_and_names_the_manifest(answers: list[Any]) -> Non
 def test_trouble_of_the_moment_is_no_verdict(answers: list[Any]) -> None:
     answers += [Unreadable("Pod a: reset\nby peer")]
     with pytest.raises(ConfigError, match="does not answer: Pod a: reset by peer"):
-        Dumps().ask(CLUSTER, QUESTION)
+        Dumps().ask(CLUSTER, QUESTION).judge(says(""), "nobody")
+
+
+def test_a_break_outweighs_a_pod_that_does_not_answer(answers: list[Any]) -> None:
+    answers += 2 * [Silent("Pod a: reset by peer", {"b": EMPTY})]
+    with pytest.raises(Failed, match=r"^admits x \(Pod shop/b\)$"):
+        Dumps().ask(CLUSTER, QUESTION).judge(says("admits x"), "nobody")
+    with pytest.raises(ConfigError, match="does not answer: Pod a: reset by peer"):
+        Dumps().ask(CLUSTER, QUESTION).judge(says(""), "nobody")
 
 
 def test_no_pod_is_skipped_only_with_a_reason(answers: list[Any]) -> None:

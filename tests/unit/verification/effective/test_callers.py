@@ -9,9 +9,10 @@ import pytest
 from clusters.cluster import Cluster
 from components.istio_gateway import DOCUMENTED_EGRESS
 from proxies.dump import Dump
+from settings import ConfigError
 from tests.unit.deployed import BILLING, HTTPBIN, TARGET, stack_of
 from tests.unit.fakes import fake_cluster
-from tests.unit.verification.effective.recorded import FIRST, SECOND, changed
+from tests.unit.verification.effective.recorded import FIRST, SECOND, changed, with_socket
 from verification.checks import Failed, Skipped
 from verification.context import ClientContext, HostContext
 from verification.dumps import Answers, Dumps, Question
@@ -79,23 +80,23 @@ def test_an_entry_whose_server_is_found_by_dns_is_noticed() -> None:
 class Asked(Dumps):
     """Answers for callers of some namespaces; of the others, no Pod is ready."""
 
-    def __init__(self, answers: Mapping[str, Dump]) -> None:
+    def __init__(self, answers: Mapping[str, Dump], trouble: ConfigError | None = None) -> None:
         super().__init__()
-        self._answers = answers
+        self._answers, self._trouble = answers, trouble
 
     def ask(self, _: Cluster, question: Question) -> Answers:
         if question.namespace not in self._answers:
-            raise Skipped(question.none)
+            raise self._trouble or Skipped(question.none)
         return Answers({"a": self._answers[question.namespace]}, 1, question.namespace)
 
     def gateway(self, *_: Any) -> Any:
         return DOCUMENTED_EGRESS
 
 
-def led(**answers: Dump) -> str:
+def led(trouble: ConfigError | None = None, **answers: Dump) -> str:
     """Judge the callers of a client: all of namespace invoices, and one account of namespace shop."""
     stack = stack_of(target=TARGET, clients={"billing": BILLING}, hosts={"httpbin": HTTPBIN})
-    stack = replace(stack, dumps=Asked(answers), reached={"clients.billing": fake_cluster({})})
+    stack = replace(stack, dumps=Asked(answers, trouble), reached={"clients.billing": fake_cluster({})})
     return requests_are_led(ClientContext(stack, "billing"), HostContext(stack, "httpbin"), is_led=True)
 
 
@@ -107,3 +108,17 @@ def test_a_caller_without_pods_hides_no_other_one() -> None:
 def test_callers_without_pods_are_named() -> None:
     with pytest.raises(Skipped, match=r"caller invoices .* is ready; no Pod of caller shop/till"):
         led()
+
+
+def test_trouble_of_one_caller_hides_no_break_of_another() -> None:
+    with pytest.raises(Failed, match=r"has no route for httpbin"):
+        led(ConfigError("does not answer"), shop=changed("caller"))
+    with pytest.raises(ConfigError, match="does not answer"):
+        led(ConfigError("does not answer"))
+
+
+def test_a_socket_for_some_endpoints_is_judged_too() -> None:
+    assert list(problems(with_socket("caller", LED.upstream), LED)) == []
+    assert any("no mutual TLS" in each for each in problems(with_socket("caller", LED.upstream, plain=True), LED))
+    other = with_socket("caller", LED.upstream, "sa/istio-egressgateway-service-account", "sa/other")
+    assert any("sa/other for the egress gateway" in each for each in problems(other, LED))

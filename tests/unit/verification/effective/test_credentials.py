@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.unit.verification.effective.recorded import changed
+from tests.unit.verification.effective.recorded import changed, with_socket
 from verification.effective.credentials import Beside, problems, some_proxies
 
 
@@ -56,3 +56,11 @@ def test_pods_with_some_of_the_gateways_labels_are_beside_it() -> None:
     beside = Beside((("app", "gateway"), ("istio", "egress")))
     assert [each["metadata"]["name"] for each in beside(pods)] == ["1", "2", "3"]
     assert beside == Beside((("app", "gateway"), ("istio", "egress")))
+
+
+def test_a_socket_for_some_endpoints_is_seen() -> None:
+    upstream = "outbound|443||one.broken.target.test"
+    old = '"name": "kubernetes://client-credential-broken.1"'
+    own = with_socket("egress", upstream, old, '"name": "kubernetes://client-credential-brok.1"')
+    assert len(list(problems(own, ("client-credential-brok.",)))) == 1
+    assert list(problems(own, ("client-credential-brok.",), SERVERS)) == []

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.pki import issue
-from tests.unit.verification.effective.recorded import FIRST, changed
+from tests.unit.verification.effective.recorded import FIRST, changed, with_socket
 from verification.effective.servers import Wanted, problems
 from verification.effective.tls_settings import fingerprints
 
@@ -65,3 +65,11 @@ def test_plain_text_is_noticed() -> None:
         },
     )
     assert list(problems(dump, WANTED)) == [f"connects to {FIRST} in clear"]
+
+
+def test_a_socket_for_some_endpoints_is_judged_too() -> None:
+    upstream = f"outbound|443||{FIRST}"
+    assert list(problems(with_socket("egress", upstream), WANTED)) == []
+    assert list(problems(with_socket("egress", upstream, plain=True), WANTED)) == [f"connects to {FIRST} in clear"]
+    changed_name = with_socket("egress", upstream, f'"exact": "{FIRST}"', '"exact": "a.test"')
+    assert list(problems(changed_name, WANTED)) == ["accepts a server of a.test"]

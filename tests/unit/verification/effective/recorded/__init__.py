@@ -42,6 +42,18 @@ def with_http_filter(name: str, config: dict[str, Any], place: int = 0) -> Dump:
     return Dump.parse(parts)
 
 
+def with_socket(name: str, upstream: str, old: str = "", new: str = "", *, plain: bool = False) -> Dump:
+    """Return a recorded dump in which some endpoints of a cluster get a copy of its TLS, changed, or none."""
+    parts = recorded(name)
+    for cluster in (each["cluster"] for each in parts["clusters"]["configs"]):
+        if cluster["name"] == upstream:
+            text = json.dumps(cluster["transport_socket"])
+            assert old in text, "the recording has it"
+            socket = {"name": "raw"} if plain else json.loads(text.replace(old, new))
+            cluster["transport_socket_matches"] = [{"name": "a", "match": {"a": "b"}, "transport_socket": socket}]
+    return Dump.parse(parts)
+
+
 def without_policies(name: str) -> Dump:
     """Return a recorded dump in which no chain has a filter for policies."""
     text = json.dumps(recorded(name))
