@@ -312,10 +312,7 @@ def test_each_kind_of_change_is_deployed_by_its_first_plan(lab: Lab, checkout: C
     assert added >= {"create Namespace client-client-namespace"}, "a client"
     assert any(each.startswith("create Secret client-client2.api-credential.") for each in added), "a partner's answer"
     assert added >= {"create Secret client-client2-credential.1.2"}, "trusts the next generation"
-    assert rotated >= {
-        "create Secret client-client2-credential.2.1",
-        "update AuthorizationPolicy target-httpbin-admission",
-    }
+    assert rotated >= {"create Secret client-client2-credential.2.1", "create Gateway target-later-gateway"}, "a host"
     assert moved >= {"create Secret client-client2-credential.2", "delete PrivateKey certificates-ca.1"}
     assert moved >= {"replace Namespace target-namespace", "delete Gateway target-later-gateway"}
     assert lab.status(STACK, "http://pipeline.target.test/headers") == "200"
