@@ -142,7 +142,7 @@ def _kind(urn: str, plan: dict[str, Any]) -> str:
     steps = set(plan.get("steps") or ())
     if unknown := steps - _KNOWN:
         raise ConfigError(f"{urn}: the pipeline does not know the step {min(unknown)}; deploy the stack by `pulumi up`")
-    if steps == {"delete-replaced"}:  # what it depends on is replaced, and nothing takes its own place
+    if steps == {"delete-replaced", "remove-pending-replace"}:  # it goes with what it depends on, which is replaced
         return "delete"
     if steps & _REPLACES or {"create", "delete"} <= steps:
         return "replace"

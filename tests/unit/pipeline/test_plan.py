@@ -28,7 +28,7 @@ from tests.unit.pipeline.plans import (
         (["create"], "create"),
         (["update"], "update"),
         (["delete"], "delete"),
-        (["delete-replaced"], "delete"),
+        (["delete-replaced", "remove-pending-replace"], "delete"),
         (REPLACED, "replace"),
         (["delete-replaced", "replace", "create-replacement"], "replace"),
         (["delete", "create"], "replace"),
