@@ -2,218 +2,44 @@
 
 import json
 import os
-import re
 import shutil
 import socket
-import subprocess
-import sys
-from base64 import b64encode
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-import yaml
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from pulumi import automation
 
-from pipeline.comment import previewed
 from pipeline.plan import Plan
+from tests.e2e.support.checkout import (
+    API_KEY,
+    CLIENT,
+    CLIENTS,
+    CONFIG,
+    FILE,
+    GATEWAY,
+    LATER,
+    OTHER_GATEWAY,
+    PARTNER,
+    STACK,
+    Checkout,
+)
 from tests.e2e.support.commands import ROOT, run
 from tests.e2e.support.lab import CLUSTERS, Lab
 from tests.e2e.support.project import Project
-from tests.e2e.support.stack import Deployed, age_certificates
+from tests.e2e.support.stack import age_certificates
 from tests.e2e.support.users import Users, reading
 from tests.e2e.support.waiting import together
 from tests.support.kubeconfigs import write_kubeconfig
 from tests.unit.pki import Holder, issue
-
-STACK = "pipeline"
-LATER = timedelta(days=200)
-PARTNER = issue("Partner CA", end=LATER)
-GATEWAY, OTHER_GATEWAY = (
-    issue("gateway", PARTNER, hosts=("*.pipeline-gateway.target.test",), end=LATER) for _ in range(2)
-)
-HEAD = "3d3c42e5aac5ba805825da76410c181273ba90b1"
-PEM_KEY = r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----"
-FILE = f"Pulumi.{STACK}.yaml"
-IMPORTS = (
-    "import sys; from pathlib import Path; from pipeline import deployment, engine; from pipeline.plan import Plan"
-)
-API_KEY = "kyma-mtls:hosts.api.external.credentials.client2.key"
-CLIENT = {"context": "client", "domain": "pipeline.client.test"}
-CLIENTS: dict[str, Any] = {
-    "client2": {"context": "client2", "callers": ["default/caller"]},
-    "acme": {"certificateAuthority": PARTNER.pem, "identity": "dns:acme.example"},
-}
-EXTERNAL = {
-    "domain": "pipeline.internet.test",
-    "clients": ["client2"],
-    "external": {"certificateAuthority": PARTNER.pem},
-}
-DEMO = {"domain": "pipeline.target.test", "clients": ["client"]}
-CONFIG: dict[str, Any] = {
-    "target": {"context": "target"},
-    "clients": CLIENTS,
-    "hosts": {"api": EXTERNAL},
-    "gatewayMode": "own",
-    "gatewayDomain": "pipeline-gateway.target.test",
-    "gatewayCertificate": GATEWAY.pem + PARTNER.pem,
-    "renewBeforeDays": 250,
-}
-ENDING = {
-    "clients.acme.certificateAuthority",
-    "hosts.api.external.certificateAuthority",
-    "hosts.api.external.credentials.client2.certificate",
-    "gatewayCertificate",
-}
-"""What ends within renewBeforeDays, always."""
 
 
 def credential() -> Holder:
     """Issue what client2 shows to the partner's host, with a key that the user gives."""
     usage = ExtendedKeyUsageOID.CLIENT_AUTH
     return issue("client2", PARTNER, uris=("spiffe://partner.example/us",), usage=usage, end=LATER)
-
-
-@dataclass
-class Checkout:
-    """A project in a git repository, and all that the commands have printed and written of it so far.
-
-    readers: KUBECONFIG of users who only read, by whom reviewers get their comments
-    """
-
-    project: Project
-    deployed: Deployed
-    folder: Path
-    readers: str
-    keys: list[str] = field(default_factory=list)
-    printed: list[str] = field(default_factory=list)
-
-    @property
-    def output(self) -> str:
-        return "".join(self.printed)
-
-    @property
-    def plan(self) -> Path:
-        return self.folder / "plan.json"
-
-    @property
-    def comment(self) -> str:
-        return (self.folder / "comment.md").read_text()
-
-    def run(self, command: str, *arguments: str, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command as a step of a workflow does, and expect its exit code."""
-        return self.call("-m", "pipeline", command, STACK, *arguments, code=code, **environment)
-
-    def call(self, *arguments: str, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run Python in the project, and expect its exit code."""
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=self.project.directory,
-            env=os.environ | self.project.environment | environment,
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        self.printed.append(done.stdout + done.stderr)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done
-
-    def preview(self, code: int = 0, plan: str = "plan.json", **environment: str) -> frozenset[str] | None:
-        """Preview; return the digests of the operations that the comment remembers, None if it failed."""
-        comment = self.folder / "comment.md"
-        files = ("--plan", str(self.folder / plan), "--comment", str(comment))
-        self.run("preview", "--head", HEAD, *files, code=code, **environment)
-        self.printed.append(comment.read_text())
-        return previewed(comment.read_text(), HEAD)
-
-    def deploy(self) -> set[str]:
-        """Take a change from its pull request to its deployment; return the operations of its plan.
-
-        The comment is made by a user who only reads. The verification, which takes its time, is left to other tests.
-        """
-        with ThreadPoolExecutor() as pool:
-            planned = pool.submit(self.run, "preview", "--plan", str(self.plan))
-            seen = self.preview(plan="readers.json", KUBECONFIG=self.readers)
-            planned.result()
-        compare = f"deployment.expect_previewed({STACK!r}, Plan.read(Path({str(self.plan)!r})), {seen!r})"
-        self.call("-c", f"{IMPORTS}; {compare}", PULUMI_CONFIG_PASSPHRASE="")  # the step of the workflow has none
-        self.call("-c", f"{IMPORTS}; sys.exit(engine.up({STACK!r}, {str(self.plan)!r}).exit_code)")
-        self.git("add", FILE)
-        self.commit()
-        return {str(each) for each in Plan.read(self.plan).operations}
-
-    def update(self, code: int = 0) -> subprocess.CompletedProcess[str]:
-        reports = {"--record": "record.json", "--junit": "verified.xml", "--html": "verification.html"}
-        files = [word for option, name in reports.items() for word in (option, str(self.folder / name))]
-        return self.run("update", "--plan", str(self.plan), *files, code=code)
-
-    def renew(self) -> str:
-        """Renew, where partners' certificates end soon; return the problems that are printed."""
-        printed = self.run("renew", "--problems", str(self.folder / "problems.txt"), code=1).stderr
-        assert (self.folder / "problems.txt").read_text() == printed
-        assert set(re.findall(r"^kyma-mtls:(\S+): ends on ", printed, re.MULTILINE)) == ENDING
-        return printed
-
-    def pulumi(self, *arguments: str) -> str:
-        """Run a command of the engine on the stack; return what it prints."""
-        command = ("pulumi", "stack", *arguments, "--stack", STACK)
-        environment = os.environ | self.project.environment
-        done = subprocess.run(
-            command, cwd=self.project.directory, env=environment, check=True, stdout=subprocess.PIPE, text=True
-        )
-        return done.stdout
-
-    def write(self, **config: Any) -> None:
-        """Set keys in the stack's file, structures as YAML."""
-        path = self.project.directory / FILE
-        file = yaml.safe_load(path.read_text())
-        file["config"].update({f"kyma-mtls:{key}": value for key, value in config.items()})
-        path.write_text(yaml.safe_dump(file))
-
-    def write_hosts(self, shown: str = "", later: str = "", **httpbin: Any) -> None:
-        """Set the hosts: the demo's, with these keys, and the partner's, with another certificate if one is given.
-
-        later: domain of a further host; none by default
-        """
-        hosts = yaml.safe_load((self.project.directory / FILE).read_text())["config"]["kyma-mtls:hosts"]
-        if shown:
-            external = {"certificateAuthority": PARTNER.pem, "credentials": {"client2": {"certificate": shown}}}
-            hosts["api"] = {**EXTERNAL, "external": external}
-        further = {"later": {**DEMO, "domain": later}} if later else {}
-        self.write(hosts={"api": hosts["api"], "httpbin": {**DEMO, **httpbin}, **further})
-
-    def set_secret(self, path: str, key: str) -> None:
-        self.keys.append(key)
-        self.deployed.stack.set_config(path, automation.ConfigValue(key, secret=True), path=True)
-
-    def learn_keys(self) -> None:
-        """Keep the private keys in the state, which no command may show."""
-        exported = self.pulumi("export", "--show-secrets")
-        self.keys += [re.sub(r"\\+n", "\n", key) for key in re.findall(PEM_KEY, exported)]
-
-    def commit(self) -> None:
-        identity = ("-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
-        self.git(*identity, "commit", "--allow-empty", "-m", "change")
-
-    def git(self, *arguments: str) -> str:
-        return run("git", *arguments, cwd=self.project.directory).stdout.strip()
-
-    def expect_no_secret(self) -> None:
-        """Expect that no output of the commands holds a private key, or a token of a kubeconfig."""
-        for key in self.keys:
-            encoded = b64encode(key.encode()).decode()
-            assert key.splitlines()[1] not in self.output
-            assert encoded[40:80] not in self.output
-        for cluster in CLUSTERS:
-            (user,) = yaml.safe_load(Path(self.project.lab.kubeconfig(cluster)).read_text())["users"]
-            assert user["user"]["token"] not in self.output
-        assert "PRIVATE KEY" not in self.output
 
 
 @pytest.fixture(scope="module")
@@ -224,9 +50,7 @@ def readers(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 
 @pytest.fixture(scope="module")
-def first(
-    project: Project, policy_pack: Path, readers: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Checkout]:
+def first(project: Project, policy_pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     """A stack that is previewed for the first time, with its comment and plan, and then deployed by that plan.
 
     Its namespace has a random name, and its client waits for a partner's answer.
@@ -237,7 +61,7 @@ def first(
     try:
         with project.deployment(STACK) as deployed:
             deployed.stack.remove_all_config([f"kyma-mtls:{key}" for key in ("target", "clients", "hosts")])
-            checkout = Checkout(project, deployed, tmp_path_factory.mktemp("run"), readers)
+            checkout = Checkout(project, deployed, tmp_path_factory.mktemp("run"))
             for _ in ("an older commit", "the one that is deployed"):
                 checkout.commit()
             checkout.write(**CONFIG)
@@ -267,12 +91,12 @@ def verified(first: Checkout, opening: str) -> ET.Element:  # noqa: ARG001 - whi
 
 
 @pytest.fixture(scope="module")
-def plans(first: Checkout, verified: ET.Element) -> list[set[str]]:  # noqa: ARG001 - which deploys it
+def plans(first: Checkout, readers: str, verified: ET.Element) -> list[set[str]]:  # noqa: ARG001 - which deploys it
     """What was planned, and deployed on the first try, for changes of each kind."""
     request = first.deployed.stack.outputs()["signingRequests"].value["api"]["client2"]
     first.write(clients={**CLIENTS, "client": CLIENT}, trustedGenerations=["2"])
     first.write_hosts(PARTNER.sign(request))
-    done = [first.deploy()]
+    done = [first.deploy(readers)]
     first.write(generation="2", trustedGenerations=["1"])
     first.write_hosts(later="pipeline-later.target.test", clients=["client", "acme"])
     done.append(first.deploy())
