@@ -132,6 +132,7 @@ class Checkout:
         return {str(each) for each in Plan.read(self.plan).operations}
 
     def update(self, code: int = 0) -> subprocess.CompletedProcess[str]:
+        (self.folder / "record.json").unlink(missing_ok=True)  # each job begins without one
         reports = {"--record": "record.json", "--junit": "verified.xml", "--html": "verification.html"}
         files = [word for option, name in reports.items() for word in (option, str(self.folder / name))]
         return self.run("update", "--plan", str(self.plan), *files, code=code)
