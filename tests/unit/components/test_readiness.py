@@ -232,12 +232,16 @@ def test_of_several_objects_those_without_a_status_are_read_once(clock: Clock) -
 
 
 class Waiting(pulumi.ComponentResource):
-    """Makes a Secret, waits for it, and makes a second one then."""
+    """Makes a Secret, waits for it, and makes a second one then.
 
-    def __init__(self, opts: pulumi.ResourceOptions) -> None:
+    made: gets the URN of the first
+    """
+
+    def __init__(self, opts: pulumi.ResourceOptions, made: Callable[[str], None] = lambda _: None) -> None:
         super().__init__("test:index:Waiting", "waiting", None, opts)
         below = pulumi.ResourceOptions(parent=self)
         first = k8s.core.v1.Secret("first", metadata={"name": "certs", "namespace": "mtls"}, opts=below)
+        first.urn.apply(made)
         ready = Ready("first", first, saying([failing("Error: why", 0)]), below)
         k8s.core.v1.Secret("second", metadata={"name": "later", "namespace": ready.id}, opts=below)
 
@@ -279,13 +283,15 @@ def test_ready_is_unknown_in_a_preview_that_changes_the_object(deploy: Deploy, m
     monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
     made = {"Secret": {"metadata": {"name": "certs", "namespace": "mtls", "uid": "1", "generation": 4}}}
 
-    def program(changed: str) -> None:
+    def program(ending: str) -> None:
         rule = Lifecycle("clients.a", "0a1b", fake_cluster(THERE))
-        Waiting(rule.options("namespace"))
-        urn = f"urn:pulumi:stack::project::test:index:Waiting$kubernetes:core/v1:Secret::{changed}"
-        rule._observed().callback(pulumi.ResourceHookArgs(urn, "", changed, "Secret"))
 
-    changing, other = (deploy(partial(program, changed), outputs=made) for changed in ("first", "other"))
+        def change(urn: str) -> None:
+            rule._observed().callback(pulumi.ResourceHookArgs(urn + ending, "", "first", "Secret"))
+
+        Waiting(rule.options("namespace"), change)
+
+    changing, other = (deploy(partial(program, ending), outputs=made) for ending in ("", "-other"))
     assert "input" not in changing.one("Stash", "first-ready"), "the generation is that of a dry run"
     assert other.one("Stash", "first-ready")["input"]["generation"] == 4
 
