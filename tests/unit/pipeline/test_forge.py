@@ -139,6 +139,13 @@ def test_answer_that_is_no_json_is_reported(forge: StandIn, file: Path, capsys: 
     assert re.fullmatch(r"Git\w+ does not answer GET \S+ in JSON: .*\n", capsys.readouterr().err)
 
 
+def test_answer_that_is_no_list_is_reported(forge: StandIn) -> None:
+    there = this_run.forge()
+    forge.refusals = [Answer({"message": "moved"})]
+    with pytest.raises(ConfigError, match=r"Git\w+ does not answer GET \S+ with a list: "):
+        there.comment(7, marker("prod"))
+
+
 @pytest.mark.parametrize("missing", ["token", "repository"])
 def test_incomplete_environment_is_reported(
     forge: StandIn,
