@@ -226,6 +226,7 @@ def test_artifact_of_a_night_is_what_its_report_reads() -> None:
 def test_last_success_is_watched_at_each_push_and_each_night() -> None:
     watch = load(GITHUB / "workflows/watch.yml")
     assert watch[True] == {"push": {"branches": ["main"]}, "workflow_call": None}
+    assert watch["concurrency"] == {"group": "watch", "cancel-in-progress": False, "queue": "max"}
     assert load(GITHUB / "workflows/renew.yml")["jobs"]["watch"]["uses"] == "./.github/workflows/watch.yml"
 
 
