@@ -8,7 +8,7 @@ from settings import ConfigError
 
 # Options of the engine by which it deploys a part of a stack, as it records them:
 # https://github.com/pulumi/pulumi/blob/master/pkg/cmd/pulumi/metadata/metadata.go
-_PARTIAL = {f"pulumi.flag.{option}" for option in ("target", "target-replace", "exclude")}
+_PARTIAL = {f"pulumi.flag.{option}" for option in ("target", "target-replace", "exclude", "exclude-protected")}
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def _last(stack: str) -> tuple[Values | None, str]:
     for update in engine.updates(stack):
         if update["kind"] not in {"update", "destroy"}:
             continue
-        if update["result"] == "succeeded" and (update["kind"] == "destroy" or not _PARTIAL & {*update["environment"]}):
+        if update["result"] == "succeeded" and not _PARTIAL & update["environment"].keys():
             return (update["config"] if update["kind"] == "update" else None), later
         later = f"{update['kind']} of {update['startTime']}"
     return None, later

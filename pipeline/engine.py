@@ -73,13 +73,22 @@ def last_commit(stack: str) -> str | None:
 
 
 def updates(stack: str) -> Iterator[dict[str, Any]]:
-    """Yield the updates of a stack, the last one first, with their configs, **secrets in clear**."""
+    """Yield the updates of a stack, the last one first, with their configs, **secrets in clear**.
+
+    Each has its kind, result, startTime, environment and config, as the engine names them.
+    """
     for page in itertools.count(1):
         with _expecting_its_form("stack history"):
-            found = list(_read("history", "--stack", stack, "--json", "--show-secrets", "--page", str(page)))
+            listed = _read("history", "--stack", stack, "--json", "--show-secrets", "--page", str(page))
+            found = [_update(each) for each in listed]
         if not found:
             return
         yield from found
+
+
+def _update(listed: dict[str, Any]) -> dict[str, Any]:
+    found = {key: listed[key] for key in ("kind", "result", "startTime")}
+    return found | {key: dict(listed.get(key) or {}) for key in ("environment", "config")}
 
 
 def config(stack: str) -> dict[str, dict[str, Any]]:

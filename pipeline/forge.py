@@ -5,7 +5,7 @@ A pull request of GitLab is its merge request, a comment its note.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 
@@ -71,7 +71,7 @@ class Forge(ABC):
 
     @abstractmethod
     def pull_request_of(self, commit: str) -> PullRequest | None:
-        """Return the merged pull request that has a commit, if there is one."""
+        """Return the pull request that brought a commit into the branch that is deployed, if there is one."""
 
     @abstractmethod
     def last_night(self) -> datetime | None:
@@ -94,5 +94,6 @@ class Forge(ABC):
     def _open_issues(self) -> Iterator[Post]: ...
 
     def _own(self, posts: Iterable[Post], marker: str) -> Post | None:
-        own = (each for each in posts if each.author == self.login)
+        # A form of the web page, in which somebody edits a text, sends carriage returns.
+        own = (replace(each, body=each.body.replace("\r", "")) for each in posts if each.author == self.login)
         return next((each for each in own if each.body.startswith(f"{marker}\n")), None)

@@ -13,13 +13,18 @@ from settings import ConfigError
 BOT = "github-actions[bot]"
 """The account that a workflow's own token writes as."""
 _NIGHTLY = "renew.yml"
+_REMEDY = "GH_TOKEN must be valid, with the permissions that the workflow in .github/workflows gives to this job"
 
 
 @dataclass(frozen=True)
 class GitHub(Forge):
-    """A repository on GitHub."""
+    """A repository on GitHub.
+
+    branch: of the run, into which pull requests are merged to be deployed
+    """
 
     rest: Rest
+    branch: str
     login: str = BOT
 
     @classmethod
@@ -35,7 +40,8 @@ class GitHub(Forge):
             "X-GitHub-Api-Version": "2022-11-28",
         }
         api = os.environ.get("GITHUB_API_URL", "https://api.github.com")
-        return cls(Rest("GitHub", f"{api}/repos/{name}", headers), login or BOT)
+        rest = Rest("GitHub", f"{api}/repos/{name}", headers, _REMEDY)
+        return cls(rest, os.environ.get("GITHUB_REF_NAME", ""), login or BOT)
 
     def open_issue(self, title: str, body: str) -> Post:
         """Open an issue."""
@@ -54,8 +60,9 @@ class GitHub(Forge):
         self.rest.ask("PATCH", f"issues/{issue.number}", {"state": "closed"})
 
     def pull_request_of(self, commit: str) -> PullRequest | None:
-        """Return the merged pull request that has a commit, if there is one."""
-        merged = (each for each in self.rest.all(f"commits/{commit}/pulls") if each["merged_at"])
+        """Return the pull request that brought a commit into the branch of the run, if there is one."""
+        found = self.rest.all(f"commits/{commit}/pulls")
+        merged = (each for each in found if each["merged_at"] and each["base"]["ref"] == self.branch)
         return next((PullRequest(int(each["number"]), str(each["head"]["sha"])) for each in merged), None)
 
     def last_night(self) -> datetime | None:

@@ -41,8 +41,11 @@ def _follows(operation: Operation, plan: Plan, sources: Collection[str], deploye
     return operation.kind == "update" and (is_carrier or is_wait) and plan.depends(operation.urn, sources)
 
 
-def _undescribed(metadata: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Return an object's metadata without the annotation that describes its data."""
-    annotations = (metadata or {}).get("annotations") or {}
-    kept = {name: text for name, text in annotations.items() if name != CONTENTS_ANNOTATION}
-    return {**(metadata or {}), "annotations": kept}
+def _undescribed(metadata: Any) -> Any:
+    """Return an object's metadata without the annotation that describes its data; what is not known yet, as it is."""
+    if not isinstance(metadata, Mapping) or not isinstance(annotations := metadata.get("annotations") or {}, Mapping):
+        return metadata
+    return {
+        **metadata,
+        "annotations": {name: text for name, text in annotations.items() if name != CONTENTS_ANNOTATION},
+    }

@@ -33,7 +33,7 @@ class Rest:
     remedy: str = ""
 
     def all(self, path: str) -> Iterator[dict[str, Any]]:
-        """Yield the entries of a list, whose pages it asks for as needed.
+        """Yield the entries of a list, whose pages it asks for as needed; raise ConfigError if it is none.
 
         A page may be shorter than asked for, and not the last: GitLab leaves out what the account may not read.
         """
@@ -41,7 +41,10 @@ class Rest:
         while page:
             asked = f"{path}{'&' if '?' in path else '?'}per_page={_PAGE}&page={page}"
             answer = self._send("GET", asked, None)
-            yield from self._content("GET", asked, answer)
+            entries = self._content("GET", asked, answer)
+            if not isinstance(entries, list):
+                raise ConfigError(f"{self.forge} does not answer GET {asked} with a list: is the URL its API's?")
+            yield from entries
             page = page + 1 if 'rel="next"' in answer.headers.get("Link", "") else 0
 
     def ask(self, method: str, path: str, content: Mapping[str, Any] | None = None) -> Any:

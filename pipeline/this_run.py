@@ -30,7 +30,8 @@ def url() -> str:
 
 def starter() -> str:
     """Return the account that started the running job; empty outside of one."""
-    return os.environ.get("GITLAB_USER_LOGIN" if _is_on_gitlab() else "GITHUB_ACTOR", "")
+    # GITHUB_ACTOR would be that of the first attempt, also if a different account starts the run again.
+    return os.environ.get("GITLAB_USER_LOGIN" if _is_on_gitlab() else "GITHUB_TRIGGERING_ACTOR", "")
 
 
 def by_hand() -> str:

@@ -1,4 +1,4 @@
-"""Private keys within texts: PEM, DER in Base64, and Base64 of either, in any wrapping.
+"""Private keys within texts: PEM, DER in Base64, and Base64 of either, in lines of 16 characters or more.
 
 The policies refuse them, and the pipeline masks them in logs and comments.
 """

@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from pipeline.comment import previewed
 from pipeline.plan import Plan
 from tests.e2e.support.checkout import (
     API_KEY,
@@ -20,6 +21,7 @@ from tests.e2e.support.checkout import (
     CONFIG,
     FILE,
     GATEWAY,
+    HEAD,
     LATER,
     OTHER_GATEWAY,
     PARTNER,
@@ -81,8 +83,9 @@ def opening(first: Checkout) -> str:
 
 
 @pytest.fixture(scope="module")
-def verified(first: Checkout, opening: str) -> ET.Element:  # noqa: ARG001 - which is read before
+def verified(first: Checkout, opening: str) -> ET.Element:
     """The stack, deployed by the plan of its first preview and committed: what the verification then says of it."""
+    first.expect_previewed(previewed(opening, HEAD))
     first.update()
     first.git("add", FILE)
     first.commit()

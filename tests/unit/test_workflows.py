@@ -29,7 +29,8 @@ KNOWN = {
 }
 ENVIRONMENTS = {"preview": "preview-{}", "deploy": "{}", "renew": "renew-{}"}
 """The GitHub environment of each job with credentials."""
-ALARM = "gh issue list "
+ALARM = 'gh issue list --search "author:app/github-actions in:title '
+"""Lists only the issues that workflows opened: anybody may open one of this title in a public repository."""
 FURTHER = {".ci/pulumi", "echo", "exit"}
 """Programs that steps run, beside `make` and the commands of `python -m pipeline`."""
 PIN = re.compile(r"uses: (?P<action>[^@\s]+)@(?P<commit>[0-9a-f]{40}) # (?P<version>v\d+\.\d+\.\d+)")
@@ -195,7 +196,7 @@ def test_every_night_is_reported_whatever_failed() -> None:
     assert report["if"] == "${{ always() && needs.renew.result != 'skipped' }}"
     assert report["strategy"] == nightly["renew"]["strategy"]
     assert alarm["needs"] == ["stacks", "report"]
-    assert alarm["if"] == "always() && (needs.stacks.result == 'failure' || needs.report.result == 'failure')"
+    assert alarm["if"] == "always() && (contains(needs.*.result, 'failure') || contains(needs.*.result, 'cancelled'))"
     (step,) = alarm["steps"]
     assert "uses" not in step, "it needs nothing of what may have failed"
     assert step["run"].startswith(ALARM)
@@ -225,6 +226,7 @@ def test_artifact_of_a_night_is_what_its_report_reads() -> None:
 def test_last_success_is_watched_at_each_push_and_each_night() -> None:
     watch = load(GITHUB / "workflows/watch.yml")
     assert watch[True] == {"push": {"branches": ["main"]}, "workflow_call": None}
+    assert watch["concurrency"] == {"group": "watch", "cancel-in-progress": False, "queue": "max"}
     assert load(GITHUB / "workflows/renew.yml")["jobs"]["watch"]["uses"] == "./.github/workflows/watch.yml"
 
 

@@ -124,12 +124,16 @@ class Checkout:
             seen = self.preview(plan="readers.json", KUBECONFIG=readers) if readers else self.preview()
             if planned:
                 planned.result()
-        compare = f"deployment.expect_previewed({STACK!r}, Plan.read(Path({str(self.plan)!r})), {seen!r})"
-        self.call("-c", f"{IMPORTS}; {compare}", PULUMI_CONFIG_PASSPHRASE="")  # the step of the workflow has none
+        self.expect_previewed(seen)
         self.call("-c", f"{IMPORTS}; sys.exit(engine.up({STACK!r}, {str(self.plan)!r}).exit_code)")
         self.git("add", FILE)
         self.commit()
         return {str(each) for each in Plan.read(self.plan).operations}
+
+    def expect_previewed(self, seen: frozenset[str] | None) -> None:
+        """Compare the plan with the digests that a comment remembers, as the step of the workflow does."""
+        compare = f"deployment.expect_previewed({STACK!r}, Plan.read(Path({str(self.plan)!r})), {seen!r})"
+        self.call("-c", f"{IMPORTS}; {compare}", PULUMI_CONFIG_PASSPHRASE="")  # the step of the workflow has none
 
     def update(self, code: int = 0) -> subprocess.CompletedProcess[str]:
         (self.folder / "record.json").unlink(missing_ok=True)  # each job begins without one

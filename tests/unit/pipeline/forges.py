@@ -88,7 +88,13 @@ class Hub(StandIn):
     bot: str = "github-actions[bot]"
 
     def environment(self) -> dict[str, str]:
-        return {"GITHUB_API_URL": self.url, "GITHUB_REPOSITORY": "team/mesh", "GH_TOKEN": TOKEN, "GITLAB_CI": ""}
+        return {
+            "GITHUB_API_URL": self.url,
+            "GITHUB_REPOSITORY": "team/mesh",
+            "GITHUB_REF_NAME": "main",
+            "GH_TOKEN": TOKEN,
+            "GITLAB_CI": "",
+        }
 
     def answer(self, method: str, url: str, headers: Mapping[str, str], content: Content) -> Answer:
         if headers["Authorization"] != f"Bearer {TOKEN}":
@@ -118,8 +124,9 @@ class Hub(StandIn):
         return Answer(found[-1], 201)
 
     def merge(self, commit: str, head: str, *approvers: str) -> None:
-        merged = {"number": 7, "merged_at": "2026-01-01T00:00:00Z", "head": {"sha": head}}
-        self.pulls[commit] = [{"number": 3, "merged_at": None, "head": {"sha": head}}, merged]
+        merged = {"number": 7, "merged_at": "2026-01-01T00:00:00Z", "head": {"sha": head}, "base": {"ref": "main"}}
+        others = [{**merged, "number": 3, "merged_at": None}, {**merged, "number": 4, "base": {"ref": "feature"}}]
+        self.pulls[commit] = [*others, merged]
         self.reviews = [{"user": {"login": each}, "state": "APPROVED"} for each in approvers]
 
     def add_comment(self, body: str, author: str) -> Content:
@@ -222,7 +229,8 @@ class Lab(StandIn):
 
     def merge(self, commit: str, head: str, *approvers: str) -> None:
         merged = {"iid": 7, "state": "merged", "sha": head, "target_branch": "main"}
-        self.pulls[commit] = [{**merged, "iid": 3, "state": "opened"}, merged]
+        others = [{**merged, "iid": 3, "state": "opened"}, {**merged, "iid": 4, "target_branch": "feature"}]
+        self.pulls[commit] = [*others, merged]
         self.reviews = [{"user": {"username": each}} for each in approvers]
 
     def add_comment(self, body: str, author: str) -> Content:

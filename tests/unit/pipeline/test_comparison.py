@@ -80,6 +80,24 @@ def test_stack_of_which_nothing_is_deployed_is_new(engine: Engine, updates: list
     assert "The stack is new." in Path("comment.md").read_text()
 
 
+@pytest.mark.parametrize("option", ["target", "exclude", "exclude-protected"])
+def test_destruction_of_a_part_leaves_what_was_deployed(engine: Engine, option: str) -> None:
+    engine.updated(update("destroy", environment={f"pulumi.flag.{option}": "set"}), deployed())
+    assert sentences() == []
+    assert comparison.of("prod").unfinished.startswith("destroy of ")
+
+
+def test_update_without_an_environment_is_compared(engine: Engine) -> None:
+    engine.updated(update(config=values(**BASE), environment=None))
+    assert sentences() == []
+
+
+@pytest.mark.parametrize("listed", [{}, {"kind": "update"}, "update", {**update(), "environment": "set"}])
+def test_history_of_a_different_form_is_told(engine: Engine, listed: Any) -> None:
+    engine.updated(listed)
+    assert str(comparison.of("prod").before).startswith("`pulumi stack history` printed something else")
+
+
 def test_failed_destruction_leaves_what_was_deployed(engine: Engine) -> None:
     engine.updated(update("destroy", "failed"), deployed())
     assert sentences() == []

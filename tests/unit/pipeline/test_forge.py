@@ -57,6 +57,12 @@ def test_longest_comment_is_accepted(forge: StandIn, file: Path) -> None:
     assert forge.comments[0]["body"] == body
 
 
+def test_comment_that_somebody_saved_on_the_web_page_is_edited(forge: StandIn, file: Path) -> None:
+    forge.add_comment(f"{marker('prod')}\r\nold", forge.bot)
+    assert put(file) == 0
+    assert [each["body"] for each in forge.comments] == [f"{marker('prod')}\nfirst"]
+
+
 def test_comment_is_found_on_a_later_page_though_an_earlier_one_is_not_full(forge: StandIn, file: Path) -> None:
     for number in range(250):
         forge.add_comment(f"{number}", "a-user")["hidden"] = number % 3 == 0
@@ -133,6 +139,13 @@ def test_answer_that_is_no_json_is_reported(forge: StandIn, file: Path, capsys: 
     assert re.fullmatch(r"Git\w+ does not answer GET \S+ in JSON: .*\n", capsys.readouterr().err)
 
 
+def test_answer_that_is_no_list_is_reported(forge: StandIn) -> None:
+    there = this_run.forge()
+    forge.refusals = [Answer({"message": "moved"})]
+    with pytest.raises(ConfigError, match=r"Git\w+ does not answer GET \S+ with a list: "):
+        there.comment(7, marker("prod"))
+
+
 @pytest.mark.parametrize("missing", ["token", "repository"])
 def test_incomplete_environment_is_reported(
     forge: StandIn,
@@ -171,7 +184,7 @@ def test_commit_without_a_pull_request_has_none(forge: StandIn) -> None:
     assert forge.requests
 
 
-def test_merged_pull_request_of_a_commit_is_found(forge: StandIn) -> None:
+def test_pull_request_that_merged_a_commit_into_the_deployed_branch_is_found(forge: StandIn) -> None:
     forge.merge(SHA, SHA[::-1], "ann")
     forge.merge("f" * 40, "0" * 40)
     assert this_run.forge().pull_request_of(SHA) == PullRequest(7, SHA[::-1])

@@ -76,6 +76,15 @@ def test_digest_of_the_plan_is_that_of_the_operations_in_the_comment(verified: l
     assert verified
 
 
+def test_record_names_the_account_that_started_the_run_again(
+    verified: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"GITLAB_CI": "", "GITHUB_ACTOR": "ann", "GITHUB_TRIGGERING_ACTOR": "bob"}.items():
+        monkeypatch.setenv(name, value)
+    assert update()[1]["by"] == "bob"
+    assert verified
+
+
 def test_record_of_a_deployment_by_hand_names_no_pull_request(verified: list[list[str]]) -> None:
     assert "pullRequests" not in update()[1]
     assert verified

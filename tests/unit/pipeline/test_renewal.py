@@ -27,6 +27,15 @@ def test_renewal_is_explained(plan_file: Path) -> None:
     assert unexplained(plan_of(plan_file, renewal()), DEPLOYED) == []
 
 
+@pytest.mark.parametrize("metadata", [UNKNOWN, {"name": "orders", "annotations": UNKNOWN}], ids=["whole", "part"])
+def test_object_whose_metadata_is_not_known_yet_is_no_renewal(plan_file: Path, metadata: object) -> None:
+    """Expect a new stack without `namespace` to be judged like any other: its namespace is a random name."""
+    created = {SECRET: resource("create", adds={"metadata": metadata, "data": UNKNOWN})}
+    assert [each.urn for each in unexplained(plan_of(plan_file, created), {})] == [SECRET]
+    updated = renewal() | {SECRET: resource("update", on=(LEAF,), updates={"metadata": metadata})}
+    assert [each.urn for each in unexplained(plan_of(plan_file, updated), DEPLOYED)] == [SECRET]
+
+
 def test_renewal_of_a_ca_and_of_what_it_signed_is_explained(plan_file: Path) -> None:
     changes = renewal() | {CA: resource(*REPLACED), LEAF: resource(*REPLACED, on=(CA,), updates={"caCertPem": ""})}
     assert unexplained(plan_of(plan_file, changes), DEPLOYED) == []
