@@ -29,7 +29,7 @@ def read(log: Path) -> Messages:
         return Messages()
     found: dict[str, list[str]] = {"error": [], "warning": []}
     is_cut = False
-    for line in log.read_text(errors="replace").splitlines():
+    for line in filter(None, log.read_text(errors="replace").split("\n")):
         try:
             for level, message in _messages(json.loads(line)):
                 found.get(level, []).append(_COLOR.sub("", message).strip())

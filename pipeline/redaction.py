@@ -20,7 +20,7 @@ _END_OF_LINE = 200
 
 
 def redacted(text: str) -> str:
-    """Return a text without private keys in any encoding, without tokens (JWT), and without values that are refused."""
+    """Return a text without private keys, as the policies find them, tokens (JWT), and values that are refused."""
     text = _VALUES_OF_PLAN.sub("(values withheld)\n", text)
     text = _REFUSED_VALUE.sub(rf"\1(withheld{_PROBLEM.replace('}', ')')}", text)
     text = _TOKEN.sub(_MASK, text)
