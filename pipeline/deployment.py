@@ -56,7 +56,7 @@ def expect_previewed(stack: str, plan: Plan, previewed: frozenset[str]) -> None:
 
     previewed: the digests of the operations that the comment has shown
     """
-    changes = renewal.unexplained(plan, engine.deployed_inputs(stack))
+    changes = _unexplained(stack, plan)
     if unseen := [each for each in changes if each.digest not in previewed]:
         raise Refused("the plan has operations that the preview in the pull request did not have:", *_lines(unseen))
 
@@ -127,7 +127,7 @@ def _renew(stack: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         plan = Path(folder, "plan.json")
         planned = _planned(stack, plan)
-        if pending := renewal.unexplained(planned, engine.deployed_inputs(stack)):
+        if pending := _unexplained(stack, planned):
             raise Pending(
                 "more than a renewal is pending, so nothing is renewed; deploy or revert these operations:",
                 *_lines(pending),
@@ -135,12 +135,17 @@ def _renew(stack: str) -> None:
         if planned.operations:
             _deploy(stack, plan, **{RENEWAL: "true"})
         refreshed = _planned(stack, Path(folder, "refreshed.json"), refresh=True)
-        changed = renewal.unexplained(refreshed, engine.deployed_inputs(stack))
+        changed = _unexplained(stack, refreshed)
         if drift := [each for each in changed if each.type.startswith(_OF_CLUSTERS)]:
             raise Refused(
                 "the clusters are not as the stack was deployed; `pulumi up --refresh` would do these operations:",
                 *_lines(drift),
             )
+
+
+def _unexplained(stack: str, plan: Plan) -> list[Operation]:
+    """Return the operations of a stack's plan that no renewal explains; the state is read only if there are any."""
+    return renewal.unexplained(plan, engine.deployed_inputs(stack)) if plan.operations else []
 
 
 def _planned(stack: str, file: Path, *, refresh: bool = False) -> Plan:
