@@ -1,7 +1,8 @@
 """The one rule for the life of a stack's Kubernetes objects.
 
-The Kubernetes provider creates by server-side apply, since 4.29 where it is told to (deployment/managed_site.py). That
-takes over an object of the same name that the cluster has already, and deletes by name
+The Kubernetes provider creates by server-side apply; from 4.29 on, only with its argument `upsertExistingObjects`
+(deployment/managed_site.py). That takes over an object of the same name that the cluster has already, and deletes by
+name
 (https://www.pulumi.com/registry/packages/kubernetes/how-to-guides/managing-resources-with-server-side-apply/).
 Hence, for every object of a stack:
 
@@ -85,7 +86,7 @@ class Lifecycle:
         """Return the objects that a component has made, in the order of their creation."""
         return [made for parent, made in self._made if parent is component]
 
-    async def missing(self) -> list[str]:
+    async def drift(self) -> list[str]:
         """Return a line for each object, and each field, that the cluster does not have as the state has it."""
         return await self._inventory.drift(Owner(await pulumi.Output.from_input(self.owner).future()))
 

@@ -100,9 +100,9 @@ class ManagedSite:
 def _creation() -> dict[str, Any]:
     """Return the provider's arguments by which it creates objects by server-side apply.
 
-    Since 4.29 it does so only if it is told to (https://github.com/pulumi/pulumi-kubernetes/issues/2926). Without that,
-    what a killed update left could not be created again (AlreadyExists), and would have a second field manager. The
-    lifecycle refuses all further objects that exist.
+    From 4.29 on, it does so only with this argument (https://github.com/pulumi/pulumi-kubernetes/issues/2926). Without
+    it, the provider could not create again the objects that a killed update left (AlreadyExists), and they would have a
+    second field manager. The lifecycle refuses all further objects that exist.
     """
     name = "upsert_existing_objects"
     return {name: True} if name in signature(k8s.ProviderArgs).parameters else {}
@@ -117,7 +117,7 @@ async def find_drift(lifecycles: Iterable[Lifecycle]) -> list[str]:
     unanswered: list[str] = []
     for lifecycle in lifecycles:
         try:
-            missing += await lifecycle.missing()
+            missing += await lifecycle.drift()
         except ConfigError as error:
             unanswered.append(str(error))
     return [*unanswered, *missing, *([_REMEDY] if missing else [])]

@@ -85,7 +85,7 @@ class Question:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """Whatever tells it from further questions."""
+        """The values by which two questions differ."""
         return (self.cluster, self.namespace, *sorted(self.query.items()), *sorted(self.parts.items()), self.choose)
 
 

@@ -1,6 +1,6 @@
 """The promises that no proxy but the egress gateway shows a client's certificate, and that to its hosts' servers alone.
 
-Whoever may make a ServiceEntry and a DestinationRule could name the Secret for a server of their own.
+A user who may make a ServiceEntry and a DestinationRule could let the gateway show the Secret to a further server.
 """
 
 from collections.abc import Iterator, Mapping

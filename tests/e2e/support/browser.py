@@ -18,16 +18,17 @@ _FLAGS = (
     "--hide-scrollbars",
     "--no-pdf-header-footer",
     "--user-data-dir=/tmp/profile",
-    "--log-net-log=/work/net.json",
+    "--log-net-log=/page/net.json",
 )
 # `--blink-settings=scriptEnabled=false` would also end the script by which Chromium itself dumps a page.
 _SCRIPTS_OFF = {"profile": {"default_content_setting_values": {"javascript": 2}}}
 _OWN_HOSTS = (".google.com", ".googleapis.com", ".gvt1.com")
+# In the sandbox, which has the files of one page in /page.
 _SHOW = """
 mkdir -p /tmp/profile/Default
-cp /work/preferences.json /tmp/profile/Default/Preferences
-cd /work
-chromium "$@" --dump-dom --screenshot=shown.png --print-to-pdf=printed.pdf file:///work/page.html >dom.html
+cp /page/preferences.json /tmp/profile/Default/Preferences
+cd /page
+chromium "$@" --dump-dom --screenshot=shown.png --print-to-pdf=printed.pdf file:///page/page.html >dom.html
 pdftotext -layout printed.pdf
 """
 
@@ -70,7 +71,7 @@ class Browser:
         (work / "page.html").write_text(text, encoding="utf-8")
         (work / "preferences.json").write_text(json.dumps({} if scripts else _SCRIPTS_OFF))
         namespaces = ("--mount", "--uts", "--ipc", "--pid", "--net", "--fork", "--kill-child")
-        sandbox = ("sh", str(CONFIG / "sandbox.sh"), str(root / "root"), str(state), "none", f"{work}:/work:rw", "--")
+        sandbox = ("sh", str(CONFIG / "sandbox.sh"), str(root / "root"), str(state), "none", f"{work}:/page:rw", "--")
         size = f"--window-size={width},1600"
         run("unshare", *namespaces, *sandbox, "sh", "-euc", _SHOW, "sh", *_FLAGS, size, *options)
         pages = (work / "printed.txt").read_text().split("\f")

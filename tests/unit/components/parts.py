@@ -87,6 +87,6 @@ def parts(
         for part in (*lifecycle.made_by(whole), whole.patch):
             if change := (changes or {}).get(part.pulumi_resource_name):
                 await observe(lifecycle, part, *change)
-        return await lifecycle.missing()
+        return await lifecycle.drift()
 
     return deploy(program, outputs=state)

@@ -13,7 +13,7 @@ class Drifted(Lifecycle):
     def __init__(self, *lines: str, error: str = "") -> None:
         self.lines, self.error = list(lines), error
 
-    async def missing(self) -> list[str]:
+    async def drift(self) -> list[str]:
         if self.error:
             raise ConfigError(self.error)
         return self.lines

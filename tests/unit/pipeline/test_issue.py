@@ -1,4 +1,4 @@
-"""The issues of the nightly runs, on a forge that remembers what it was told."""
+"""The issues of the nightly runs, on a forge that keeps comments and issues in memory."""
 
 import re
 from collections.abc import Sequence
